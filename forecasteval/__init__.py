@@ -1,0 +1,1 @@
+"""Measure deal forecasts against each other, with intervals."""
