@@ -1,0 +1,618 @@
+"""The centre: a matched table goes in, a :class:`Comparison` with verdicts comes out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecasteval import estimates, intervals, sample, wording
+from forecasteval.estimates import QUESTIONS, Estimate, Grouping
+from forecasteval.sample import Reason, Sample, reason
+from forecasteval.scores import DEFAULT_METRICS, METRICS, Metric
+
+META = (
+    "forecasteval"  # key of DataFrame.attrs under which `match` and `import table` say where rows come from
+)
+RESERVED = frozenset(["deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won"])
+
+CANNOT, SAME, UNSURE = "cannot be compared", "practically the same", "not enough evidence"
+CANDIDATE, BASELINE = "candidate better", "baseline better"
+
+MIN_CLUSTERS = {"rep": 5, "account": 5, "period": 4}  # fewer: no interval
+FEW_PERIODS = 6  # fewer: an interval, flagged
+MAX_FILLED = 0.20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where an interval stops being believed: beyond any of these a comparison is flagged unreliable."""
+
+    effective: float = 4.0  # effective number of clusters, 1 / sum w^2
+    largest_share: float = 0.5
+    events: int = 20  # deals won, and deals not won
+    skewness: float = 2.0  # of the clusters' contributions
+
+
+LIMITS = Limits()
+
+_COLUMNS: dict[str, Any] = {
+    "metric": "",
+    "better": "",
+    "primary": False,
+    "candidate": "",
+    "baseline": "",
+    "candidate_value": math.nan,
+    "baseline_value": math.nan,
+    "difference": math.nan,
+    "low": math.nan,
+    "high": math.nan,
+    "level": math.nan,
+    "df": math.nan,
+    "p_value": math.nan,
+    "p_wild": math.nan,
+    "verdict": CANNOT,
+    "reliable": False,
+    "reasons": (),
+    "method": "",
+    "estimand": "",
+    "generalise_to": (),
+    "rows": 0,
+    "deals": 0,
+    "wins": 0,
+    "filled": 0,
+    "clusters": (),
+    "se": math.nan,
+    "candidate_low": math.nan,
+    "candidate_high": math.nan,
+    "baseline_low": math.nan,
+    "baseline_high": math.nan,
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What :func:`compare` found.
+
+    Attributes
+    ----------
+    candidate, baseline : str
+    table : DataFrame, one row per metric, the primary one first
+    headline : str
+        One sentence from the primary metric: verdict, estimate, interval, estimand.
+    flow : DataFrame with columns step, deals, dropped, why
+    estimand : str
+        The question that the intervals answer.
+    generalise_to : tuple of str
+    level : float
+    """
+
+    candidate: str
+    baseline: str
+    table: pd.DataFrame
+    headline: str
+    flow: pd.DataFrame
+    estimand: str
+    generalise_to: tuple[str, ...]
+    level: float
+
+    @property
+    def primary(self) -> pd.Series:
+        """The row of the primary metric."""
+        return self.table.iloc[0]
+
+    @property
+    def verdict(self) -> str:
+        """Verdict of the primary metric."""
+        return str(self.primary["verdict"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison's part of `results.json`: plain values, null where there is no number."""
+        return {
+            "headline": self.headline,
+            "primary": str(self.primary["metric"]),
+            "estimand": self.estimand,
+            "flow": [plain(r) for r in self.flow.to_dict("records")],
+            "comparisons": [plain(r) for r in self.table.to_dict("records")],
+        }
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows it: numbers to 12 digits, null for what is not finite, ISO dates.
+
+    Examples
+    --------
+    >>> plain({"low": float("nan"), "to": ("rep",), "rows": np.int64(3)})
+    {'low': None, 'to': ['rep'], 'rows': 3}
+    """
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.12g}") if math.isfinite(value) else None
+    return None if pd.isna(value) else str(value)
+
+
+# --- one metric -------------------------------------------------------------------------------------
+
+
+def _cluster_doubts(
+    estimate: Estimate, dimension: str, noun: str, limits: Limits
+) -> tuple[bool, list[Reason]]:
+    """Is an interval over these clusters possible, and what speaks against believing it?"""
+    c = estimate.clusters(dimension)
+    minimum = MIN_CLUSTERS[dimension]
+    if c.count < minimum:
+        text = f"{wording.count(c.count, noun)}: at least {minimum} are needed to speak about new {noun}."
+        return False, [reason(f"too_few_{dimension}s", text)]
+    if not estimate.defined(dimension):
+        text = f"One of the {noun} holds everything that the score rests on; nothing is left without it."
+        return False, [reason("one_cluster", text)]
+    doubts = []
+    if dimension == "period" and c.count < FEW_PERIODS:
+        text = f"Only {c.count} {noun}: intervals about new {noun} are trusted from {FEW_PERIODS}."
+        doubts.append(reason("few_periods", text))
+    if c.effective < limits.effective:
+        text = f"The {c.count} {noun} are so uneven that they count for only {c.effective:.1f}."
+        doubts.append(reason(f"few_effective_{dimension}s", text))
+    if c.largest_share > limits.largest_share:
+        text = f"One of the {noun} holds {c.largest_share:.0%} of the weight."
+        doubts.append(reason(f"dominant_{dimension}", text))
+    skew = estimate.skewness(dimension)
+    if abs(skew) > limits.skewness:
+        text = f"A few of the {noun} make the difference (skewness of their contributions {skew:.1f})."
+        doubts.append(reason(f"skewed_{dimension}s", text))
+    return True, doubts
+
+
+def _doubts(
+    estimate: Estimate, generalise_to: tuple[str, ...], wins: int, rows: int, nouns: Mapping[str, str]
+) -> tuple[bool, list[Reason]]:
+    possible, doubts = True, []
+    for dimension in generalise_to:
+        if dimension != "deal":
+            can, more = _cluster_doubts(estimate, dimension, nouns[dimension], LIMITS)
+            possible &= can
+            doubts += more
+    fewest = min(wins, rows - wins)
+    if fewest < LIMITS.events:
+        what = "were won" if wins == fewest else "were not won"
+        text = f"Only {fewest} of {rows:,} deals {what}; intervals are trusted from {LIMITS.events}."
+        doubts.append(reason("few_events", text))
+    return possible, doubts
+
+
+def _decide(metric: Metric, row: Mapping[str, Any], margin: float | None, beyond_margin: bool) -> str | None:
+    """The verdict of contract.md, in its order of precedence."""
+    if metric.better == "nearer_zero":
+        return None
+    low, high = row["low"], row["high"]
+    if not row["reliable"] or math.isnan(low) or row["filled"] > MAX_FILLED * row["rows"]:
+        return UNSURE
+    if margin is not None and -margin < low and high < margin:
+        return SAME
+    bar = margin if beyond_margin and margin is not None else 0.0
+    if low > bar:
+        return CANDIDATE if metric.better == "higher" else BASELINE
+    if high < -bar:
+        return BASELINE if metric.better == "higher" else CANDIDATE
+    return UNSURE
+
+
+def _cluster_report(estimate: Estimate) -> dict[str, dict[str, float]]:
+    groups = estimate.groups
+    report = {d: estimate.clusters(d) for d in estimate.share if d != "cell"}
+    for dimension in ("rep", "period", "account"):
+        if dimension in groups.member and dimension not in report:
+            rows = groups.by(dimension, groups.sums(None))
+            report[dimension] = intervals.clusters(rows[rows > 0] / rows.sum())
+    return {
+        d: {"count": c.count, "effective": c.effective, "largest_share": c.largest_share}
+        for d, c in report.items()
+    }
+
+
+def _certain_and_wrong(s: Sample, candidate: str, baseline: str) -> list[Reason]:
+    found = []
+    for who, p in ((candidate, s.deals.candidate), (baseline, s.deals.baseline)):
+        sure = int((((p == 0) & (s.deals.won == 1)) | ((p == 1) & (s.deals.won == 0))).sum())
+        if sure:
+            text = f"{who} was certain and wrong {sure:,} times: its log score is infinite unless epsilon is given."
+            found.append(reason("infinite_log_score", text))
+    return found
+
+
+def _wild(estimate: Estimate, taken: str, seed: int) -> float:
+    """Wild-bootstrap cross-check over the clusters that made the interval."""
+    one_way = [d for d in estimate.sums if d != "cell"]
+    if not one_way or taken == "deal":
+        return math.nan
+    dimension = taken if taken in one_way else min(one_way, key=lambda d: estimate.clusters(d).count)
+    return intervals.wild_p_value(*estimate.sums[dimension], seed=seed)
+
+
+def _interval(estimate: Estimate, metric: Metric, base: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Interval, p-value and method of the difference, and the intervals of either value."""
+    spread = estimate.spread(base["generalise_to"])
+    i = intervals.t_interval(estimate.difference, spread, base["level"])
+    if math.isnan(i.low):
+        return {}
+    found: dict[str, Any] = {
+        "low": i.low,
+        "high": i.high,
+        "p_value": i.p_value,
+        "df": spread.df,
+        "se": spread.se,
+        "p_wild": _wild(estimate, spread.method, seed),
+        "method": wording.method(spread.method, estimate.is_ratio),
+    }
+    for which in ("candidate", "baseline"):
+        if which == "baseline" and metric.is_skill:
+            continue
+        own = intervals.t_interval(
+            getattr(estimate, which), estimate.spread(base["generalise_to"], which), base["level"]
+        )
+        found |= {f"{which}_low": own.low, f"{which}_high": own.high}
+    return found
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What every metric of one comparison shares."""
+
+    base: dict[str, Any]
+    same_kind: bool
+    beyond_margin: bool
+    seed: int
+    nouns: Mapping[str, str]
+    groups: Grouping
+
+
+def _measure(metric: Metric, s: Sample, call: _Call, margin: float | None) -> dict[str, Any]:
+    """One row of the table."""
+    base = call.base
+    row = _COLUMNS | base | {"metric": metric.name, "better": metric.better}
+
+    def because(*reasons: Reason) -> dict[str, Any]:
+        return row | {"reasons": [*s.reasons, *reasons]}
+
+    if not call.same_kind and metric.name != "auc":
+        text = f"{metric.label} needs two probabilities; a rank score takes AUC only."
+        return because(reason("kinds_differ", text))
+    missing = [c for c in metric.needs if getattr(s.deals, c) is None]
+    if missing:
+        return because(reason("missing_column", f"{metric.label} needs a column {', '.join(missing)}."))
+    groups = call.groups
+    if metric.needs:
+        kept = sample.with_amounts(s, metric)
+        groups = groups if kept.rows == s.rows else kept.grouping()
+        s = kept
+    rows, wins = s.rows, int(s.deals.won.sum())
+    row |= {"rows": rows, "deals": s.distinct, "wins": wins, "filled": s.filled}
+    if rows == 0:
+        return because(reason("no_common_deals", "There is no deal that both have forecast."))
+    if wins in (0, rows):
+        all_or_none = "Every deal was" if wins else "No deal was"
+        return because(
+            reason("one_class", f"{all_or_none} won, so nothing tells good forecasts from bad ones.")
+        )
+
+    generalise_to = base["generalise_to"]
+    dimensions, units = estimates.needed(generalise_to), "deal" in generalise_to
+    if metric.name == "auc":
+        estimate = estimates.of_auc(s.deals, groups, dimensions, units=units)
+    else:
+        estimate = estimates.of_ratio(metric, s.deals, groups, dimensions, units=units)
+    row |= {
+        "candidate_value": estimate.candidate,
+        "baseline_value": estimate.baseline,
+        "difference": estimate.difference,
+        "clusters": _cluster_report(estimate),
+        "verdict": None if metric.better == "nearer_zero" else UNSURE,
+    }
+    if estimate.identical:
+        verdict = row["verdict"] and SAME
+        text = "The two forecasts score the same on every deal."
+        return because(reason("identical", text)) | {"verdict": verdict, "reliable": True}
+    if not (math.isfinite(estimate.candidate) and math.isfinite(estimate.baseline)):
+        if metric.name == "log_score":
+            return because(*_certain_and_wrong(s, base["candidate"], base["baseline"]))
+        text = f"{metric.label} divides by zero: what it is measured against sums to nothing."
+        return because(reason("zero_denominator", text))
+    possible, doubts = _doubts(estimate, generalise_to, wins, rows, call.nouns)
+    if s.filled > MAX_FILLED * rows:
+        text = f"{s.filled / rows:.0%} of the candidate's forecasts are missing; past {MAX_FILLED:.0%} no verdict is given."
+        doubts.append(reason("filled_too_much", text))
+    if possible:
+        found = _interval(estimate, metric, base, call.seed)
+        if not found:
+            text = "The scores do not vary between the clusters, so no interval can be formed."
+            doubts.append(reason("no_spread", text))
+        row |= found | {"reliable": not doubts}
+    row["verdict"] = _decide(metric, row, margin, call.beyond_margin)
+    return because(*doubts)
+
+
+# --- the public door --------------------------------------------------------------------------------
+
+
+def _chosen_metrics(metrics: Sequence[str] | None) -> list[Metric]:
+    names = [metrics] if isinstance(metrics, str) else list(DEFAULT_METRICS if metrics is None else metrics)
+    unknown = [m for m in names if m not in METRICS]
+    if unknown or not names:
+        said = f"Unknown metric {', '.join(map(repr, unknown))}" if unknown else "No metric is named"
+        raise ValueError(f"{said}; choose from {', '.join(METRICS)}.")
+    return [METRICS[m] for m in dict.fromkeys(names)]
+
+
+def _chosen_question(
+    matched: pd.DataFrame, generalise_to: Sequence[str] | str | None
+) -> tuple[tuple[str, ...], tuple[Reason, ...]]:
+    """The dimensions asked for, or what of the default the table can answer."""
+    if generalise_to is None:
+        there = tuple(d for d in ("rep", "period") if d in matched and matched[d].notna().all())
+        if len(there) == 2:
+            return there, ()
+        lacking = " and no ".join(d for d in ("rep", "period") if d not in there)
+        text = f"No {lacking} is known for every row; the interval is about new {there[0] if there else 'deal'}s only."
+        return there or ("deal",), (reason("default_dropped", text),)
+    asked = (generalise_to,) if isinstance(generalise_to, str) else tuple(generalise_to)
+    order = ["deal", "account", "rep", "period"]
+    asked = tuple(sorted(asked, key=lambda d: order.index(d) if d in order else len(order)))
+    if asked not in QUESTIONS:
+        raise ValueError(f"generalise_to={asked!r} is not one of: {'; '.join(map(str, QUESTIONS))}.")
+    missing = [d for d in asked if d != "deal" and d not in matched]
+    if missing:
+        raise ValueError(
+            f"generalise_to asks for {' and '.join(missing)}, but the table has no such column; it has "
+            f"{', '.join(map(str, matched.columns))}."
+        )
+    return asked, ()
+
+
+def _margins(margin: float | Mapping[str, float] | None, chosen: list[Metric]) -> dict[str, float | None]:
+    by_metric = {m.name: margin.get(m.name) if isinstance(margin, Mapping) else margin for m in chosen}
+    wrong = {k: v for k, v in by_metric.items() if v is not None and not v > 0}
+    unknown = [k for k in margin if k not in METRICS] if isinstance(margin, Mapping) else []
+    if wrong or unknown:
+        raise ValueError(
+            f"margin is the largest difference that does not matter, above 0, for a known metric; found "
+            f"{wrong or unknown}."
+        )
+    return by_metric
+
+
+def forecaster_columns(matched: pd.DataFrame) -> list[str]:
+    """Names of the columns that hold forecasts: those declared, else every numeric one not reserved.
+
+    Examples
+    --------
+    >>> forecaster_columns(pd.DataFrame({"deal_id": ["a"], "won": [1], "model": [0.5], "region": ["x"]}))
+    ['model']
+    """
+    declared = matched.attrs.get(META, {}).get("forecasters")
+    if declared:
+        return [n for n in declared if n in matched]
+    return [str(c) for c in matched.select_dtypes("number").columns if c not in RESERVED]
+
+
+def _stops(matched: pd.DataFrame, candidate: str, baseline: str) -> list[Reason]:
+    """Why the two cannot be compared at all, if so."""
+    stop = matched.attrs.get(META, {}).get("stop")
+    if stop:
+        return [dict(r) for r in stop]
+    stops = []
+    for name in (candidate, baseline):
+        if name not in matched or name in RESERVED:
+            there = forecaster_columns(matched)
+            near = get_close_matches(name, there, 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            text = f"There is no forecast named {name}; the table has {', '.join(there) or 'none'}.{hint}"
+            stops.append(reason("missing_column", text))
+        elif not pd.api.types.is_numeric_dtype(matched[name]):
+            text = f"{name} holds text, not numbers; only probabilities and rank scores can be scored."
+            stops.append(reason("kinds_differ", text))
+    return stops
+
+
+def compare(
+    matched: pd.DataFrame,
+    candidate: str,
+    baseline: str,
+    *,
+    metrics: Sequence[str] | None = None,
+    generalise_to: Sequence[str] | str | None = None,
+    level: float = 0.95,
+    margin: float | Mapping[str, float] | None = None,
+    beyond_margin: bool = False,
+    epsilon: float = 0.0,
+    kinds: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two forecasters on the same deals, with intervals and a verdict for each metric.
+
+    Parameters
+    ----------
+    matched : DataFrame, one row per deal and as-of
+        Columns `deal_id`, `won` (0 or 1), one per forecaster, and optionally `as_of`, `period`, `rep`,
+        `account`, `amount`, `amount_won`; anything else is a segment.
+    candidate, baseline : str
+        Names of two forecaster columns. Every difference is candidate minus baseline.
+    metrics : list of str, optional
+        From :data:`forecasteval.scores.METRICS`; the first is primary and carries the headline.
+    generalise_to : tuple of str, optional
+        What may be different next time: ("deal",), ("account",), ("rep",), ("period",),
+        ("deal", "period") or ("rep", "period"). The default is the last, or what of it the table has.
+    level : float
+        Of the intervals, in (0, 1).
+    margin : float or dict by metric, optional
+        The largest difference that does not matter.
+    beyond_margin : bool
+        Call a forecaster better only where the interval lies beyond the margin.
+    epsilon : float
+        Probabilities are moved into [epsilon, 1 - epsilon] for the log score.
+    kinds : dict, optional
+        "probability" or "rank_score" by forecaster.
+    seed : int
+        For the wild bootstrap beyond 12 clusters.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ValueError
+        For a table or a call that cannot be understood; the sentence says what to change.
+
+    Examples
+    --------
+    >>> deals = pd.DataFrame({
+    ...     "deal_id": ["a", "b", "c", "d"], "won": [1, 0, 0, 1],
+    ...     "model": [0.8, 0.2, 0.3, 0.6], "rep_forecast": [0.9, 0.6, 0.5, 0.4]})
+    >>> compare(deals, "model", "rep_forecast", metrics=["brier"]).table["difference"].round(4).tolist()
+    [-0.1625]
+    """
+    absent = [c for c in ("deal_id", "won") if c not in matched]
+    if absent:
+        has = ", ".join(map(str, matched.columns))
+        raise ValueError(f"The matched table has no column {' or '.join(absent)}; it has {has}.")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, not {level!r}; 0.95 is usual.")
+    if not 0 <= epsilon < 0.5:
+        raise ValueError(f"epsilon must lie in [0, 0.5), not {epsilon!r}.")
+    if candidate == baseline:
+        raise ValueError(f"candidate and baseline are both {candidate!r}; name two forecasters.")
+    chosen = _chosen_metrics(metrics)
+    margins = _margins(margin, chosen)
+    question, dropped = _chosen_question(matched, generalise_to)
+    meta = matched.attrs.get(META, {})
+    nouns = {"rep": "reps", "account": "accounts", "period": "periods"} | meta.get("nouns", {})
+    base = {
+        "candidate": candidate,
+        "baseline": baseline,
+        "level": level,
+        "generalise_to": question,
+        "estimand": wording.estimand(question, candidate, baseline, meta, nouns),
+        "clusters": {},
+    }
+    flow = wording.flow_of(matched, meta)
+    stops = _stops(matched, candidate, baseline)
+    if stops:
+        rows = [
+            _COLUMNS | base | {"metric": m.name, "better": m.better, "reasons": [*dropped, *stops]}
+            for m in chosen
+        ]
+    else:
+        declared = {n: f["kind"] for n, f in meta.get("forecasters", {}).items() if "kind" in f}
+        declared |= dict(kinds or {})
+        kind_c, note_c = sample.kind(candidate, matched[candidate], declared)
+        kind_b, note_b = sample.kind(baseline, matched[baseline], declared)
+        same_kind = kind_c == kind_b == "probability"
+        s = sample.read(matched, candidate, baseline, question, epsilon)
+        s = sample.settle_abstentions(
+            s.noted(*dropped, *note_c, *note_b), candidate, baseline, same_kind=same_kind
+        )
+        if s.crossing:
+            text = f"{wording.count(s.crossing, 'deals')} changed hands between looks; each stays with its first rep."
+            s = s.noted(reason("crossing_reps", text))
+        call = _Call(base, same_kind, beyond_margin, seed, nouns, s.grouping())
+        rows = [_measure(m, s, call, margins[m.name]) for m in chosen]
+        flow = [*flow, *s.flow]
+    rows[0]["primary"] = True
+    return Comparison(
+        candidate,
+        baseline,
+        pd.DataFrame(rows, columns=list(_COLUMNS)),
+        wording.headline(rows[0], METRICS[rows[0]["metric"]], nouns),
+        pd.DataFrame(flow, columns=["step", "deals", "dropped", "why"]),
+        str(base["estimand"]),
+        question,
+        level,
+    )
+
+
+def ladder(matched: pd.DataFrame, candidate: str, baseline: str, **options: Any) -> list[Comparison]:
+    """The same comparison for each thing that may be different next time, from the easiest up.
+
+    New deals; new reps; new periods; new reps and new periods: those that the table can speak about.
+
+    Parameters
+    ----------
+    matched, candidate, baseline : as in :func:`compare`
+    **options : further arguments of :func:`compare`, but `generalise_to`
+
+    Returns
+    -------
+    list of Comparison
+
+    Examples
+    --------
+    >>> deals = pd.DataFrame({"deal_id": ["a", "b"], "won": [1, 0], "m": [0.8, 0.2], "r": [0.9, 0.6]})
+    >>> [c.generalise_to for c in ladder(deals, "m", "r", metrics=["brier"])]
+    [('deal',)]
+    """
+    there = {d for d in ("rep", "period") if d in matched and matched[d].notna().all()} | {"deal"}
+    rungs = [q for q in (("deal",), ("rep",), ("period",), ("rep", "period")) if set(q) <= there]
+    return [compare(matched, candidate, baseline, generalise_to=q, **options) for q in rungs]
+
+
+def by_group(
+    matched: pd.DataFrame, by: str, candidate: str, baseline: str, **options: Any
+) -> dict[Any, Comparison]:
+    """The same comparison within each value of a column: a week of the period, a segment.
+
+    Parameters
+    ----------
+    matched, candidate, baseline : as in :func:`compare`
+    by : str
+        A column of the table; rows without a value are left out.
+    **options : further arguments of :func:`compare`
+
+    Returns
+    -------
+    dict of Comparison by value, sorted
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
+    """
+    if by not in matched:
+        segments = [str(c) for c in matched.columns if c not in RESERVED]
+        raise ValueError(f"There is no column {by!r} to compare by; the table has {', '.join(segments)}.")
+    found = {}
+    for value, rows in matched.groupby(by, sort=True):
+        rows.attrs = {META: {k: v for k, v in matched.attrs.get(META, {}).items() if k != "flow"}}
+        found[value] = compare(rows, candidate, baseline, **options)
+    return found
+
+
+def against(
+    matched: pd.DataFrame, candidates: Iterable[str], baseline: str, **options: Any
+) -> dict[str, Comparison]:
+    """Each of several candidates compared with one baseline, for the forest plot.
+
+    Parameters
+    ----------
+    matched, baseline : as in :func:`compare`
+    candidates : names of forecasters; the baseline itself is passed over
+    **options : further arguments of :func:`compare`
+
+    Returns
+    -------
+    dict of Comparison by candidate
+    """
+    return {c: compare(matched, c, baseline, **options) for c in candidates if c != baseline}
