@@ -92,7 +92,7 @@ def reliability(probability: ArrayLike, won: ArrayLike) -> Reliability:
         raise ValueError("A reliability curve needs at least one deal.")
     values, at = np.unique(p, return_inverse=True)
     deals = np.bincount(at).astype(float)
-    wins = np.bincount(at, weights=y)
+    wins = np.bincount(at, weights=y).astype(np.float64)
     fitted = isotonic_regression(wins / deals, weights=deals).x
     rate = y.mean()
     recalibrated = float(np.square(fitted[at] - y).mean())

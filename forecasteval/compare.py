@@ -102,9 +102,9 @@ class Comparison:
     level: float
 
     @property
-    def primary(self) -> pd.Series:
+    def primary(self) -> dict[str, Any]:
         """The row of the primary metric."""
-        return self.table.iloc[0]
+        return {str(k): v for k, v in self.table.iloc[0].to_dict().items()}
 
     @property
     def verdict(self) -> str:
@@ -616,3 +616,71 @@ def against(
     dict of Comparison by candidate
     """
     return {c: compare(matched, c, baseline, **options) for c in candidates if c != baseline}
+
+
+def pseudonyms(names: pd.Series, noun: str = "rep") -> dict[Any, str]:
+    """Stand-ins for names, numbered by how often each occurs: names of people are personal data.
+
+    Examples
+    --------
+    >>> pseudonyms(pd.Series(["Ann", "Bo", "Bo"]))
+    {'Bo': 'rep 1', 'Ann': 'rep 2'}
+    """
+    seen = names.dropna().astype(str).value_counts().reset_index()
+    seen = seen.sort_values(["count", seen.columns[0]], ascending=[False, True])
+    return {name: f"{noun} {i}" for i, name in enumerate(seen.iloc[:, 0], start=1)}
+
+
+def influence(
+    matched: pd.DataFrame,
+    candidate: str,
+    baseline: str,
+    *,
+    by: str = "rep",
+    metric: str = "brier",
+    show_names: bool = False,
+) -> pd.DataFrame:
+    """How much hangs on each cluster: its share, and the difference without it.
+
+    Parameters
+    ----------
+    matched, candidate, baseline : as in :func:`compare`
+    by : "rep" or "period"
+    metric : str
+    show_names : bool
+        Names instead of pseudonyms.
+
+    Returns
+    -------
+    DataFrame with name, deals, share and without, largest share first
+
+    Examples
+    --------
+    >>> deals = pd.DataFrame({"deal_id": list("abcd"), "won": [1, 0, 1, 0], "rep": ["x", "x", "x", "y"],
+    ...     "model": [0.8, 0.2, 0.7, 0.6], "rep_forecast": [0.9, 0.6, 0.5, 0.4]})
+    >>> influence(deals, "model", "rep_forecast")[["name", "share"]].values.tolist()
+    [['rep 1', 0.75], ['rep 2', 0.25]]
+    """
+    s = sample.read(matched, candidate, baseline, (by,))
+    s = sample.settle_abstentions(s, candidate, baseline, same_kind=metric != "auc")
+    chosen = METRICS[metric]
+    if chosen.needs:
+        s = sample.with_amounts(s, chosen)
+    groups = s.grouping()
+    if metric == "auc":
+        estimate = estimates.of_auc(s.deals, groups, (by,), units=False)
+    else:
+        estimate = estimates.of_ratio(chosen, s.deals, groups, (by,), units=False)
+    size = groups.by(by, groups.sums(None))
+    names = pd.Series(s.labels[by]).astype(str)
+    if not show_names:
+        names = names.map(pseudonyms(matched[by], by))
+    found = pd.DataFrame(
+        {
+            "name": names,
+            "deals": size.astype(int),
+            "share": estimate.share[by],
+            "without": estimate.without[by].difference,
+        }
+    )
+    return found.sort_values(["share", "name"], ascending=[False, True], ignore_index=True)

@@ -39,7 +39,8 @@ class Grouping:
 
     def sums(self, values: Floats | None) -> Floats:
         """Sum of a per-row array in each cell; rows in each cell for ``None``."""
-        return np.asarray(np.bincount(self.cell, weights=values, minlength=self.cells), dtype=float)
+        counted: Floats = np.bincount(self.cell, weights=values, minlength=self.cells).astype(np.float64)
+        return counted
 
     def by(self, dimension: str, cell_sums: Floats) -> Floats:
         """Cell sums added up to the clusters of a dimension."""

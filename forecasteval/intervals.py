@@ -214,7 +214,14 @@ def stratified(residual: ArrayLike, stratum: ArrayLike, total: float) -> Spread:
 
 
 @cache
-def _t_quantile(probability: float, df: float) -> float:
+def t_quantile(probability: float, df: float) -> float:
+    """Quantile of Student's t.
+
+    Examples
+    --------
+    >>> round(t_quantile(0.975, 10), 4)
+    2.2281
+    """
     from scipy.special import stdtrit
 
     return float(stdtrit(df, probability))
@@ -243,7 +250,7 @@ def t_interval(estimate: float, spread: Spread, level: float = 0.95) -> Interval
 
     if not (np.isfinite(spread.se) and spread.se > 0 and spread.df > 0):
         return Interval(float("nan"), float("nan"), float("nan"))
-    half = _t_quantile(0.5 + level / 2, spread.df) * spread.se
+    half = t_quantile(0.5 + level / 2, spread.df) * spread.se
     p_value = 2 * float(stdtr(spread.df, -abs(estimate) / spread.se))
     return Interval(estimate - half, estimate + half, p_value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ class Sample:
     """Rows as arrays, with what was done to them on the way.
 
     ``rep``, ``period`` and ``account`` number the clusters, None where unknown; ``unit`` numbers the deals,
-    None where every row is another deal; ``crossing`` counts deals seen under several reps; ``filled`` the
+    None where every row is another deal; ``labels`` names the clusters by number; ``crossing`` counts deals seen under several reps; ``filled`` the
     candidate's gaps that the baseline's value stands in for.
     """
 
@@ -41,6 +41,7 @@ class Sample:
     period: Codes | None
     account: Codes | None
     unit: Codes | None
+    labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     crossing: int = 0
     filled: int = 0
     reasons: tuple[Reason, ...] = ()
@@ -61,10 +62,26 @@ class Sample:
             amount=cut(d.amount),
             amount_won=cut(d.amount_won),
         )
-        rep, period, account, unit = (
-            _dense(cut(codes)) for codes in (self.rep, self.period, self.account, self.unit)
+        codes: dict[str, Codes | None] = {}
+        labels: dict[str, NDArray[Any]] = {}
+        for name in ("rep", "period", "account", "unit"):
+            old = cut(getattr(self, name))
+            if old is None:
+                codes[name] = None
+                continue
+            used, new = np.unique(old, return_inverse=True)
+            codes[name] = new.astype(np.int32)
+            if name in self.labels:
+                labels[name] = self.labels[name][used]
+        return Sample(
+            deals,
+            **codes,
+            labels=labels,
+            crossing=self.crossing,
+            filled=self.filled,
+            reasons=self.reasons,
+            flow=self.flow,
         )
-        return replace(self, deals=deals, rep=rep, period=period, account=account, unit=unit)
 
     def noted(self, *reasons: Reason) -> Sample:
         """The same rows with more to say about them."""
@@ -83,10 +100,6 @@ class Sample:
     def grouping(self) -> Grouping:
         """The clusters of the rows."""
         return estimates.grouping(self.rep, self.period, self.account, self.unit, self.rows)
-
-
-def _dense(codes: Codes | None) -> Codes | None:
-    return None if codes is None else np.unique(codes, return_inverse=True)[1].astype(np.int32)
 
 
 def _codes(column: pd.Series) -> Codes:
@@ -170,11 +183,15 @@ def _deal_codes(matched: pd.DataFrame) -> Codes | None:
     return unit
 
 
-def _dimension(matched: pd.DataFrame, name: str, required: bool) -> Codes | None:
+def _dimension(
+    matched: pd.DataFrame, name: str, required: bool, labels: dict[str, NDArray[Any]]
+) -> Codes | None:
     """Cluster numbers of a column; None where it is absent, or has gaps and is not asked for."""
     if name not in matched:
         return None
-    codes = _codes(matched[name])
+    numbers, found = pd.factorize(matched[name], sort=False)
+    codes = numbers.astype(np.int32)
+    labels[name] = np.asarray(found)
     gaps = codes < 0
     if not gaps.any():
         return codes
@@ -217,7 +234,8 @@ def read(
     """
     unit = _deal_codes(matched)
     wants = set(dimensions)
-    rep = _dimension(matched, "rep", "rep" in wants) if wants & {"rep", "deal"} else None
+    labels: dict[str, NDArray[Any]] = {}
+    rep = _dimension(matched, "rep", "rep" in wants, labels) if wants & {"rep", "deal"} else None
     crossing = 0
     if unit is not None and rep is not None:
         first = rep[_first_rows(matched, unit)][unit]
@@ -235,9 +253,9 @@ def read(
         numbers("amount_won") if "amount" in matched else None,
         epsilon,
     )
-    period = _dimension(matched, "period", True) if "period" in wants else None
+    period = _dimension(matched, "period", True, labels) if "period" in wants else None
     account = _accounts(matched, unit) if "account" in wants else None
-    return Sample(deals, rep, period, account, unit, crossing)
+    return Sample(deals, rep, period, account, unit, labels, crossing)
 
 
 def settle_abstentions(sample: Sample, candidate: str, baseline: str, *, same_kind: bool) -> Sample:

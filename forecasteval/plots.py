@@ -1,0 +1,468 @@
+"""Matplotlib pictures of results; nothing is computed here.
+
+Every picture says its message in the title, draws intervals, shows numbers of deals and carries a text
+alternative. Forecasters keep their colour (Okabe-Ito, distinct without colour vision and in grey).
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from forecasteval import wording
+from forecasteval.calibration import Reliability
+from forecasteval.compare import BASELINE, CANDIDATE, Comparison
+from forecasteval.scores import METRICS
+
+WIDTH = 5.6  # inches: readable on a phone at full width, and on a slide
+INK, GREY, FAINT = "#1f2933", "#6b7280", "#d5d9de"
+_COLOURS = {
+    "model": "#0072B2",
+    "rep_forecast": "#D55E00",
+    "rep_recalibrated": "#E69F00",
+    "rep_category": "#CC79A7",
+    "stage_rate": "#009E73",
+    "base_rate": "#7a7a7a",
+    "mix": "#56B4E9",
+}
+_OTHERS = ("#000000", "#8b5a2b", "#5e3c99", "#1b7837")
+_STYLE: Any = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlecolor": INK,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": GREY,
+    "ytick.color": INK,
+    "xtick.labelcolor": INK,
+    "text.parse_math": False,  # a name with $ signs is a name
+    "figure.dpi": 100,
+    "savefig.dpi": 180,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with its name and its text alternative; shows itself in a notebook."""
+
+    name: str
+    alt: str
+    figure: Figure
+
+    def png(self) -> bytes:
+        """The picture as PNG."""
+        buffer = io.BytesIO()
+        with mpl.rc_context(_STYLE):
+            self.figure.savefig(buffer, format="png", metadata={"Software": None, "Description": self.alt})
+        return buffer.getvalue()
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        data = {"image/png": base64.b64encode(self.png()).decode("ascii"), "text/plain": self.alt}
+        return data, {"image/png": {"alt": self.alt, "name": self.name}}
+
+
+def colour(name: str, among: Sequence[str] = ()) -> str:
+    """The colour of a forecaster, the same in every picture.
+
+    Examples
+    --------
+    >>> colour("model")
+    '#0072B2'
+    """
+    if name in _COLOURS:
+        return _COLOURS[name]
+    others = [n for n in among if n not in _COLOURS]
+    return _OTHERS[others.index(name) % len(_OTHERS)] if name in others else _OTHERS[0]
+
+
+def short(text: str, most: int = 26) -> str:
+    """A label that cannot blow a picture up.
+
+    Examples
+    --------
+    >>> short("a" * 40)
+    'aaaaaaaaaaaaaaaaaaaaaaaaa…'
+    """
+    text = " ".join(str(text).split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+@contextmanager
+def _canvas(height: float, columns: int = 1) -> Iterator[tuple[Figure, Any]]:
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        yield figure, figure.subplots(1, columns, sharey=columns > 1)
+
+
+def _title(figure: Figure, message: str) -> None:
+    figure.suptitle(
+        textwrap.fill(message, 64), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color=INK
+    )
+
+
+def _direction(comparison: Comparison) -> tuple[str, str]:
+    """Who is better to the left and to the right of zero."""
+    left_is_candidate = METRICS[str(comparison.primary["metric"])].better != "higher"
+    names = (short(comparison.candidate, 18), short(comparison.baseline, 18))
+    return names if left_is_candidate else (names[1], names[0])
+
+
+def _axis_label(comparison: Comparison) -> str:
+    left, right = _direction(comparison)
+    label = METRICS[str(comparison.primary["metric"])].label
+    return f"Difference in {label}\n← {left} better   |   {right} better →"
+
+
+def _interval(ax: Axes, y: float, row: Mapping[str, Any], shade: str) -> None:
+    """One estimate with its interval; hollow where it is not reliable, without bar where there is none."""
+    face = shade if row["reliable"] else "white"
+    if math.isfinite(row["low"]):
+        style = "-" if row["reliable"] else (0, (3, 2))
+        ax.plot([row["low"], row["high"]], [y, y], color=shade, lw=2.4, ls=style, solid_capstyle="butt")
+    ax.plot([row["difference"]], [y], "o", ms=7, mfc=face, mec=shade, mew=1.6)
+
+
+def _in_words(row: Mapping[str, Any]) -> str:
+    places = wording.decimals(row["low"], row["high"])
+    if math.isnan(row["difference"]):
+        return "cannot be compared"
+    if math.isnan(row["low"]):
+        return f"{wording.number(row['difference'])}, no interval"
+    low, high = wording.number(row["low"], places), wording.number(row["high"], places)
+    return f"{wording.number(row['difference'], places)} ({low} to {high})"
+
+
+def _stacked(
+    name: str, message: str, rows: Sequence[tuple[str, Comparison, str]], axis_label: str, note: str
+) -> Picture:
+    """Estimates with intervals one under the other, around a zero line."""
+    with _canvas(1.5 + 0.55 * len(rows)) as (figure, ax):
+        _title(figure, message)
+        ax.axvline(0, color=INK, lw=1)
+        for i, (_, comparison, shade) in enumerate(rows):
+            _interval(ax, -i, comparison.primary, shade)
+            words = _in_words(comparison.primary)
+            ax.annotate(
+                words, (1.0, -i), (0, 9), xycoords=("axes fraction", "data"), textcoords="offset points",
+                ha="right", va="center", fontsize=8.5, color=GREY,
+            )  # fmt: skip
+        ax.set_yticks([-i for i in range(len(rows))], [r[0] for r in rows])
+        ax.set_ylim(-len(rows) + 0.45, 0.6)
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+        ax.set_xlabel(axis_label, fontsize=9)
+        ax.margins(x=0.08)
+        if note:
+            figure.supxlabel(textwrap.fill(note, 96), fontsize=8, color=GREY, x=0.01, ha="left")
+    said = "; ".join(f"{label}: {_in_words(c.primary)}".replace("\n", " ") for label, c, _ in rows)
+    return Picture(name, f"{message} Differences with intervals. {said}.", figure)
+
+
+def _hollow_note(comparisons: Sequence[Comparison]) -> str:
+    return (
+        ""
+        if all(c.primary["reliable"] for c in comparisons)
+        else "Hollow and dashed: not reliable, see the text."
+    )
+
+
+def _rung_label(comparison: Comparison) -> str:
+    return textwrap.fill(
+        {
+            ("deal",): "New deals, same reps and periods",
+            ("rep",): "New reps",
+            ("period",): "New periods",
+            ("rep", "period"): "New reps and new periods",
+            ("account",): "New accounts",
+            ("deal", "period"): "Same reps, new periods",
+        }[comparison.generalise_to],
+        16,
+    )
+
+
+def ladder(rungs: Sequence[Comparison]) -> Picture:
+    """How sure, about what: the same difference for new deals, new reps and new periods.
+
+    Parameters
+    ----------
+    rungs : list of Comparison, from :func:`forecasteval.ladder`
+
+    Returns
+    -------
+    Picture
+    """
+    first, last = rungs[0], rungs[-1]
+    settled = [c for c in rungs if c.verdict in (CANDIDATE, BASELINE)]
+    scope = wording.scope(last.generalise_to, {})
+    if not settled:
+        message = "No difference can be told, whatever may change next time"
+    elif last in settled:
+        winner = last.candidate if last.verdict == CANDIDATE else last.baseline
+        message = f"{winner} is ahead even for {scope}"
+    else:
+        winner = settled[-1].candidate if settled[-1].verdict == CANDIDATE else settled[-1].baseline
+        message = (
+            f"{winner} is ahead for {wording.scope(settled[-1].generalise_to, {})}; not shown for {scope}"
+        )
+    shade = colour(first.candidate, (first.candidate, first.baseline))
+    rows = [(_rung_label(c), c, shade) for c in rungs]
+    return _stacked("ladder", message, rows, _axis_label(first), _hollow_note(rungs))
+
+
+def forest(comparisons: Mapping[str, Comparison]) -> Picture:
+    """Every other forecaster against the same baseline.
+
+    Parameters
+    ----------
+    comparisons : dict of Comparison by candidate, from :func:`forecasteval.against`
+
+    Returns
+    -------
+    Picture
+    """
+    ordered = sorted(comparisons.values(), key=lambda c: c.primary["difference"])
+    if METRICS[str(ordered[0].primary["metric"])].better == "higher":
+        ordered = ordered[::-1]
+    better = [c.candidate for c in ordered if c.verdict == CANDIDATE]
+    baseline = ordered[0].baseline
+    message = (
+        f"{len(better)} of {len(ordered)} forecasters beat {baseline}"
+        if better
+        else f"No forecaster is shown to beat {baseline}"
+    )
+    names = list(comparisons)
+    rows = [(textwrap.fill(short(c.candidate), 18), c, colour(c.candidate, names)) for c in ordered]
+    left, right = _direction(ordered[0])
+    label = METRICS[str(ordered[0].primary["metric"])].label
+    left, right = (s if s == short(baseline, 18) else "the other" for s in (left, right))
+    axis = f"Difference in {label} from {baseline}\n← {left} better   |   {right} better →"
+    return _stacked("forest", message, rows, axis, _hollow_note(ordered))
+
+
+def by_week(weeks: Mapping[int, Comparison]) -> Picture:
+    """The difference by week of the period, with intervals and numbers of deals.
+
+    Parameters
+    ----------
+    weeks : dict of Comparison by week, from :func:`forecasteval.by_group`
+
+    Returns
+    -------
+    Picture
+    """
+    any_one = next(iter(weeks.values()))
+    message = week_message(weeks)
+    shade = colour(any_one.candidate, (any_one.candidate, any_one.baseline))
+    with _canvas(3.6) as (figure, ax):
+        _title(figure, message)
+        ax.axhline(0, color=INK, lw=1)
+        for week, c in weeks.items():
+            row = c.primary
+            face = shade if row["reliable"] else "white"
+            style = "-" if row["reliable"] else (0, (3, 2))
+            if math.isfinite(row["low"]):
+                ax.plot([week, week], [row["low"], row["high"]], color=shade, lw=2.2, ls=style)
+            ax.plot([week], [row["difference"]], "o", ms=6, mfc=face, mec=shade, mew=1.5)
+        ax.set_xticks(list(weeks), [f"{w}\n{c.primary['deals']:,}" for w, c in weeks.items()], fontsize=8)
+        ax.set_xlabel("Week of the period; below it the number of deals", fontsize=9)
+        down, up = _direction(any_one)
+        ax.set_ylabel(f"{METRICS[str(any_one.primary['metric'])].label} difference", fontsize=9)
+        for text, y, va in ((f"↑ {up} better", 0.99, "top"), (f"↓ {down} better", 0.01, "bottom")):
+            ax.text(0.995, y, text, transform=ax.transAxes, ha="right", va=va, fontsize=9, color=GREY)
+        ax.margins(y=0.18)
+        note = " ".join([_hollow_note(list(weeks.values())), "Each week is judged by itself."]).strip()
+        figure.supxlabel(note, fontsize=8, color=GREY, x=0.01, ha="left")
+    said = "; ".join(f"week {w}: {_in_words(c.primary)}" for w, c in weeks.items())
+    return Picture("by_week", f"{message}. Difference by week with intervals: {said}.", figure)
+
+
+def week_message(weeks: Mapping[int, Comparison]) -> str:
+    """Who is ahead in which weeks, in one line.
+
+    Parameters
+    ----------
+    weeks : dict of Comparison by week
+
+    Returns
+    -------
+    str
+    """
+    any_one = next(iter(weeks.values()))
+    parts = []
+    for verdict, name in ((CANDIDATE, any_one.candidate), (BASELINE, any_one.baseline)):
+        ahead = [w for w, c in weeks.items() if c.verdict == verdict]
+        if ahead:
+            parts.append(f"{name} is ahead in {_runs(ahead, list(weeks))}")
+    if not parts:
+        return "In no single week can a difference be told"
+    undecided = len(weeks) - sum(c.verdict in (CANDIDATE, BASELINE) for c in weeks.values())
+    return "; ".join(parts) + ("; no difference can be told in the others" if undecided else "")
+
+
+def _runs(found: list[int], possible: list[int]) -> str:
+    """Weeks as ranges: "weeks 1-6, 9"."""
+    ranges: list[list[int]] = []
+    for week in found:
+        follows = ranges and possible.index(week) == possible.index(ranges[-1][1]) + 1
+        if follows:
+            ranges[-1][1] = week
+        else:
+            ranges.append([week, week])
+    words = ", ".join(f"{a}" if a == b else f"{a}–{b}" for a, b in ranges)
+    return f"week{'s' if len(found) > 1 else ''} {words}"
+
+
+def reliability(
+    curves: Mapping[str, Reliability], bands: Mapping[str, tuple[Any, Any, Any]], message: str
+) -> Picture:
+    """Reliability curves side by side, with the numbers of deals below.
+
+    Parameters
+    ----------
+    curves : dict of Reliability by forecaster
+    bands : dict of (grid, low, high) by forecaster
+        Where the curve of a perfectly calibrated forecast would lie by chance.
+    message : str
+
+    Returns
+    -------
+    Picture
+    """
+    names = list(curves)
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
+        grid = figure.subplots(
+            2, len(names), sharex=True, sharey="row", height_ratios=(3.4, 1), squeeze=False
+        )
+        _title(figure, message)
+        for i, name in enumerate(names):
+            curve, shade = curves[name], colour(name, names)
+            ax, counts = grid[0][i], grid[1][i]
+            if name in bands:
+                at, low, high = bands[name]
+                ax.fill_between(at, low, high, color=FAINT, lw=0, label="if it could be taken at its word")
+            ax.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (4, 3)))
+            ax.plot(curve.probability, curve.recalibrated, color=shade, lw=2)
+            for said, happened, deals in curve.bins():
+                ax.plot([said], [happened], "o", color=shade, ms=min(3 + deals**0.5 / 4, 10), alpha=0.85)
+            ax.set_title(short(name), fontsize=10, color=shade)
+            ax.set_xlim(-0.02, 1.02)
+            ax.set_ylim(-0.02, 1.02)
+            counts.hist(curve.probability, bins=20, range=(0, 1), weights=curve.deals, color=shade, alpha=0.8)
+            counts.set_xticks([0, 0.5, 1], ["0%", "50%", "100%"])
+            counts.set_xlabel("What was said", fontsize=9)
+        grid[0][0].set_yticks([0, 0.5, 1], ["0%", "50%", "100%"])
+        grid[0][0].set_ylabel("What happened\n(share won)", fontsize=9)
+        grid[1][0].set_ylabel("Deals", fontsize=9)
+        figure.supxlabel(
+            "Dashed: perfect. Grey: where a perfect forecaster would land by chance (90%). Larger dots: more deals.",
+            fontsize=7.5,
+            color=GREY,
+            x=0.01,
+            ha="left",
+        )
+    lines = []
+    for name, curve in curves.items():
+        points = ", ".join(f"{p:.0%} said, {w:.0%} won ({n} deals)" for p, w, n in curve.bins())
+        lines.append(f"{name}: {points}")
+    return Picture("reliability", f"{message}. Reliability curves. {'; '.join(lines)}.", figure)
+
+
+def flow(steps: pd.DataFrame) -> Picture:
+    """How many deals were left at each step.
+
+    Parameters
+    ----------
+    steps : DataFrame with step, deals, dropped, why
+
+    Returns
+    -------
+    Picture
+    """
+    first, last = int(steps["deals"].iloc[0]), int(steps["deals"].iloc[-1])
+    message = f"{last:,} of {first:,} deals are compared"
+    with _canvas(0.9 + 0.42 * len(steps)) as (figure, ax):
+        _title(figure, message)
+        y = range(len(steps), 0, -1)
+        shades = [FAINT] * (len(steps) - 1) + ["#0072B2"]
+        ax.barh(list(y), steps["deals"], color=shades, height=0.62)
+        for at, deals in zip(y, steps["deals"], strict=True):
+            ax.annotate(
+                f"{deals:,}", (deals, at), (4, 0), textcoords="offset points", va="center", fontsize=9
+            )
+        ax.set_yticks(list(y), [textwrap.fill(short(s, 44), 26) for s in steps["step"]], fontsize=9)
+        ax.tick_params(axis="both", length=0)
+        ax.set_xticks([])
+        for side in ("bottom", "left"):
+            ax.spines[side].set_visible(False)
+        ax.margins(x=0.12)
+    said = "; ".join(f"{s}: {d:,}" for s, d in zip(steps["step"], steps["deals"], strict=True))
+    return Picture("flow", f"{message}. {said}.", figure)
+
+
+def few_reps(influence: pd.DataFrame, comparison: Comparison, noun: str = "rep") -> Picture:
+    """How much hangs on few: the difference without each of the largest clusters.
+
+    Parameters
+    ----------
+    influence : DataFrame with name, share and without, largest first
+    comparison : Comparison
+        The headline comparison, whose interval is drawn as a band.
+    noun : str
+
+    Returns
+    -------
+    Picture
+    """
+    row = comparison.primary
+    shown = influence.head(12)
+    flips = (shown["without"] * row["difference"] < 0).any()
+    top = shown["share"].head(3).sum()
+    turn = "turns the difference around" if flips else "changes who is ahead"
+    message = f"The 3 largest {noun}s hold {top:.0%} of the weight; leaving out any one of the largest " + (
+        turn if flips else f"never {turn}"
+    )
+    shade = colour(comparison.candidate, (comparison.candidate, comparison.baseline))
+    with _canvas(1.7 + 0.27 * len(shown)) as (figure, ax):
+        _title(figure, message)
+        if math.isfinite(row["low"]):
+            ax.axvspan(row["low"], row["high"], color=shade, alpha=0.12, lw=0)
+        ax.axvline(0, color=INK, lw=1)
+        ax.axvline(row["difference"], color=shade, lw=1, ls=(0, (4, 3)))
+        y = range(len(shown), 0, -1)
+        ax.scatter(shown["without"], list(y), color=shade, s=30 + 400 * shown["share"], zorder=3)
+        labels = [
+            f"without {short(n, 18)} ({s:.0%})" for n, s in zip(shown["name"], shown["share"], strict=True)
+        ]
+        ax.set_yticks(list(y), labels, fontsize=8.5)
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+        ax.set_xlabel(_axis_label(comparison), fontsize=9)
+        ax.margins(x=0.1)
+        figure.supxlabel(
+            "Dashed: with everyone. Band: the interval of the headline. In brackets: share of the deals.",
+            fontsize=8,
+            color=GREY,
+            x=0.01,
+            ha="left",
+        )
+    said = "; ".join(
+        f"without {n} ({s:.0%}): {wording.number(w)}"
+        for n, s, w in zip(shown["name"], shown["share"], shown["without"], strict=True)
+    )
+    return Picture("few_reps", f"{message}. {said}.", figure)

@@ -1,0 +1,235 @@
+"""One question put to an organisation's data: the parameters of a notebook, checked, and what they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+import pandas as pd
+
+from forecasteval import forecasters as fc
+from forecasteval import periods as cal
+from forecasteval.compare import (
+    META,
+    RESERVED,
+    Comparison,
+    against,
+    by_group,
+    compare,
+    forecaster_columns,
+    ladder,
+)
+from forecasteval.estimates import QUESTIONS
+from forecasteval.match import POPULATIONS, Target, match
+from forecasteval.scores import DEFAULT_METRICS, METRICS
+from forecasteval.tables import Org
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which forecaster is better, on which deals, at which moment, by which measure.
+
+    Every value is checked when it is made; all that is wrong is said at once, with what is allowed.
+
+    Parameters
+    ----------
+    candidate, baseline : str
+    as_of : str
+        "week 4", or a date as "2026-02-28".
+    target : str
+        "won in period", "won at all" or "won within N days".
+    population : str
+        "closing in period" or "all open".
+    also : list of str
+        Further forecasters for the overview; empty for all there are.
+    metrics : list of str
+        The first carries the headline.
+    generalise_to : list of str
+        Empty for the cautious default, new reps and new periods.
+    level : float
+    margin : float
+        The largest difference that does not matter; 0 for none.
+    segment : str
+        "column=value"; empty for all deals.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        Lists every value that is not allowed.
+
+    Examples
+    --------
+    >>> Question("model", "rep_forecast", level=0.9).level
+    0.9
+    >>> Question("model", "model", metrics=["brie"])
+    Traceback (most recent call last):
+    ...
+    ValueError: 2 parameters cannot be used:
+    - baseline: 'model' is the candidate as well; name another forecaster.
+    - metrics: 'brie' is not one of brier, log_score, auc, brier_skill, brier_by_amount, bias, bias_by_amount. Did you mean 'brier'?
+    """
+
+    candidate: str
+    baseline: str
+    as_of: str = "week 4"
+    target: str = "won in period"
+    population: str = "closing in period"
+    also: Sequence[str] = ()
+    metrics: Sequence[str] = DEFAULT_METRICS
+    generalise_to: Sequence[str] = ()
+    level: float = 0.95
+    margin: float = 0.0
+    segment: str = ""
+    seed: int = 0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be used, all at once."""
+        wrong: list[str] = []
+
+        def choose(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
+            for value in values:
+                if value not in allowed:
+                    near = get_close_matches(str(value), allowed, 1)
+                    hint = f" Did you mean {near[0]!r}?" if near else ""
+                    wrong.append(f"{name}: {value!r} is not one of {', '.join(allowed)}.{hint}")
+
+        if self.candidate == self.baseline:
+            wrong.append(f"baseline: {self.baseline!r} is the candidate as well; name another forecaster.")
+        choose("metrics", self.metrics, list(METRICS))
+        if not self.metrics:
+            wrong.append(f"metrics: none is named; choose from {', '.join(METRICS)}.")
+        elif METRICS.get(self.metrics[0]) and METRICS[self.metrics[0]].better == "nearer_zero":
+            wrong.append(f"metrics: {self.metrics[0]} cannot come first; a bias has no verdict.")
+        choose("population", [self.population], list(POPULATIONS))
+        if self.generalise_to and tuple(self.generalise_to) not in QUESTIONS:
+            allowed = "; ".join(str(list(q)) for q in QUESTIONS)
+            wrong.append(f"generalise_to: {list(self.generalise_to)} is not one of {allowed}.")
+        try:
+            Target.parse(self.target)
+        except ValueError as error:
+            wrong.append(f"target: {error}")
+        if not 0.5 <= self.level < 1:
+            wrong.append(f"level: {self.level!r} is not between 0.5 and 1; 0.95 is usual.")
+        if not self.margin >= 0:
+            wrong.append(
+                f"margin: {self.margin!r} is below 0; give the largest difference that does not matter."
+            )
+        column, is_pair, value = self.segment.partition("=")
+        if self.segment and not (is_pair and column.strip() and value.strip()):
+            wrong.append(f"segment: {self.segment!r} is not of the form column=value, such as region=EMEA.")
+        if wrong:
+            count = f"{len(wrong)} parameter{'s' if len(wrong) > 1 else ''} cannot be used:"
+            raise ValueError("\n- ".join([count, *wrong]))
+
+    def _forecasters(self, org: Org) -> list[str]:
+        if self.also:
+            return list(dict.fromkeys([self.candidate, self.baseline, *self.also]))
+        if org.matched is not None:
+            return list(dict.fromkeys([self.candidate, self.baseline, *forecaster_columns(org.matched)]))
+        files = [] if org.forecasts is None else sorted(org.forecasts["forecaster"].unique())
+        return list(dict.fromkeys([self.candidate, self.baseline, *fc.BUILT_IN, *files]))
+
+    def _selected(self, matched: pd.DataFrame) -> pd.DataFrame:
+        """The rows of the segment, refused with the values there are."""
+        if not self.segment or matched.empty:
+            return matched
+        column, _, value = (part.strip() for part in self.segment.partition("="))
+        named = set(forecaster_columns(matched)) | (RESERVED - {"period", "rep", "account"})
+        segments = [str(c) for c in matched.columns if c not in named]
+        if column not in segments:
+            raise ValueError(f"segment: there is no column {column!r}; the deals have {', '.join(segments)}.")
+        values = matched[column].astype("string")
+        if not (values == value).any():
+            there = values.value_counts().head(12).index.tolist()
+            raise ValueError(f"segment: no deal has {column} = {value!r}; there are {', '.join(there)}.")
+        selected = matched[(values == value).to_numpy()].reset_index(drop=True)
+        meta = matched.attrs.get(META, {})
+        words = f"{meta.get('population', 'the deals of the table')}, where {column} is {value}"
+        deals, before = int(selected["deal_id"].nunique()), int(matched["deal_id"].nunique())
+        step = {
+            "step": f"{column} is {value}",
+            "deals": deals,
+            "dropped": before - deals,
+            "why": f"another {column}",
+        }
+        first = {"step": "deals in the table", "deals": before, "dropped": 0, "why": ""}
+        selected.attrs[META] = meta | {
+            "population": words,
+            "flow": [*(meta.get("flow") or [first]), step],
+        }
+        return selected
+
+    def match(self, org: Org) -> pd.DataFrame:
+        """The matched table that the question is about."""
+        matched = match(
+            org,
+            as_of=self.as_of,
+            target=self.target,
+            population=self.population,
+            forecasters=self._forecasters(org),
+            seed=self.seed,
+        )
+        return self._selected(matched)
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {"level": self.level, "margin": self.margin or None, "seed": self.seed}
+
+    def compare(self, matched: pd.DataFrame) -> Comparison:
+        """Candidate against baseline, on all metrics."""
+        return compare(
+            matched,
+            self.candidate,
+            self.baseline,
+            metrics=self.metrics,
+            generalise_to=tuple(self.generalise_to) or None,
+            **self._options,
+        )
+
+    def ladder(self, matched: pd.DataFrame) -> list[Comparison]:
+        """The primary metric for new deals, new reps, new periods."""
+        return ladder(matched, self.candidate, self.baseline, metrics=self.metrics[:1], **self._options)
+
+    def against_baseline(self, matched: pd.DataFrame) -> dict[str, Comparison]:
+        """Every forecaster of the table against the baseline, on the primary metric."""
+        names = [n for n in forecaster_columns(matched) if n != self.baseline]
+        return against(
+            matched,
+            names,
+            self.baseline,
+            metrics=self.metrics[:1],
+            generalise_to=tuple(self.generalise_to) or None,
+            **self._options,
+        )
+
+    def by_week(self, org: Org) -> dict[int, Comparison]:
+        """The primary metric in each week of the period; empty where the data know no weeks."""
+        if org.history is None or org.periods is None:
+            return {}
+        weeks = [f"week {w}" for w in range(1, int(cal.weeks_in(org.periods).min()) + 1)]
+        pooled = match(
+            org,
+            as_of=weeks,
+            target=self.target,
+            population=self.population,
+            forecasters=[self.candidate, self.baseline],
+            pool=True,
+            seed=self.seed,
+        )
+        pooled = self._selected(pooled)
+        if pooled.empty:
+            return {}
+        found = by_group(
+            pooled,
+            "week",
+            self.candidate,
+            self.baseline,
+            metrics=self.metrics[:1],
+            generalise_to=tuple(self.generalise_to) or None,
+            **self._options,
+        )
+        return {int(week): c for week, c in found.items()}
