@@ -1,7 +1,21 @@
 """Measure deal forecasts against each other, on the same deals, with intervals that can be believed."""
 
 from forecasteval import scores
-from forecasteval.compare import Comparison, against, by_group, compare, ladder
+from forecasteval.compare import Comparison, against, by_group, compare, influence, ladder
+from forecasteval.match import match
+from forecasteval.study import Question
+from forecasteval.tables import read
 
 __version__ = "0.1.0"
-__all__ = ["Comparison", "against", "by_group", "compare", "ladder", "scores"]
+__all__ = [
+    "Comparison",
+    "Question",
+    "against",
+    "by_group",
+    "compare",
+    "influence",
+    "ladder",
+    "match",
+    "read",
+    "scores",
+]

@@ -12,7 +12,7 @@ from forecasteval.scores import brier
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reliability:
     """A CORP reliability curve and the decomposition of the Brier score that goes with it.
 

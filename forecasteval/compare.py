@@ -36,7 +36,6 @@ class Limits:
     effective: float = 4.0  # effective number of clusters, 1 / sum w^2
     largest_share: float = 0.5
     events: int = 20  # deals won, and deals not won
-    skewness: float = 2.0  # of the clusters' contributions
 
 
 LIMITS = Limits()
@@ -75,7 +74,7 @@ _COLUMNS: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """What :func:`compare` found.
 
@@ -90,6 +89,8 @@ class Comparison:
         The question that the intervals answer.
     generalise_to : tuple of str
     level : float
+    nouns : dict
+        What the clusters are called, such as "quarters" for periods.
     """
 
     candidate: str
@@ -100,6 +101,7 @@ class Comparison:
     estimand: str
     generalise_to: tuple[str, ...]
     level: float
+    nouns: Mapping[str, str]
 
     @property
     def primary(self) -> dict[str, Any]:
@@ -170,10 +172,6 @@ def _cluster_doubts(
     if c.largest_share > limits.largest_share:
         text = f"One of the {noun} holds {c.largest_share:.0%} of the weight."
         doubts.append(reason(f"dominant_{dimension}", text))
-    skew = estimate.skewness(dimension)
-    if abs(skew) > limits.skewness:
-        text = f"A few of the {noun} make the difference (skewness of their contributions {skew:.1f})."
-        doubts.append(reason(f"skewed_{dimension}s", text))
     return True, doubts
 
 
@@ -408,15 +406,14 @@ def forecaster_columns(matched: pd.DataFrame) -> list[str]:
     return [str(c) for c in matched.select_dtypes("number").columns if c not in RESERVED]
 
 
-def _stops(matched: pd.DataFrame, candidate: str, baseline: str) -> list[Reason]:
+def _stops(matched: pd.DataFrame, candidate: str, baseline: str, meta: Mapping[str, Any]) -> list[Reason]:
     """Why the two cannot be compared at all, if so."""
-    stop = matched.attrs.get(META, {}).get("stop")
-    if stop:
-        return [dict(r) for r in stop]
+    if meta.get("stop"):
+        return [dict(r) for r in meta["stop"]]
     stops = []
     for name in (candidate, baseline):
         if name not in matched or name in RESERVED:
-            there = forecaster_columns(matched)
+            there = [n for n in meta.get("forecasters", ()) if n in matched] or forecaster_columns(matched)
             near = get_close_matches(name, there, 1)
             hint = f" Did you mean {near[0]}?" if near else ""
             text = f"There is no forecast named {name}; the table has {', '.join(there) or 'none'}.{hint}"
@@ -499,6 +496,8 @@ def compare(
     margins = _margins(margin, chosen)
     question, dropped = _chosen_question(matched, generalise_to)
     meta = matched.attrs.get(META, {})
+    matched = matched.copy(deep=False)
+    matched.attrs = {}  # pandas copies attrs deeply at every step
     nouns = {"rep": "reps", "account": "accounts", "period": "periods"} | meta.get("nouns", {})
     base = {
         "candidate": candidate,
@@ -509,7 +508,7 @@ def compare(
         "clusters": {},
     }
     flow = wording.flow_of(matched, meta)
-    stops = _stops(matched, candidate, baseline)
+    stops = _stops(matched, candidate, baseline, meta)
     if stops:
         rows = [
             _COLUMNS | base | {"metric": m.name, "better": m.better, "reasons": [*dropped, *stops]}
@@ -541,6 +540,7 @@ def compare(
         str(base["estimand"]),
         question,
         level,
+        nouns,
     )
 
 
@@ -594,8 +594,11 @@ def by_group(
         segments = [str(c) for c in matched.columns if c not in RESERVED]
         raise ValueError(f"There is no column {by!r} to compare by; the table has {', '.join(segments)}.")
     found = {}
+    meta = {k: v for k, v in matched.attrs.get(META, {}).items() if k != "flow"}
+    matched = matched.copy(deep=False)
+    matched.attrs = {}
     for value, rows in matched.groupby(by, sort=True):
-        rows.attrs = {META: {k: v for k, v in matched.attrs.get(META, {}).items() if k != "flow"}}
+        rows.attrs = {META: meta}
         found[value] = compare(rows, candidate, baseline, **options)
     return found
 
@@ -661,6 +664,8 @@ def influence(
     >>> influence(deals, "model", "rep_forecast")[["name", "share"]].values.tolist()
     [['rep 1', 0.75], ['rep 2', 0.25]]
     """
+    matched = matched.copy(deep=False)
+    matched.attrs = {}
     s = sample.read(matched, candidate, baseline, (by,))
     s = sample.settle_abstentions(s, candidate, baseline, same_kind=metric != "auc")
     chosen = METRICS[metric]

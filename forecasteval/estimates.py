@@ -7,6 +7,7 @@ the ROC curve takes the same road with counts of pairs.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grouping:
     """Which cluster each row belongs to.
 
@@ -39,12 +40,13 @@ class Grouping:
 
     def sums(self, values: Floats | None) -> Floats:
         """Sum of a per-row array in each cell; rows in each cell for ``None``."""
-        counted: Floats = np.bincount(self.cell, weights=values, minlength=self.cells).astype(np.float64)
-        return counted
+        counted: NDArray[Any] = np.bincount(self.cell, weights=values, minlength=self.cells)
+        return counted.astype(np.float64)
 
     def by(self, dimension: str, cell_sums: Floats) -> Floats:
         """Cell sums added up to the clusters of a dimension."""
-        return np.bincount(self.member[dimension], weights=cell_sums)
+        summed: NDArray[Any] = np.bincount(self.member[dimension], weights=cell_sums)
+        return summed.astype(np.float64)
 
     def row_codes(self, dimension: str) -> Codes:
         """The cluster of each row."""
@@ -100,7 +102,7 @@ def grouping(
     return Grouping(cell_of_row, member, unit, stratum)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Triple:
     """The same quantity for the candidate, the baseline and their difference."""
 
@@ -109,7 +111,7 @@ class Triple:
     difference: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Estimate:
     """Values of one metric, with what every spread is computed from."""
 
@@ -132,11 +134,6 @@ class Estimate:
     def defined(self, dimension: str) -> bool:
         """Can the estimate be formed without each of the clusters?"""
         return bool(np.isfinite(self.without[dimension].difference).all())
-
-    def skewness(self, dimension: str) -> float:
-        """Skewness of the clusters' contributions to the difference."""
-        shift = self.difference - self.without[dimension].difference
-        return intervals.skewness(shift * (1 - self.share[dimension]))
 
     def _over(self, dimension: str, which: str) -> Spread:
         without = getattr(self.without[dimension], which)

@@ -1,13 +1,13 @@
 """Anything that turns a known state into a forecast.
 
-A fitted forecaster sees two tables: deals whose outcome was known before the moment it speaks (`train`),
-and the deals it speaks about (`now`). Both hold the states as they were; only `train` holds `won`.
+A fitted forecaster sees deals whose outcome was known before the moment it speaks (`train`), and the deals
+it speaks about (`now`). Both are states as they were at the time; only `train` knows what was won.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,32 @@ CERTAIN = 0.01  # a rep's 0 or 1 is read as 1% or 99% before its logarithm is ta
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What a forecaster may see of some deals, as arrays of shape (deals,); labels as codes, -1 for none."""
+
+    design: Floats  # (deals, columns) of the reference model
+    stage: NDArray[np.integer]
+    category: NDArray[np.integer]
+    rep_probability: Floats
+    won: Floats  # NaN where a forecaster speaks
+
+    def take(self, rows: NDArray[Any]) -> Seen:
+        """Some of the deals."""
+        return Seen(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    def unaware(self) -> Seen:
+        """The same deals with their outcomes hidden."""
+        return replace(self, won=np.full(len(self.won), np.nan))
+
+
+@dataclass(frozen=True)
 class Forecaster:
     """A named way to forecast: what a reader is told about it, and the function that speaks."""
 
     name: str
     gloss: str
     fitted: bool
-    speak: Callable[[pd.DataFrame, pd.DataFrame], Floats]
+    speak: Callable[[Seen, Seen], Floats]
     own_target: str = ""  # where it speaks about something other than the target it is scored on
 
 
@@ -38,22 +57,51 @@ class BurnIn:
     won: int = 20
     not_won: int = 20
 
-    def over(self, train: pd.DataFrame) -> bool:
-        """Is there enough to learn from?
+    def over(self, train: Seen) -> bool:
+        """Is there enough to learn from?"""
+        won, deals = int(train.won.sum()), len(train.won)
+        return deals >= self.deals and won >= self.won and deals - won >= self.not_won
 
-        Examples
-        --------
-        >>> BurnIn(deals=2, won=1, not_won=1).over(pd.DataFrame({"won": [0, 1]}))
-        True
-        """
-        won = int(train["won"].sum())
-        return len(train) >= self.deals and won >= self.won and len(train) - won >= self.not_won
+
+def see(panel: pd.DataFrame) -> Seen:
+    """The panel as forecasters see it.
+
+    The reference model's columns are log amount (0 and a flag where there is none), log age, days to the
+    expected close, log of 1 + pushes, log days in the stage, and one column per stage.
+
+    Parameters
+    ----------
+    panel : DataFrame with stage, rep_category, rep_probability, amount, age_days, days_to_close, pushes,
+        days_in_stage and won
+
+    Returns
+    -------
+    Seen
+    """
+    stage, labels = pd.factorize(panel["stage"], sort=True)
+    amount = panel["amount"].to_numpy(dtype=float, na_value=np.nan)
+    numbers = [
+        np.log(np.fmax(np.nan_to_num(amount, nan=1.0), 1.0)),
+        np.isnan(amount).astype(float),
+        np.log1p(panel["age_days"].to_numpy(dtype=float).clip(min=0)),
+        panel["days_to_close"].to_numpy(dtype=float),
+        np.log1p(panel["pushes"].to_numpy(dtype=float)),
+        np.log1p(panel["days_in_stage"].to_numpy(dtype=float).clip(min=0)),
+    ]
+    stages = [(stage == i).astype(float) for i in range(len(labels))]
+    return Seen(
+        np.column_stack([*numbers, *stages]),
+        stage,
+        pd.factorize(panel["rep_category"], sort=True)[0],
+        panel["rep_probability"].to_numpy(dtype=float, na_value=np.nan),
+        panel["won"].to_numpy(dtype=float),
+    )
 
 
 # --- the logistic regression behind the fitted ones ---------------------------------------------------
 
 
-def logistic(x: pd.DataFrame, won: Floats, now: pd.DataFrame) -> Floats:
+def logistic(x: Floats, won: Floats, now: Floats) -> Floats:
     """Win probabilities from a logistic regression with a weak log-F(1, 1) prior on each coefficient.
 
     The prior is one pseudo-deal per column, half won and half lost: it keeps coefficients finite where a
@@ -61,13 +109,13 @@ def logistic(x: pd.DataFrame, won: Floats, now: pd.DataFrame) -> Floats:
 
     Parameters
     ----------
-    x : DataFrame of shape (deals, columns)
+    x : array of shape (deals, columns)
     won : array of shape (deals,), 0 or 1
-    now : DataFrame with the same columns
+    now : array of shape (others, columns)
 
     Returns
     -------
-    array of shape (len(now),)
+    array of shape (others,)
 
     References
     ----------
@@ -75,23 +123,24 @@ def logistic(x: pd.DataFrame, won: Floats, now: pd.DataFrame) -> Floats:
 
     Examples
     --------
-    >>> x = pd.DataFrame({"a": [0.0, 0.0, 1.0, 1.0] * 25})
-    >>> p = logistic(x, np.array([0.0, 1.0, 1.0, 1.0] * 25), pd.DataFrame({"a": [0.0, 1.0]}))
+    >>> x = np.tile([[0.0], [0.0], [1.0], [1.0]], (25, 1))
+    >>> p = logistic(x, np.array([0.0, 1.0, 1.0, 1.0] * 25), np.array([[0.0], [1.0]]))
     >>> bool(p[0] < 0.55 < 0.9 < p[1] < 1)
     True
     """
     from statsmodels.genmod.families import Binomial
     from statsmodels.genmod.generalized_linear_model import GLM
 
-    mean, spread = x.mean(), x.std(ddof=0)
-    used = list(x.columns[(spread > 0).to_numpy()])
-    design = ((x[used] - mean[used]) / spread[used]).to_numpy(dtype=float)
-    k = len(used)
-    rows = np.vstack([np.column_stack([np.ones(len(x)), design]), np.column_stack([np.zeros(k), np.eye(k)])])
-    outcome = np.concatenate([won, np.full(k, 0.5)])
-    fit = GLM(outcome, rows, family=Binomial()).fit()
-    ahead = ((now[used] - mean[used]) / spread[used]).to_numpy(dtype=float)
-    return np.asarray(fit.predict(np.column_stack([np.ones(len(now)), ahead])), dtype=float)
+    mean, spread = x.mean(axis=0), x.std(axis=0)
+    used = spread > 0
+    k = int(used.sum())
+
+    def scaled(raw: Floats, weight: float) -> Floats:
+        return np.column_stack([np.full(len(raw), weight), raw])
+
+    rows = np.vstack([scaled((x - mean)[:, used] / spread[used], 1.0), scaled(np.eye(k), 0.0)])
+    fit = GLM(np.concatenate([won, np.full(k, 0.5)]), rows, family=Binomial()).fit()
+    return np.asarray(fit.predict(scaled((now - mean)[:, used] / spread[used], 1.0)), dtype=float)
 
 
 def logit(probability: Any) -> Floats:
@@ -106,70 +155,48 @@ def logit(probability: Any) -> Floats:
     return np.log(p / (1 - p))
 
 
-def _design(train: pd.DataFrame, now: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The reference model's columns: stage, amount, age, time to the expected close, pushes, time in stage."""
-    stages = train["stage"].value_counts()
-    common = stages.index[stages >= 10][1:]  # the commonest stage is what the others are compared with
-    median = train["amount"].median() if train["amount"].notna().any() else 1.0
-
-    def columns(t: pd.DataFrame) -> pd.DataFrame:
-        amount = t["amount"].clip(lower=1)
-        wide = {
-            "log_amount": np.log(amount.fillna(max(median, 1.0))),
-            "no_amount": t["amount"].isna().astype(float),
-            "log_age": np.log1p(t["age_days"].clip(lower=0)),
-            "days_to_close": t["days_to_close"].astype(float),
-            "pushes": np.log1p(t["pushes"]),
-            "log_days_in_stage": np.log1p(t["days_in_stage"].clip(lower=0)),
-        }
-        wide |= {f"stage {s}": (t["stage"] == s).astype(float) for s in common}
-        return pd.DataFrame(wide, index=t.index)
-
-    return columns(train), columns(now)
-
-
 # --- how each of them speaks --------------------------------------------------------------------------
 
 
-def _model(train: pd.DataFrame, now: pd.DataFrame) -> Floats:
-    x, ahead = _design(train, now)
-    return logistic(x, train["won"].to_numpy(dtype=float), ahead)
+def _model(train: Seen, now: Seen) -> Floats:
+    # a stage (or flag) that hardly occurs teaches nothing
+    seen = (train.design != 0).sum(axis=0) >= 10
+    return logistic(train.design[:, seen], train.won, now.design[:, seen])
 
 
-def _base_rate(train: pd.DataFrame, now: pd.DataFrame) -> Floats:
-    return np.full(len(now), (train["won"].sum() + 0.5) / (len(train) + 1))
+def _base_rate(train: Seen, now: Seen) -> Floats:
+    return np.full(len(now.won), (train.won.sum() + 0.5) / (len(train.won) + 1))
 
 
-def _past_rate(column: str) -> Callable[[pd.DataFrame, pd.DataFrame], Floats]:
+def _past_rate(label: str) -> Callable[[Seen, Seen], Floats]:
     """Past win rate of each label, drawn to the overall rate as if one more deal had shown it."""
 
-    def speak(train: pd.DataFrame, now: pd.DataFrame) -> Floats:
-        overall = train["won"].mean()
-        seen = train.groupby(column)["won"].agg(["sum", "size"])
-        rate = (seen["sum"] + overall) / (seen["size"] + 1)
-        said = now[column].map(rate).to_numpy(dtype=float, na_value=np.nan)
-        known = now[column].notna().to_numpy()
-        return np.where(np.isnan(said) & known, overall, said)  # a label never seen before: the overall rate
+    def speak(train: Seen, now: Seen) -> Floats:
+        past, present = getattr(train, label), getattr(now, label)
+        known = past >= 0
+        size = max(past.max(initial=-1), present.max(initial=-1)) + 1
+        wins = np.bincount(past[known], weights=train.won[known], minlength=size)
+        deals = np.bincount(past[known], minlength=size)
+        rate = (wins + train.won.mean()) / (deals + 1)  # a label never seen before: the overall rate
+        return np.where(present >= 0, rate[present], np.nan)
 
     return speak
 
 
-def _rep_forecast(train: pd.DataFrame, now: pd.DataFrame) -> Floats:
-    return now["rep_probability"].to_numpy(dtype=float, na_value=np.nan)
+def _rep_forecast(train: Seen, now: Seen) -> Floats:
+    return now.rep_probability
 
 
-def _rep_recalibrated(train: pd.DataFrame, now: pd.DataFrame) -> Floats:
-    train = train[train["rep_probability"].notna()]
-    said = now["rep_probability"].notna().to_numpy()
-    p = np.full(len(now), np.nan)
-    if said.any() and len(train):
-        x = pd.DataFrame({"said": logit(train["rep_probability"])})
-        ahead = pd.DataFrame({"said": logit(now["rep_probability"][said])})
-        p[said] = logistic(x, train["won"].to_numpy(dtype=float), ahead)
+def _rep_recalibrated(train: Seen, now: Seen) -> Floats:
+    said, saying = ~np.isnan(train.rep_probability), ~np.isnan(now.rep_probability)
+    p = np.full(len(now.won), np.nan)
+    if said.any() and saying.any():
+        x, ahead = (logit(v)[:, None] for v in (train.rep_probability[said], now.rep_probability[saying]))
+        p[saying] = logistic(x, train.won[said], ahead)
     return p
 
 
-def _mix(train: pd.DataFrame, now: pd.DataFrame) -> Floats:
+def _mix(train: Seen, now: Seen) -> Floats:
     return (_model(train, now) + _rep_forecast(train, now)) / 2
 
 
@@ -193,7 +220,7 @@ BUILT_IN: dict[str, Forecaster] = {
             "rep_category",
             "the rep's forecast category, read as the share of that category that was won before",
             True,
-            _past_rate("rep_category"),
+            _past_rate("category"),
         ),
         Forecaster(
             "stage_rate",
@@ -257,15 +284,14 @@ def out_of_fold(
     alone = pd.Series(range(len(table)), index=table.index).astype(str).radd("row ")
     code = pd.factorize(group.astype("string").fillna(alone))[0]
     fold = np.random.default_rng(seed).permutation(np.arange(code.max() + 1) % folds)[code]
-    wide = pd.get_dummies(table[features], dtype=float).astype(float) if "model" in names else None
-    out = pd.DataFrame(np.nan, index=table.index, columns=names)
+    design = pd.get_dummies(table[features], dtype=float).to_numpy(dtype=float) if "model" in names else None
+    won = table["won"].to_numpy(dtype=float)
+    out = {n: np.full(len(table), np.nan) for n in names}
     for k in np.unique(fold):
-        train, now = table[fold != k], table[fold == k]
+        train, now = fold != k, fold == k
         if "base_rate" in names:
-            out.loc[fold == k, "base_rate"] = _base_rate(train, now)
-        if wide is not None:
-            x = wide[fold != k]
-            x = x.loc[:, (x != 0).sum() >= 5]  # a level that hardly occurs teaches nothing
-            won = train["won"].to_numpy(dtype=float)
-            out.loc[fold == k, "model"] = logistic(x, won, wide.loc[fold == k, x.columns])
-    return out
+            out["base_rate"][now] = (won[train].sum() + 0.5) / (train.sum() + 1)
+        if design is not None:
+            seen = (design[train] != 0).sum(axis=0) >= 5  # a level that hardly occurs teaches nothing
+            out["model"][now] = logistic(design[train][:, seen], won[train], design[now][:, seen])
+    return pd.DataFrame(out, index=table.index)

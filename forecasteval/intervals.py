@@ -288,20 +288,6 @@ def clusters(share: ArrayLike) -> Clusters:
     return Clusters(int(w.size), float(1 / np.square(w).sum()), float(w.max()))
 
 
-def skewness(contribution: ArrayLike) -> float:
-    """Skewness of the clusters' contributions to an estimate; 0 for a symmetric set or a constant one.
-
-    Examples
-    --------
-    >>> skewness([-1.0, 0.0, 1.0])
-    0.0
-    """
-    e = np.asarray(contribution, dtype=float)
-    e = e - e.mean()
-    variance = np.square(e).mean()
-    return float((e**3).mean() / variance**1.5) if variance > 0 else 0.0
-
-
 def wild_p_value(x: ArrayLike, z: ArrayLike, *, seed: int = 0, draws: int = 1999) -> float:
     """p-value of the restricted wild cluster bootstrap for a ratio of zero: a cross-check of the t test.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -14,7 +13,7 @@ import pandas as pd
 from forecasteval import forecasters as fc
 from forecasteval import periods as cal
 from forecasteval.compare import META
-from forecasteval.crm.history import states
+from forecasteval.panel import Record, Target, looks_at, panel_of, with_outcome
 from forecasteval.tables import Org, newest_record
 
 POPULATIONS = {
@@ -25,33 +24,6 @@ NO_HISTORY = (
     "The export holds only today's records: nothing says what was believed before the outcome was known. Export "
     "OpportunityHistory as well, or keep dated copies of Opportunity.csv from now on."
 )
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a forecast is a probability of, and when that is known."""
-
-    name: str
-    kind: str
-    days: int = 0
-
-    @classmethod
-    def parse(cls, text: str) -> Target:
-        """Read "won in period", "won at all" or "won within N days".
-
-        Examples
-        --------
-        >>> Target.parse("won within 90 days").days
-        90
-        """
-        if text in ("won in period", "won at all"):
-            return cls(text, text.removeprefix("won "))
-        within = re.fullmatch(r"won within (\d+) days", text)
-        if within:
-            return cls(text, "within", int(within[1]))
-        raise ValueError(
-            f"target {text!r} is not one of 'won in period', 'won at all' or 'won within N days' (such as 90)."
-        )
 
 
 @dataclass
@@ -65,167 +37,6 @@ class _Flow:
         before = self.steps[-1]["deals"] if self.steps else deals
         self.steps.append({"step": step, "deals": deals, "dropped": before - deals, "why": why})
         return rows
-
-
-# --- the moments -----------------------------------------------------------------------------------
-
-
-def _weeks(as_of: str | Sequence[str], periods: pd.DataFrame) -> list[int]:
-    weeks = []
-    for text in [as_of] if isinstance(as_of, str) else as_of:
-        found = re.fullmatch(r"week (\d+)", str(text).strip())
-        most = int(cal.weeks_in(periods).max())
-        if not found or not 1 <= int(found[1]) <= most:
-            raise ValueError(
-                f"as_of {text!r} is neither 'week 1' to 'week {most}' nor a date such as '2026-02-28'."
-            )
-        weeks.append(int(found[1]))
-    return weeks
-
-
-def _looks(periods: pd.DataFrame, as_of: Any) -> pd.DataFrame:
-    """One row per moment at which the deals are looked at: period, series, as_of, evaluated.
-
-    A series is what a fitted forecaster learns from: the same week, or the same day, of earlier periods.
-    """
-    try:
-        day = None if isinstance(as_of, list | tuple) else pd.Timestamp(as_of)
-    except ValueError:
-        day = None
-    if day is None:
-        ends = cal.week_ends(periods)
-        looks = ends[ends["week"].isin(_weeks(as_of, periods))].assign(evaluated=True)
-        looks = looks.rename(columns={"week": "series"})
-    else:
-        inside = (periods["starts_on"] <= day) & (day <= periods["ends_on"])
-        if not inside.any():
-            raise ValueError(f"as_of {day:%Y-%m-%d} lies in no period of the calendar.")
-        offset = day - periods.loc[inside, "starts_on"].iloc[0]
-        earlier = periods[periods["starts_on"] <= day]
-        moments = (earlier["starts_on"] + offset).clip(upper=earlier["ends_on"])
-        looks = earlier[["period"]].assign(series=0, as_of=moments, evaluated=moments == day)
-    return looks.merge(periods, on="period")[
-        ["period", "series", "as_of", "evaluated", "starts_on", "ends_on", "freezes_on"]
-    ]
-
-
-# --- the panel: states, outcomes, what a model may see ------------------------------------------------
-
-
-def _journey(history: pd.DataFrame) -> pd.DataFrame:
-    """For each version, how often the close date was pushed before and since when the deal is in its stage."""
-    h = history.sort_values(["deal_id", "valid_from"], kind="stable")[
-        ["deal_id", "valid_from", "stage", "close_on"]
-    ]
-    same = h["deal_id"].eq(h["deal_id"].shift())
-    pushed = same & (h["close_on"] > h["close_on"].shift())
-    moved = ~same | h["stage"].ne(h["stage"].shift())
-    since = h["valid_from"].where(moved)
-    return h[["deal_id", "valid_from"]].assign(
-        pushes=pushed.groupby(h["deal_id"]).cumsum().astype(float),
-        stage_since=since.groupby(h["deal_id"]).ffill(),
-    )
-
-
-def _panel(org: Org, looks: pd.DataFrame) -> pd.DataFrame:
-    """Every open deal at every look, with its state and what follows from it at that moment."""
-    assert org.history is not None
-    days = pd.DatetimeIndex(looks["as_of"].unique())
-    panel = states(org.history, days, org.settings, open_only=True).merge(looks, on="as_of")
-    panel["moment"] = cal.moment(panel["as_of"], org.settings).astype("datetime64[us]")
-    segments = [c for c in org.deals if c not in {"rep", "amount", "closed_on", "outcome"}]
-    panel = panel.merge(org.deals[segments], on="deal_id", how="left")
-    panel = panel.sort_values(["moment", "deal_id"], kind="stable", ignore_index=True)
-    journey = _journey(org.history).sort_values("valid_from", kind="stable")
-    journey["valid_from"] = journey["valid_from"].astype("datetime64[us]")
-    panel = pd.merge_asof(
-        panel,
-        journey,
-        left_on="moment",
-        right_on="valid_from",
-        by="deal_id",
-        allow_exact_matches=False,  # a version that starts as the day ends belongs to the next day
-    )
-    panel["age_days"] = (panel["as_of"] - panel["created_on"]).dt.days.fillna(0)
-    panel["days_to_close"] = (panel["close_on"] - panel["as_of"]).dt.days
-    panel["days_in_stage"] = (panel["moment"] - panel["stage_since"]).dt.days.fillna(0)
-    panel["pushes"] = panel["pushes"].fillna(0)
-    return panel
-
-
-def _closings(org: Org) -> pd.DataFrame:
-    """How each deal stands today and since when it is known: deal_id, status, close_on, amount, known_on."""
-    assert org.history is not None
-    h = org.history.sort_values(["deal_id", "valid_from"], kind="stable")
-    if h["status"].ne("open").any():
-        last = h.groupby("deal_id").tail(1)
-        return last[["deal_id", "status", "close_on", "amount"]].assign(
-            known_on=cal.local_dates(last["valid_from"], org.settings)
-        )
-    d = org.deals
-    status = d["outcome"].where(d["outcome"].isin(["won", "lost"]), "open")
-    return pd.DataFrame(
-        {
-            "deal_id": d["deal_id"],
-            "status": status,
-            "close_on": d["closed_on"],
-            "amount": d["amount"],
-            "known_on": d["closed_on"],
-        }
-    )
-
-
-def _at(org: Org, panel: pd.DataFrame, day: pd.Series) -> pd.DataFrame:
-    """Status, close date and amount of the panel's deals on given days, as recorded by then."""
-    assert org.history is not None
-    if org.history["status"].eq("open").all():  # hand-made snapshots of open deals: today's record decides
-        then = panel[["deal_id"]].merge(_closings(org), on="deal_id", how="left")
-        open_still = then["close_on"].to_numpy() > day.to_numpy()
-        return then.assign(status=then["status"].mask(open_still, "open"))
-    days = pd.DatetimeIndex(day.dropna().unique())
-    then = states(org.history, days, org.settings)[["deal_id", "as_of", "status", "close_on", "amount"]]
-    asked = panel[["deal_id"]].assign(as_of=day.to_numpy())
-    return asked.merge(then, on=["deal_id", "as_of"], how="left")
-
-
-def _with_outcome(
-    org: Org, panel: pd.DataFrame, target: Target, through: pd.Timestamp, resolve_after: int
-) -> tuple[pd.DataFrame, str]:
-    """The panel with won, amount_won and known_on (empty where it is not known yet), and what to say of it."""
-    if target.kind == "in period":
-        known_on = panel["freezes_on"]
-    elif target.kind == "within":
-        known_on = panel["as_of"] + pd.Timedelta(days=target.days)
-    else:
-        known_on = panel["as_of"] + pd.Timedelta(days=resolve_after)
-    if target.kind == "at all":
-        then = panel[["deal_id"]].merge(_closings(org), on="deal_id", how="left")
-        resolved = then["status"].isin(["won", "lost"]).to_numpy()
-        known_on = known_on.where(~resolved, then["known_on"].to_numpy())
-        known_on = known_on.where(known_on <= through)
-        # a cohort counts when every deal of it is known, else the quick ones would speak for the slow
-        complete = known_on.notna().groupby(panel["as_of"]).transform("all")
-        waiting = int((~resolved & complete).sum())
-        note = (
-            f"{waiting / max(int(complete.sum()), 1):.1%} of the deals were unresolved after {resolve_after} days "
-            "and count as not won."
-        )
-        evaluated = panel["evaluated"] & complete
-    else:
-        known_on = known_on.where(known_on <= through)
-        then = _at(org, panel, known_on)
-        evaluated = panel["evaluated"] & known_on.notna()
-        note = ""
-    won = then["status"].eq("won").to_numpy()
-    closed = then["close_on"].to_numpy()
-    if target.kind == "in period":
-        won = won & (panel["starts_on"].to_numpy() <= closed) & (closed <= panel["ends_on"].to_numpy())
-    elif target.kind == "within":
-        won = won & (closed <= known_on.to_numpy())
-    booked = np.where(won, then["amount"].to_numpy(dtype=float, na_value=np.nan), 0.0)
-    return panel.assign(
-        won=won.astype(int), amount_won=booked, known_on=known_on, complete=evaluated | ~panel["evaluated"]
-    ), note
 
 
 # --- what the forecasters say -------------------------------------------------------------------------
@@ -296,28 +107,34 @@ def _fitted(
     panel: pd.DataFrame, looks: pd.DataFrame, names: list[str], burn_in: fc.BurnIn
 ) -> tuple[pd.DataFrame, dict[str, list[dict[str, Any]]], set[Any]]:
     """What the fitted forecasters say at each look, what they had learned from, and the looks of the burn-in."""
-    said = pd.DataFrame(np.nan, index=panel.index, columns=names)
+    said = {n: np.full(len(panel), np.nan) for n in names}
     learned: dict[str, list[dict[str, Any]]] = {n: [] for n in names}
     silent = set()
+    seen = fc.see(panel)
+    series, as_of, known_on = (panel[c].to_numpy() for c in ("series", "as_of", "known_on"))
     for look in looks[looks["evaluated"]].itertuples():
-        series = panel[panel["series"] == look.series]
-        now = series[series["as_of"] == look.as_of]
-        train = series[(series["known_on"] <= look.as_of) & (series["as_of"] < look.as_of)]
-        if now.empty or not burn_in.over(train):
+        day: Any = look.as_of
+        moment = np.datetime64(day)
+        alike = series == look.series
+        now = np.flatnonzero(alike & (as_of == moment))
+        train = np.flatnonzero(alike & (as_of < moment) & (known_on <= moment))
+        past, present = seen.take(train), seen.take(now).unaware()
+        if not len(now) or not burn_in.over(past):
             silent.add(look.as_of)
             continue
         for name in names:
-            said.loc[now.index, name] = fc.BUILT_IN[name].speak(train, now)
+            f = fc.BUILT_IN[name]
+            said[name][now] = f.speak(past, present)
             learned[name].append(
                 {
                     "period": look.period,
                     "as_of": f"{look.as_of:%Y-%m-%d}",
                     "deals": len(train),
-                    "won": int(train["won"].sum()),
-                    "through": f"{train['known_on'].max():%Y-%m-%d}",
+                    "won": int(past.won.sum()),
+                    "through": str(known_on[train].max())[:10],
                 }
             )
-    return said, learned, silent
+    return pd.DataFrame(said, index=panel.index), learned, silent
 
 
 def default_share(org: Org, panel: pd.DataFrame) -> float:
@@ -420,17 +237,21 @@ def match(
     if org.history is None:
         return _stopped(forecasters, "no_history", NO_HISTORY)
     assert org.periods is not None
-    looks = _looks(org.periods, as_of)
-    if looks.loc[looks["evaluated"], "series"].nunique() > 1 and not pool:
+    assert org.deals is not None
+    record = Record(org.deals, org.history, org.periods, org.settings)
+    looks = looks_at(record.periods, as_of)
+    if len(looks.loc[looks["evaluated"], "series"].unique()) > 1 and not pool:
         raise ValueError(
             "Several weeks put the same deal into the table more than once. Say pool=True if that is meant, or "
             "match one week at a time."
         )
-    through = pd.Timestamp(newest_record(org))
+    newest = newest_record(org)
+    assert newest is not None
+    through = pd.Timestamp(newest)
     looks = looks[looks["as_of"] <= through]
     flow = _Flow()
-    flow.add("deals in the export", org.deals)
-    panel = _panel(org, looks)
+    flow.add("deals in the export", record.deals)
+    panel = panel_of(record, looks)
     when = as_of if isinstance(as_of, str) and as_of.startswith("week") else "the as-of"
     flow.add(f"open at the end of {when}", panel[panel["evaluated"]], "not open at that moment of any period")
     known = panel["state"].ne("unknown")
@@ -441,7 +262,7 @@ def match(
         why = "not expected to close in the period at that moment"
         flow.add("expected to close in the period", panel[panel["evaluated"]], why)
     panel = panel.reset_index(drop=True)
-    panel, note = _with_outcome(org, panel, aim, through, resolve_after_days)
+    panel, note = with_outcome(record, panel, aim, through, resolve_after_days)
     panel = panel[panel["complete"]].reset_index(drop=True)
     flow.add(
         "outcome known", panel[panel["evaluated"]], "the period is not frozen, or the target not yet known"
@@ -470,13 +291,13 @@ def match(
                 flow.add(f"{name} had begun", panel[keep], f"before the first forecast of {name}")
             continue
         f = fc.BUILT_IN[name]
-        columns[name] = said[name] if f.fitted else f.speak(panel, panel)
+        columns[name] = said[name] if f.fitted else panel["rep_probability"]
         about[name] = {"kind": "probability", "gloss": f.gloss, "from_file": False}
         if f.fitted:
             about[name]["learned"] = learned[name]
         if f.own_target and f.own_target != target:
             about[name]["target"] = f.own_target
-    panel = panel.assign(**columns)[keep].reset_index(drop=True)
+    panel = panel.assign(category=panel["rep_category"], **columns)[keep].reset_index(drop=True)
     if "rep_forecast" in forecasters and len(panel):
         about["rep_forecast"]["stage_default_share"] = round(default_share(org, panel), 4)
     if panel.empty:
@@ -485,12 +306,12 @@ def match(
         stopped.attrs[META]["flow"] = flow.steps
         return stopped
 
-    segments = [c for c in org.deals if c not in _NOT_SEGMENTS]
+    segments = [c for c in record.deals if c not in _NOT_SEGMENTS]
     matched = panel[
         [
             *("deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won"),
             *segments,
-            *("stage", "rep_category", "state"),
+            *("stage", "category", "state"),
             *forecasters,
         ]
     ].copy()
@@ -503,7 +324,7 @@ def match(
         "as_of": as_of if isinstance(as_of, str) else [str(a) for a in np.atleast_1d(as_of)],
         "target": target,
         "population": POPULATIONS[population].format(as_of=f"the end of {when}", period="period"),
-        "nouns": {"period": "quarters" if _quarterly(org.periods) else "periods"},
+        "nouns": {"period": "quarters" if _quarterly(record.periods) else "periods"},
         "forecasters": about,
         "flow": flow.steps,
         "carried_share": round(carried, 4),

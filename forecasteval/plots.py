@@ -10,9 +10,10 @@ import base64
 import io
 import math
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import matplotlib as mpl
@@ -56,7 +57,7 @@ _STYLE: Any = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
     """A figure with its name and its text alternative; shows itself in a notebook."""
 
@@ -74,6 +75,20 @@ class Picture:
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data = {"image/png": base64.b64encode(self.png()).decode("ascii"), "text/plain": self.alt}
         return data, {"image/png": {"alt": self.alt, "name": self.name}}
+
+
+@dataclass(frozen=True)
+class Absent:
+    """What stands in a report where there is nothing to draw: the reason."""
+
+    why: str
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/html": f'<p class="note">{escape(self.why)}</p>', "text/plain": self.why}
+
+
+def _drawable(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    return [c for c in comparisons if math.isfinite(c.primary["difference"])]
 
 
 def colour(name: str, among: Sequence[str] = ()) -> str:
@@ -111,7 +126,7 @@ def _canvas(height: float, columns: int = 1) -> Iterator[tuple[Figure, Any]]:
 
 def _title(figure: Figure, message: str) -> None:
     figure.suptitle(
-        textwrap.fill(message, 64), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color=INK
+        textwrap.fill(message, 54), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color=INK
     )
 
 
@@ -160,6 +175,7 @@ def _stacked(
             ax.annotate(
                 words, (1.0, -i), (0, 9), xycoords=("axes fraction", "data"), textcoords="offset points",
                 ha="right", va="center", fontsize=8.5, color=GREY,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
             )  # fmt: skip
         ax.set_yticks([-i for i in range(len(rows))], [r[0] for r in rows])
         ax.set_ylim(-len(rows) + 0.45, 0.6)
@@ -182,20 +198,11 @@ def _hollow_note(comparisons: Sequence[Comparison]) -> str:
 
 
 def _rung_label(comparison: Comparison) -> str:
-    return textwrap.fill(
-        {
-            ("deal",): "New deals, same reps and periods",
-            ("rep",): "New reps",
-            ("period",): "New periods",
-            ("rep", "period"): "New reps and new periods",
-            ("account",): "New accounts",
-            ("deal", "period"): "Same reps, new periods",
-        }[comparison.generalise_to],
-        16,
-    )
+    words = wording.scope(comparison.generalise_to, comparison.nouns)
+    return textwrap.fill(words[0].upper() + words[1:], 18)
 
 
-def ladder(rungs: Sequence[Comparison]) -> Picture:
+def ladder(rungs: Sequence[Comparison]) -> Picture | Absent:
     """How sure, about what: the same difference for new deals, new reps and new periods.
 
     Parameters
@@ -206,9 +213,12 @@ def ladder(rungs: Sequence[Comparison]) -> Picture:
     -------
     Picture
     """
+    rungs = _drawable(rungs)
+    if not rungs:
+        return Absent("There is no difference to draw.")
     first, last = rungs[0], rungs[-1]
     settled = [c for c in rungs if c.verdict in (CANDIDATE, BASELINE)]
-    scope = wording.scope(last.generalise_to, {})
+    scope = wording.scope(last.generalise_to, last.nouns)
     if not settled:
         message = "No difference can be told, whatever may change next time"
     elif last in settled:
@@ -216,15 +226,13 @@ def ladder(rungs: Sequence[Comparison]) -> Picture:
         message = f"{winner} is ahead even for {scope}"
     else:
         winner = settled[-1].candidate if settled[-1].verdict == CANDIDATE else settled[-1].baseline
-        message = (
-            f"{winner} is ahead for {wording.scope(settled[-1].generalise_to, {})}; not shown for {scope}"
-        )
+        message = f"{winner} is ahead for {wording.scope(settled[-1].generalise_to, last.nouns)}; not shown for {scope}"
     shade = colour(first.candidate, (first.candidate, first.baseline))
     rows = [(_rung_label(c), c, shade) for c in rungs]
     return _stacked("ladder", message, rows, _axis_label(first), _hollow_note(rungs))
 
 
-def forest(comparisons: Mapping[str, Comparison]) -> Picture:
+def forest(comparisons: Mapping[str, Comparison]) -> Picture | Absent:
     """Every other forecaster against the same baseline.
 
     Parameters
@@ -235,7 +243,9 @@ def forest(comparisons: Mapping[str, Comparison]) -> Picture:
     -------
     Picture
     """
-    ordered = sorted(comparisons.values(), key=lambda c: c.primary["difference"])
+    ordered = sorted(_drawable(comparisons.values()), key=lambda c: c.primary["difference"])
+    if not ordered:
+        return Absent("There is no other forecaster to draw.")
     if METRICS[str(ordered[0].primary["metric"])].better == "higher":
         ordered = ordered[::-1]
     better = [c.candidate for c in ordered if c.verdict == CANDIDATE]
@@ -254,7 +264,7 @@ def forest(comparisons: Mapping[str, Comparison]) -> Picture:
     return _stacked("forest", message, rows, axis, _hollow_note(ordered))
 
 
-def by_week(weeks: Mapping[int, Comparison]) -> Picture:
+def by_week(weeks: Mapping[int, Comparison]) -> Picture | Absent:
     """The difference by week of the period, with intervals and numbers of deals.
 
     Parameters
@@ -265,6 +275,9 @@ def by_week(weeks: Mapping[int, Comparison]) -> Picture:
     -------
     Picture
     """
+    weeks = {w: c for w, c in weeks.items() if math.isfinite(c.primary["difference"])}
+    if not weeks:
+        return Absent("These data know no weeks of a period, so there is no course over time to draw.")
     any_one = next(iter(weeks.values()))
     message = week_message(weeks)
     shade = colour(any_one.candidate, (any_one.candidate, any_one.baseline))
@@ -329,7 +342,7 @@ def _runs(found: list[int], possible: list[int]) -> str:
 
 def reliability(
     curves: Mapping[str, Reliability], bands: Mapping[str, tuple[Any, Any, Any]], message: str
-) -> Picture:
+) -> Picture | Absent:
     """Reliability curves side by side, with the numbers of deals below.
 
     Parameters
@@ -343,6 +356,8 @@ def reliability(
     -------
     Picture
     """
+    if not curves:
+        return Absent("Neither forecaster gives probabilities, so none can be taken at its word.")
     names = list(curves)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
@@ -415,12 +430,12 @@ def flow(steps: pd.DataFrame) -> Picture:
     return Picture("flow", f"{message}. {said}.", figure)
 
 
-def few_reps(influence: pd.DataFrame, comparison: Comparison, noun: str = "rep") -> Picture:
+def few_reps(influence: pd.DataFrame | None, comparison: Comparison, noun: str = "rep") -> Picture | Absent:
     """How much hangs on few: the difference without each of the largest clusters.
 
     Parameters
     ----------
-    influence : DataFrame with name, share and without, largest first
+    influence : DataFrame with name, share and without, largest first; None where there are no clusters
     comparison : Comparison
         The headline comparison, whose interval is drawn as a band.
     noun : str
@@ -429,6 +444,8 @@ def few_reps(influence: pd.DataFrame, comparison: Comparison, noun: str = "rep")
     -------
     Picture
     """
+    if influence is None or not math.isfinite(comparison.primary["difference"]):
+        return Absent("There are no reps or periods whose weight could be shown.")
     row = comparison.primary
     shown = influence.head(12)
     flips = (shown["without"] * row["difference"] < 0).any()

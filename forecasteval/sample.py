@@ -27,7 +27,7 @@ def reason(code: str, text: str) -> Reason:
     return {"code": code, "text": text}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sample:
     """Rows as arrays, with what was done to them on the way.
 

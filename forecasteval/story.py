@@ -84,7 +84,7 @@ def what_could_be_told(comparison: Comparison) -> str:
     least = (quantile + intervals.t_quantile(0.8, row["df"])) * row["se"]
     label = METRICS[str(row["metric"])].label
     return (
-        f"With this many deals, reps and periods a true difference in {label} of "
+        f"With data of this size a true difference in {label} of "
         f"{wording.number(least, wording.decimals(row['low'], row['high']))} would be found four times in five."
     )
 
@@ -102,11 +102,12 @@ def weakest_point(comparison: Comparison, influence: pd.DataFrame | None) -> str
     str
     """
     row = comparison.primary
-    if not row["reliable"] and row["reasons"]:
-        return "Weakest point: " + str(row["reasons"][-1]["text"])
+    doubts = [r["text"] for r in row["reasons"] if r["code"] not in wording.INFORMATION]
+    if doubts:
+        return f"Weakest point: {doubts[0]}"
     if influence is not None and len(influence) > 3:
         top = influence["share"].head(3).sum()
-        return f"Weakest point: 3 of {len(influence)} reps hold {top:.0%} of the deals."
+        return f"Weakest point: the 3 largest of {len(influence)} hold {top:.0%} of the deals."
     return ""
 
 
@@ -180,14 +181,14 @@ def rungs(comparisons: Sequence[Comparison]) -> Html:
     rows = []
     for c in comparisons:
         row = c.primary
-        rows.append([wording.scope(c.generalise_to, {}), *_difference_cells(row), _verdict_words(row)])
+        rows.append([wording.scope(c.generalise_to, c.nouns), *_difference_cells(row), _verdict_words(row)])
     return _table(["For", "Difference", "Interval", "Verdict"], rows, "metrics", left=1)
 
 
 # --- tables -------------------------------------------------------------------------------------------
 
 
-def _difference_cells(row: Mapping[str, Any]) -> list[str]:
+def _difference_cells(row: Mapping[Any, Any]) -> list[str]:
     places = wording.decimals(row["low"], row["high"])
     interval = (
         "none"
@@ -197,7 +198,7 @@ def _difference_cells(row: Mapping[str, Any]) -> list[str]:
     return [wording.number(row["difference"], places), interval]
 
 
-def _verdict_words(row: Mapping[str, Any]) -> str:
+def _verdict_words(row: Mapping[Any, Any]) -> str:
     if row["verdict"] is None or (isinstance(row["verdict"], float) and math.isnan(row["verdict"])):
         return "described, no verdict"
     words = str(row["verdict"])
@@ -362,6 +363,8 @@ def reliability_message(curves: Mapping[str, Reliability]) -> str:
     -------
     str
     """
+    if len(curves) < 2:
+        return "Can it be taken at its word?"
     closer, other = sorted(curves, key=lambda n: curves[n].miscalibration)
     a, b = curves[closer].miscalibration, curves[other].miscalibration
     if b - a < 0.005:
@@ -459,7 +462,7 @@ def _about_evidence(comparison: Comparison, influence: pd.DataFrame | None) -> l
     periods = row["clusters"].get("period", {}).get("count")
     if periods and periods < 8:
         lines.append(
-            f"There are {periods} periods; what a year unlike these would bring, they can hardly say."
+            f"There are {periods} {comparison.nouns['period']}; what a year unlike these would bring, they can hardly say."
         )
     flips = math.isfinite(row["p_wild"]) and (row["p_wild"] <= 1 - row["level"]) != (
         row["p_value"] <= 1 - row["level"]
@@ -543,8 +546,7 @@ def method(comparison: Comparison, matched: pd.DataFrame, parameters: Mapping[st
         (
             "When it is not believed",
             "Fewer than 5 reps or 4 periods: no interval. Flagged: fewer than 6 periods, fewer than 20 deals won or "
-            "not won, an effective number of clusters below 4, one with more than half of the weight, or very skewed "
-            "contributions.",
+            "not won, an effective number of clusters below 4, or one with more than half of the weight.",
         ),
         (
             "Verdict",
@@ -567,13 +569,13 @@ def _hindsight(meta: Mapping[str, Any]) -> str:
     )
 
 
-def provenance(org: Org, matched: pd.DataFrame, parameters: Mapping[str, Any]) -> Html:
+def provenance(org: Org, data: str, parameters: Mapping[str, Any]) -> Html:
     """What went in: the data and the parameters. Versions and hashes are in the manifest beside the report.
 
     Parameters
     ----------
     org : Org
-    matched : DataFrame
+    data : the folder, as it was named
     parameters : the notebook's parameters
 
     Returns
@@ -582,9 +584,59 @@ def provenance(org: Org, matched: pd.DataFrame, parameters: Mapping[str, Any]) -
     """
     from forecasteval import __version__
 
-    entries = [("Data", org.name), ("forecasteval", __version__)]
+    entries = [("Organisation", org.name), ("Data", data), ("forecasteval", __version__)]
     entries += [
         (name, str(value) if value not in ("", [], ()) else "–") for name, value in parameters.items()
     ]
     rows = [list(e) for e in entries]
     return _table(["What", "Value"], rows, "provenance", left=2)
+
+
+def cluster_noun(matched: pd.DataFrame) -> str:
+    """What the weights are held by: reps, or periods where no reps are known.
+
+    Examples
+    --------
+    >>> cluster_noun(pd.DataFrame({"rep": ["a"]}))
+    'rep'
+    """
+    return "rep" if "rep" in matched and matched["rep"].notna().all() else "period"
+
+
+def tables(
+    org: Org,
+    comparison: Comparison,
+    rungs: Sequence[Comparison],
+    weeks: Mapping[int, Comparison],
+    others: Mapping[str, Comparison],
+    influence: pd.DataFrame | None,
+) -> dict[str, pd.DataFrame]:
+    """The tables that leave with the report, by name.
+
+    Parameters
+    ----------
+    org, comparison, rungs, weeks, others, influence : the results of a study
+
+    Returns
+    -------
+    dict of DataFrame
+    """
+
+    def flat(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows.assign(
+            reasons=rows["reasons"].map(lambda r: " ".join(x["text"] for x in r)),
+            generalise_to=rows["generalise_to"].map(" and ".join),
+        ).drop(columns="clusters")
+
+    found = {"metrics": flat(comparison.table), "flow": comparison.flow}
+    found["ladder"] = flat(pd.concat([c.table for c in rungs], ignore_index=True))
+    if others:
+        found["others"] = flat(pd.concat([c.table for c in others.values()], ignore_index=True))
+    if weeks:
+        by_week = [c.table.assign(week=w) for w, c in weeks.items()]
+        found["by_week"] = flat(pd.concat(by_week, ignore_index=True))
+    if influence is not None:
+        found["influence"] = influence
+    if org.audit is not None:
+        found["audit"] = org.audit
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from forecasteval import forecasters as fc
 from forecasteval import periods as cal
+from forecasteval.calibration import Reliability, consistency_band, reliability
 from forecasteval.compare import (
     META,
     RESERVED,
@@ -19,10 +20,13 @@ from forecasteval.compare import (
     by_group,
     compare,
     forecaster_columns,
+    influence,
     ladder,
+    plain,
 )
 from forecasteval.estimates import QUESTIONS
-from forecasteval.match import POPULATIONS, Target, match
+from forecasteval.match import POPULATIONS, match
+from forecasteval.panel import Target
 from forecasteval.scores import DEFAULT_METRICS, METRICS
 from forecasteval.tables import Org
 
@@ -53,6 +57,8 @@ class Question:
         The largest difference that does not matter; 0 for none.
     segment : str
         "column=value"; empty for all deals.
+    show_names : bool
+        Names of reps instead of pseudonyms.
     seed : int
 
     Raises
@@ -83,8 +89,8 @@ class Question:
     level: float = 0.95
     margin: float = 0.0
     segment: str = ""
+    show_names: bool = False
     seed: int = 0
-    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be used, all at once."""
@@ -233,3 +239,72 @@ class Question:
             **self._options,
         )
         return {int(week): c for week, c in found.items()}
+
+    def curves(self, matched: pd.DataFrame) -> dict[str, Reliability]:
+        """Reliability of candidate and baseline, where they give probabilities."""
+        found = {}
+        for name in (self.candidate, self.baseline):
+            said = matched[name].dropna() if name in matched else pd.Series(dtype=float)
+            if len(said) and said.between(0, 1).all():
+                found[name] = reliability(said, matched.loc[said.index, "won"])
+        return found
+
+    def bands(self, matched: pd.DataFrame) -> dict[str, Any]:
+        """Where the curves would lie by chance alone, were they perfect."""
+        return {n: consistency_band(matched[n].dropna(), seed=self.seed) for n in self.curves(matched)}
+
+    def influence(self, matched: pd.DataFrame, comparison: Comparison) -> pd.DataFrame | None:
+        """How much hangs on each rep, or each period where reps are not known; None without either."""
+        by = next((d for d in ("rep", "period") if d in matched and matched[d].notna().all()), None)
+        if by is None or pd.isna(comparison.primary["difference"]):
+            return None
+        return influence(
+            matched,
+            self.candidate,
+            self.baseline,
+            by=by,
+            metric=self.metrics[0],
+            show_names=self.show_names or by == "period",
+        )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters as plain values."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    def results(
+        self,
+        matched: pd.DataFrame,
+        comparison: Comparison,
+        rungs: Sequence[Comparison],
+        weeks: Mapping[int, Comparison],
+        others: Mapping[str, Comparison],
+    ) -> dict[str, Any]:
+        """The content of `results.json`."""
+        meta = matched.attrs.get(META, {})
+        head = {
+            "schema_version": 1,
+            "question": f"Whose forecasts are better, {self.candidate}'s or {self.baseline}'s?",
+            "parameters": plain(self.parameters),
+        }
+        calibration = {
+            name: {
+                "brier": c.score,
+                "miscalibration": c.miscalibration,
+                "discrimination": c.discrimination,
+                "uncertainty": c.uncertainty,
+                "curve": [{"said": p, "won": w, "deals": n} for p, w, n in c.bins()],
+            }
+            for name, c in self.curves(matched).items()
+        }
+        return (
+            head
+            | comparison.to_dict()
+            | {
+                "ladder": [plain(c.primary) for c in rungs],
+                "by_week": {str(w): plain(c.primary) for w, c in weeks.items()},
+                "others": {n: plain(c.primary) for n, c in others.items()},
+                "calibration": plain(calibration),
+                "forecasters": plain(meta.get("forecasters", {})),
+            }
+        )

@@ -11,21 +11,34 @@ import pandas as pd
 from forecasteval.estimates import QUESTIONS
 from forecasteval.scores import Metric
 
+# reasons that inform; every other one speaks against the comparison
+INFORMATION = frozenset(
+    [
+        "amount_missing",
+        "amount_won_assumed",
+        "common_deals",
+        "crossing_reps",
+        "default_dropped",
+        "filled",
+        "identical",
+        "read_as_rank_score",
+    ]
+)
 _CLUSTER_NOUN = {"rep": "reps", "period": "periods", "account": "accounts", "cell": "cells"}
 
 
 def decimals(low: float, high: float) -> int:
-    """Decimals that an interval supports: two digits of its half-width, at least two decimals.
+    """Decimals that an interval supports: two digits of its half-width, between two and three in general.
 
     Examples
     --------
-    >>> decimals(0.009, 0.033), decimals(-0.4, 0.9)
-    (3, 2)
+    >>> decimals(0.009, 0.033), decimals(-0.4, 0.9), decimals(0.0001, 0.0004)
+    (3, 2, 5)
     """
     half = (high - low) / 2
     if not (math.isfinite(half) and half > 0):
         return 3
-    return int(min(max(1 - math.floor(math.log10(half)), 2), 6))
+    return int(min(max(1 - math.floor(math.log10(half)), 2), 3 if half > 0.002 else 6))
 
 
 def number(value: float, places: int = 3) -> str:
@@ -148,7 +161,7 @@ def headline(row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str]) -
     label = label.replace("brier", "Brier")
     about = scope(row["generalise_to"], nouns)
     behind = size(row, nouns)
-    why = " ".join(r["text"] for r in row["reasons"])
+    why = " ".join(r["text"] for r in row["reasons"] if r["code"] not in INFORMATION)
     if verdict == "cannot be compared":
         return f"{candidate} and {baseline} cannot be compared. {why}".strip()
     if metric.better == "nearer_zero":
