@@ -535,7 +535,7 @@ def compare(
         candidate,
         baseline,
         pd.DataFrame(rows, columns=list(_COLUMNS)),
-        wording.headline(rows[0], METRICS[rows[0]["metric"]], nouns),
+        wording.headline(rows[0], METRICS[rows[0]["metric"]], nouns, meta),
         pd.DataFrame(flow, columns=["step", "deals", "dropped", "why"]),
         str(base["estimand"]),
         question,

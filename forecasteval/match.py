@@ -322,6 +322,7 @@ def match(
     matched.attrs[META] = {
         "source": org.name,
         "as_of": as_of if isinstance(as_of, str) else [str(a) for a in np.atleast_1d(as_of)],
+        "when": f"At the end of {when}" if when != "the as-of" else f"On {as_of}",
         "target": target,
         "population": POPULATIONS[population].format(as_of=f"the end of {when}", period="period"),
         "nouns": {"period": "quarters" if _quarterly(record.periods) else "periods"},

@@ -42,19 +42,18 @@ def _list(lines: Sequence[str], css: str) -> Html:
 
 
 def _table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], css: str, left: int = 1, caption: str = ""
+    columns: Sequence[str], rows: Sequence[Sequence[str]], css: str, numbers: Sequence[str] = ()
 ) -> Html:
-    """A table whose first `left` columns are text; digits stand right-aligned."""
+    """A table; the columns named in `numbers` stand right-aligned."""
 
     def cells(row: Sequence[str], tag: str) -> str:
-        kinds = ["" if i < left else ' class="num"' for i in range(len(row))]
+        kinds = [' class="num"' if c in numbers else "" for c in columns]
         return "".join(
             f"<{tag}{kind}>{escape(str(value))}</{tag}>" for kind, value in zip(kinds, row, strict=True)
         )
 
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    html = f'<table class="{css}">{title}<thead><tr>{cells(columns, "th")}</tr></thead><tbody>{body}</tbody></table>'
+    html = f'<table class="{css}"><thead><tr>{cells(columns, "th")}</tr></thead><tbody>{body}</tbody></table>'
     text = "\n".join("\t".join(str(v) for v in row) for row in [columns, *rows])
     return Html(html, text)
 
@@ -182,7 +181,7 @@ def rungs(comparisons: Sequence[Comparison]) -> Html:
     for c in comparisons:
         row = c.primary
         rows.append([wording.scope(c.generalise_to, c.nouns), *_difference_cells(row), _verdict_words(row)])
-    return _table(["For", "Difference", "Interval", "Verdict"], rows, "metrics", left=1)
+    return _table(["For", "Difference", "Interval", "Verdict"], rows, "rungs", ("Difference", "Interval"))
 
 
 # --- tables -------------------------------------------------------------------------------------------
@@ -233,7 +232,7 @@ def metrics_table(comparison: Comparison) -> Html:
             ]
         )
     columns = ["Score", comparison.candidate, comparison.baseline, "Difference", "Interval", "Verdict"]
-    return _table(columns, rows, "metrics")
+    return _table(columns, rows, "metrics", columns[1:-1])
 
 
 def metrics_glossary(comparison: Comparison) -> Html:
@@ -267,11 +266,11 @@ def flow_table(comparison: Comparison) -> Html:
         [step["step"], step["why"] if step["dropped"] else "", f"{step['dropped']:,}", f"{step['deals']:,}"]
         for step in comparison.flow.to_dict("records")
     ]
-    return _table(["Step", "Left out because", "Left out", "Deals"], rows, "flow", left=2)
+    return _table(["Step", "Left out because", "Left out", "Deals"], rows, "flow", ("Left out", "Deals"))
 
 
 def forecasters_table(matched: pd.DataFrame) -> Html:
-    """Every forecaster: what it is and what it was allowed to know.
+    """Every forecaster: what it is, and what the fitted ones had learned from.
 
     Parameters
     ----------
@@ -281,19 +280,20 @@ def forecasters_table(matched: pd.DataFrame) -> Html:
     -------
     Html
     """
-    rows = []
-    for name, about in matched.attrs.get(META, {}).get("forecasters", {}).items():
-        learned = about.get("learned") or []
-        knew = "nothing but the deal as it stood"
-        if learned:
-            knew = (
-                f"{learned[0]['deals']:,} resolved deals ({learned[0]['won']:,} won) before {learned[0]['period']}, "
-                f"{learned[-1]['deals']:,} ({learned[-1]['won']:,} won) before {learned[-1]['period']}"
-            )
-        elif about.get("from_file"):
-            knew = "as stated by its maker"
-        rows.append([name, about.get("gloss", ""), knew])
-    return _table(["Forecaster", "What it is", "What it had learned from"], rows, "forecasters", left=3)
+    about = matched.attrs.get(META, {}).get("forecasters", {})
+    rows = [[name, str(a.get("gloss", "a column of the table"))] for name, a in about.items()]
+    table = _table(["Forecaster", "What it is"], rows, "forecasters")
+    learned = next((a["learned"] for a in about.values() if a.get("learned")), None)
+    if not learned:
+        return table
+    first, last = learned[0], learned[-1]
+    text = (
+        f"Those that are fitted learn only from deals whose outcome was known: {first['deals']:,} deals "
+        f"({first['won']:,} won) before they spoke about {first['period']}, growing to {last['deals']:,} "
+        f"({last['won']:,} won) before {last['period']}."
+    )
+    note = _paragraphs([text])
+    return Html(table.html + note.html, f"{table.text}\n{text}")
 
 
 def audit_table(org: Org) -> Html:
@@ -313,7 +313,7 @@ def audit_table(org: Org) -> Html:
     for r in org.audit.to_dict("records"):
         share = "" if pd.isna(r["share"]) else f"{r['share']:.1%}"
         rows.append([r["check"], f"{r['count']:,.0f}", share, r["what_it_means"]])
-    html = _table(["Check", "Found", "Share", "What it means"], rows, "audit", left=1)
+    html = _table(["Check", "Found", "Share", "What it means"], rows, "audit", ("Found", "Share"))
     return Html(
         f"<details><summary>{len(rows)} checks of the export</summary>{html.html}</details>", html.text
     )
@@ -589,7 +589,7 @@ def provenance(org: Org, data: str, parameters: Mapping[str, Any]) -> Html:
         (name, str(value) if value not in ("", [], ()) else "–") for name, value in parameters.items()
     ]
     rows = [list(e) for e in entries]
-    return _table(["What", "Value"], rows, "provenance", left=2)
+    return _table(["What", "Value"], rows, "provenance")
 
 
 def cluster_noun(matched: pd.DataFrame) -> str:

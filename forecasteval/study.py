@@ -165,6 +165,7 @@ class Question:
         first = {"step": "deals in the table", "deals": before, "dropped": 0, "why": ""}
         selected.attrs[META] = meta | {
             "population": words,
+            "where": f"where {column} is {value}",
             "flow": [*(meta.get("flow") or [first]), step],
         }
         return selected

@@ -140,19 +140,33 @@ def size(row: Mapping[str, Any], nouns: Mapping[str, str]) -> str:
     return ", ".join(parts)
 
 
-def headline(row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str]) -> str:
-    """One sentence: verdict, estimate, interval, estimand; the forecasters under their own names.
+def headline(
+    row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str], meta: Mapping[str, Any] | None = None
+) -> str:
+    """One sentence: moment, verdict, estimate, interval, estimand; the forecasters under their own names.
 
     Parameters
     ----------
     row : one row of `comparison.table`
     metric : its metric
     nouns : what the clusters are called
+    meta : where the table comes from: ``when`` and ``where`` open the sentence
 
     Returns
     -------
     str
     """
+    said = meta or {}
+    opening = ", ".join(str(said[k]) for k in ("when", "where") if said.get(k))
+    sentence = _sentence(row, metric, nouns)
+    if not opening:
+        return sentence
+    if sentence.startswith("Not enough"):
+        sentence = "n" + sentence[1:]
+    return f"{opening[0].upper()}{opening[1:]}, {sentence}"
+
+
+def _sentence(row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str]) -> str:
     candidate, baseline, verdict = row["candidate"], row["baseline"], row["verdict"]
     difference, low, high = row["difference"], row["low"], row["high"]
     places = decimals(low, high)
@@ -186,7 +200,7 @@ def headline(row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str]) -
         )
     start = f"Not enough evidence to tell {candidate} from {baseline}"
     if math.isnan(low):
-        return f"{start}: {label} difference {number(difference)}, without an interval for {about}; {behind}. {why}".strip()
+        return f"{start}: {label} difference {number(difference)}, with no interval for {about}; {behind}. {why}".strip()
     side = candidate if metric.better == "higher" else baseline
     text = (
         f"{start}: {label} difference {number(difference, places)} ({level} interval {number(low, places)} to "
