@@ -67,7 +67,7 @@ def _outside(org: Org, panel: pd.DataFrame, name: str, stale_after: int) -> tupl
     if "as_of" in rows and rows["as_of"].notna().any():
         dated = rows["as_of"].notna()
         spoken_for = cal.moment(rows.loc[dated, "as_of"], org.settings)
-        late = issued[dated].to_numpy() > np.asarray(spoken_for, dtype="datetime64[us]")
+        late = issued[dated].to_numpy() >= np.asarray(spoken_for, dtype="datetime64[us]")
         if late.any():
             first = rows[dated][late].iloc[0]
             raise ValueError(
@@ -79,7 +79,12 @@ def _outside(org: Org, panel: pd.DataFrame, name: str, stale_after: int) -> tupl
         ["deal_id", "issued_at", "value", *(["trained_through"] if "trained_through" in rows else [])]
     ].sort_values("issued_at", kind="stable")
     found = pd.merge_asof(
-        panel[["deal_id", "moment", "as_of"]], said, left_on="moment", right_on="issued_at", by="deal_id"
+        panel[["deal_id", "moment", "as_of"]],
+        said,
+        left_on="moment",
+        right_on="issued_at",
+        by="deal_id",
+        allow_exact_matches=False,  # a bare date stands for the start of its day, which ends the one before
     )
     if "trained_through" in found:
         ahead = found["trained_through"].notna() & (found["trained_through"] >= found["as_of"])
