@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from forecasteval import estimates, intervals, sample, wording
+from forecasteval.errors import CallError
 from forecasteval.estimates import QUESTIONS, Estimate, Grouping
 from forecasteval.sample import Reason, Sample, reason
 from forecasteval.scores import DEFAULT_METRICS, METRICS, Metric
@@ -351,7 +352,7 @@ def _chosen_metrics(metrics: Sequence[str] | None) -> list[Metric]:
     unknown = [m for m in names if m not in METRICS]
     if unknown or not names:
         said = f"Unknown metric {', '.join(map(repr, unknown))}" if unknown else "No metric is named"
-        raise ValueError(f"{said}; choose from {', '.join(METRICS)}.")
+        raise CallError(f"{said}; choose from {', '.join(METRICS)}.")
     return [METRICS[m] for m in dict.fromkeys(names)]
 
 
@@ -370,10 +371,10 @@ def _chosen_question(
     order = ["deal", "account", "rep", "period"]
     asked = tuple(sorted(asked, key=lambda d: order.index(d) if d in order else len(order)))
     if asked not in QUESTIONS:
-        raise ValueError(f"generalise_to={asked!r} is not one of: {'; '.join(map(str, QUESTIONS))}.")
+        raise CallError(f"generalise_to={asked!r} is not one of: {'; '.join(map(str, QUESTIONS))}.")
     missing = [d for d in asked if d != "deal" and d not in matched]
     if missing:
-        raise ValueError(
+        raise CallError(
             f"generalise_to asks for {' and '.join(missing)}, but the table has no such column; it has "
             f"{', '.join(map(str, matched.columns))}."
         )
@@ -385,7 +386,7 @@ def _margins(margin: float | Mapping[str, float] | None, chosen: list[Metric]) -
     wrong = {k: v for k, v in by_metric.items() if v is not None and not v > 0}
     unknown = [k for k in margin if k not in METRICS] if isinstance(margin, Mapping) else []
     if wrong or unknown:
-        raise ValueError(
+        raise CallError(
             f"margin is the largest difference that does not matter, above 0, for a known metric; found "
             f"{wrong or unknown}."
         )
@@ -485,13 +486,13 @@ def compare(
     absent = [c for c in ("deal_id", "won") if c not in matched]
     if absent:
         has = ", ".join(map(str, matched.columns))
-        raise ValueError(f"The matched table has no column {' or '.join(absent)}; it has {has}.")
+        raise CallError(f"The matched table has no column {' or '.join(absent)}; it has {has}.")
     if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, not {level!r}; 0.95 is usual.")
+        raise CallError(f"level must lie between 0 and 1, not {level!r}; 0.95 is usual.")
     if not 0 <= epsilon < 0.5:
-        raise ValueError(f"epsilon must lie in [0, 0.5), not {epsilon!r}.")
+        raise CallError(f"epsilon must lie in [0, 0.5), not {epsilon!r}.")
     if candidate == baseline:
-        raise ValueError(f"candidate and baseline are both {candidate!r}; name two forecasters.")
+        raise CallError(f"candidate and baseline are both {candidate!r}; name two forecasters.")
     chosen = _chosen_metrics(metrics)
     margins = _margins(margin, chosen)
     question, dropped = _chosen_question(matched, generalise_to)
@@ -592,7 +593,7 @@ def by_group(
     """
     if by not in matched:
         segments = [str(c) for c in matched.columns if c not in RESERVED]
-        raise ValueError(f"There is no column {by!r} to compare by; the table has {', '.join(segments)}.")
+        raise CallError(f"There is no column {by!r} to compare by; the table has {', '.join(segments)}.")
     found = {}
     meta = {k: v for k, v in matched.attrs.get(META, {}).items() if k != "flow"}
     matched = matched.copy(deep=False)

@@ -13,6 +13,7 @@ import pandas as pd
 from forecasteval import forecasters as fc
 from forecasteval import periods as cal
 from forecasteval.compare import META
+from forecasteval.errors import CallError
 from forecasteval.panel import Record, Target, looks_at, panel_of, with_outcome
 from forecasteval.tables import Org, newest_record
 
@@ -49,7 +50,7 @@ def _check_names(org: Org, names: Sequence[str]) -> list[str]:
     if unknown:
         near = {n: get_close_matches(n, allowed, 1) for n in unknown}
         hint = "".join(f" Did you mean {m[0]}?" for m in near.values() if m)
-        raise ValueError(
+        raise CallError(
             f"There is no forecaster {', '.join(unknown)}. Built in: {', '.join(fc.BUILT_IN)}. From files: "
             f"{', '.join(outside) or 'none'}.{hint}"
         )
@@ -62,7 +63,7 @@ def _outside(org: Org, panel: pd.DataFrame, name: str, stale_after: int) -> tupl
     rows = org.forecasts[org.forecasts["forecaster"] == name]
     kinds = sorted(rows["kind"].unique())
     if len(kinds) > 1:
-        raise ValueError(f"{name} mixes kinds of forecast ({', '.join(kinds)}); give each its own name.")
+        raise CallError(f"{name} mixes kinds of forecast ({', '.join(kinds)}); give each its own name.")
     issued = pd.to_datetime(rows["issued_at"]).astype("datetime64[us]")
     if "as_of" in rows and rows["as_of"].notna().any():
         dated = rows["as_of"].notna()
@@ -70,7 +71,7 @@ def _outside(org: Org, panel: pd.DataFrame, name: str, stale_after: int) -> tupl
         late = issued[dated].to_numpy() >= np.asarray(spoken_for, dtype="datetime64[us]")
         if late.any():
             first = rows[dated][late].iloc[0]
-            raise ValueError(
+            raise CallError(
                 f"{name} is refused: {int(late.sum()):,} of its forecasts were issued after the moment they speak "
                 f"about (deal {first['deal_id']}, as of {first['as_of']:%Y-%m-%d}, issued {first['issued_at']}). "
                 "A forecast made with hindsight cannot be compared."
@@ -90,7 +91,7 @@ def _outside(org: Org, panel: pd.DataFrame, name: str, stale_after: int) -> tupl
         ahead = found["trained_through"].notna() & (found["trained_through"] >= found["as_of"])
         if ahead.any():
             first = found[ahead].iloc[0]
-            raise ValueError(
+            raise CallError(
                 f"{name} is refused: {int(ahead.sum()):,} of its forecasts come from a model trained through "
                 f"{first['trained_through']:%Y-%m-%d} or later but speak as of {first['as_of']:%Y-%m-%d}. A model "
                 "that has seen the outcomes cannot be compared."
@@ -235,7 +236,7 @@ def match(
     """
     aim = Target.parse(target)
     if population not in POPULATIONS:
-        raise ValueError(f"population {population!r} is not one of {', '.join(map(repr, POPULATIONS))}.")
+        raise CallError(f"population {population!r} is not one of {', '.join(map(repr, POPULATIONS))}.")
     if org.matched is not None:
         return _of_flat_table(org.matched, list(forecasters), seed)
     outside = _check_names(org, forecasters)
@@ -246,7 +247,7 @@ def match(
     record = Record(org.deals, org.history, org.periods, org.settings)
     looks = looks_at(record.periods, as_of)
     if len(looks.loc[looks["evaluated"], "series"].unique()) > 1 and not pool:
-        raise ValueError(
+        raise CallError(
             "Several weeks put the same deal into the table more than once. Say pool=True if that is meant, or "
             "match one week at a time."
         )

@@ -12,6 +12,7 @@ import pandas as pd
 
 from forecasteval import periods as cal
 from forecasteval.crm.history import states
+from forecasteval.errors import CallError
 from forecasteval.tables import Settings
 
 
@@ -47,7 +48,7 @@ class Target:
         within = re.fullmatch(r"won within (\d+) days", text)
         if within:
             return cls(text, "within", int(within[1]))
-        raise ValueError(
+        raise CallError(
             f"target {text!r} is not one of 'won in period', 'won at all' or 'won within N days' (such as 90)."
         )
 
@@ -61,7 +62,7 @@ def _weeks(as_of: str | Sequence[str], periods: pd.DataFrame) -> list[int]:
         found = re.fullmatch(r"week (\d+)", str(text).strip())
         most = int(cal.weeks_in(periods).max())
         if not found or not 1 <= int(found[1]) <= most:
-            raise ValueError(
+            raise CallError(
                 f"as_of {text!r} is neither 'week 1' to 'week {most}' nor a date such as '2026-02-28'."
             )
         weeks.append(int(found[1]))
@@ -84,7 +85,7 @@ def looks_at(periods: pd.DataFrame, as_of: Any) -> pd.DataFrame:
     else:
         inside = (periods["starts_on"] <= day) & (day <= periods["ends_on"])
         if not inside.any():
-            raise ValueError(f"as_of {day:%Y-%m-%d} lies in no period of the calendar.")
+            raise CallError(f"as_of {day:%Y-%m-%d} lies in no period of the calendar.")
         offset = day - periods.loc[inside, "starts_on"].iloc[0]
         earlier = periods[periods["starts_on"] <= day]
         moments = (earlier["starts_on"] + offset).clip(upper=earlier["ends_on"])

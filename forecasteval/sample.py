@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasteval import estimates, scores
+from forecasteval.errors import CallError
 from forecasteval.estimates import Codes, Grouping
 
 Reason = dict[str, str]
@@ -138,7 +139,7 @@ def kind(name: str, values: pd.Series, declared: Mapping[str, str]) -> tuple[str
         f"{float(values.iloc[first]):g}, row {first + 1})"
     )
     if declared.get(name) == "probability":
-        raise ValueError(
+        raise CallError(
             f"{found} but is declared a probability. Divide percentages by 100; leave a missing forecast empty."
         )
     if name in declared:
@@ -161,7 +162,7 @@ def _won(matched: pd.DataFrame) -> NDArray[np.float64]:
     wrong = ~((won == 0) | (won == 1))
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise ValueError(
+        raise CallError(
             f"won must be 0 or 1 in every row; {int(wrong.sum()):,} rows are not, the first is row {row + 1}: "
             f"{matched['won'].iloc[row]!r}. Leave deals without an outcome out of the table."
         )
@@ -176,7 +177,7 @@ def _deal_codes(matched: pd.DataFrame) -> Codes | None:
     repeated = matched.duplicated([c for c in ("deal_id", "as_of") if c in matched]).to_numpy()
     if repeated.any():
         row = int(np.argmax(repeated))
-        raise ValueError(
+        raise CallError(
             f"{int(repeated.sum()):,} rows repeat a deal at the same as-of; the first is row {row + 1}, deal "
             f"{matched['deal_id'].iloc[row]!r}. The table holds one row per deal and as-of."
         )
@@ -196,7 +197,7 @@ def _dimension(
     if not gaps.any():
         return codes
     if required:
-        raise ValueError(
+        raise CallError(
             f"{name} is empty in {int(gaps.sum()):,} rows, the first is row {int(np.argmax(gaps)) + 1}. Fill it, "
             f"leave those rows out, or choose a generalise_to without {name!r}."
         )

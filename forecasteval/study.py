@@ -24,6 +24,7 @@ from forecasteval.compare import (
     ladder,
     plain,
 )
+from forecasteval.errors import CallError
 from forecasteval.estimates import QUESTIONS
 from forecasteval.match import POPULATIONS, match
 from forecasteval.panel import Target
@@ -73,7 +74,7 @@ class Question:
     >>> Question("model", "model", metrics=["brie"])
     Traceback (most recent call last):
     ...
-    ValueError: 2 parameters cannot be used:
+    forecasteval.errors.CallError: 2 parameters cannot be used:
     - baseline: 'model' is the candidate as well; name another forecaster.
     - metrics: 'brie' is not one of brier, log_score, auc, brier_skill, brier_by_amount, bias, bias_by_amount. Did you mean 'brier'?
     """
@@ -129,7 +130,7 @@ class Question:
             wrong.append(f"segment: {self.segment!r} is not of the form column=value, such as region=EMEA.")
         if wrong:
             count = f"{len(wrong)} parameter{'s' if len(wrong) > 1 else ''} cannot be used:"
-            raise ValueError("\n- ".join([count, *wrong]))
+            raise CallError("\n- ".join([count, *wrong]))
 
     def _forecasters(self, org: Org) -> list[str]:
         if self.also:
@@ -147,11 +148,11 @@ class Question:
         named = set(forecaster_columns(matched)) | (RESERVED - {"period", "rep", "account"})
         segments = [str(c) for c in matched.columns if c not in named]
         if column not in segments:
-            raise ValueError(f"segment: there is no column {column!r}; the deals have {', '.join(segments)}.")
+            raise CallError(f"segment: there is no column {column!r}; the deals have {', '.join(segments)}.")
         values = matched[column].astype("string")
         if not (values == value).any():
             there = values.value_counts().head(12).index.tolist()
-            raise ValueError(f"segment: no deal has {column} = {value!r}; there are {', '.join(there)}.")
+            raise CallError(f"segment: no deal has {column} = {value!r}; there are {', '.join(there)}.")
         selected = matched[(values == value).to_numpy()].reset_index(drop=True)
         meta = matched.attrs.get(META, {})
         words = f"{meta.get('population', 'the deals of the table')}, where {column} is {value}"
