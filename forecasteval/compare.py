@@ -14,6 +14,7 @@ import pandas as pd
 from forecasteval import estimates, intervals, sample, wording
 from forecasteval.errors import CallError
 from forecasteval.estimates import QUESTIONS, Estimate, Grouping
+from forecasteval.organisation import Org
 from forecasteval.sample import Reason, Sample, reason
 from forecasteval.scores import DEFAULT_METRICS, METRICS, Metric
 
@@ -426,7 +427,7 @@ def _stops(matched: pd.DataFrame, candidate: str, baseline: str, meta: Mapping[s
 
 
 def compare(
-    matched: pd.DataFrame,
+    matched: pd.DataFrame | Org,
     candidate: str,
     baseline: str,
     *,
@@ -445,7 +446,8 @@ def compare(
     ----------
     matched : DataFrame, one row per deal and as-of
         Columns `deal_id`, `won` (0 or 1), one per forecaster, and optionally `as_of`, `period`, `rep`,
-        `account`, `amount`, `amount_won`; anything else is a segment.
+        `account`, `amount`, `amount_won`; anything else is a segment. What :func:`forecasteval.read` makes
+        of an imported table does as well.
     candidate, baseline : str
         Names of two forecaster columns. Every difference is candidate minus baseline.
     metrics : list of str, optional
@@ -483,6 +485,12 @@ def compare(
     >>> compare(deals, "model", "rep_forecast", metrics=["brier"]).table["difference"].round(4).tolist()
     [-0.1625]
     """
+    if isinstance(matched, Org):
+        if matched.matched is None:
+            raise CallError(
+                f"{matched.name} holds deals, not a matched table; put them through fe.match first."
+            )
+        matched = matched.matched
     absent = [c for c in ("deal_id", "won") if c not in matched]
     if absent:
         has = ", ".join(map(str, matched.columns))

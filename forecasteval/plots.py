@@ -74,7 +74,7 @@ class Picture:
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data = {"image/png": base64.b64encode(self.png()).decode("ascii"), "text/plain": self.alt}
-        return data, {"image/png": {"alt": self.alt, "name": self.name}}
+        return data, {"image/png": {"alt": self.alt, "name": self.name, "width": 620}}
 
 
 @dataclass(frozen=True)

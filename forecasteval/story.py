@@ -128,7 +128,7 @@ def verdict_card(comparison: Comparison, influence: pd.DataFrame | None = None) 
     lines = [line for line in (what_could_be_told(comparison), weakest_point(comparison, influence)) if line]
     html = (
         f'<div class="verdict-card {_STATE[verdict]}"><p class="badge">{escape(badge)}</p>'
-        f'<p class="headline">{escape(comparison.headline)}</p>'
+        f'<p class="headline"><strong>{escape(comparison.headline)}</strong></p>'
         + "".join(f"<p>{escape(line)}</p>" for line in lines)
         + "</div>"
     )
