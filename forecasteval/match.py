@@ -260,9 +260,9 @@ def match(
     panel = panel_of(record, looks)
     when = as_of if isinstance(as_of, str) and as_of.startswith("week") else "the as-of"
     flow.add(f"open at the end of {when}", panel[panel["evaluated"]], "not open at that moment of any period")
-    known = panel["state"].ne("unknown")
-    panel = panel[known]
-    flow.add("state known", panel[panel["evaluated"]], "what was believed at that moment is not known")
+    for step, column, why in _KNOWN:
+        panel = panel[panel[column].ne("unknown")]
+        flow.add(step, panel[panel["evaluated"]], why)
     if population == "closing in period":
         panel = panel[panel["close_on"].between(panel["starts_on"], panel["ends_on"])]
         why = "not expected to close in the period at that moment"
@@ -340,6 +340,10 @@ def match(
     return matched
 
 
+_KNOWN = (
+    ("values known", "values_state", "what was believed at that moment is not known"),
+    ("owner known", "rep_state", "whose deal it was at that moment is not known"),
+)
 _NOT_SEGMENTS = {"deal_id", "rep", "account", "created_on", "closed_on", "outcome", "amount"}
 
 

@@ -129,6 +129,7 @@ def panel_of(record: Record, looks: pd.DataFrame) -> pd.DataFrame:
         left_on="moment",
         right_on="valid_from",
         by="deal_id",
+        allow_exact_matches=False,  # a version that starts as the day ends belongs to the next day
     )
     panel["age_days"] = (panel["as_of"] - panel["created_on"]).dt.days.fillna(0)
     panel["days_to_close"] = (panel["close_on"] - panel["as_of"]).dt.days

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
@@ -57,7 +58,7 @@ class Question:
     margin : float
         The largest difference that does not matter; 0 for none.
     segment : str
-        "column=value"; empty for all deals.
+        "column: value" (or "column=value"); empty for all deals.
     show_names : bool
         Names of reps instead of pseudonyms.
     seed : int
@@ -125,12 +126,19 @@ class Question:
             wrong.append(
                 f"margin: {self.margin!r} is below 0; give the largest difference that does not matter."
             )
-        column, is_pair, value = self.segment.partition("=")
-        if self.segment and not (is_pair and column.strip() and value.strip()):
-            wrong.append(f"segment: {self.segment!r} is not of the form column=value, such as region=EMEA.")
+        if self.segment and not all(self._segment):
+            wrong.append(
+                f"segment: {self.segment!r} is not of the form 'column: value', such as 'region: West'."
+            )
         if wrong:
             count = f"{len(wrong)} parameter{'s' if len(wrong) > 1 else ''} cannot be used:"
             raise CallError("\n- ".join([count, *wrong]))
+
+    @property
+    def _segment(self) -> tuple[str, str]:
+        """Column and value of the segment, divided at the first colon or equals sign."""
+        column, value = [*re.split("[:=]", self.segment, maxsplit=1), ""][:2]
+        return column.strip(), value.strip()
 
     def _forecasters(self, org: Org) -> list[str]:
         if self.also:
@@ -144,7 +152,7 @@ class Question:
         """The rows of the segment, refused with the values there are."""
         if not self.segment or matched.empty:
             return matched
-        column, _, value = (part.strip() for part in self.segment.partition("="))
+        column, value = self._segment
         named = set(forecaster_columns(matched)) | (RESERVED - {"period", "rep", "account"})
         segments = [str(c) for c in matched.columns if c not in named]
         if column not in segments:

@@ -193,7 +193,8 @@ def test_flow_ends_in_the_deals_that_are_compared():
     assert [(s["step"], s["deals"], s["dropped"]) for s in flow] == [
         ("deals in the export", 5, 0),
         ("open at the end of week 4", 3, 2),
-        ("state known", 2, 1),
+        ("values known", 2, 1),
+        ("owner known", 2, 0),
         ("expected to close in the period", 1, 1),
         ("outcome known", 1, 0),
     ]

@@ -97,7 +97,7 @@ def test_the_same_input_gives_the_same_results_byte_for_byte(demo, tmp_path):
 def test_another_segment_another_week_another_pair(tmp_path):
     results, page, _ = run(
         tmp_path,
-        segment="region=West",
+        segment="region: West",
         as_of="week 6",
         candidate="vendor_x",
         baseline="rep_recalibrated",
@@ -121,7 +121,7 @@ def test_another_segment_another_week_another_pair(tmp_path):
     [
         (
             {"metrics": ["brie"], "level": 95.0, "segment": "West", "population": "everything"},
-            ["4 parameters cannot be used", "Did you mean 'brier'?", "level: 95.0", "of the form column=value", "population: 'everything' is not one of"],
+            ["4 parameters cannot be used", "Did you mean 'brier'?", "level: 95.0", "of the form 'column: value'", "population: 'everything' is not one of"],
         ),
         ({"segment": "region=Mars"}, ["no deal has region = 'Mars'; there are"]),
         ({"segment": "planet=Mars"}, ["there is no column 'planet'; the deals have", "region"]),

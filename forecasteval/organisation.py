@@ -1,0 +1,274 @@
+"""One organisation: its settings, its tidy tables, and how old they are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from forecasteval import periods as calendar
+from forecasteval.cells import Problem, nearest
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What ``organisation.yaml`` says; every key is optional.
+
+    Parameters
+    ----------
+    name : how reports call the organisation
+    timezone : IANA name of the one zone that days are counted in
+    cut_off_hour : the hour at which a day ends; 24 = midnight
+    currency : ISO code, for labels only
+    fiscal_year_start_month : 1 to 12
+    grace_business_days : between the end of a period and its freeze
+    max_age_days : older data is stale; 0 = any age, for an example that is not renewed
+    segments : columns of the export that become segments; empty = chosen by the importer
+    snapshot_max_age_days : how long a dated copy is taken to hold when the next one is missing
+    owners_tracked_since : the day (YYYY-MM-DD) on which the CRM began to record owner changes; without it,
+        the day of the first owner change in the export
+
+    Examples
+    --------
+    >>> Settings(timezone="Europe/Berlin").cut_off_hour
+    24
+    """
+
+    name: str | None = None
+    timezone: str = "UTC"
+    cut_off_hour: float = 24
+    currency: str | None = None
+    fiscal_year_start_month: int = 1
+    grace_business_days: int = 10
+    max_age_days: int = 14
+    segments: tuple[str, ...] = ()
+    snapshot_max_age_days: int = 7
+    owners_tracked_since: str | None = None
+
+
+@dataclass(frozen=True)
+class Org:
+    """The tidy tables of one organisation; a table that the source does not have is None.
+
+    Parameters
+    ----------
+    name : how reports call it
+    folder : where it was read
+    settings : see :class:`Settings`
+    deals, history, snapshots, forecasts, calls, periods, stages, users : DataFrames or None
+    audit : what the rebuilding of the past found (check, count, of, share, what_it_means)
+    matched : a matched table that came in as such; everything else is None then
+    notes : what the reader was told
+    warnings : problems that did not stop the reading
+
+    Examples
+    --------
+    >>> Org("acme", None).history is None
+    True
+    """
+
+    name: str
+    folder: Path | None
+    settings: Settings = field(default_factory=Settings)
+    deals: pd.DataFrame | None = None
+    history: pd.DataFrame | None = None
+    snapshots: pd.DataFrame | None = None
+    forecasts: pd.DataFrame | None = None
+    calls: pd.DataFrame | None = None
+    periods: pd.DataFrame | None = None
+    stages: pd.DataFrame | None = None
+    users: pd.DataFrame | None = None
+    audit: pd.DataFrame | None = None
+    matched: pd.DataFrame | None = None
+    notes: list[str] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+
+def newest_record(org: Org) -> pd.Timestamp | None:
+    """The day of the newest record that the organisation's data holds, or None if nothing is dated.
+
+    Examples
+    --------
+    >>> newest_record(Org("acme", None)) is None
+    True
+    """
+    if org.history is not None and len(org.history):
+        known = org.history["values_state"].eq("known") | org.history["rep_state"].eq("known")
+        return calendar.local_dates(org.history.loc[known, "valid_from"], org.settings).max()
+    columns = [
+        (org.snapshots, "as_of"),
+        (org.deals, "created_on"),
+        (org.forecasts, "issued_at"),
+        (org.matched, "as_of"),
+    ]
+    newest = [
+        table[column].max()
+        for table, column in columns
+        if table is not None and column in table and table[column].notna().any()
+    ]
+    return pd.Timestamp(max(newest)).floor("D") if newest else None
+
+
+def stale(org: Org, today: Any) -> Problem | None:
+    """The problem that the newest record is older than ``settings.max_age_days``, or None.
+
+    Parameters
+    ----------
+    org : what was read; a matched table is never stale
+    today : the day to compare with
+
+    Returns
+    -------
+    Problem (an error), or None
+
+    Examples
+    --------
+    >>> old = Org("acme", Path("acme"), deals=pd.DataFrame({"created_on": pd.to_datetime(["2026-01-01"])}))
+    >>> stale(old, "2026-03-01").found
+    'a newest record of 2026-01-01, 59 days before 2026-03-01'
+    """
+    limit = org.settings.max_age_days
+    newest = newest_record(org)
+    if org.matched is not None or limit == 0 or newest is None:
+        return None
+    age = (pd.Timestamp(today) - newest).days
+    if age <= limit:
+        return None
+    return Problem(
+        org.folder.name if org.folder else org.name,
+        None,
+        None,
+        f"a newest record of {newest:%Y-%m-%d}, {age} days before {pd.Timestamp(today):%Y-%m-%d}",
+        f"data at most {limit} days old",
+        "Export again; or set max_age_days in organisation.yaml (0 = any age).",
+    )
+
+
+def read_settings(folder: Path) -> tuple[Settings, list[Problem]]:
+    """The settings of a folder's ``organisation.yaml`` and what is wrong with them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp())
+    >>> _ = (place / "organisation.yaml").write_text("name: Acme\\ntimezon: UTC\\n")
+    >>> settings, problems = read_settings(place)
+    >>> print(problems[0])
+    organisation.yaml, row 2, column timezon: found an unknown key; expected one of name, timezone, cut_off_hour, \
+currency, fiscal_year_start_month, grace_business_days, max_age_days, segments, snapshot_max_age_days, owners_tracked_since. Did you mean \
+timezone? Correct or remove the line.
+    """
+    import yaml
+
+    path = folder / "organisation.yaml"
+    if not path.exists():
+        return Settings(), []
+    name = path.name
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        given = yaml.safe_load(text) or {}
+        tree = yaml.compose(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        row = mark.line + 1 if mark else None
+        reason = str(getattr(error, "problem", None) or error).splitlines()[0]
+        return Settings(), [
+            Problem(name, row, None, reason, "a YAML file", "Write lines of the form key: value.")
+        ]
+    if not isinstance(given, dict):
+        return Settings(), [
+            Problem(name, None, None, "no keys", "lines of the form key: value", "Write name: Acme.")
+        ]
+    rows = {key.value: key.start_mark.line + 1 for key, _ in tree.value} if tree is not None else {}
+    problems: list[Problem] = []
+    values: dict[str, Any] = {}
+    known = [item.name for item in fields(Settings)]
+    for key, value in given.items():
+        row = rows.get(str(key))
+        if key not in known:
+            advice = f"{nearest(str(key), known)}Correct or remove the line."
+            problems.append(
+                Problem(name, row, str(key), "an unknown key", f"one of {', '.join(known)}", advice)
+            )
+            continue
+        expected = _setting_expected(key, value)
+        if expected:
+            guess = _zone_guess(value) if key == "timezone" else ""
+            problems.append(Problem(name, row, key, repr(value), expected, f"{guess}Correct the value."))
+        elif value is not None:
+            values[key] = tuple(str(item) for item in value) if key == "segments" else value
+            if key == "owners_tracked_since":
+                values[key] = str(value)
+    return Settings(**values), problems
+
+
+_WHOLE_NUMBERS = {
+    "fiscal_year_start_month": (1, 12),
+    "grace_business_days": (0, 366),
+    "max_age_days": (0, 100_000),
+    "snapshot_max_age_days": (1, 366),
+}
+
+
+def _setting_expected(key: str, value: Any) -> str | None:
+    """What the key expects, when the value is not that."""
+    if value is None:
+        return None
+    if key in _WHOLE_NUMBERS:
+        low, high = _WHOLE_NUMBERS[key]
+        good = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+        return None if good else f"a whole number from {low} to {high}"
+    if key == "cut_off_hour":
+        good = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 24
+        return None if good else "an hour above 0, at most 24"
+    if key == "segments":
+        return None if isinstance(value, list) else "a list such as [region, size]"
+    if key == "timezone":
+        from zoneinfo import ZoneInfo
+
+        try:
+            ZoneInfo(str(value))
+        except (KeyError, OSError, ValueError):
+            return "a time zone such as Europe/Berlin or UTC"
+        return None
+    if key == "owners_tracked_since":
+        return None if re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(value)) else "a day such as 2024-02-01"
+    return None if isinstance(value, str) else "words"
+
+
+def _zone_guess(value: Any) -> str:
+    from zoneinfo import available_timezones
+
+    return nearest(str(value), sorted(available_timezones()))
+
+
+def with_calendar(org: Org, periods: pd.DataFrame | None) -> Org:
+    """The organisation with the calendar that was given, or with fiscal quarters and a note that says so.
+
+    Examples
+    --------
+    >>> deals = pd.DataFrame({"created_on": pd.to_datetime(["2026-01-05"]), "closed_on": pd.to_datetime([None])})
+    >>> with_calendar(Org("acme", None, deals=deals), None).periods["period"].tolist()
+    ['FY2026-Q1', 'FY2026-Q2', 'FY2026-Q3', 'FY2026-Q4', 'FY2027-Q1']
+    """
+    if periods is not None:
+        return replace(org, periods=periods)
+    newest = newest_record(org)
+    if newest is None or org.deals is None:
+        return org
+    days = [org.deals["created_on"].min(), org.deals["closed_on"].min(), newest]
+    if org.snapshots is not None and len(org.snapshots):
+        days.append(org.snapshots["as_of"].min())
+    first = min(pd.Timestamp(day) for day in days if not pd.isna(day))
+    settings = org.settings
+    made = calendar.fiscal_quarters(
+        settings.fiscal_year_start_month, first, newest + pd.Timedelta(days=366), settings.grace_business_days
+    )
+    note = (
+        "There is no calendar.csv: fiscal quarters were made from fiscal_year_start_month = "
+        f"{settings.fiscal_year_start_month}."
+    )
+    return replace(org, periods=made, notes=[*org.notes, note])
