@@ -282,7 +282,7 @@ def match(
     if fitted:
         keep &= ~panel["as_of"].isin(silent)
         why = f"{', '.join(fitted)} had too few resolved deals to learn from"
-        flow.add("after the burn-in", panel[keep], why)
+        flow.add("enough past to learn from", panel[keep], why)
     columns: dict[str, Any] = {}
     for name in forecasters:
         if name in outside:

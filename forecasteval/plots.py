@@ -26,7 +26,7 @@ from forecasteval.calibration import Reliability
 from forecasteval.compare import BASELINE, CANDIDATE, Comparison
 from forecasteval.scores import METRICS
 
-WIDTH = 5.6  # inches: readable on a phone at full width, and on a slide
+WIDTH = 4.8  # inches: letters stay readable where a phone shows it at full width
 INK, GREY, FAINT = "#1f2933", "#6b7280", "#d5d9de"
 _COLOURS = {
     "model": "#0072B2",
@@ -74,7 +74,7 @@ class Picture:
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data = {"image/png": base64.b64encode(self.png()).decode("ascii"), "text/plain": self.alt}
-        return data, {"image/png": {"alt": self.alt, "name": self.name, "width": 620}}
+        return data, {"image/png": {"alt": self.alt, "name": self.name, "width": 580}}
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _canvas(height: float, columns: int = 1) -> Iterator[tuple[Figure, Any]]:
 
 def _title(figure: Figure, message: str) -> None:
     figure.suptitle(
-        textwrap.fill(message, 54), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color=INK
+        textwrap.fill(message, 46), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color=INK
     )
 
 
@@ -184,7 +184,7 @@ def _stacked(
         ax.set_xlabel(axis_label, fontsize=9)
         ax.margins(x=0.08)
         if note:
-            figure.supxlabel(textwrap.fill(note, 96), fontsize=8, color=GREY, x=0.01, ha="left")
+            figure.supxlabel(textwrap.fill(note, 80), fontsize=8, color=GREY, x=0.01, ha="left")
     said = "; ".join(f"{label}: {_in_words(c.primary)}".replace("\n", " ") for label, c, _ in rows)
     return Picture(name, f"{message} Differences with intervals. {said}.", figure)
 
@@ -291,7 +291,7 @@ def by_week(weeks: Mapping[int, Comparison]) -> Picture | Absent:
             if math.isfinite(row["low"]):
                 ax.plot([week, week], [row["low"], row["high"]], color=shade, lw=2.2, ls=style)
             ax.plot([week], [row["difference"]], "o", ms=6, mfc=face, mec=shade, mew=1.5)
-        ax.set_xticks(list(weeks), [f"{w}\n{c.primary['deals']:,}" for w, c in weeks.items()], fontsize=8)
+        ax.set_xticks(list(weeks), [f"{w}\n{c.primary['deals']}" for w, c in weeks.items()], fontsize=8)
         ax.set_xlabel("Week of the period; below it the number of deals", fontsize=9)
         down, up = _direction(any_one)
         ax.set_ylabel(f"{METRICS[str(any_one.primary['metric'])].label} difference", fontsize=9)
@@ -385,8 +385,8 @@ def reliability(
         grid[0][0].set_ylabel("What happened\n(share won)", fontsize=9)
         grid[1][0].set_ylabel("Deals", fontsize=9)
         figure.supxlabel(
-            "Dashed: perfect. Grey: where a perfect forecaster would land by chance (90%). Larger dots: more deals.",
-            fontsize=7.5,
+            "Dashed: perfect. Grey: where a perfect forecaster would land by\nchance (90%). Larger dots: more deals.",
+            fontsize=8,
             color=GREY,
             x=0.01,
             ha="left",
@@ -411,6 +411,8 @@ def flow(steps: pd.DataFrame) -> Picture:
     """
     first, last = int(steps["deals"].iloc[0]), int(steps["deals"].iloc[-1])
     message = f"{last:,} of {first:,} deals are compared"
+    ends = steps.index.isin([steps.index[0], steps.index[-1]])
+    steps = steps[ends | (steps["dropped"] > 0)]  # the table has them all
     with _canvas(0.9 + 0.42 * len(steps)) as (figure, ax):
         _title(figure, message)
         y = range(len(steps), 0, -1)
@@ -472,7 +474,7 @@ def few_reps(influence: pd.DataFrame | None, comparison: Comparison, noun: str =
         ax.set_xlabel(_axis_label(comparison), fontsize=9)
         ax.margins(x=0.1)
         figure.supxlabel(
-            "Dashed: with everyone. Band: the interval of the headline. In brackets: share of the deals.",
+            "Dashed: with everyone. Band: the interval of the headline.\nIn brackets: share of the deals.",
             fontsize=8,
             color=GREY,
             x=0.01,

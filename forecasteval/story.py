@@ -41,6 +41,12 @@ def _list(lines: Sequence[str], css: str) -> Html:
     return Html(f'<ul class="{css}">{items}</ul>', "\n".join(f"- {line}" for line in lines))
 
 
+def _terms(entries: Sequence[tuple[str, str]], css: str) -> Html:
+    """Terms and what is said of each."""
+    items = "".join(f"<dt>{escape(term)}</dt><dd>{escape(said)}</dd>" for term, said in entries)
+    return Html(f'<dl class="{css}">{items}</dl>', "\n".join(f"{term}: {said}" for term, said in entries))
+
+
 def _table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], css: str, numbers: Sequence[str] = ()
 ) -> Html:
@@ -162,8 +168,7 @@ def who_is_who(comparison: Comparison, matched: pd.DataFrame) -> Html:
             "the range that would hold the true difference in that share of such studies, were they repeated",
         )
     )
-    items = "".join(f"<dt>{escape(term)}</dt><dd>{escape(said)}</dd>" for term, said in entries)
-    return Html(f'<dl class="gloss">{items}</dl>', "\n".join(f"{t}: {s}" for t, s in entries))
+    return _terms(entries, "gloss")
 
 
 def rungs(comparisons: Sequence[Comparison]) -> Html:
@@ -246,9 +251,7 @@ def metrics_glossary(comparison: Comparison) -> Html:
     -------
     Html
     """
-    items = [(METRICS[m].label, METRICS[m].gloss) for m in comparison.table["metric"]]
-    html = "".join(f"<dt>{escape(t)}</dt><dd>{escape(g)}</dd>" for t, g in items)
-    return Html(f'<dl class="gloss">{html}</dl>', "\n".join(f"{t}: {g}" for t, g in items))
+    return _terms([(METRICS[m].label, METRICS[m].gloss) for m in comparison.table["metric"]], "gloss")
 
 
 def flow_table(comparison: Comparison) -> Html:
@@ -269,7 +272,7 @@ def flow_table(comparison: Comparison) -> Html:
     return _table(["Step", "Left out because", "Left out", "Deals"], rows, "flow", ("Left out", "Deals"))
 
 
-def forecasters_table(matched: pd.DataFrame) -> Html:
+def forecasters(matched: pd.DataFrame) -> Html:
     """Every forecaster: what it is, and what the fitted ones had learned from.
 
     Parameters
@@ -281,8 +284,7 @@ def forecasters_table(matched: pd.DataFrame) -> Html:
     Html
     """
     about = matched.attrs.get(META, {}).get("forecasters", {})
-    rows = [[name, str(a.get("gloss", "a column of the table"))] for name, a in about.items()]
-    table = _table(["Forecaster", "What it is"], rows, "forecasters")
+    table = _terms([(n, str(a.get("gloss", "a column of the table"))) for n, a in about.items()], "gloss")
     learned = next((a["learned"] for a in about.values() if a.get("learned")), None)
     if not learned:
         return table
@@ -556,8 +558,7 @@ def method(comparison: Comparison, matched: pd.DataFrame, parameters: Mapping[st
         ),
         ("Seed", str(parameters.get("seed", 0))),
     ]
-    items = "".join(f"<dt>{escape(t)}</dt><dd>{escape(s)}</dd>" for t, s in entries)
-    return Html(f'<dl class="method">{items}</dl>', "\n".join(f"{t}: {s}" for t, s in entries))
+    return _terms(entries, "method")
 
 
 def _hindsight(meta: Mapping[str, Any]) -> str:

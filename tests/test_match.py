@@ -314,7 +314,7 @@ def test_fitted_forecasters_are_silent_in_their_burn_in_and_say_what_they_learne
     assert [(x["period"], x["deals"]) for x in learned] == [("Q2", 150), ("Q3", 300)]
     assert found[ALL].notna().all(axis=None)
     assert found[ALL].apply(lambda p: p.between(0, 1)).all(axis=None)
-    assert found.attrs[META]["flow"][-1]["step"] == "after the burn-in"
+    assert found.attrs[META]["flow"][-1]["step"] == "enough past to learn from"
 
 
 def test_past_rates_are_the_past_rates():
