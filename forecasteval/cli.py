@@ -1,0 +1,335 @@
+"""The command line: reads what was asked for, calls the package, says what happened. No logic of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import textwrap
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from forecasteval.tables import Org, Problem
+
+DEBUG = "FORECASTEVAL_DEBUG"
+SETTINGS = "organisation.yaml"
+
+app = typer.Typer(
+    help="Compare deal forecasts with the reps' own, on the same deals at the same moment.",
+    epilog="Exit codes: 0 done, 1 a run failed, 2 the input or the call is wrong.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+)
+importers = typer.Typer(
+    help="Turn an export into tidy tables.", rich_markup_mode=None, add_completion=False, no_args_is_help=True
+)
+app.add_typer(importers, name="import")
+
+OutFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Data folder to write, as data/acme.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; errors become sentences on stderr.
+
+    Parameters
+    ----------
+    arguments : words after the program's name; those of the process if left out
+
+    Returns
+    -------
+    int
+        0 done, 1 a run failed, 2 the input or the call is wrong.
+    """
+    words = _joined_parameters(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a stopped run cleans up
+        app(words, prog_name="forecasteval")
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        message, code = _told(error)
+        print(message, file=sys.stderr)
+        return code
+    return 0
+
+
+def _joined_parameters(words: Sequence[str]) -> list[str]:
+    """`-p name value` as one word `name=value`: two values per option are more than typer takes in a list."""
+    joined: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        joined.append(word)
+        if word in ("-p", "--parameter"):
+            name = next(rest, None)
+            if name is not None and "=" not in name:
+                value = next(rest, None)
+                name = name if value is None else f"{name}={value}"
+            joined += [] if name is None else [name]
+    return joined
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    from forecasteval.report.errors import ReportError
+
+    if isinstance(error, ReportError):
+        return str(error), error.exit_code
+    if isinstance(error, ValueError) and hasattr(error, "problems"):
+        return _listed(error.problems), 2
+    if isinstance(error, OSError):
+        return f"{error.filename or 'A file'}: {error.strerror or error}.", 1
+    return f"{type(error).__name__}: {error}\nWhere this happened: run again with {DEBUG}=1.", 1
+
+
+def _say(doing: str) -> None:
+    """What is being done, for somebody who watches."""
+    if sys.stderr.isatty():
+        print(doing, file=sys.stderr)
+
+
+def _listed(problems: Sequence[Problem]) -> str:
+    return "\n".join(textwrap.indent(str(p), "  ").replace("  ", "- ", 1) for p in problems)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"forecasteval {installed('deal-forecasteval')}")
+        raise typer.Exit
+
+
+# --- import -----------------------------------------------------------------------------------------
+
+
+@importers.command("salesforce")
+def import_salesforce(
+    export: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder with Opportunity.csv, OpportunityHistory.csv, ...")
+    ],
+    out: OutFolder,
+    timezone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="Zone that days are counted in, as Europe/Berlin [UTC]."),
+    ] = None,
+    fiscal_start_month: Annotated[
+        int | None, typer.Option(metavar="MONTH", min=1, max=12, help="First month of the fiscal year [1].")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the organisation in reports.")
+    ] = None,
+) -> None:
+    """Import a Salesforce export: its objects as CSV, or a folder of dated copies."""
+    from forecasteval import tables
+    from forecasteval.crm import salesforce
+
+    given = {"name": name, "timezone": timezone, "fiscal_year_start_month": fiscal_start_month}
+    _say(f"Importing {export} ...")
+    _keep_settings(export, out, {key: value for key, value in given.items() if value is not None})
+    if _same(export, out / "export"):
+        _written(tables.read(out), out)
+        return
+    settings = tables.read_settings(out)[0] if (out / SETTINGS).exists() else None
+    org = salesforce.import_folder(export, settings)
+    tables.write_tables(org, out)
+    _written(tables.read(out), out)
+
+
+def _keep_settings(export: Path, out: Path, given: dict[str, Any]) -> None:
+    """Write settings from the command line beside the tables, unless a file of them is there already."""
+    import yaml
+
+    from forecasteval.report.errors import CallError
+
+    if (out / "export").is_dir() and not _same(export, out / "export"):
+        raise CallError(f"{out} has an export/ of its own: put the new files there, or choose another --out.")
+    if not given:
+        return
+    lines = yaml.safe_dump(given, sort_keys=False, allow_unicode=True)
+    for folder in (export, out):
+        path = folder / SETTINGS
+        if path.exists() and given.items() <= (yaml.safe_load(path.read_text("utf-8")) or {}).items():
+            return
+        if path.exists():
+            raise CallError(f"{path} has the settings already. Write there instead:\n{lines}")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / SETTINGS).write_text(lines, "utf-8")
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+@importers.command("table")
+def import_table(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV or Parquet, one row per deal and moment.")
+    ],
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", metavar="FILE", help="YAML that says which column is what.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Data folder to write, as data/acme.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print a draft of the mapping, and stop.")
+    ] = False,
+) -> None:
+    """Import one table that already holds forecasts and outcomes side by side."""
+    from forecasteval import tables
+    from forecasteval.crm import table
+    from forecasteval.report.errors import CallError
+
+    if explain:
+        print(table.explain(file))
+        return
+    if mapping is None or out is None:
+        raise CallError(
+            "import table needs --mapping and --out. "
+            f"For a draft of the mapping: forecasteval import table {file} --explain > mapping.yaml"
+        )
+    matched = table.import_table(file, mapping)
+    org = tables.Org(name=out.name, folder=out, matched=matched)
+    tables.write_tables(org, out)
+    _written(org, out)
+
+
+def _written(org: Org, folder: Path) -> None:
+    print(f"{folder / 'tables'}: {_counts(org)}.")
+    for note in org.notes:
+        print(f"- {note}")
+    if org.warnings:
+        print(f"To look at ({len(org.warnings)}):\n{_listed(org.warnings)}", file=sys.stderr)
+    print(f"Next: forecasteval report compare_forecasts --data {folder}")
+
+
+def _counts(org: Org) -> str:
+    from forecasteval.wording import count
+
+    nouns = {"history": "versions in the history", "matched": "matched rows"}
+    names = ("deals", "history", "snapshots", "forecasts", "calls", "periods", "stages", "matched")
+    return ", ".join(count(len(t), nouns.get(n, n)) for n in names if (t := getattr(org, n)) is not None)
+
+
+# --- check ------------------------------------------------------------------------------------------
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data folder or bare export.")],
+) -> None:
+    """Every problem of a data folder: file, row, column, what was found and expected, what to do."""
+    from forecasteval import tables
+
+    problems = tables.check(folder)
+    errors = [p for p in problems if p.severity == "error"]
+    if errors:
+        counted = f"{len(errors)} problem{'s' if len(errors) > 1 else ''} to mend"
+        print(f"{folder}: {counted}.\n{_listed(errors)}", file=sys.stderr)
+        raise typer.Exit(2)
+    if problems:
+        print(f"{folder}: can be used; to look at ({len(problems)}):\n{_listed(problems)}")
+    else:
+        print(f"{folder}: no problems.")
+    org = tables.read(folder)
+    newest = tables.newest_record(org)
+    print(_counts(org) + (f"; newest record {newest:%Y-%m-%d}." if newest is not None else "."))
+    for note in org.notes:
+        print(f"- {note}")
+
+
+# --- report -----------------------------------------------------------------------------------------
+
+
+@app.command()
+def report(
+    notebook: Annotated[
+        str, typer.Argument(metavar="NOTEBOOK", help="Name of a notebook in notebooks/, or the path of one.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="FOLDER", help="Data folder; the notebook's own if left out."),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p", "--parameter", metavar="NAME VALUE", help="A parameter of the notebook; repeatable."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FOLDER", help="The report goes to FOLDER/NOTEBOOK/ [reports/<data folder>]."
+        ),
+    ] = None,
+    allow_stale: Annotated[
+        bool, typer.Option("--allow-stale", help="Report on input that is too old.")
+    ] = False,
+    allow_shrunk: Annotated[
+        bool, typer.Option("--allow-shrunk", help="Report on input much shorter than last time.")
+    ] = False,
+    help_parameters: Annotated[
+        bool, typer.Option("--help-parameters", help="List the notebook's parameters, and stop.")
+    ] = False,
+) -> None:
+    """Run a notebook and write its report: page, tables, figures, results and what they were made from."""
+    from forecasteval.report import make
+
+    if help_parameters:
+        print(_parameter_list(notebook))
+        return
+    place = make.make_report(
+        notebook,
+        out=out or Path("reports") / (data.resolve().name if data else "."),
+        data=data,
+        texts=_texts(parameter or []),
+        allow_stale=allow_stale,
+        allow_shrunk=allow_shrunk,
+        progress=True,
+    )
+    print(place / "report.html")
+
+
+def _texts(given: Sequence[str]) -> dict[str, str]:
+    from forecasteval.report.errors import CallError
+
+    texts = {}
+    for word in given:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise CallError(f"-p {word}: a value is missing. Write -p {word} VALUE.")
+        if name in texts:
+            raise CallError(f"Parameter {name} is given twice.")
+        texts[name] = value
+    return texts
+
+
+def _parameter_list(notebook: str) -> str:
+    from forecasteval.report.make import find_notebook
+    from forecasteval.report.parameters import parameters_of
+
+    declared = parameters_of(find_notebook(notebook))
+    if not declared:
+        return f"{notebook} has no parameters."
+    width = max(len(name) for name in declared)
+    lines = []
+    for p in declared.values():
+        lines.append(f"{p.name:<{width}}  {p.expected or p.annotation}; default {p.default}")
+        lines += [f"{'':<{width}}  {line}" for line in textwrap.wrap(p.help, 78)]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,245 @@
+"""Run a notebook with papermill, in a process of its own, and say what became of every cell."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_SAID_IN_FULL = ("InputError", "ValueError", "RunFailed", "CallError")  # the message is the whole story
+_LONGEST_PLACE = 60  # characters; the path of a Unix socket may have about 100
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run did not reach its end."""
+
+    sentence: str
+    kind: str
+    cell: int
+    section: str
+    source: str
+    traceback: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """An executed notebook, and why it stopped if it did."""
+
+    notebook: Any
+    failure: Failure | None
+
+
+def execute(notebook: Any, parameters: Mapping[str, Any], *, progress: bool = True) -> Run:
+    """Run a notebook from top to bottom.
+
+    Parameters
+    ----------
+    notebook : the notebook as :func:`load` gives it; it is filled in place
+    parameters : values for its parameters cell, already checked
+    progress : draw a bar on stderr, where that is a terminal
+
+    Returns
+    -------
+    Run
+    """
+    quick_imports()
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    died = False
+    bar = _Bar(notebook, shown=progress)
+    with _quiet_log(), _sockets() as config, bar:
+        try:
+            papermill.execute_notebook(
+                notebook,
+                None,
+                dict(parameters),
+                kernel_name="python3",
+                progress_bar=False,
+                request_save_on_cell_execute=False,
+                autosave_cell_every=0,
+                shutdown_kernel="immediate",
+                config=config,
+                on_notebook_start=bar.follow,
+                on_cell_start=bar.start,
+                on_cell_complete=bar.complete,
+            )
+        except PapermillExecutionError:
+            pass  # the cells tell more than the exception
+        except DeadKernelError:
+            died = True
+    _tidy(bar.notebook)
+    return Run(bar.notebook, _failure(bar.notebook, died))
+
+
+def load(path: Path) -> Any:
+    """A notebook as papermill wants it; its path is read here, because papermill formats paths.
+
+    Parameters
+    ----------
+    path : of an .ipynb file
+
+    Returns
+    -------
+    nbformat.NotebookNode
+    """
+    quick_imports()
+    import nbformat
+    from papermill.iorw import load_notebook_node
+
+    return load_notebook_node(nbformat.reads(path.read_text("utf-8"), as_version=4))
+
+
+def quick_imports() -> None:
+    """Import what nbformat needs without the grammars that JupyterLab installs and nothing here uses.
+
+    jsonschema builds parsers for web addresses at import if ``rfc3987_syntax`` is there: a second per run.
+    """
+    if "jsonschema" in sys.modules or "rfc3987_syntax" in sys.modules:
+        return
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    try:
+        import jsonschema  # noqa: F401
+    except ImportError:
+        pass
+    finally:
+        del sys.modules["rfc3987_syntax"]
+
+
+@contextmanager
+def _quiet_log() -> Iterator[None]:
+    """Without papermill's log: it warns of every parameter whose annotation it cannot read."""
+    from papermill.log import logger
+
+    level = logger.level
+    logger.setLevel("CRITICAL")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _sockets() -> Iterator[Any]:
+    """Sockets in a folder of their own: TCP ports are raced for, shared socket paths mix up kernels."""
+    from traitlets.config import Config
+
+    if sys.platform == "win32":  # has no such sockets
+        yield Config()
+        return
+    place = None if len(tempfile.gettempdir()) <= _LONGEST_PLACE else "/tmp"
+    with tempfile.TemporaryDirectory(prefix="forecasteval-", dir=place, ignore_cleanup_errors=True) as folder:
+        yield Config(KernelManager={"transport": "ipc", "connection_file": f"{folder}/kernel.json"})
+
+
+class _Bar:
+    """A progress bar that names the section being computed; also keeps hold of the running notebook."""
+
+    def __init__(self, notebook: Any, *, shown: bool) -> None:
+        from tqdm import tqdm
+
+        self.notebook = notebook
+        self._bar = tqdm(
+            total=len(notebook.cells),
+            unit="cell",
+            desc="starting",
+            file=sys.stderr,
+            disable=None if shown else True,
+            leave=False,
+            dynamic_ncols=True,
+            bar_format="{desc:<32.32} {bar:24} {n_fmt}/{total_fmt} cells, {elapsed}",
+        )
+
+    def follow(self, notebook: Any, **_: Any) -> None:
+        self.notebook = notebook
+        self._bar.total = len(notebook.cells)
+
+    def start(self, cell: Any, cell_index: int, **_: Any) -> None:
+        section = _section(self.notebook.cells, cell_index)
+        self._bar.set_description_str(section or "running")
+
+    def complete(self, **_: Any) -> None:
+        self._bar.update(1)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+
+def _section(cells: Any, index: int) -> str:
+    """The last heading above a cell."""
+    for cell in reversed(cells[: index + 1]):
+        if cell["cell_type"] == "markdown":
+            for line in reversed(cell["source"].splitlines()):
+                if re.match(r"#{1,3} ", line):
+                    return str(line.lstrip("# ").strip())
+    return ""
+
+
+def _tidy(notebook: Any) -> None:
+    """Take out what papermill adds for a reader of the raw notebook, and its copy of the input."""
+    marker = "papermill-error-cell-tag"
+    notebook.cells = [c for c in notebook.cells if marker not in c.metadata.get("tags", [])]
+    for name in ("input_path", "output_path", "environment_variables"):
+        notebook.metadata.papermill.pop(name, None)
+
+
+def _failure(notebook: Any, died: bool) -> Failure | None:
+    """The cell that stopped the run; papermill marks cells that were never reached as completed."""
+    cells = [(i, c) for i, c in enumerate(notebook.cells) if _to_be_run(c)]
+    started = [i for i, c in cells if c.metadata.papermill.get("start_time")]
+    for index, cell in cells:
+        for output in cell.outputs:
+            if output.output_type == "error":
+                return _described(notebook, index, output)
+    if died:
+        return _described(notebook, started[-1] if started else 0, None, "process ended")
+    for index, cell in cells:
+        if index not in started or cell.execution_count is None:
+            return _described(notebook, index, None, "never ran")
+    return None
+
+
+def _to_be_run(cell: Any) -> bool:
+    skipped = "skip-execution" in cell.metadata.get("tags", ())
+    return cell.cell_type == "code" and bool(cell.source.strip()) and not skipped
+
+
+def _described(notebook: Any, index: int, error: Any, state: str = "") -> Failure:
+    cell = notebook.cells[index]
+    where = f"cell {index + 1} of {len(notebook.cells)}"
+    if state == "process ended":
+        kind = "Died"
+        sentence = f"The notebook's process was ended in {where}; often the machine has run out of memory."
+    elif state:
+        kind = "Stopped"
+        sentence = f"The notebook stopped before {where}; a report needs every cell."
+    elif error.ename == "SystemExit":
+        kind = "SystemExit"
+        sentence = f"The notebook ended itself in {where} (sys.exit); a report needs every cell."
+    else:
+        kind, message = error.ename, plain_text(error.evalue).strip()
+        sentence = message if kind in _SAID_IN_FULL and message else f"{kind}: {message}".rstrip(": ")
+    return Failure(
+        sentence=sentence,
+        kind=kind,
+        cell=index + 1,
+        section=_section(notebook.cells, index),
+        source=cell.source,
+        traceback=plain_text("\n".join(error.traceback)) if error is not None else "",
+    )
+
+
+def plain_text(text: str) -> str:
+    """Text without the colours of a terminal."""
+    return _ANSI.sub("", text)

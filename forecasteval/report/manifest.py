@@ -1,0 +1,147 @@
+"""What a report was made from and with: enough to repeat it, and to notice that something has changed."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+NAME = "manifest.json"
+_READ = (".csv", ".parquet", ".yaml", ".yml", ".json")
+_PACKAGES = (
+    "deal-forecasteval",
+    "matplotlib",
+    "nbclient",
+    "nbconvert",
+    "numpy",
+    "pandas",
+    "papermill",
+    "pyarrow",
+    "scipy",
+    "statsmodels",
+)
+
+
+def manifest(
+    *,
+    notebook: Path,
+    data: Path | None,
+    parameters: Mapping[str, Any],
+    rows: Mapping[str, int],
+    allowed: list[str],
+    started: datetime,
+    finished: datetime,
+) -> dict[str, Any]:
+    """The content of `manifest.json`.
+
+    Parameters
+    ----------
+    notebook : the notebook's file
+    data : the folder that it read, if any
+    parameters : every parameter with the value that it had
+    rows : rows by table
+    allowed : checks that were left out
+    started, finished : moments, in UTC
+
+    Returns
+    -------
+    dict, ready for JSON; paths are relative to the data folder
+    """
+    return {
+        "schema_version": SCHEMA,
+        "notebook": {"name": notebook.stem, "sha256": _sha256(notebook)},
+        "parameters": dict(parameters),
+        "seed": parameters.get("seed"),
+        "inputs": input_files(data) if data else [],
+        "rows": dict(rows),
+        "allowed": allowed,
+        "started": started.isoformat(timespec="seconds"),
+        "finished": finished.isoformat(timespec="seconds"),
+        "seconds": round((finished - started).total_seconds(), 1),
+        "versions": versions(),
+        "git_commit": git_commit(notebook.parent),
+    }
+
+
+def last_rows(folder: Path) -> dict[str, int]:
+    """Rows by table of the report that lies in a folder; nothing if there is none.
+
+    Examples
+    --------
+    >>> last_rows(Path("no/such/folder"))
+    {}
+    """
+    try:
+        content = json.loads((folder / NAME).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    rows = content.get("rows", {}) if isinstance(content, dict) else {}
+    return {str(k): n for k, n in rows.items() if type(n) is int}
+
+
+def input_files(folder: Path) -> list[dict[str, Any]]:
+    """Every data file of a folder with its hash, size and number of rows (null where rows mean nothing)."""
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _READ and p.is_file())
+    return [
+        {
+            "file": path.relative_to(folder).as_posix(),
+            "sha256": _sha256(path),
+            "bytes": path.stat().st_size,
+            "rows": _rows(path),
+        }
+        for path in files
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _rows(path: Path) -> int | None:
+    try:
+        if path.suffix.lower() == ".parquet":
+            from pyarrow.parquet import read_metadata
+
+            return int(read_metadata(path).num_rows)
+        if path.suffix.lower() == ".csv":
+            with path.open(encoding="utf-8", errors="replace", newline="") as stream:
+                return max(sum(1 for row in csv.reader(stream) if row) - 1, 0)
+    except (OSError, ValueError, csv.Error):
+        return None
+    return None
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that numbers or pages depend on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit(folder: Path) -> str | None:
+    """The commit that a folder stands at, with `-dirty` if a tracked file has changed since; None outside git."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None

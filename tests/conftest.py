@@ -1,0 +1,51 @@
+"""Throw-away notebooks, so that reports are tested without the real ones."""
+
+import json
+
+import pytest
+
+
+def code(source, *tags):
+    return {
+        "cell_type": "code",
+        "id": f"c{abs(hash(source)) % 10**8}",
+        "metadata": {"tags": list(tags)} if tags else {},
+        "source": source,
+        "outputs": [],
+        "execution_count": None,
+    }
+
+
+def text(source, *tags):
+    return {
+        "cell_type": "markdown",
+        "id": f"t{abs(hash(source)) % 10**8}",
+        "metadata": {"tags": list(tags)},
+        "source": source,
+    }
+
+
+@pytest.fixture
+def write_notebook(tmp_path):
+    """Write cells as a notebook; strings that start with `#` are text, the first code cell the parameters."""
+
+    def write(*sources, name="small"):
+        cells = []
+        for source in sources:
+            if isinstance(source, dict):
+                cells.append(source)
+            elif source.startswith("# ") or source.startswith("## "):
+                cells.append(text(source))
+            elif not any(c["cell_type"] == "code" for c in cells):
+                cells.append(code(source, "parameters"))
+            else:
+                cells.append(code(source))
+        for n, cell in enumerate(cells):
+            cell["id"] = f"cell-{n}"
+        spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        content = {"cells": cells, "metadata": {"kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5}
+        path = tmp_path / f"{name}.ipynb"
+        path.write_text(json.dumps(content))
+        return path
+
+    return write

@@ -1,0 +1,238 @@
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from forecasteval.cli import main
+
+ROOT = Path(__file__).parents[1]
+EXPORT = "Id,StageName,CloseDate,IsClosed,IsWon,Amount,Probability,CreatedDate\nD1,Won,2026-02-03,true,true,10,100,2026-01-02\n"
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command line; its exit code, stdout and stderr."""
+
+    def call(*words):
+        code = main([str(w) for w in words])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+@pytest.fixture
+def small(write_notebook):
+    cell = 'region: str = "EMEA"  # where\nweeks: list[int] = [4]\nlevel: float = 0.95'
+    done = "from forecasteval.report import publish\npublish({'got': [region, weeks, level]})"
+    return write_notebook("# A question", cell, done)
+
+
+def test_help_names_every_command_and_the_exit_codes(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    for word in (
+        "import",
+        "check",
+        "report",
+        "--version",
+        "0 done, 1 a run failed, 2 the input or the call is wrong",
+    ):
+        assert word in out
+    assert run("--version")[1].startswith("forecasteval 0.")
+    assert run("import", "--help")[0] == 0
+
+
+def test_help_needs_none_of_the_heavy_packages():
+    heavy = ("papermill", "nbconvert", "IPython", "matplotlib", "jsonschema", "pandera")
+    script = f"import sys; from forecasteval.cli import main; main(['report', '--help']); print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_report_is_made_and_its_place_is_the_only_output(run, small, tmp_path):
+    code, out, err = run(
+        "report",
+        small,
+        "-p",
+        "region",
+        "007",
+        "-p",
+        "weeks",
+        "4,8",
+        "-p",
+        "level",
+        "0.9",
+        "--out",
+        tmp_path / "out",
+    )
+    assert (code, err) == (0, "")
+    page = Path(out.strip())
+    assert page == tmp_path / "out" / "small" / "report.html"
+    assert page.is_file()
+    assert json.loads((page.parent / "results.json").read_text()) == {"got": ["007", [4, 8], 0.9]}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["-p", "regoin", "x"],
+            "no parameter 'regoin'. Did you mean region? Its parameters: region, weeks, level.",
+        ),
+        (["-p", "level", "high"], "Parameter level: 'high' is not a number such as 0.05."),
+        (["-p", "level"], "-p level: a value is missing."),
+        (["-p", "level=0.9", "-p", "level", "0.8"], "Parameter level is given twice."),
+        (["--data", "nowhere"], "no parameter 'data'"),
+    ],
+)
+def test_a_wrong_call_is_a_sentence_and_exit_code_2(run, small, tmp_path, words, message):
+    code, out, err = run("report", small, "--out", tmp_path / "out", *words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_run_is_a_sentence_and_exit_code_1(run, write_notebook, tmp_path):
+    path = write_notebook("a: int = 1", "raise ValueError('Only 3 deals in week 4; 20 are needed.')")
+    code, out, err = run("report", path, "--out", tmp_path / "out")
+    assert (code, out) == (1, "")
+    assert err.startswith("Only 3 deals in week 4; 20 are needed.\n")
+    assert "small.failed" in err
+    assert "Traceback" not in err
+
+
+def test_unknown_words_and_missing_ones_are_exit_code_2(run):
+    assert run("reprot")[0] == 2
+    assert run("report")[0] == 2
+    code, _, err = run("report", "compare_forecast")
+    assert code == 2
+    assert "Did you mean compare_forecasts?" in err
+
+
+def test_an_error_of_our_own_is_short_unless_debugging(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("forecasteval.tables.check", lambda folder: {}["oops"])
+    monkeypatch.delenv("FORECASTEVAL_DEBUG", raising=False)
+    code, _, err = run("check", tmp_path)
+    assert code == 1
+    assert err == "KeyError: 'oops'\nWhere this happened: run again with FORECASTEVAL_DEBUG=1.\n"
+    monkeypatch.setenv("FORECASTEVAL_DEBUG", "1")
+    with pytest.raises(KeyError):
+        run("check", tmp_path)
+
+
+def test_the_parameters_of_a_notebook_are_listed(run, small):
+    code, out, _ = run("report", small, "--help-parameters")
+    assert code == 0
+    assert re.search(r"^region +text; default 'EMEA'\n +where$", out, re.MULTILINE)
+    assert re.search(r"^weeks +a list such as \[1, 2\]; default \[4\]$", out, re.MULTILINE)
+
+
+def test_a_terminal_gets_one_line_of_progress(write_notebook, tmp_path):
+    path = write_notebook("a: int = 1", "## Long sums", "a", "a")
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    script = "import sys; from forecasteval.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = [sys.executable, "-c", script, "report", path, "--out", tmp_path / "out"]
+    done = subprocess.run(words, stderr=theirs, stdout=subprocess.PIPE, check=False)
+    said = os.read(ours, 100_000).decode()
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 0
+    assert "Long sums" in said
+    assert "4 cells" in said
+    assert "\n" not in said.rstrip()
+
+
+# --- import and check -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def export(tmp_path):
+    folder = tmp_path / "export"
+    folder.mkdir()
+    (folder / "Opportunity.csv").write_text(EXPORT)
+    return folder
+
+
+def test_import_check_and_settings_from_options(run, export, tmp_path):
+    options = ["--timezone", "Europe/Berlin", "--fiscal-start-month", "2", "--name", "Ácme"]
+    for _ in range(2):  # a second time changes nothing
+        code, out, _ = run("import", "salesforce", export, "--out", tmp_path / "acme", *options)
+        assert code == 0
+        assert "1 deal," in out
+        assert f"Next: forecasteval report compare_forecasts --data {tmp_path / 'acme'}" in out
+
+    from forecasteval import tables
+
+    org = tables.read(tmp_path / "acme")
+    assert (org.name, org.settings.timezone, org.settings.fiscal_year_start_month) == (
+        "Ácme",
+        "Europe/Berlin",
+        2,
+    )
+
+    code, out, err = run("check", tmp_path / "acme")
+    assert code == 0
+    assert err == ""
+    assert "1 deal," in out
+
+    code, _, err = run("import", "salesforce", export, "--out", tmp_path / "acme", "--name", "Other")
+    assert code == 2
+    assert "organisation.yaml has the settings already" in err
+
+
+def test_an_export_inside_the_data_folder_is_imported_in_place(run, tmp_path):
+    (tmp_path / "acme" / "export").mkdir(parents=True)
+    (tmp_path / "acme" / "export" / "Opportunity.csv").write_text(EXPORT)
+    code, _, _ = run(
+        "import", "salesforce", tmp_path / "acme" / "export", "--out", tmp_path / "acme", "--name", "Acme"
+    )
+    assert code == 0
+    assert "name: Acme" in (tmp_path / "acme" / "organisation.yaml").read_text()
+    assert (tmp_path / "acme" / "tables" / "deals.parquet").is_file()
+    code, _, err = run("import", "salesforce", tmp_path, "--out", tmp_path / "acme")
+    assert code == 2
+    assert "has an export/ of its own" in err
+
+
+def test_every_problem_is_listed_with_its_place(run, export):
+    (export / "Opportunity.csv").write_text(EXPORT.replace("2026-02-03", "soon"))
+    for words in (["check", export], ["import", "salesforce", export, "--out", export.parent / "acme"]):
+        code, out, err = run(*words)
+        assert (code, out) == (2, "")
+        assert "- Opportunity.csv, row 2, column CloseDate: found 'soon'; expected" in err
+
+
+def test_a_folder_that_is_not_there(run):
+    code, _, err = run("check", "no/such/folder")
+    assert code == 2
+    assert "no such folder" in err
+
+
+def test_a_table_is_explained_then_imported(run, tmp_path):
+    file = tmp_path / "deals.csv"
+    rows = {"id": range(30), "status": ["Won", "Lost"] * 15, "score": [n * 3 for n in range(30)]}
+    pd.DataFrame(rows).to_csv(file, index=False)
+    code, draft, _ = run("import", "table", file, "--explain")
+    assert code == 0
+    (tmp_path / "mapping.yaml").write_text(draft)
+
+    code, _, err = run("import", "table", file)
+    assert code == 2
+    assert "--explain > mapping.yaml" in err
+
+    code, out, _ = run(
+        "import", "table", file, "--mapping", tmp_path / "mapping.yaml", "--out", tmp_path / "acme"
+    )
+    assert code == 0
+    assert "30 matched rows" in out
+    assert run("check", tmp_path / "acme")[0] == 0
