@@ -13,7 +13,7 @@ DEMO := reports/demo/compare_forecasts
 # what the demo report is made from; tables/ is built from export/ and so left out
 SOURCES := notebooks/compare_forecasts.ipynb \
 	$(shell find forecasteval -name '*.py' -o -path '*/templates/*' -type f) \
-	$(shell find data/demo -name tables -prune -o -type f ! -name '.*' -print 2>/dev/null)
+	$(shell find data/demo \( -name tables -o -name __pycache__ \) -prune -o -type f ! -name '.*' -print 2>/dev/null)
 
 help: ## List what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 16

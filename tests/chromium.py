@@ -119,6 +119,7 @@ class Browser:
             self.call(f"{domain}.enable")
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
+        self.call("Emulation.setScrollbarsHidden", hidden=True)
         self._events.clear()
         address = page.resolve().as_uri()
         self.call("Page.navigate", url=address)

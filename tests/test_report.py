@@ -448,6 +448,23 @@ def test_values_reach_the_notebook_as_they_are(write_notebook, tmp_path):
     assert json.loads((folder / "results.json").read_text())["all"] == [awkward, {awkward: 0.5}, None]
 
 
+def test_the_kernel_is_of_this_environment(write_notebook, tmp_path, monkeypatch):
+    spec = tmp_path / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    command = {
+        "argv": ["/nowhere/python", "{connection_file}"],
+        "display_name": "Other",
+        "language": "python",
+    }
+    (spec / "kernel.json").write_text(json.dumps(command))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    cell = "import sys\nfrom forecasteval.report import publish\npublish({'python': sys.prefix})"
+    folder = make_report(write_notebook("a: int = 1", cell), out=tmp_path / "out")
+    assert json.loads((folder / "results.json").read_text()) == {"python": sys.prefix}
+    assert os.environ["JUPYTER_PREFER_ENV_PATH"] == "0"
+
+
 def test_somebody_elses_folder_is_never_replaced(write_notebook, tmp_path):
     (tmp_path / "out" / "small").mkdir(parents=True)
     (tmp_path / "out" / "small" / "thesis.txt").write_text("years of work")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tempfile
@@ -56,7 +57,7 @@ def execute(notebook: Any, parameters: Mapping[str, Any], *, progress: bool = Tr
 
     died = False
     bar = _Bar(notebook, shown=progress)
-    with _quiet_log(), _sockets() as config, bar:
+    with _quiet_log(), _this_environment(), _sockets() as config, bar:
         try:
             papermill.execute_notebook(
                 notebook,
@@ -125,6 +126,20 @@ def _quiet_log() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+@contextmanager
+def _this_environment() -> Iterator[None]:
+    """With the kernel of this environment, whatever kernels the user has installed elsewhere."""
+    name = "JUPYTER_PREFER_ENV_PATH"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 @contextmanager
