@@ -29,6 +29,7 @@ CANDIDATE, BASELINE = "candidate better", "baseline better"
 MIN_CLUSTERS = {"rep": 5, "account": 5, "period": 4}  # fewer: no interval
 FEW_PERIODS = 6  # fewer: an interval, flagged
 MAX_FILLED = 0.20
+KINDS = ("probability", "rank_score")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ _COLUMNS: dict[str, Any] = {
     "low": math.nan,
     "high": math.nan,
     "level": math.nan,
+    "margin": math.nan,
     "df": math.nan,
     "p_value": math.nan,
     "p_wild": math.nan,
@@ -111,9 +113,10 @@ class Comparison:
         return {str(k): v for k, v in self.table.iloc[0].to_dict().items()}
 
     @property
-    def verdict(self) -> str:
-        """Verdict of the primary metric."""
-        return str(self.primary["verdict"])
+    def verdict(self) -> str | None:
+        """Verdict of the primary metric; None for a bias, which has none."""
+        verdict = self.primary["verdict"]
+        return None if pd.isna(verdict) else str(verdict)
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison's part of `results.json`: plain values, null where there is no number."""
@@ -168,7 +171,7 @@ def _cluster_doubts(
     if dimension == "period" and c.count < FEW_PERIODS:
         text = f"Only {c.count} {noun}: intervals about new {noun} are trusted from {FEW_PERIODS}."
         doubts.append(reason("few_periods", text))
-    if c.effective < limits.effective:
+    if c.count > limits.effective + 1 and c.effective < limits.effective:
         text = f"The {c.count} {noun} are so uneven that they count for only {c.effective:.1f}."
         doubts.append(reason(f"few_effective_{dimension}s", text))
     if c.largest_share > limits.largest_share:
@@ -178,7 +181,7 @@ def _cluster_doubts(
 
 
 def _doubts(
-    estimate: Estimate, generalise_to: tuple[str, ...], wins: int, rows: int, nouns: Mapping[str, str]
+    estimate: Estimate, generalise_to: tuple[str, ...], s: Sample, nouns: Mapping[str, str]
 ) -> tuple[bool, list[Reason]]:
     possible, doubts = True, []
     for dimension in generalise_to:
@@ -186,11 +189,14 @@ def _doubts(
             can, more = _cluster_doubts(estimate, dimension, nouns[dimension], LIMITS)
             possible &= can
             doubts += more
-    fewest = min(wins, rows - wins)
-    if fewest < LIMITS.events:
-        what = "were won" if wins == fewest else "were not won"
-        text = f"Only {fewest} of {rows:,} deals {what}; intervals are trusted from {LIMITS.events}."
+    won, other = (s.count(s.deals.won == outcome) for outcome in (1, 0))
+    if min(won, other) < LIMITS.events:
+        fewest, what = (won, "were won") if won <= other else (other, "were not won")
+        text = f"Only {fewest} of {s.distinct:,} deals {what}; intervals are trusted from {LIMITS.events}."
         doubts.append(reason("few_events", text))
+    if s.gaps > MAX_FILLED * s.rows:
+        text = f"{s.gaps / s.rows:.0%} of the candidate's forecasts are missing; past {MAX_FILLED:.0%} no verdict is given."
+        doubts.append(reason("filled_too_much", text))
     return possible, doubts
 
 
@@ -243,13 +249,23 @@ def _wild(estimate: Estimate, taken: str, seed: int) -> float:
     return intervals.wild_p_value(*estimate.sums[dimension], seed=seed)
 
 
-def _interval(estimate: Estimate, metric: Metric, base: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Interval, p-value and method of the difference, and the intervals of either value."""
+def _own_intervals(estimate: Estimate, metric: Metric, base: Mapping[str, Any]) -> dict[str, float]:
+    """The interval of either forecaster's own value."""
+    found: dict[str, float] = {}
+    for which in ("candidate",) if metric.is_skill else ("candidate", "baseline"):
+        spread = estimate.spread(base["generalise_to"], which)
+        i = intervals.t_interval(getattr(estimate, which), spread, base["level"])
+        found |= {f"{which}_low": i.low, f"{which}_high": i.high}
+    return found
+
+
+def _interval(estimate: Estimate, base: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Interval, p-value and method of the difference; nothing where its standard error is zero."""
     spread = estimate.spread(base["generalise_to"])
     i = intervals.t_interval(estimate.difference, spread, base["level"])
     if math.isnan(i.low):
         return {}
-    found: dict[str, Any] = {
+    return {
         "low": i.low,
         "high": i.high,
         "p_value": i.p_value,
@@ -258,14 +274,6 @@ def _interval(estimate: Estimate, metric: Metric, base: Mapping[str, Any], seed:
         "p_wild": _wild(estimate, spread.method, seed),
         "method": wording.method(spread.method, estimate.is_ratio),
     }
-    for which in ("candidate", "baseline"):
-        if which == "baseline" and metric.is_skill:
-            continue
-        own = intervals.t_interval(
-            getattr(estimate, which), estimate.spread(base["generalise_to"], which), base["level"]
-        )
-        found |= {f"{which}_low": own.low, f"{which}_high": own.high}
-    return found
 
 
 @dataclass(frozen=True)
@@ -284,12 +292,13 @@ def _measure(metric: Metric, s: Sample, call: _Call, margin: float | None) -> di
     """One row of the table."""
     base = call.base
     row = _COLUMNS | base | {"metric": metric.name, "better": metric.better}
+    row["margin"] = math.nan if margin is None else float(margin)
 
     def because(*reasons: Reason) -> dict[str, Any]:
         return row | {"reasons": [*s.reasons, *reasons]}
 
     if not call.same_kind and metric.name != "auc":
-        text = f"{metric.label} needs two probabilities; a rank score takes AUC only."
+        text = f"{metric.label} needs two probabilities; a rank score takes AUC only. Ask for auc as the first metric."
         return because(reason("kinds_differ", text))
     missing = [c for c in metric.needs if getattr(s.deals, c) is None]
     if missing:
@@ -300,7 +309,7 @@ def _measure(metric: Metric, s: Sample, call: _Call, margin: float | None) -> di
         groups = groups if kept.rows == s.rows else kept.grouping()
         s = kept
     rows, wins = s.rows, int(s.deals.won.sum())
-    row |= {"rows": rows, "deals": s.distinct, "wins": wins, "filled": s.filled}
+    row |= {"rows": rows, "deals": s.distinct, "wins": wins, "filled": s.gaps}
     if rows == 0:
         return because(reason("no_common_deals", "There is no deal that both have forecast."))
     if wins in (0, rows):
@@ -322,23 +331,21 @@ def _measure(metric: Metric, s: Sample, call: _Call, margin: float | None) -> di
         "clusters": _cluster_report(estimate),
         "verdict": None if metric.better == "nearer_zero" else UNSURE,
     }
-    if estimate.identical:
-        verdict = row["verdict"] and SAME
-        text = "The two forecasts score the same on every deal."
-        return because(reason("identical", text)) | {"verdict": verdict, "reliable": True}
     if not (math.isfinite(estimate.candidate) and math.isfinite(estimate.baseline)):
         if metric.name == "log_score":
             return because(*_certain_and_wrong(s, base["candidate"], base["baseline"]))
         text = f"{metric.label} divides by zero: what it is measured against sums to nothing."
         return because(reason("zero_denominator", text))
-    possible, doubts = _doubts(estimate, generalise_to, wins, rows, call.nouns)
-    if s.filled > MAX_FILLED * rows:
-        text = f"{s.filled / rows:.0%} of the candidate's forecasts are missing; past {MAX_FILLED:.0%} no verdict is given."
-        doubts.append(reason("filled_too_much", text))
+    possible, doubts = _doubts(estimate, generalise_to, s, call.nouns)
     if possible:
-        found = _interval(estimate, metric, base, call.seed)
+        row |= _own_intervals(estimate, metric, base)
+    if estimate.identical and s.gaps <= MAX_FILLED * rows:
+        text = "The two forecasts score the same on every deal."
+        return because(reason("identical", text)) | {"verdict": row["verdict"] and SAME, "reliable": True}
+    if possible:
+        found = _interval(estimate, base, call.seed)
         if not found:
-            text = "The scores do not vary between the clusters, so no interval can be formed."
+            text = "The difference does not vary between the clusters, so no interval can be formed."
             doubts.append(reason("no_spread", text))
         row |= found | {"reliable": not doubts}
     row["verdict"] = _decide(metric, row, margin, call.beyond_margin)
@@ -357,23 +364,36 @@ def _chosen_metrics(metrics: Sequence[str] | None) -> list[Metric]:
     return [METRICS[m] for m in dict.fromkeys(names)]
 
 
+def has(matched: pd.DataFrame, dimension: str) -> bool:
+    """Does the table know a dimension: is the column there and not wholly empty?
+
+    Examples
+    --------
+    >>> has(pd.DataFrame({"rep": [None, None]}), "rep")
+    False
+    """
+    return dimension in matched and bool(matched[dimension].notna().any())
+
+
 def _chosen_question(
     matched: pd.DataFrame, generalise_to: Sequence[str] | str | None
 ) -> tuple[tuple[str, ...], tuple[Reason, ...]]:
     """The dimensions asked for, or what of the default the table can answer."""
     if generalise_to is None:
-        there = tuple(d for d in ("rep", "period") if d in matched and matched[d].notna().all())
+        there = tuple(d for d in ("rep", "period") if has(matched, d))
         if len(there) == 2:
             return there, ()
         lacking = " and no ".join(d for d in ("rep", "period") if d not in there)
-        text = f"No {lacking} is known for every row; the interval is about new {there[0] if there else 'deal'}s only."
+        text = (
+            f"The table knows no {lacking}; the interval is about new {there[0] if there else 'deal'}s only."
+        )
         return there or ("deal",), (reason("default_dropped", text),)
     asked = (generalise_to,) if isinstance(generalise_to, str) else tuple(generalise_to)
     order = ["deal", "account", "rep", "period"]
     asked = tuple(sorted(asked, key=lambda d: order.index(d) if d in order else len(order)))
     if asked not in QUESTIONS:
         raise CallError(f"generalise_to={asked!r} is not one of: {'; '.join(map(str, QUESTIONS))}.")
-    missing = [d for d in asked if d != "deal" and d not in matched]
+    missing = [d for d in asked if d != "deal" and not (has(matched, d) or (d == "account" and d in matched))]
     if missing:
         raise CallError(
             f"generalise_to asks for {' and '.join(missing)}, but the table has no such column; it has "
@@ -382,9 +402,13 @@ def _chosen_question(
     return asked, ()
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
 def _margins(margin: float | Mapping[str, float] | None, chosen: list[Metric]) -> dict[str, float | None]:
     by_metric = {m.name: margin.get(m.name) if isinstance(margin, Mapping) else margin for m in chosen}
-    wrong = {k: v for k, v in by_metric.items() if v is not None and not v > 0}
+    wrong = {k: v for k, v in by_metric.items() if v is not None and not (_is_number(v) and v > 0)}
     unknown = [k for k in margin if k not in METRICS] if isinstance(margin, Mapping) else []
     if wrong or unknown:
         raise CallError(
@@ -420,8 +444,11 @@ def _stops(matched: pd.DataFrame, candidate: str, baseline: str, meta: Mapping[s
             hint = f" Did you mean {near[0]}?" if near else ""
             text = f"There is no forecast named {name}; the table has {', '.join(there) or 'none'}.{hint}"
             stops.append(reason("missing_column", text))
-        elif not pd.api.types.is_numeric_dtype(matched[name]):
-            text = f"{name} holds text, not numbers; only probabilities and rank scores can be scored."
+            continue
+        try:
+            sample.numbers(matched, name)
+        except CallError as error:
+            text = f"{error} Only probabilities and rank scores can be scored."
             stops.append(reason("kinds_differ", text))
     return stops
 
@@ -493,11 +520,11 @@ def compare(
         matched = matched.matched
     absent = [c for c in ("deal_id", "won") if c not in matched]
     if absent:
-        has = ", ".join(map(str, matched.columns))
-        raise CallError(f"The matched table has no column {' or '.join(absent)}; it has {has}.")
-    if not 0 < level < 1:
+        columns = ", ".join(map(str, matched.columns))
+        raise CallError(f"The matched table has no column {' or '.join(absent)}; it has {columns}.")
+    if not (_is_number(level) and 0 < level < 1):
         raise CallError(f"level must lie between 0 and 1, not {level!r}; 0.95 is usual.")
-    if not 0 <= epsilon < 0.5:
+    if not (_is_number(epsilon) and 0 <= epsilon < 0.5):
         raise CallError(f"epsilon must lie in [0, 0.5), not {epsilon!r}.")
     if candidate == baseline:
         raise CallError(f"candidate and baseline are both {candidate!r}; name two forecasters.")
@@ -508,6 +535,11 @@ def compare(
     matched = matched.copy(deep=False)
     matched.attrs = {}  # pandas copies attrs deeply at every step
     nouns = {"rep": "reps", "account": "accounts", "period": "periods"} | meta.get("nouns", {})
+    if not has(matched, "rep"):
+        nouns["rep"] = ""
+        if "deal" in question:
+            text = "The table knows no reps, so deals count as independent of each other; those of one rep rarely are."
+            dropped = (*dropped, reason("no_reps", text))
     base = {
         "candidate": candidate,
         "baseline": baseline,
@@ -526,16 +558,24 @@ def compare(
     else:
         declared = {n: f["kind"] for n, f in meta.get("forecasters", {}).items() if "kind" in f}
         declared |= dict(kinds or {})
-        kind_c, note_c = sample.kind(candidate, matched[candidate], declared)
-        kind_b, note_b = sample.kind(baseline, matched[baseline], declared)
-        same_kind = kind_c == kind_b == "probability"
-        s = sample.read(matched, candidate, baseline, question, epsilon)
-        s = sample.settle_abstentions(
-            s.noted(*dropped, *note_c, *note_b), candidate, baseline, same_kind=same_kind
+        strange = {n: k for n, k in (kinds or {}).items() if n not in matched or k not in KINDS}
+        if strange:
+            raise CallError(
+                f"kinds={strange!r}: name forecasters of the table, each with one of {', '.join(KINDS)}."
+            )
+        s = sample.read(
+            matched,
+            candidate,
+            baseline,
+            question,
+            amounts=any(m.needs for m in chosen),
+            epsilon=epsilon,
         )
-        if s.crossing:
-            text = f"{wording.count(s.crossing, 'deals')} changed hands between looks; each stays with its first rep."
-            s = s.noted(reason("crossing_reps", text))
+        kind_c, note_c = sample.kind(candidate, s.deals.candidate, declared)
+        kind_b, note_b = sample.kind(baseline, s.deals.baseline, declared)
+        same_kind = kind_c == kind_b == "probability"
+        s = s.noted(*dropped, *note_c, *note_b)
+        s = sample.united(sample.settle_abstentions(s, candidate, baseline, same_kind=same_kind))
         call = _Call(base, same_kind, beyond_margin, seed, nouns, s.grouping())
         rows = [_measure(m, s, call, margins[m.name]) for m in chosen]
         flow = [*flow, *s.flow]
@@ -573,7 +613,7 @@ def ladder(matched: pd.DataFrame, candidate: str, baseline: str, **options: Any)
     >>> [c.generalise_to for c in ladder(deals, "m", "r", metrics=["brier"])]
     [('deal',)]
     """
-    there = {d for d in ("rep", "period") if d in matched and matched[d].notna().all()} | {"deal"}
+    there = {d for d in ("rep", "period") if has(matched, d)} | {"deal"}
     rungs = [q for q in (("deal",), ("rep",), ("period",), ("rep", "period")) if set(q) <= there]
     return [compare(matched, candidate, baseline, generalise_to=q, **options) for q in rungs]
 
@@ -673,11 +713,17 @@ def influence(
     >>> influence(deals, "model", "rep_forecast")[["name", "share"]].values.tolist()
     [['rep 1', 0.75], ['rep 2', 0.25]]
     """
+    about = matched.attrs.get(META, {}).get("forecasters", {})
+    kinds = {n: f["kind"] for n, f in about.items() if "kind" in f}
     matched = matched.copy(deep=False)
     matched.attrs = {}
-    s = sample.read(matched, candidate, baseline, (by,))
-    s = sample.settle_abstentions(s, candidate, baseline, same_kind=metric != "auc")
     chosen = METRICS[metric]
+    s = sample.read(matched, candidate, baseline, (by,), amounts=bool(chosen.needs))
+    probabilities = all(
+        sample.kind(n, p, kinds)[0] == "probability"
+        for n, p in ((candidate, s.deals.candidate), (baseline, s.deals.baseline))
+    )
+    s = sample.united(sample.settle_abstentions(s, candidate, baseline, same_kind=probabilities))
     if chosen.needs:
         s = sample.with_amounts(s, chosen)
     groups = s.grouping()
@@ -685,8 +731,9 @@ def influence(
         estimate = estimates.of_auc(s.deals, groups, (by,), units=False)
     else:
         estimate = estimates.of_ratio(chosen, s.deals, groups, (by,), units=False)
-    size = groups.by(by, groups.sums(None))
-    names = pd.Series(s.labels[by]).astype(str)
+    kept = estimate.kept[by]
+    size = groups.by(by, groups.sums(None))[kept]
+    names = pd.Series(s.labels[by][kept]).astype(str)
     if not show_names:
         names = names.map(pseudonyms(matched[by], by))
     found = pd.DataFrame(

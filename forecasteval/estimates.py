@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
 
 
+ROUNDING = 1e-12  # relative: what floating point leaves of a zero
+
+
 @dataclass(frozen=True, eq=False)
 class Grouping:
     """Which cluster each row belongs to.
@@ -123,6 +126,7 @@ class Estimate:
     without: dict[str, Triple]
     share: dict[str, Floats]
     sums: dict[str, tuple[Floats, Floats]]  # x and z of the difference, for the wild bootstrap
+    kept: dict[str, NDArray[np.intp]]  # the clusters that carry weight, by number
     residual: Triple | None
     total: float
     is_ratio: bool
@@ -133,7 +137,9 @@ class Estimate:
 
     def defined(self, dimension: str) -> bool:
         """Can the estimate be formed without each of the clusters?"""
-        return bool(np.isfinite(self.without[dimension].difference).all())
+        share = self.share[dimension]
+        enough = share.size > 1 and share.max() < 1 - ROUNDING
+        return bool(enough and np.isfinite(self.without[dimension].difference).all())
 
     def _over(self, dimension: str, which: str) -> Spread:
         without = getattr(self.without[dimension], which)
@@ -142,6 +148,12 @@ class Estimate:
         return Spread(se, df, dimension)
 
     def spread(self, generalise_to: tuple[str, ...], which: str = "difference") -> Spread:
+        """Standard error and degrees of freedom; 0 where it is nothing but rounding."""
+        spread = self._spread(generalise_to, which)
+        noise = ROUNDING * (abs(self.candidate) + abs(self.baseline))
+        return spread if spread.se > noise else replace(spread, se=0.0)
+
+    def _spread(self, generalise_to: tuple[str, ...], which: str) -> Spread:
         """Standard error and degrees of freedom when these things may be different next time.
 
         Parameters
@@ -165,6 +177,11 @@ class Estimate:
         return intervals.largest(rep, period, intervals.two_way(rep, period, cell))
 
 
+# what may differ next time, in words; without reps, deals count as independent
+WITHOUT_REPS = {
+    ("deal",): "new deals in the same {periods}",
+    ("deal", "period"): "new deals in new {periods}",
+}
 QUESTIONS: dict[tuple[str, ...], str] = {
     ("deal",): "new deals of the same reps in the same {periods}",
     ("account",): "new accounts",
@@ -223,16 +240,20 @@ def of_ratio(
     totals = {k: np.atleast_1d(v.sum()) for k, v in cells.items()}
     candidate, baseline, difference = (float(v[0]) for v in values(**totals))
     if not (np.isfinite(candidate) and np.isfinite(baseline)):  # a sure miss: nothing to spread
-        return Estimate(candidate, baseline, difference, False, groups, {}, {}, {}, None, 0.0, True)
+        return Estimate(candidate, baseline, difference, False, groups, {}, {}, {}, {}, None, 0.0, True)
     denominator = cells["baseline"] if metric.is_skill else cells["z"]
     difference_sums = (cells["candidate"] - cells["baseline"]) * (-1 if metric.is_skill else 1)
-    without, share, sums = {}, {}, {}
+    without, share, sums, kept = {}, {}, {}, {}
     for dimension in dimensions:
         by = {k: groups.by(dimension, v) for k, v in cells.items()}
+        # clusters that add nothing (no amounts, say) neither count nor can be left out
+        carry = (by["z"] != 0) | (by["candidate"] != 0) | (by["baseline"] != 0)
+        by = {k: v[carry] for k, v in by.items()}
+        kept[dimension] = np.flatnonzero(carry)
         without[dimension] = Triple(*values(**{k: totals[k] - by[k] for k in by}))
-        z = groups.by(dimension, denominator)
+        z = groups.by(dimension, denominator)[carry]
         share[dimension] = z / z.sum()
-        sums[dimension] = (groups.by(dimension, difference_sums), z)
+        sums[dimension] = (groups.by(dimension, difference_sums)[carry], z)
     residual = None
     if units:
         z_rows = np.ones_like(terms.baseline) if terms.z is None else terms.z
@@ -254,6 +275,7 @@ def of_ratio(
         without=without,
         share=share,
         sums=sums,
+        kept=kept,
         residual=residual,
         total=float(denominator.sum()),
         is_ratio=True,
@@ -330,6 +352,7 @@ def of_auc(deals: scores.Deals, groups: Grouping, dimensions: tuple[str, ...], *
         without={d: Triple(c.without[d], b.without[d], c.without[d] - b.without[d]) for d in dimensions},
         share={d: groups.by(d, counts) / rows for d in dimensions},
         sums={},
+        kept={d: np.arange(groups.by(d, counts).size) for d in dimensions},
         residual=residual,
         total=rows,
         is_ratio=False,

@@ -166,7 +166,7 @@ def stratified(residual: ArrayLike, stratum: ArrayLike, total: float) -> Spread:
     df = (sum v_g)^2 / sum v_g^2 / (m_g - 1)
 
     Strata with a single unit are pooled into one; where that leaves one unit alone it joins the smallest
-    other stratum.
+    other stratum (of equal ones that with the larger spread, so that the order of strata cannot matter).
 
     Parameters
     ----------
@@ -198,8 +198,10 @@ def stratified(residual: ArrayLike, stratum: ArrayLike, total: float) -> Spread:
     lonely = size == 1
     if lonely.any():
         target = int(np.flatnonzero(lonely)[0])
-        if lonely.sum() == 1 and (size > 1).any():
-            target = int(np.argmin(np.where(size > 1, size, np.iinfo(np.intp).max)))
+        others = np.flatnonzero(size > 1)
+        if lonely.sum() == 1 and others.size:
+            smallest = others[size[others] == size[others].min()]
+            target = int(max(smallest, key=lambda stratum: np.var(e[g == stratum])))
         g = np.where(lonely[g], target, g)
         size = np.bincount(g, minlength=size.size)
     used = size > 1
@@ -316,6 +318,8 @@ def wild_p_value(x: ArrayLike, z: ArrayLike, *, seed: int = 0, draws: int = 1999
     x, z = np.asarray(x, dtype=float), np.asarray(z, dtype=float)
     if x.size < 6 or not np.isfinite(x).all():
         return float("nan")
+    order = np.lexsort((x, z))  # the order of clusters must not decide which of them a draw flips
+    x, z = x[order], z[order]
     if enumerated := x.size <= 12:
         signs = np.array(list(product((1.0, -1.0), repeat=x.size)))
     else:

@@ -18,8 +18,8 @@ from forecasteval.panel import Record, Target, looks_at, panel_of, with_outcome
 from forecasteval.tables import Org, newest_record
 
 POPULATIONS = {
-    "closing in period": "deals open at {as_of} and expected to close in that {period}",
-    "all open": "all deals open at {as_of}",
+    "closing in period": "deals open {when} and expected to close in that period",
+    "all open": "all deals open {when}",
 }
 NO_HISTORY = (
     "The export holds only today's records: nothing says what was believed before the outcome was known. Export "
@@ -38,6 +38,14 @@ class _Flow:
         before = self.steps[-1]["deals"] if self.steps else deals
         self.steps.append({"step": step, "deals": deals, "dropped": before - deals, "why": why})
         return rows
+
+    def emptied(self) -> str:
+        """The sentence that names the step after which nothing was left."""
+        last = next((s for s in self.steps if not s["deals"]), self.steps[-1])
+        return (
+            f"No deal is left to compare. The last {last['dropped']:,} fell out at the step {last['step']!r}: "
+            f"{last['why']}."
+        )
 
 
 # --- what the forecasters say -------------------------------------------------------------------------
@@ -168,7 +176,8 @@ def default_share(org: Org, panel: pd.DataFrame) -> float:
 # --- the public door ----------------------------------------------------------------------------------
 
 
-def _stopped(names: Sequence[str], code: str, text: str) -> pd.DataFrame:
+def _stopped(names: Sequence[str], code: str, text: str, meta: dict[str, Any] | None = None) -> pd.DataFrame:
+    """An empty matched table that says why it is empty."""
     columns = {
         "deal_id": "str",
         "as_of": "datetime64[s]",
@@ -181,7 +190,7 @@ def _stopped(names: Sequence[str], code: str, text: str) -> pd.DataFrame:
     }
     empty = pd.DataFrame({c: pd.Series(dtype=t) for c, t in columns.items()})
     empty = empty.assign(**{n: pd.Series(dtype="float64") for n in names})
-    empty.attrs[META] = {"stop": [{"code": code, "text": text}], "flow": []}
+    empty.attrs[META] = {"flow": []} | (meta or {}) | {"stop": [{"code": code, "text": text}]}
     return empty
 
 
@@ -255,30 +264,93 @@ def match(
     assert newest is not None
     through = pd.Timestamp(newest)
     looks = looks[looks["as_of"] <= through]
+    when = _in_words(as_of)
+    meta: dict[str, Any] = {
+        "source": org.name,
+        "as_of": [str(a) for a in as_of] if isinstance(as_of, list | tuple) else str(as_of),
+        "when": when,
+        "target": target,
+        "population": POPULATIONS[population].format(when=when[0].lower() + when[1:]),
+        "nouns": {"period": "quarters" if _quarterly(record.periods) else "periods"},
+    }
     flow = _Flow()
-    flow.add("deals in the export", record.deals)
-    panel = panel_of(record, looks)
-    when = as_of if isinstance(as_of, str) and as_of.startswith("week") else "the as-of"
-    flow.add(f"open at the end of {when}", panel[panel["evaluated"]], "not open at that moment of any period")
-    for step, column, why in _KNOWN:
-        panel = panel[panel[column].ne("unknown")]
-        flow.add(step, panel[panel["evaluated"]], why)
-    if population == "closing in period":
-        panel = panel[panel["close_on"].between(panel["starts_on"], panel["ends_on"])]
-        why = "not expected to close in the period at that moment"
-        flow.add("expected to close in the period", panel[panel["evaluated"]], why)
-    panel = panel.reset_index(drop=True)
+    panel = _eligible(record, looks, population, when, flow)
     panel, note = with_outcome(record, panel, aim, through, resolve_after_days)
     panel = panel[panel["complete"]].reset_index(drop=True)
-    flow.add(
-        "outcome known", panel[panel["evaluated"]], "the period is not frozen, or the target not yet known"
+    why = "the period is not frozen, or the target not yet known"
+    flow.add("outcome known", panel[panel["evaluated"]], why)
+    panel, about = _with_forecasts(
+        org, panel, looks, forecasters, outside, flow, stale_after_days, burn_in or fc.BurnIn()
     )
+    meta |= {"forecasters": about, "flow": flow.steps, "notes": [note] if note else []}
+    unusable = [n for n, a in about.items() if a["kind"] not in ("probability", "rank_score")]
+    if unusable:
+        name = unusable[0]
+        text = f"{name} forecasts a {about[name]['kind']}; only probabilities and rank scores can be matched."
+        return _stopped(forecasters, "kinds_differ", text, meta)
+    if panel.empty:
+        return _stopped(forecasters, "no_common_deals", flow.emptied(), meta)
+    for name in set(forecasters) & {"rep_forecast"}:
+        about[name]["stage_default_share"] = round(default_share(org, panel), 4)
+        if target != fc.BUILT_IN[name].own_target:
+            about[name]["target"] = fc.BUILT_IN[name].own_target
+    segments = [c for c in record.deals if c not in _NOT_SEGMENTS]
+    columns = [
+        *("deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won"),
+        *segments,
+        *("stage", "category", "state"),
+        *forecasters,
+    ]
+    matched = panel[columns].copy()
+    if pool:
+        matched.insert(3, "week", panel["series"])
+    matched = matched.sort_values(["as_of", "deal_id"], kind="stable", ignore_index=True)
+    meta["carried_share"] = round(float(matched["state"].eq("carried").mean()), 4)
+    matched.attrs[META] = meta
+    return matched
 
+
+def _in_words(as_of: Any) -> str:
+    if isinstance(as_of, list | tuple):
+        return f"At the end of {as_of[0]} to {as_of[-1]}"
+    text = str(as_of)
+    return f"At the end of {text}" if text.startswith("week") else f"At the end of {text[:10]}"
+
+
+def _eligible(record: Record, looks: pd.DataFrame, population: str, when: str, flow: _Flow) -> pd.DataFrame:
+    """The deals that were open, known and in the population at each look."""
+
+    def step(panel: pd.DataFrame, name: str, why: str) -> pd.DataFrame:
+        flow.add(name, panel[panel["evaluated"]], why)
+        return panel
+
+    flow.add("deals in the export", record.deals)
+    moment = when[0].lower() + when[1:]
+    panel = step(panel_of(record, looks), f"open {moment}", "not open at that moment of any period")
+    for name, column, why in _KNOWN:
+        panel = step(panel[panel[column].ne("unknown")], name, why)
+    if population == "closing in period":
+        inside = panel["close_on"].between(panel["starts_on"], panel["ends_on"])
+        why = "not expected to close in the period at that moment"
+        panel = step(panel[inside], "expected to close in the period", why)
+    return panel.reset_index(drop=True)
+
+
+def _with_forecasts(
+    org: Org,
+    panel: pd.DataFrame,
+    looks: pd.DataFrame,
+    forecasters: Sequence[str],
+    outside: list[str],
+    flow: _Flow,
+    stale_after: int,
+    burn_in: fc.BurnIn,
+) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
+    """The evaluated rows with a column per forecaster, from when all of them speak, and who they are."""
     about: dict[str, dict[str, Any]] = {}
-    notes = [note] if note else []
     keep = panel["evaluated"].copy()
     fitted = [n for n in forecasters if n in fc.BUILT_IN and fc.BUILT_IN[n].fitted]
-    said, learned, silent = _fitted(panel, looks, fitted, burn_in or fc.BurnIn())
+    said, learned, silent = _fitted(panel, looks, fitted, burn_in)
     if fitted:
         keep &= ~panel["as_of"].isin(silent)
         why = f"{', '.join(fitted)} had too few resolved deals to learn from"
@@ -286,58 +358,20 @@ def match(
     columns: dict[str, Any] = {}
     for name in forecasters:
         if name in outside:
-            columns[name], about[name] = _outside(org, panel, name, stale_after_days)
-            if about[name]["kind"] not in ("probability", "rank_score"):
-                text = f"{name} forecasts a {about[name]['kind']}; only probabilities and rank scores can be matched."
-                return _stopped(forecasters, "kinds_differ", text)
+            columns[name], about[name] = _outside(org, panel, name, stale_after)
             speaks = columns[name].notna().groupby(panel["as_of"]).transform("any")
             began = panel.loc[keep & speaks, "as_of"].min()
             if (keep & (panel["as_of"] < began)).any():
                 keep &= panel["as_of"] >= began
                 flow.add(f"{name} had begun", panel[keep], f"before the first forecast of {name}")
-            continue
-        f = fc.BUILT_IN[name]
-        columns[name] = said[name] if f.fitted else panel["rep_probability"]
-        about[name] = {"kind": "probability", "gloss": f.gloss, "from_file": False}
-        if f.fitted:
-            about[name]["learned"] = learned[name]
-        if f.own_target and f.own_target != target:
-            about[name]["target"] = f.own_target
-    panel = panel.assign(category=panel["rep_category"], **columns)[keep].reset_index(drop=True)
-    if "rep_forecast" in forecasters and len(panel):
-        about["rep_forecast"]["stage_default_share"] = round(default_share(org, panel), 4)
-    if panel.empty:
-        text = "No deal is left to compare; the flow says where they went."
-        stopped = _stopped(forecasters, "no_common_deals", text)
-        stopped.attrs[META]["flow"] = flow.steps
-        return stopped
-
-    segments = [c for c in record.deals if c not in _NOT_SEGMENTS]
-    matched = panel[
-        [
-            *("deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won"),
-            *segments,
-            *("stage", "category", "state"),
-            *forecasters,
-        ]
-    ].copy()
-    if pool:
-        matched.insert(3, "week", panel["series"])
-    matched = matched.sort_values(["as_of", "deal_id"], kind="stable", ignore_index=True)
-    carried = float(matched["state"].eq("carried").mean())
-    matched.attrs[META] = {
-        "source": org.name,
-        "as_of": as_of if isinstance(as_of, str) else [str(a) for a in np.atleast_1d(as_of)],
-        "when": f"At the end of {when}" if when != "the as-of" else f"On {as_of}",
-        "target": target,
-        "population": POPULATIONS[population].format(as_of=f"the end of {when}", period="period"),
-        "nouns": {"period": "quarters" if _quarterly(record.periods) else "periods"},
-        "forecasters": about,
-        "flow": flow.steps,
-        "carried_share": round(carried, 4),
-        "notes": notes,
-    }
-    return matched
+        else:
+            f = fc.BUILT_IN[name]
+            columns[name] = said[name] if f.fitted else panel["rep_probability"]
+            about[name] = {"kind": "probability", "gloss": f.gloss, "from_file": False}
+            if f.fitted:
+                about[name]["learned"] = learned[name]
+    panel = panel.assign(category=panel["rep_category"], **columns)
+    return panel[keep].reset_index(drop=True), about
 
 
 _KNOWN = (

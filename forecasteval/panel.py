@@ -74,10 +74,10 @@ def looks_at(periods: pd.DataFrame, as_of: Any) -> pd.DataFrame:
 
     A series is what a fitted forecaster learns from: the same week, or the same day, of earlier periods.
     """
-    try:
-        day = None if isinstance(as_of, list | tuple) else pd.Timestamp(as_of)
-    except ValueError:
-        day = None
+    is_day = not isinstance(as_of, str | list | tuple) or re.fullmatch(
+        r"\d{4}-\d{2}-\d{2}", str(as_of).strip()
+    )
+    day = pd.Timestamp(as_of) if is_day else None
     if day is None:
         ends = cal.week_ends(periods)
         looks = ends[ends["week"].isin(_weeks(as_of, periods))].assign(evaluated=True)

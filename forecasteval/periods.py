@@ -48,7 +48,7 @@ def fiscal_quarters(
         raise ValueError(f"The calendar would end ({last:%Y-%m-%d}) before it starts ({first:%Y-%m-%d}).")
     quarter = _months(first) - (first.month - start_month) % 3
     starts = np.arange(quarter, _months(last) + 1, 3).astype("datetime64[M]")
-    ends = (starts + 3).astype("datetime64[D]") - 1
+    ends = (starts + np.timedelta64(3, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
     months = starts.astype(int)
     fiscal_year = 1970 + (months - (start_month - 1)) // 12 + (start_month > 1)
     number = (months - (start_month - 1)) % 12 // 3 + 1
@@ -146,7 +146,9 @@ def week_ends(periods: pd.DataFrame) -> pd.DataFrame:
     rows = np.repeat(np.arange(len(periods)), counts)
     week = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts) + 1
     starts = periods["starts_on"].to_numpy("datetime64[D]")[rows]
-    ends = np.minimum(starts + 7 * week - 1, periods["ends_on"].to_numpy("datetime64[D]")[rows])
+    ends = np.minimum(
+        starts + (7 * week - 1).astype("timedelta64[D]"), periods["ends_on"].to_numpy("datetime64[D]")[rows]
+    )
     return pd.DataFrame(
         {"period": periods["period"].to_numpy()[rows], "week": week, "ends_on": ends.astype("datetime64[s]")}
     )

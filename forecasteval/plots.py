@@ -190,11 +190,7 @@ def _stacked(
 
 
 def _hollow_note(comparisons: Sequence[Comparison]) -> str:
-    return (
-        ""
-        if all(c.primary["reliable"] for c in comparisons)
-        else "Hollow and dashed: not reliable, see the text."
-    )
+    return "" if all(c.primary["reliable"] for c in comparisons) else "Hollow and dashed: not reliable."
 
 
 def _rung_label(comparison: Comparison) -> str:
@@ -215,7 +211,7 @@ def ladder(rungs: Sequence[Comparison]) -> Picture | Absent:
     """
     rungs = _drawable(rungs)
     if not rungs:
-        return Absent("There is no difference to draw.")
+        return Absent("There is no difference to draw: nothing could be compared.")
     first, last = rungs[0], rungs[-1]
     settled = [c for c in rungs if c.verdict in (CANDIDATE, BASELINE)]
     scope = wording.scope(last.generalise_to, last.nouns)
@@ -250,11 +246,10 @@ def forest(comparisons: Mapping[str, Comparison]) -> Picture | Absent:
         ordered = ordered[::-1]
     better = [c.candidate for c in ordered if c.verdict == CANDIDATE]
     baseline = ordered[0].baseline
-    message = (
-        f"{len(better)} of {len(ordered)} forecasters beat {baseline}"
-        if better
-        else f"No forecaster is shown to beat {baseline}"
-    )
+    message = f"No forecaster is shown to beat {baseline}"
+    if better:
+        who = better[0] if len(ordered) == 1 else f"{len(better)} of {len(ordered)} forecasters"
+        message = f"{who} beat{'s' if len(ordered) == 1 or len(better) == 1 else ''} {baseline}"
     names = list(comparisons)
     rows = [(textwrap.fill(short(c.candidate), 18), c, colour(c.candidate, names)) for c in ordered]
     left, right = _direction(ordered[0])
@@ -277,7 +272,7 @@ def by_week(weeks: Mapping[int, Comparison]) -> Picture | Absent:
     """
     weeks = {w: c for w, c in weeks.items() if math.isfinite(c.primary["difference"])}
     if not weeks:
-        return Absent("These data know no weeks of a period, so there is no course over time to draw.")
+        return Absent("There is no week of a period in which the two can be compared.")
     any_one = next(iter(weeks.values()))
     message = week_message(weeks)
     shade = colour(any_one.candidate, (any_one.candidate, any_one.baseline))
@@ -357,7 +352,7 @@ def reliability(
     Picture
     """
     if not curves:
-        return Absent("Neither forecaster gives probabilities, so none can be taken at its word.")
+        return Absent("There are no probabilities of deals with a known outcome to judge.")
     names = list(curves)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
@@ -413,7 +408,7 @@ def flow(steps: pd.DataFrame) -> Picture:
     message = f"{last:,} of {first:,} deals are compared"
     ends = steps.index.isin([steps.index[0], steps.index[-1]])
     steps = steps[ends | (steps["dropped"] > 0)]  # the table has them all
-    with _canvas(0.9 + 0.42 * len(steps)) as (figure, ax):
+    with _canvas(1.2 + 0.42 * len(steps)) as (figure, ax):
         _title(figure, message)
         y = range(len(steps), 0, -1)
         shades = [FAINT] * (len(steps) - 1) + ["#0072B2"]
@@ -447,15 +442,15 @@ def few_reps(influence: pd.DataFrame | None, comparison: Comparison, noun: str =
     Picture
     """
     if influence is None or not math.isfinite(comparison.primary["difference"]):
-        return Absent("There are no reps or periods whose weight could be shown.")
+        return Absent("There is nothing whose weight could be shown.")
     row = comparison.primary
     shown = influence.head(12)
     flips = (shown["without"] * row["difference"] < 0).any()
     top = shown["share"].head(3).sum()
     turn = "turns the difference around" if flips else "changes who is ahead"
-    message = f"The 3 largest {noun}s hold {top:.0%} of the weight; leaving out any one of the largest " + (
-        turn if flips else f"never {turn}"
-    )
+    weight = f"The 3 largest {noun}s hold {top:.0%} of the weight; " if len(influence) > 3 else ""
+    message = weight + f"leaving out any one of the largest {'' if flips else 'never '}{turn}"
+    message = message[0].upper() + message[1:]
     shade = colour(comparison.candidate, (comparison.candidate, comparison.baseline))
     with _canvas(1.7 + 0.27 * len(shown)) as (figure, ax):
         _title(figure, message)

@@ -33,8 +33,8 @@ class Sample:
     """Rows as arrays, with what was done to them on the way.
 
     ``rep``, ``period`` and ``account`` number the clusters, None where unknown; ``unit`` numbers the deals,
-    None where every row is another deal; ``labels`` names the clusters by number; ``crossing`` counts deals seen under several reps; ``filled`` the
-    candidate's gaps that the baseline's value stands in for.
+    None where every row is another deal, and ``when`` orders their rows; ``labels`` names the clusters by
+    number; ``filled`` marks the candidate's gaps that the baseline's value stands in for.
     """
 
     deals: scores.Deals
@@ -42,9 +42,9 @@ class Sample:
     period: Codes | None
     account: Codes | None
     unit: Codes | None
+    when: NDArray[np.int64] | None = None
     labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    crossing: int = 0
-    filled: int = 0
+    filled: NDArray[np.bool_] | None = None
     reasons: tuple[Reason, ...] = ()
     flow: tuple[dict[str, Any], ...] = ()
 
@@ -77,9 +77,9 @@ class Sample:
         return Sample(
             deals,
             **codes,
+            when=cut(self.when),
             labels=labels,
-            crossing=self.crossing,
-            filled=self.filled,
+            filled=cut(self.filled),
             reasons=self.reasons,
             flow=self.flow,
         )
@@ -96,7 +96,16 @@ class Sample:
     @property
     def distinct(self) -> int:
         """Number of deals."""
-        return self.rows if self.unit is None else int(np.unique(self.unit).size)
+        return self.count(np.ones(self.rows, dtype=bool))
+
+    def count(self, rows: NDArray[np.bool_]) -> int:
+        """Number of deals in the rows of a mask."""
+        return int(rows.sum()) if self.unit is None else int(np.unique(self.unit[rows]).size)
+
+    @property
+    def gaps(self) -> int:
+        """Number of rows in which the baseline's value stands in for the candidate."""
+        return 0 if self.filled is None else int(self.filled.sum())
 
     def grouping(self) -> Grouping:
         """The clusters of the rows."""
@@ -107,13 +116,15 @@ def _codes(column: pd.Series) -> Codes:
     return pd.factorize(column, sort=False)[0].astype(np.int32)
 
 
-def kind(name: str, values: pd.Series, declared: Mapping[str, str]) -> tuple[str, tuple[Reason, ...]]:
+def kind(
+    name: str, values: NDArray[np.float64], declared: Mapping[str, str]
+) -> tuple[str, tuple[Reason, ...]]:
     """Probability or rank score; a column outside [0, 1] that nobody declared is read as a rank score.
 
     Parameters
     ----------
     name : str
-    values : Series of numbers
+    values : array of shape (rows,)
     declared : kind by forecaster, where it is known
 
     Returns
@@ -122,21 +133,21 @@ def kind(name: str, values: pd.Series, declared: Mapping[str, str]) -> tuple[str
 
     Raises
     ------
-    ValueError
+    CallError
         If it is declared a probability and is none.
 
     Examples
     --------
-    >>> kind("gong", pd.Series([57.0, 99.0]), {})[0]
+    >>> kind("gong", np.array([57.0, 99.0]), {})[0]
     'rank_score'
     """
-    outside = ((values < 0) | (values > 1)).to_numpy(dtype=bool, na_value=False)
+    outside = (values < 0) | (values > 1)
     if not outside.any():
         return declared.get(name, "probability"), ()
     first = int(np.argmax(outside))
     found = (
         f"{name} holds {int(outside.sum()):,} values outside 0-1 (the first is "
-        f"{float(values.iloc[first]):g}, row {first + 1})"
+        f"{values[first]:g}, row {first + 1})"
     )
     if declared.get(name) == "probability":
         raise CallError(
@@ -144,17 +155,67 @@ def kind(name: str, values: pd.Series, declared: Mapping[str, str]) -> tuple[str
         )
     if name in declared:
         return declared[name], ()
-    text = f"{found}, so it is read as a rank score, for which only AUC has a meaning. Divide percentages by 100."
+    text = f"{found}, so it is read as a rank score, for which only AUC has a meaning. If these are percentages, divide them by 100."
     return "rank_score", (reason("read_as_rank_score", text),)
 
 
-def _first_rows(matched: pd.DataFrame, unit: Codes) -> NDArray[np.intp]:
-    """Position of each deal's first row: the earliest as-of, then the order of the table."""
-    when = np.zeros(unit.size, dtype="datetime64[s]")
-    if "as_of" in matched:
-        when = pd.to_datetime(matched["as_of"]).to_numpy(dtype="datetime64[s]")
-    order = np.lexsort((when.astype(np.int64), unit))  # stable: equal moments keep the table's order
-    return order[np.flatnonzero(np.diff(unit[order], prepend=-1))]
+def united(sample: Sample) -> Sample:
+    """Put each deal that changed hands between looks with the rep of its first row.
+
+    Parameters
+    ----------
+    sample : Sample
+
+    Returns
+    -------
+    Sample
+    """
+    if sample.unit is None or sample.rep is None or sample.when is None:
+        return sample
+    order = np.lexsort((sample.when, sample.unit))  # stable: equal moments keep the table's order
+    first = order[np.flatnonzero(np.diff(sample.unit[order], prepend=-1))]
+    rep = sample.rep[first][sample.unit]
+    crossing = int(np.unique(sample.unit[rep != sample.rep]).size)
+    if not crossing:
+        return sample
+    everything = np.ones(sample.rows, dtype=bool)
+    sample = replace(sample, rep=rep).only(everything)  # a rep may have lost all deals to others
+    share = crossing / sample.distinct
+    text = (
+        f"{crossing:,} of {sample.distinct:,} deals ({share:.1%}) changed hands between looks; each stays with its "
+        "first rep."
+    )
+    return sample.noted(reason("crossing_reps", text))
+
+
+def numbers(matched: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    """A column as numbers, NaN where it is empty.
+
+    Raises
+    ------
+    CallError
+        If a cell holds something else; names the first.
+
+    Examples
+    --------
+    >>> numbers(pd.DataFrame({"amount": ["10", None]}), "amount").tolist()
+    [10.0, nan]
+    """
+    column = matched[name]
+    if isinstance(column, pd.DataFrame):
+        raise CallError(f"There are {column.shape[1]} columns named {name}; rename or drop the others.")
+    if not pd.api.types.is_numeric_dtype(column):
+        column = column.astype(object)
+        read = pd.to_numeric(column, errors="coerce")
+        wrong = (read.isna() & column.notna()).to_numpy()
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise CallError(
+                f"{name} holds {int(wrong.sum()):,} cells that are not numbers; the first is row {row + 1}: "
+                f"{str(column.iloc[row])!r}."
+            )
+        column = read
+    return column.to_numpy(dtype=float, na_value=np.nan)
 
 
 def _won(matched: pd.DataFrame) -> NDArray[np.float64]:
@@ -162,9 +223,10 @@ def _won(matched: pd.DataFrame) -> NDArray[np.float64]:
     wrong = ~((won == 0) | (won == 1))
     if wrong.any():
         row = int(np.argmax(wrong))
+        found = matched["won"].iloc[row]
         raise CallError(
             f"won must be 0 or 1 in every row; {int(wrong.sum()):,} rows are not, the first is row {row + 1}: "
-            f"{matched['won'].iloc[row]!r}. Leave deals without an outcome out of the table."
+            f"{'empty' if pd.isna(found) else repr(str(found))}. Leave deals without an outcome out of the table."
         )
     return won
 
@@ -172,6 +234,12 @@ def _won(matched: pd.DataFrame) -> NDArray[np.float64]:
 def _deal_codes(matched: pd.DataFrame) -> Codes | None:
     """The deal of each row; None where each row is another deal."""
     unit = _codes(matched["deal_id"])
+    gaps = unit < 0
+    if gaps.any():
+        raise CallError(
+            f"deal_id is empty in {int(gaps.sum()):,} rows, the first is row {int(np.argmax(gaps)) + 1}. Every row "
+            "needs the deal it is about."
+        )
     if int(unit.max(initial=-1)) + 1 == unit.size:
         return None
     repeated = matched.duplicated([c for c in ("deal_id", "as_of") if c in matched]).to_numpy()
@@ -179,29 +247,37 @@ def _deal_codes(matched: pd.DataFrame) -> Codes | None:
         row = int(np.argmax(repeated))
         raise CallError(
             f"{int(repeated.sum()):,} rows repeat a deal at the same as-of; the first is row {row + 1}, deal "
-            f"{matched['deal_id'].iloc[row]!r}. The table holds one row per deal and as-of."
+            f"{str(matched['deal_id'].iloc[row])!r}. The table holds one row per deal and as-of."
         )
     return unit
 
 
-def _dimension(
-    matched: pd.DataFrame, name: str, required: bool, labels: dict[str, NDArray[Any]]
-) -> Codes | None:
-    """Cluster numbers of a column; None where it is absent, or has gaps and is not asked for."""
-    if name not in matched:
+def _moments(matched: pd.DataFrame) -> NDArray[np.int64]:
+    """A number for each row's as-of, in their order."""
+    if "as_of" not in matched:
+        return np.zeros(len(matched), dtype=np.int64)
+    column = matched["as_of"]
+    if isinstance(column.dtype, pd.PeriodDtype):
+        column = column.dt.to_timestamp()
+    try:
+        return pd.to_datetime(column).to_numpy(dtype="datetime64[s]").astype(np.int64)
+    except (ValueError, TypeError) as error:
+        raise CallError(f"as_of must hold dates, such as 2026-02-28: {error}") from error
+
+
+def _dimension(matched: pd.DataFrame, name: str, labels: dict[str, NDArray[Any]]) -> Codes | None:
+    """Cluster numbers of a column; None where it is absent or wholly empty."""
+    if name not in matched or matched[name].isna().all():
         return None
-    numbers, found = pd.factorize(matched[name], sort=False)
-    codes = numbers.astype(np.int32)
+    codes, found = pd.factorize(matched[name], sort=False)
     labels[name] = np.asarray(found)
     gaps = codes < 0
-    if not gaps.any():
-        return codes
-    if required:
+    if gaps.any():
         raise CallError(
             f"{name} is empty in {int(gaps.sum()):,} rows, the first is row {int(np.argmax(gaps)) + 1}. Fill it, "
-            f"leave those rows out, or choose a generalise_to without {name!r}."
+            f"leave those rows out, or drop the column {name}."
         )
-    return None
+    return codes.astype(np.int32)
 
 
 def _accounts(matched: pd.DataFrame, unit: Codes | None) -> Codes:
@@ -213,7 +289,13 @@ def _accounts(matched: pd.DataFrame, unit: Codes | None) -> Codes:
 
 
 def read(
-    matched: pd.DataFrame, candidate: str, baseline: str, dimensions: tuple[str, ...], epsilon: float = 0.0
+    matched: pd.DataFrame,
+    candidate: str,
+    baseline: str,
+    dimensions: tuple[str, ...],
+    *,
+    amounts: bool = False,
+    epsilon: float = 0.0,
 ) -> Sample:
     """Check a matched table and turn it into arrays.
 
@@ -222,6 +304,7 @@ def read(
     matched : DataFrame as in :func:`forecasteval.compare`
     candidate, baseline : str
     dimensions : the answer to "what may differ next time?"
+    amounts : are `amount` and `amount_won` wanted, where they are there?
     epsilon : float, for the log score
 
     Returns
@@ -230,33 +313,34 @@ def read(
 
     Raises
     ------
-    ValueError
-        For outcomes other than 0 and 1, repeated rows, or gaps in a dimension that is asked for.
+    CallError
+        For outcomes other than 0 and 1, text among numbers, repeated rows, or gaps in a dimension that counts.
     """
     unit = _deal_codes(matched)
     wants = set(dimensions)
     labels: dict[str, NDArray[Any]] = {}
-    rep = _dimension(matched, "rep", "rep" in wants, labels) if wants & {"rep", "deal"} else None
-    crossing = 0
-    if unit is not None and rep is not None:
-        first = rep[_first_rows(matched, unit)][unit]
-        crossing = int(np.unique(unit[first != rep]).size)
-        rep = first
-
-    def numbers(name: str) -> Any:
-        return matched[name].to_numpy(dtype=float, na_value=np.nan) if name in matched else None
-
+    rep = _dimension(matched, "rep", labels) if wants & {"rep", "deal"} else None
+    period = _dimension(matched, "period", labels) if "period" in wants else None
+    account = _accounts(matched, unit) if "account" in wants else None
+    has_amount = amounts and "amount" in matched
+    has_booked = has_amount and "amount_won" in matched
     deals = scores.Deals(
         _won(matched),
-        numbers(candidate),
-        numbers(baseline),
-        numbers("amount"),
-        numbers("amount_won") if "amount" in matched else None,
+        numbers(matched, candidate),
+        numbers(matched, baseline),
+        numbers(matched, "amount") if has_amount else None,
+        numbers(matched, "amount_won") if has_booked else None,
         epsilon,
     )
-    period = _dimension(matched, "period", True, labels) if "period" in wants else None
-    account = _accounts(matched, unit) if "account" in wants else None
-    return Sample(deals, rep, period, account, unit, labels, crossing)
+    if deals.amount_won is not None:
+        wrong = (deals.won == 0) & (np.nan_to_num(deals.amount_won) != 0)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise CallError(
+                f"amount_won must be 0 where a deal was not won; {int(wrong.sum()):,} rows are not, the first is row "
+                f"{row + 1}: {deals.amount_won[row]:g}."
+            )
+    return Sample(deals, rep, period, account, unit, None if unit is None else _moments(matched), labels)
 
 
 def settle_abstentions(sample: Sample, candidate: str, baseline: str, *, same_kind: bool) -> Sample:
@@ -279,11 +363,13 @@ def settle_abstentions(sample: Sample, candidate: str, baseline: str, *, same_ki
     if same_kind:
         keep, who = ~silent_b, baseline
         fill = silent_c & keep
-        filled = int(fill.sum())
-        if filled:
-            text = f"{candidate} is silent on {filled:,} rows ({filled / keep.sum():.0%}); {baseline}'s value stands in."
+        if fill.any():
+            text = (
+                f"{candidate} is silent on {int(fill.sum()):,} rows ({fill.sum() / keep.sum():.0%}); the value of "
+                f"{baseline} stands in."
+            )
             deals = replace(d, candidate=np.where(fill, d.baseline, d.candidate))
-            sample = replace(sample, deals=deals, filled=filled).noted(reason("filled", text))
+            sample = replace(sample, deals=deals, filled=fill).noted(reason("filled", text))
     else:
         keep, who = ~silent_b & ~silent_c, f"{candidate} or {baseline}"
     if keep.all():
@@ -322,9 +408,9 @@ def with_amounts(sample: Sample, metric: scores.Metric) -> Sample:
             sample = sample.noted(reason("amount_won_assumed", text))
             d = replace(d, amount_won=np.where(d.won == 1, d.amount, 0.0))
         assert d.amount_won is not None
-        usable &= np.isfinite(d.amount_won)
+        usable &= np.isfinite(d.amount_won) & (d.amount_won >= 0)
     sample = replace(sample, deals=d)
     if usable.all():
         return sample
-    text = f"{int((~usable).sum()):,} rows have no usable amount and are left out of {metric.label}."
+    text = f"{int((~usable).sum()):,} rows have no usable amount and are left out."
     return sample.only(usable).noted(reason("amount_missing", text))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from forecasteval import intervals, wording
 from forecasteval.calibration import Reliability, at_their_word
-from forecasteval.compare import BASELINE, CANDIDATE, CANNOT, META, SAME, UNSURE, Comparison
+from forecasteval.compare import BASELINE, CANDIDATE, CANNOT, META, SAME, UNSURE, Comparison, has
 from forecasteval.scores import METRICS
 from forecasteval.tables import Org
 
@@ -108,37 +108,82 @@ def weakest_point(comparison: Comparison, influence: pd.DataFrame | None) -> str
     """
     row = comparison.primary
     doubts = [r["text"] for r in row["reasons"] if r["code"] not in wording.INFORMATION]
-    if doubts:
-        return f"Weakest point: {doubts[0]}"
+    if doubts:  # the headline says them already
+        return ""
     if influence is not None and len(influence) > 3:
         top = influence["share"].head(3).sum()
-        return f"Weakest point: the 3 largest of {len(influence)} hold {top:.0%} of the deals."
+        noun = "reps" if "rep" in row["clusters"] else comparison.nouns["period"]
+        return f"Weakest point: 3 of {len(influence)} {noun} hold {top:.0%} of the deals."
     return ""
 
 
-def verdict_card(comparison: Comparison, influence: pd.DataFrame | None = None) -> Html:
-    """The card that answers the question: verdict, sentence, what could be told, weakest point.
+def fair_twin(fair: Comparison | None) -> str:
+    """How the candidate does against the reps' probabilities once these are corrected by their own past.
+
+    Parameters
+    ----------
+    fair : Comparison with rep_recalibrated, or None
+
+    Returns
+    -------
+    str, empty where there is nothing to say
+    """
+    if fair is None or not math.isfinite(fair.primary["difference"]):
+        return ""
+    difference, interval = _difference_cells(fair.primary)
+    return (
+        f"Against {fair.baseline}, the reps' own probabilities corrected by how often such ones came true before: "
+        f"difference {difference} (interval {interval}), {_verdict_words(fair.primary)}."
+    )
+
+
+def verdict_card(
+    comparison: Comparison, influence: pd.DataFrame | None = None, fair: Comparison | None = None
+) -> Html:
+    """The card that answers the question: verdict, sentence, fair twin, what could be told, weakest point.
 
     Parameters
     ----------
     comparison : Comparison
     influence : DataFrame of :func:`forecasteval.compare.influence`, or None
+    fair : Comparison of the candidate with the recalibrated reps, or None
 
     Returns
     -------
     Html
     """
-    verdict = comparison.verdict
+    verdict = str(comparison.verdict)
     winner = comparison.candidate if verdict == CANDIDATE else comparison.baseline
     badge = _BADGE.get(verdict, f"{winner} is better")
-    lines = [line for line in (what_could_be_told(comparison), weakest_point(comparison, influence)) if line]
+    more = (fair_twin(fair), what_could_be_told(comparison), weakest_point(comparison, influence))
+    lines = [line for line in more if line]
     html = (
-        f'<div class="verdict-card {_STATE[verdict]}"><p class="badge">{escape(badge)}</p>'
+        f'<div class="verdict-card {_STATE[verdict]}"><p class="badge"><strong>{escape(badge)}</strong></p>'
         f'<p class="headline"><strong>{escape(comparison.headline)}</strong></p>'
         + "".join(f"<p>{escape(line)}</p>" for line in lines)
         + "</div>"
     )
     return Html(html, "\n".join([badge, comparison.headline, *lines]))
+
+
+def about_weeks(weeks: Mapping[int, Comparison]) -> Html:
+    """Why some weeks carry no verdict: each reason once, with its weeks.
+
+    Parameters
+    ----------
+    weeks : dict of Comparison by week
+
+    Returns
+    -------
+    Html
+    """
+    why: dict[str, list[int]] = {}
+    for week, c in weeks.items():
+        for r in c.primary["reasons"]:
+            if r["code"] not in wording.INFORMATION:
+                why.setdefault(r["text"], []).append(week)
+    lines = [f"Week{'s' if len(w) > 1 else ''} {', '.join(map(str, w))}: {text}" for text, w in why.items()]
+    return _list(lines, "note") if lines else _paragraphs([])
 
 
 def who_is_who(comparison: Comparison, matched: pd.DataFrame) -> Html:
@@ -161,7 +206,7 @@ def who_is_who(comparison: Comparison, matched: pd.DataFrame) -> Html:
         if about.get(name, {}).get("gloss")
     ]
     entries.append((metric.label, metric.gloss))
-    level = f"{comparison.level:.0%} interval"
+    level = f"{wording.percent(comparison.level)} interval"
     entries.append(
         (
             level,
@@ -272,30 +317,38 @@ def flow_table(comparison: Comparison) -> Html:
     return _table(["Step", "Left out because", "Left out", "Deals"], rows, "flow", ("Left out", "Deals"))
 
 
-def forecasters(matched: pd.DataFrame) -> Html:
-    """Every forecaster: what it is, and what the fitted ones had learned from.
+def forecasters(everyone: pd.DataFrame, others: Mapping[str, Comparison]) -> Html:
+    """Every forecaster: what it is, what the fitted ones had learned from, and on how many deals they meet.
 
     Parameters
     ----------
-    matched : DataFrame
+    everyone : matched table of all forecasters
+    others : their comparisons with the baseline
 
     Returns
     -------
     Html
     """
-    about = matched.attrs.get(META, {}).get("forecasters", {})
+    about = everyone.attrs.get(META, {}).get("forecasters", {})
     table = _terms([(n, str(a.get("gloss", "a column of the table"))) for n, a in about.items()], "gloss")
+    lines = []
     learned = next((a["learned"] for a in about.values() if a.get("learned")), None)
-    if not learned:
-        return table
-    first, last = learned[0], learned[-1]
-    text = (
-        f"Those that are fitted learn only from deals whose outcome was known: {first['deals']:,} deals "
-        f"({first['won']:,} won) before they spoke about {first['period']}, growing to {last['deals']:,} "
-        f"({last['won']:,} won) before {last['period']}."
-    )
-    note = _paragraphs([text])
-    return Html(table.html + note.html, f"{table.text}\n{text}")
+    if learned:
+        first, last = learned[0], learned[-1]
+        grew = (
+            ""
+            if len(learned) == 1
+            else (f", growing to {last['deals']:,} ({last['won']:,} won) before {last['period']}")
+        )
+        lines.append(
+            f"Those that are fitted learn only from deals whose outcome was known: {first['deals']:,} deals "
+            f"({first['won']:,} won) before they spoke about {first['period']}{grew}."
+        )
+    if others:
+        row = next(iter(others.values())).primary
+        lines.append(f"All of them are compared on {wording.size(row, {})}.")
+    note = _paragraphs(lines)
+    return Html(table.html + note.html, f"{table.text}\n{note.text}")
 
 
 def audit_table(org: Org) -> Html:
@@ -349,7 +402,7 @@ def at_word(curves: Mapping[str, Reliability]) -> Html:
         else:
             said, won, deals = step
             lines.append(
-                f"{name}: of the {deals:,} deals for which it says about {said:.0%}, {won:.0%} were won. {parts}"
+                f"{name}: of the {deals:,} times that it says about {said:.0%}, {won:.0%} were won. {parts}"
             )
     return _paragraphs(lines)
 
@@ -426,17 +479,9 @@ def _about_forecasts(
                 "stages, not a judgement of the rep."
             )
         if mine.get("target") and mine["target"] != meta.get("target"):
-            twin = others.get("rep_recalibrated")
-            fair = ""
-            if name == "rep_forecast" and twin is not None and comparison.candidate in others:
-                gap = others[comparison.candidate].primary["difference"] - twin.primary["difference"]
-                fair = (
-                    f" Its fair twin, rep_recalibrated, differs from {comparison.candidate} by "
-                    f"{wording.number(-gap)} instead of {wording.number(-others[comparison.candidate].primary['difference'])}."
-                )
             lines.append(
                 f"{name} speaks about {mine['target']!r} but is scored on {meta.get('target')!r}, as reps' entries are "
-                f"used in practice.{fair}"
+                "used in practice; rep_recalibrated is its fair twin."
             )
         if mine.get("stale"):
             lines.append(
@@ -448,7 +493,8 @@ def _about_forecasts(
                 f"{name} had learned from only {learned[0]['won']:,} won deals when it first spoke; its early forecasts "
                 "are its weakest."
             )
-    if not any(a.get("by") == "people" or n.startswith("rep") for n, a in about.items()) and "source" in meta:
+    made_here = [a.get("from_file") is False or a.get("by") == "model" for a in about.values()]
+    if made_here and all(made_here) and not any(n.startswith("rep_") for n in about):
         lines.append(
             "No forecast by people is in this table: it says how these forecasts compare with each other, and nothing "
             "about how either compares with the reps."
@@ -464,7 +510,8 @@ def _about_evidence(comparison: Comparison, influence: pd.DataFrame | None) -> l
     periods = row["clusters"].get("period", {}).get("count")
     if periods and periods < 8:
         lines.append(
-            f"There are {periods} {comparison.nouns['period']}; what a year unlike these would bring, they can hardly say."
+            f"Only {wording.count(periods, comparison.nouns['period'])}: what a year unlike these would bring, they can "
+            "hardly say."
         )
     flips = math.isfinite(row["p_wild"]) and (row["p_wild"] <= 1 - row["level"]) != (
         row["p_value"] <= 1 - row["level"]
@@ -498,10 +545,11 @@ def _about_looks(
     comparison: Comparison, others: Mapping[str, Comparison], weeks: Mapping[int, Comparison], segment: str
 ) -> list[str]:
     lines = []
-    if len(weeks) > 1 or len(others) > 1:
+    drawn = sum(math.isfinite(c.primary["low"]) for c in (*weeks.values(), *others.values()))
+    if drawn > 1:
         lines.append(
             "Only the headline is a verdict fixed beforehand. The pictures by week and of the other forecasters show "
-            f"{max(len(weeks), len(others))} intervals at once; at {comparison.level:.0%} some would miss by chance alone."
+            f"{drawn} more intervals; at {wording.percent(comparison.level)} some would miss by chance alone."
         )
     if segment:
         lines.append(
@@ -552,7 +600,7 @@ def method(comparison: Comparison, matched: pd.DataFrame, parameters: Mapping[st
         ),
         (
             "Verdict",
-            f"From the interval at {comparison.level:.0%}"
+            f"From the interval at {wording.percent(comparison.level)}"
             + (f", with differences below {margin:g} counted as none" if margin else ", without a margin")
             + ". One score carries it; the others support.",
         ),
@@ -601,7 +649,7 @@ def cluster_noun(matched: pd.DataFrame) -> str:
     >>> cluster_noun(pd.DataFrame({"rep": ["a"]}))
     'rep'
     """
-    return "rep" if "rep" in matched and matched["rep"].notna().all() else "period"
+    return "rep" if has(matched, "rep") else "period"
 
 
 def tables(

@@ -21,6 +21,7 @@ from forecasteval.compare import (
     by_group,
     compare,
     forecaster_columns,
+    has,
     influence,
     ladder,
     plain,
@@ -156,7 +157,13 @@ class Question:
         named = set(forecaster_columns(matched)) | (RESERVED - {"period", "rep", "account"})
         segments = [str(c) for c in matched.columns if c not in named]
         if column not in segments:
-            raise CallError(f"segment: there is no column {column!r}; the deals have {', '.join(segments)}.")
+            near = [c for c in segments if c.lower() == column.lower()] or get_close_matches(
+                column, segments, 1
+            )
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise CallError(
+                f"segment: there is no column {column!r}; the deals have {', '.join(segments)}.{hint}"
+            )
         values = matched[column].astype("string")
         if not (values == value).any():
             there = values.value_counts().head(12).index.tolist()
@@ -180,13 +187,20 @@ class Question:
         return selected
 
     def match(self, org: Org) -> pd.DataFrame:
-        """The matched table that the question is about."""
+        """The matched table of candidate and baseline: their deals, not narrowed by anybody else's silence."""
+        return self._matched(org, [self.candidate, self.baseline])
+
+    def match_everyone(self, org: Org) -> pd.DataFrame:
+        """The matched table of all forecasters, on the deals about which all of them could speak."""
+        return self._matched(org, self._forecasters(org))
+
+    def _matched(self, org: Org, names: list[str]) -> pd.DataFrame:
         matched = match(
             org,
             as_of=self.as_of,
             target=self.target,
             population=self.population,
-            forecasters=self._forecasters(org),
+            forecasters=names,
             seed=self.seed,
         )
         return self._selected(matched)
@@ -194,6 +208,12 @@ class Question:
     @property
     def _options(self) -> dict[str, Any]:
         return {"level": self.level, "margin": self.margin or None, "seed": self.seed}
+
+    @property
+    def _primary(self) -> dict[str, Any]:
+        """The options of a comparison by the primary metric alone."""
+        question = tuple(self.generalise_to) or None
+        return {"metrics": self.metrics[:1], "generalise_to": question, **self._options}
 
     def compare(self, matched: pd.DataFrame) -> Comparison:
         """Candidate against baseline, on all metrics."""
@@ -210,17 +230,17 @@ class Question:
         """The primary metric for new deals, new reps, new periods."""
         return ladder(matched, self.candidate, self.baseline, metrics=self.metrics[:1], **self._options)
 
-    def against_baseline(self, matched: pd.DataFrame) -> dict[str, Comparison]:
+    def against_baseline(self, everyone: pd.DataFrame) -> dict[str, Comparison]:
         """Every forecaster of the table against the baseline, on the primary metric."""
-        names = [n for n in forecaster_columns(matched) if n != self.baseline]
-        return against(
-            matched,
-            names,
-            self.baseline,
-            metrics=self.metrics[:1],
-            generalise_to=tuple(self.generalise_to) or None,
-            **self._options,
-        )
+        names = [n for n in forecaster_columns(everyone) if n != self.baseline]
+        return against(everyone, names, self.baseline, **self._primary)
+
+    def against_fair_twin(self, everyone: pd.DataFrame) -> Comparison | None:
+        """The candidate against the reps' own probability corrected by their past, if they are the baseline."""
+        twin = "rep_recalibrated"
+        if self.baseline != "rep_forecast" or twin not in everyone or self.candidate == twin:
+            return None
+        return compare(everyone, self.candidate, twin, **self._primary)
 
     def by_week(self, org: Org) -> dict[int, Comparison]:
         """The primary metric in each week of the period; empty where the data know no weeks."""
@@ -239,15 +259,7 @@ class Question:
         pooled = self._selected(pooled)
         if pooled.empty:
             return {}
-        found = by_group(
-            pooled,
-            "week",
-            self.candidate,
-            self.baseline,
-            metrics=self.metrics[:1],
-            generalise_to=tuple(self.generalise_to) or None,
-            **self._options,
-        )
+        found = by_group(pooled, "week", self.candidate, self.baseline, **self._primary)
         return {int(week): c for week, c in found.items()}
 
     def curves(self, matched: pd.DataFrame) -> dict[str, Reliability]:
@@ -265,7 +277,7 @@ class Question:
 
     def influence(self, matched: pd.DataFrame, comparison: Comparison) -> pd.DataFrame | None:
         """How much hangs on each rep, or each period where reps are not known; None without either."""
-        by = next((d for d in ("rep", "period") if d in matched and matched[d].notna().all()), None)
+        by = next((d for d in ("rep", "period") if has(matched, d)), None)
         if by is None or pd.isna(comparison.primary["difference"]):
             return None
         return influence(
@@ -289,9 +301,11 @@ class Question:
         rungs: Sequence[Comparison],
         weeks: Mapping[int, Comparison],
         others: Mapping[str, Comparison],
+        fair: Comparison | None,
+        everyone: pd.DataFrame,
     ) -> dict[str, Any]:
         """The content of `results.json`."""
-        meta = matched.attrs.get(META, {})
+        meta = everyone.attrs.get(META, {})
         head = {
             "schema_version": 1,
             "question": f"Whose forecasts are better, {self.candidate}'s or {self.baseline}'s?",
@@ -313,6 +327,7 @@ class Question:
             | {
                 "ladder": [plain(c.primary) for c in rungs],
                 "by_week": {str(w): plain(c.primary) for w, c in weeks.items()},
+                "fair_twin": None if fair is None else plain(fair.primary),
                 "others": {n: plain(c.primary) for n, c in others.items()},
                 "calibration": plain(calibration),
                 "forecasters": plain(meta.get("forecasters", {})),

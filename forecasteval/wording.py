@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from forecasteval.estimates import QUESTIONS
+from forecasteval.estimates import QUESTIONS, WITHOUT_REPS
 from forecasteval.scores import Metric
 
 # reasons that inform; every other one speaks against the comparison
@@ -21,6 +21,7 @@ INFORMATION = frozenset(
         "default_dropped",
         "filled",
         "identical",
+        "no_reps",
         "read_as_rank_score",
     ]
 )
@@ -55,6 +56,17 @@ def number(value: float, places: int = 3) -> str:
     return text.replace("-", "−") if float(text) != 0 else text.replace("-", "")
 
 
+def percent(level: float) -> str:
+    """A level in percent, with no digit too many or too few.
+
+    Examples
+    --------
+    >>> percent(0.95), percent(0.999)
+    ('95%', '99.9%')
+    """
+    return f"{100 * level:.10g}%"
+
+
 def count(n: int, noun: str) -> str:
     """A number of things, singular where it is one.
 
@@ -76,7 +88,7 @@ def method(taken: str, is_ratio: bool) -> str:
     """
     df = "Bell-McCaffrey df" if is_ratio else "clusters - 1 df"
     if taken == "deal":
-        return "deals resampled within fixed reps (stratified), t with Satterthwaite df"
+        return "deals within fixed reps (stratified), t with Satterthwaite df"
     if taken == "two-way":
         return f"two-way jackknife over reps and periods (CR3J), t with the smaller {df}"
     return f"delete-one jackknife over {_CLUSTER_NOUN[taken]} (CR3J), t with {df}"
@@ -90,8 +102,9 @@ def scope(generalise_to: tuple[str, ...], nouns: Mapping[str, str]) -> str:
     >>> scope(("rep", "period"), {"period": "quarters"})
     'new reps and new quarters'
     """
-    words = QUESTIONS[generalise_to].format(periods=nouns.get("period", "periods"))
-    return words.replace("reps", nouns.get("rep", "reps"))
+    reps = nouns.get("rep", "reps")
+    words = QUESTIONS[generalise_to] if reps else WITHOUT_REPS.get(generalise_to, QUESTIONS[generalise_to])
+    return words.format(periods=nouns.get("period", "periods")).replace("reps", reps)
 
 
 def estimand(
@@ -120,7 +133,7 @@ def flow_of(matched: pd.DataFrame, meta: Mapping[str, Any]) -> list[dict[str, An
     if not steps:
         return [{"step": "deals in the table", "deals": deals, "dropped": 0, "why": ""}]
     before = int(steps[-1]["deals"])
-    if before != deals:
+    if before not in (deals, len(matched)):  # imported tables count rows
         why = "outside the selection that was compared"
         steps.append({"step": "selected", "deals": deals, "dropped": before - deals, "why": why})
     return steps
@@ -134,7 +147,8 @@ def size(row: Mapping[str, Any], nouns: Mapping[str, str]) -> str:
     >>> size({"deals": 2310, "clusters": {"rep": {"count": 24}, "period": {"count": 8}}}, {"period": "quarters"})
     '2,310 deals, 24 reps, 8 quarters'
     """
-    parts = [count(row["deals"], "deals")]
+    seen = f" (seen {row['rows']:,} times)" if row.get("rows", 0) > row["deals"] else ""
+    parts = [count(row["deals"], "deals") + seen]
     for dimension, report in row["clusters"].items():
         parts.append(count(report["count"], nouns.get(dimension, f"{dimension}s")))
     return ", ".join(parts)
@@ -170,7 +184,7 @@ def _sentence(row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str]) 
     candidate, baseline, verdict = row["candidate"], row["baseline"], row["verdict"]
     difference, low, high = row["difference"], row["low"], row["high"]
     places = decimals(low, high)
-    level = f"{row['level']:.0%}".replace(".0%", "%")
+    level = percent(row["level"])
     label = metric.label if metric.label.isupper() else metric.label[0].lower() + metric.label[1:]
     label = label.replace("brier", "Brier")
     about = scope(row["generalise_to"], nouns)
@@ -188,7 +202,8 @@ def _sentence(row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str]) 
             return f"{candidate} and {baseline} are practically the same: every {label} difference is 0; {behind}."
         return (
             f"{candidate} and {baseline} are practically the same: {label} difference {number(difference, places)} "
-            f"({level} interval {number(low, places)} to {number(high, places)}), for {about}; {behind}."
+            f"({level} interval {number(low, places)} to {number(high, places)}), within the margin of "
+            f"{row['margin']:g}, for {about}; {behind}."
         )
     if verdict in ("candidate better", "baseline better"):
         winner, loser = (candidate, baseline) if verdict == "candidate better" else (baseline, candidate)

@@ -239,6 +239,12 @@ def test_a_dimension_that_was_asked_for_and_is_missing_is_an_error(table):
 def test_a_cluster_that_holds_everything(table):
     only = table.assign(amount=np.where(table["rep"] == "r1", table["amount"], 0.0))
     c = fe.compare(only, "model", "rep_forecast", metrics=["brier_by_amount"], generalise_to=("rep",)).primary
+    assert c["clusters"]["rep"]["count"] == 1  # the others carry nothing
+    assert np.isnan(c["low"])
+    almost = table.assign(amount=np.where(table["rep"] == "r1", table["amount"], 1e-12))
+    c = fe.compare(
+        almost, "model", "rep_forecast", metrics=["brier_by_amount"], generalise_to=("rep",)
+    ).primary
     assert "one_cluster" in {r["code"] for r in c["reasons"]}
     assert np.isnan(c["low"])
 
@@ -344,7 +350,7 @@ def test_a_deal_that_changes_hands_stays_with_its_first_rep(table):
     c = fe.compare(pd.concat([handed, table]), "model", "rep_forecast", generalise_to=("rep",))
     same = fe.compare(pd.concat([later, table]), "model", "rep_forecast", generalise_to=("rep",))
     assert c.primary["se"] == pytest.approx(same.primary["se"], rel=1e-12)
-    assert "1 deal changed hands" in next(
+    assert "1 of 2,400 deals (0.0%) changed hands" in next(
         r["text"] for r in c.primary["reasons"] if r["code"] == "crossing_reps"
     )
 
@@ -363,6 +369,136 @@ def test_new_accounts_are_clusters_and_deals_without_one_stand_alone(table):
     of_none = fe.compare(single, "model", "rep_forecast", generalise_to=("account",)).primary
     assert of_four["clusters"]["account"]["count"] == 600
     assert of_none["clusters"]["account"]["count"] == 2400
+
+
+# --- what must not be believed ------------------------------------------------------------------------
+
+
+def codes(row):
+    return {r["code"] for r in row["reasons"]}
+
+
+def test_a_silent_candidate_is_not_the_same_as_the_baseline(table):
+    c = fe.compare(table.assign(model=np.nan), "model", "rep_forecast").primary
+    assert c["verdict"] == "not enough evidence"
+    assert not c["reliable"]
+    assert "filled_too_much" in codes(c)
+
+
+def test_rounding_noise_is_no_standard_error():
+    replicated = pd.DataFrame(
+        {
+            "deal_id": range(200),
+            "rep": np.arange(200) // 20,
+            "won": np.arange(200) % 2,
+            "model": 0.3,
+            "rep_forecast": 0.6,
+        }
+    )
+    c = fe.compare(replicated, "model", "rep_forecast", metrics=["brier", "bias"], generalise_to="rep").table
+    assert c["low"].isna().all()
+    assert "no_spread" in codes(c.iloc[0])
+
+
+def test_wins_are_counted_by_deal_not_by_look():
+    few = pilot(8, 1, 51, seed=1).drop(columns="period").assign(won=0)
+    few.loc[few.index[:8], "won"] = 1
+    looks = pd.concat(
+        [few.assign(as_of=pd.Timestamp("2026-01-01") + pd.Timedelta(days=7 * i)) for i in range(10)]
+    )
+    for t in (few, looks):
+        c = fe.compare(t, "model", "rep_forecast", generalise_to="deal").primary
+        assert "Only 8 of 408 deals were won" in next(
+            r["text"] for r in c["reasons"] if r["code"] == "few_events"
+        )
+
+
+def test_clusters_without_weight_do_not_count(table):
+    four = table.assign(amount=np.where(table["rep"].isin(["r0", "r1", "r2", "r3"]), table["amount"], 0.0))
+    c = fe.compare(four, "model", "rep_forecast", metrics=["brier_by_amount"], generalise_to="rep").primary
+    assert c["clusters"]["rep"]["count"] == 4
+    assert "too_few_reps" in codes(c)
+    only = fe.compare(
+        four[four["amount"] > 0], "model", "rep_forecast", metrics=["brier_by_amount"], generalise_to="period"
+    ).primary
+    all_ = fe.compare(
+        four, "model", "rep_forecast", metrics=["brier_by_amount"], generalise_to="period"
+    ).primary
+    assert all_["se"] == pytest.approx(only["se"], rel=1e-12)
+
+
+def test_filled_rows_are_counted_among_those_that_a_metric_uses(table):
+    first = table.index < 1200
+    t = table.assign(amount=table["amount"].mask(first), model=table["model"].mask(table.index < 400))
+    c = fe.compare(t, "model", "rep_forecast", metrics=["brier_by_amount"], generalise_to="rep").primary
+    assert (c["rows"], c["filled"]) == (1200, 0)
+    assert c["verdict"] == "candidate better"
+
+
+def test_rows_that_are_dropped_do_not_decide_whose_a_deal_is(table):
+    before = table.assign(as_of=pd.Timestamp("2026-01-01"), rep_forecast=np.nan, rep="r0")[:1100]
+    both, alone = (
+        fe.compare(t, "model", "rep_forecast", generalise_to="rep").primary
+        for t in (pd.concat([before, table]), table)
+    )
+    assert both["se"] == pytest.approx(alone["se"], rel=1e-12)
+    assert "crossing_reps" not in codes(both)
+
+
+@pytest.mark.parametrize("column", ["deal_id", "rep", "period"])
+def test_an_empty_cell_in_a_column_that_counts_is_named(table, column):
+    with pytest.raises(ValueError, match=f"{column} is empty in 1 rows, the first is row 6"):
+        fe.compare(table.assign(**{column: table[column].mask(table.index == 5)}), "model", "rep_forecast")
+
+
+def test_without_reps_the_words_do_not_speak_of_them(table):
+    c = fe.compare(table.drop(columns="rep"), "model", "rep_forecast", generalise_to="deal")
+    assert "reps" not in c.headline
+    assert "no_reps" in codes(c.primary)
+
+
+def test_neither_strata_nor_draws_depend_on_the_order_of_reps():
+    t = pd.concat([pilot(16, 1, 30, seed=2), pilot(1, 1, 1, seed=3).assign(deal_id="X", rep="alone")])
+    found = [
+        fe.compare(
+            t.sample(frac=1, random_state=i), "model", "rep_forecast", metrics=["brier"], generalise_to=q
+        ).primary
+        for i in range(3)
+        for q in ("deal", "rep")
+    ]
+    for same in (found[::2], found[1::2]):
+        assert len({round(c["se"], 14) for c in same}) == 1
+        assert len({c["p_wild"] for c in same if not np.isnan(c["p_wild"])}) <= 1
+
+
+def test_a_level_is_written_as_it_is(table):
+    assert "(99.9% interval" in fe.compare(table, "model", "rep_forecast", level=0.999).headline
+
+
+def test_both_values_have_intervals_even_where_the_difference_has_none(table):
+    c = fe.compare(table.assign(rep_forecast=table["model"]), "model", "rep_forecast", metrics=["bias"])
+    assert c.primary["candidate_low"] < c.primary["candidate_value"] < c.primary["candidate_high"]
+    assert c.verdict is None
+
+
+def test_numbers_that_came_as_objects_are_numbers(table):
+    objects = table.assign(model=table["model"].astype(object), amount=table["amount"].astype(str))
+    a, b = (fe.compare(t, "model", "rep_forecast").table for t in (objects, table))
+    np.testing.assert_allclose(a["difference"], b["difference"])
+
+
+def test_text_among_amounts_is_named_only_where_amounts_are_asked_for(table):
+    priced = table.assign(amount=table["amount"].astype(str).mask(table.index == 3, "11315 EUR"))
+    assert fe.compare(priced, "model", "rep_forecast", metrics=["brier"]).verdict == "candidate better"
+    with pytest.raises(
+        ValueError, match="amount holds 1 cells that are not numbers; the first is row 4: '11315 EUR'"
+    ):
+        fe.compare(priced, "model", "rep_forecast")
+
+
+def test_amounts_booked_on_deals_that_were_not_won_are_refused(table):
+    with pytest.raises(ValueError, match="amount_won must be 0 where a deal was not won"):
+        fe.compare(table.assign(amount_won=table["amount"]), "model", "rep_forecast")
 
 
 # --- words and files --------------------------------------------------------------------------------
@@ -397,6 +533,13 @@ def test_selection_after_matching_appears_in_the_flow(table):
         ({"margin": -0.1}, "margin is the largest difference that does not matter"),
         ({"generalise_to": ("team",)}, "is not one of"),
         ({"epsilon": 0.7}, "epsilon must lie in"),
+        ({"level": "0.95"}, "level must lie between 0 and 1"),
+        ({"margin": "0.1"}, "margin is the largest difference"),
+        (
+            {"kinds": {"model": "percent"}},
+            "name forecasters of the table, each with one of probability, rank_score",
+        ),
+        ({"kinds": {"modle": "probability"}}, "name forecasters of the table"),
     ],
 )
 def test_a_wrong_call_says_what_is_allowed(table, options, message):

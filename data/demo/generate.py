@@ -108,7 +108,7 @@ def month_end(day, fiscal_quarter=False):
     """Last day of the month, or of the fiscal quarter, that each day lies in."""
     month = (EPOCH + np.asarray(day)).astype("datetime64[M]").astype(int)
     month = month + (2 - (month - 1) % 3 if fiscal_quarter else 0)
-    return ((month + 1).astype("datetime64[M]").astype("datetime64[D]") - 1 - EPOCH).astype(int)
+    return ((month + 1).astype("datetime64[M]").astype("datetime64[D]") - EPOCH).astype(int) - 1
 
 
 def entered_close(rng, day):

@@ -126,7 +126,9 @@ def from_snapshots(snapshots: pd.DataFrame, settings: Any) -> tuple[pd.DataFrame
     position = np.searchsorted(dates, copies["as_of"].to_numpy("datetime64[D]"))
     starts = _last_instants(dates, settings)
     next_copy = np.append(starts[1:], NEVER)[position]
-    too_old = moment(dates + settings.snapshot_max_age_days, settings).to_numpy("datetime64[us]")
+    too_old = moment(dates + np.timedelta64(settings.snapshot_max_age_days, "D"), settings).to_numpy(
+        "datetime64[us]"
+    )
     too_old = too_old[position]
     same_deal = np.append(copies["deal_id"].to_numpy()[1:] == copies["deal_id"].to_numpy()[:-1], False)
     own_next = np.where(same_deal, np.append(starts[position][1:], NEVER), NEVER)
