@@ -126,7 +126,7 @@ def _canvas(height: float, columns: int = 1) -> Iterator[tuple[Figure, Any]]:
 
 def _title(figure: Figure, message: str) -> None:
     figure.suptitle(
-        textwrap.fill(message, 46), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color=INK
+        textwrap.fill(short(message, 150), 46), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color=INK
     )
 
 
