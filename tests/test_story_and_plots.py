@@ -68,7 +68,7 @@ def test_hostile_names_neither_run_nor_blow_up_a_picture(table):
         story.verdict_card(c, influence),
         story.metrics_table(c),
         story.flow_table(c),
-        story.forecasters(evil),
+        story.forecasters(evil, others),
         story.who_is_who(c, evil),
     ):
         assert "<script" not in block.html
