@@ -21,6 +21,7 @@ POPULATIONS = {
     "closing in period": "deals open {when} and expected to close in that period",
     "all open": "all deals open {when}",
 }
+STALE_AFTER_DAYS = 14
 NO_HISTORY = (
     "The export holds only today's records: nothing says what was believed before the outcome was known. Export "
     "OpportunityHistory as well, or keep dated copies of Opportunity.csv from now on."
@@ -202,7 +203,7 @@ def match(
     forecasters: Sequence[str] = ("model", "rep_forecast"),
     population: str = "closing in period",
     pool: bool = False,
-    stale_after_days: int = 14,
+    stale_after_days: int = STALE_AFTER_DAYS,
     resolve_after_days: int = 365,
     burn_in: fc.BurnIn | None = None,
     seed: int = 0,
@@ -326,7 +327,12 @@ def _eligible(record: Record, looks: pd.DataFrame, population: str, when: str, f
 
     flow.add("deals in the export", record.deals)
     moment = when[0].lower() + when[1:]
-    panel = step(panel_of(record, looks), f"open {moment}", "not open at that moment of any period")
+    panel = panel_of(record, looks)
+    why = "not open at that moment of any period"
+    if panel.empty:
+        recorded = record.history["valid_from"]
+        why = f"nothing was recorded at that moment of any period: records start on {recorded.min():%Y-%m-%d}"
+    panel = step(panel, f"open {moment}", why)
     for name, column, why in _KNOWN:
         panel = step(panel[panel[column].ne("unknown")], name, why)
     if population == "closing in period":

@@ -10,9 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from forecasteval import forecasters as fc
 from forecasteval import intervals, wording
 from forecasteval.calibration import Reliability, at_their_word
 from forecasteval.compare import BASELINE, CANDIDATE, CANNOT, META, SAME, UNSURE, Comparison, has
+from forecasteval.match import STALE_AFTER_DAYS
 from forecasteval.scores import METRICS
 from forecasteval.tables import Org
 
@@ -345,8 +347,10 @@ def forecasters(everyone: pd.DataFrame, others: Mapping[str, Comparison]) -> Htm
             f"({first['won']:,} won) before they spoke about {first['period']}{grew}."
         )
     if others:
-        row = next(iter(others.values())).primary
-        lines.append(f"All of them are compared on {wording.size(row, {})}.")
+        any_one = next(iter(others.values()))
+        if math.isfinite(any_one.primary["difference"]):
+            behind = wording.size(any_one.primary, any_one.nouns)
+            lines.append(f"All of them are compared on {behind}.")
     note = _paragraphs(lines)
     return Html(table.html + note.html, f"{table.text}\n{note.text}")
 
@@ -593,6 +597,7 @@ def method(comparison: Comparison, matched: pd.DataFrame, parameters: Mapping[st
             "period; whole reps and whole periods are left out in turn, and the interval widens by how much the "
             "difference moves. Treating deals as independent would make it too narrow.",
         ),
+        ("What counts", _what_counts(comparison)),
         (
             "When it is not believed",
             "Fewer than 5 reps or 4 periods: no interval. Flagged: fewer than 6 periods, fewer than 20 deals won or "
@@ -609,12 +614,24 @@ def method(comparison: Comparison, matched: pd.DataFrame, parameters: Mapping[st
     return _terms(entries, "method")
 
 
+def _what_counts(comparison: Comparison) -> str:
+    """How many clusters there are, how many they count for, and how large the largest is."""
+    parts = [
+        f"{wording.count(int(c['count']), comparison.nouns.get(d) or d)} count for {c['effective']:.1f} of equal size, the "
+        f"largest holds {c['largest_share']:.0%}"
+        for d, c in comparison.primary["clusters"].items()
+    ]
+    return "; ".join(parts) + "." if parts else "Every deal counts as one."
+
+
 def _hindsight(meta: Mapping[str, Any]) -> str:
     if "as_of" not in meta:
         return "The table came with its forecasts; when they were made is for its maker to show."
     return (
         "Every deal is taken as it was recorded at that moment. Fitted forecasters learn only from deals whose outcome "
-        "was known before; a forecast issued later, or trained on later outcomes, is refused."
+        f"was known before, and speak once these are {fc.BurnIn.deals}, with {fc.BurnIn.won} won and "
+        f"{fc.BurnIn.not_won} not won. A score in a file counts for {STALE_AFTER_DAYS} days; one issued later, or trained "
+        "on later outcomes, is refused."
     )
 
 
