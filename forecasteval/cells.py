@@ -6,8 +6,10 @@ or flags, decides formats from a column's own evidence, and collects problems in
 
 from __future__ import annotations
 
+import csv
 import io
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 SHOWN = 5
+DIVIDE = "It looks like a percentage: divide by 100?"
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,8 @@ def read_text(path: Path, name: str | None = None) -> tuple[pd.DataFrame, list[P
     """
     name = name or path.name
     text, notes = _decoded(path.read_bytes(), name)
+    if re.match(r"\s*<(?:!doctype html|html|\?xml)", text[:200], re.IGNORECASE):
+        return pd.DataFrame(), [_web_page(name, text)], notes
     header = text.split("\n", 1)[0].strip("\r")
     if not header.strip():
         problem = Problem(
@@ -175,7 +180,21 @@ def read_text(path: Path, name: str | None = None) -> tuple[pd.DataFrame, list[P
     outside_quotes = re.sub(r'"[^"]*"', "", header)
     separator = max(",;\t|", key=outside_quotes.count)
     try:
-        cells = pd.read_csv(
+        cells = _parsed(text, separator)
+    except pd.errors.ParserWarning:
+        return pd.DataFrame(), [_too_long(name, text, separator)], notes
+    except pd.errors.ParserError as error:
+        return pd.DataFrame(), [_unreadable(name, str(error))], notes
+    cells.columns = pd.Index([str(column).strip() for column in cells.columns])
+    cells.index = pd.RangeIndex(2, len(cells) + 2, name="row")
+    return cells[cells.notna().any(axis=1)], [], notes
+
+
+def _parsed(text: str, separator: str) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        # pandas only warns when it drops the values of rows that are too long
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(
             io.StringIO(text),
             sep=separator,
             dtype=str,
@@ -184,11 +203,6 @@ def read_text(path: Path, name: str | None = None) -> tuple[pd.DataFrame, list[P
             skip_blank_lines=False,
             index_col=False,
         )
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        return pd.DataFrame(), [_unreadable(name, str(error))], notes
-    cells.columns = pd.Index([str(column).strip() for column in cells.columns])
-    cells.index = pd.RangeIndex(2, len(cells) + 2, name="row")
-    return cells[cells.notna().any(axis=1)], [], notes
 
 
 def _decoded(raw: bytes, name: str) -> tuple[str, list[str]]:
@@ -203,18 +217,34 @@ def _decoded(raw: bytes, name: str) -> tuple[str, list[str]]:
 def _unreadable(name: str, error: str) -> Problem:
     match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error)
     if match:
-        wanted, row, saw = match.groups()
-        return Problem(
-            name,
-            int(row),
-            None,
-            f"{saw} cells",
-            f"{wanted}, as in the header",
-            "A value that holds the delimiter has to stand in double quotes.",
-        )
+        wanted, row, saw = (int(figure) for figure in match.groups())
+        return _wrong_length(name, row, saw, wanted)
     return Problem(
         name, None, None, error.splitlines()[0], "a delimited text file", "Export it again as CSV."
     )
+
+
+def _wrong_length(name: str, row: int | None, saw: int, wanted: int) -> Problem:
+    advice = "A value that holds the delimiter has to stand in double quotes."
+    return Problem(name, row, None, f"{saw} cells", f"{wanted}, as in the header", advice)
+
+
+def _too_long(name: str, text: str, separator: str) -> Problem:
+    """The first row that has more cells than the header."""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    wanted = len(next(rows))
+    long = ((row, cells) for row, cells in enumerate(rows, start=2) if any(cells[wanted:]))
+    try:
+        row, cells = next(long)
+    except (StopIteration, csv.Error):
+        return _unreadable(name, "rows with more cells than the header")
+    return _wrong_length(name, row, len(cells), wanted)
+
+
+def _web_page(name: str, text: str) -> Problem:
+    start = text.strip()[:60].split(">")[0] + ">"
+    advice = "It is a web page (perhaps of a login or an error) saved as CSV: download the export itself."
+    return Problem(name, 1, None, f"a file that starts with {start}", "a CSV file", advice)
 
 
 @dataclass
@@ -270,8 +300,11 @@ class Sheet:
         values = pd.to_numeric(text, errors="coerce").astype(float)
         return text if values[text.notna()].isna().any() or text.isna().all() else values
 
-    def shares(self, column: str, *, percent: bool) -> pd.Series:
-        """The column as numbers between 0 and 1; the file holds 0-100 when ``percent``."""
+    def shares(self, column: str, *, percent: bool, percent_advice: str = DIVIDE) -> pd.Series:
+        """The column as numbers between 0 and 1; the file holds 0-100 when ``percent``.
+
+        ``percent_advice`` is what to do about shares that look like percentages.
+        """
         text = self.text(column)
         unsigned = Sheet(self.file, text.str.rstrip("% ").to_frame(column), self.problems)
         values = unsigned.numbers(column)
@@ -280,12 +313,13 @@ class Sheet:
         if percent:
             advice = "Correct the probability in the CRM, or leave the cell empty."
         elif values.between(0, 100).all() or (values[outside] <= 100).all():
-            advice = "It looks like a percentage: divide by 100?"
+            advice = percent_advice
         else:
             advice = "Correct the cell or leave it empty."
         self._report(column, text[outside], f"a number from 0 to {top:g}", advice)
         used = values[values.notna()]
-        if percent and len(used) > 0 and used.max() <= 1 and (used % 1 != 0).any():
+        signed = text.str.endswith("%", na=False).any()
+        if percent and not signed and len(used) > 0 and used.max() <= 1 and (used % 1 != 0).any():
             self.wrong(
                 None,
                 column,
@@ -424,7 +458,8 @@ def _bare(text: pd.Series) -> pd.Series:
 
 def _comma_decimals(odd: pd.Series) -> bool:
     """Whether one of the cells can only be read with a comma as the decimal mark."""
-    return bool(_bare(odd).str.match(r"^-?(?:\d+|\d{1,3}(?:\.\d{3})+),\d{1,2}$", na=False).any())
+    shape = r"^-?(?:0,\d+|(?:\d+|\d{1,3}(?:\.\d{3})+),(?:\d{1,2}|\d{4,}))$"
+    return bool(_bare(odd).str.match(shape, na=False).any())
 
 
 def _locale_numbers(text: pd.Series, odd: pd.Series) -> pd.Series:

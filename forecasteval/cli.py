@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import textwrap
@@ -125,7 +126,7 @@ def import_salesforce(
         typer.Option(metavar="ZONE", help="Zone that days are counted in, as Europe/Berlin [UTC]."),
     ] = None,
     fiscal_start_month: Annotated[
-        int | None, typer.Option(metavar="MONTH", min=1, max=12, help="First month of the fiscal year [1].")
+        int | None, typer.Option(metavar="MONTH", help="First month of the fiscal year, 1 to 12 [1].")
     ] = None,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the organisation in reports.")
@@ -135,37 +136,58 @@ def import_salesforce(
     from forecasteval import tables
     from forecasteval.crm import salesforce
 
-    given = {"name": name, "timezone": timezone, "fiscal_year_start_month": fiscal_start_month}
+    options = {"name": name, "timezone": timezone, "fiscal_year_start_month": fiscal_start_month}
+    given = {key: value for key, value in options.items() if value is not None}
+    new = _new_settings(export, out, given)
     _say(f"Importing {export} ...")
-    _keep_settings(export, out, {key: value for key, value in given.items() if value is not None})
     if _same(export, out / "export"):
-        _written(tables.read(out), out)
-        return
-    settings = tables.read_settings(out)[0] if (out / SETTINGS).exists() else None
-    org = salesforce.import_folder(export, settings)
-    tables.write_tables(org, out)
+        if new:
+            # an export that cannot be read leaves no settings behind
+            salesforce.import_folder(export, tables.Settings(**new))
+        _write_settings(out, new)
+    else:
+        found = tables.read_settings(out)[0] if (out / SETTINGS).exists() else None
+        org = salesforce.import_folder(export, tables.Settings(**new) if new else found)
+        _write_settings(out, new)
+        tables.write_tables(org, out)
     _written(tables.read(out), out)
 
 
-def _keep_settings(export: Path, out: Path, given: dict[str, Any]) -> None:
-    """Write settings from the command line beside the tables, unless a file of them is there already."""
+OPTIONS = {"name": "--name", "timezone": "--timezone", "fiscal_year_start_month": "--fiscal-start-month"}
+
+
+def _new_settings(export: Path, out: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the call that no file has yet; refuses wrong ones and those that a file contradicts."""
     import yaml
 
+    from forecasteval.cells import InputError
+    from forecasteval.organisation import check_options
     from forecasteval.report.errors import CallError
 
+    wrong = check_options(given, OPTIONS)
+    if wrong:
+        raise InputError(wrong)
     if (out / "export").is_dir() and not _same(export, out / "export"):
         raise CallError(f"{out} has an export/ of its own: put the new files there, or choose another --out.")
-    if not given:
-        return
-    lines = yaml.safe_dump(given, sort_keys=False, allow_unicode=True)
-    for folder in (export, out):
-        path = folder / SETTINGS
-        if path.exists() and given.items() <= (yaml.safe_load(path.read_text("utf-8")) or {}).items():
-            return
-        if path.exists():
-            raise CallError(f"{path} has the settings already. Write there instead:\n{lines}")
-    out.mkdir(parents=True, exist_ok=True)
-    (out / SETTINGS).write_text(lines, "utf-8")
+    for path in (export / SETTINGS, out / SETTINGS):
+        if not given or not path.exists():
+            continue
+        if given.items() <= (yaml.safe_load(path.read_text("utf-8")) or {}).items():
+            return {}
+        raise CallError(f"{path} has the settings already. Write there instead:\n{_as_yaml(given)}")
+    return given
+
+
+def _write_settings(out: Path, new: dict[str, Any]) -> None:
+    if new:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / SETTINGS).write_text(_as_yaml(new), "utf-8")
+
+
+def _as_yaml(settings: dict[str, Any]) -> str:
+    import yaml
+
+    return str(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -201,7 +223,7 @@ def import_table(
             f"For a draft of the mapping: forecasteval import table {file} --explain > mapping.yaml"
         )
     matched = table.import_table(file, mapping)
-    org = tables.Org(name=out.name, folder=out, matched=matched)
+    org = tables.Org(name=out.name, folder=out, matched=matched, warnings=table.shortcomings(matched))
     tables.write_tables(org, out)
     _written(org, out)
 
@@ -212,7 +234,37 @@ def _written(org: Org, folder: Path) -> None:
         print(f"- {note}")
     if org.warnings:
         print(f"To look at ({len(org.warnings)}):\n{_listed(org.warnings)}", file=sys.stderr)
-    print(f"Next: forecasteval report compare_forecasts --data {folder}")
+    print(_next_step(org, folder))
+
+
+def _next_step(org: Org, folder: Path) -> str:
+    """The call that can follow: a flat table has forecasters of its own."""
+    call = f"Next: forecasteval report compare_forecasts --data {shlex.quote(str(folder))}"
+    if org.matched is None:
+        return call
+    said = org.matched.attrs["forecasteval"]
+    pair = _pair(said["forecasters"])
+    if len(pair) < 2 and said["features"]:
+        pair = ["model", "base_rate"]
+    if len(pair) < 2:
+        return "Next: add forecasts (at least two) or features to the mapping, and import again."
+    candidate, baseline = (shlex.quote(name) for name in pair)
+    return f"{call} -p candidate {candidate} -p baseline {baseline}"
+
+
+def _pair(forecasters: dict[str, dict[str, str]]) -> list[str]:
+    """Two forecasters that can be compared, the people's as the baseline where the mapping says which it is."""
+    kinds = [entry["kind"] for entry in forecasters.values()]
+    kind = max(kinds, key=kinds.count, default="")
+    names = [name for name, entry in forecasters.items() if entry["kind"] == kind]
+    pair = names if len(names) > 1 else list(forecasters)
+    people = [name for name in pair if _by_people(name, forecasters[name].get("by"))]
+    others = [name for name in pair if name not in people]
+    return [*others[:1], *people[:1]] if others and people else pair[:2]
+
+
+def _by_people(name: str, by: str | None) -> bool:
+    return by == "people" or (by is None and name.split("_")[0] in ("rep", "reps", "people"))
 
 
 def _counts(org: Org) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from forecasteval import periods as calendar
-from forecasteval.cells import Problem, nearest
+from forecasteval.cells import Problem, nearest, normal
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,44 @@ timezone? Correct or remove the line.
     return Settings(**values), problems
 
 
+def check_options(given: Mapping[str, Any], names: Mapping[str, str]) -> list[Problem]:
+    """What is wrong with settings that were given in a call, in the words of the call.
+
+    Parameters
+    ----------
+    given : keys of ``organisation.yaml`` and their values
+    names : what the call calls each key
+
+    Returns
+    -------
+    list of Problem
+
+    Examples
+    --------
+    >>> print(check_options({"timezone": "Berlin"}, {"timezone": "--timezone"})[0])
+    --timezone: found 'Berlin'; expected a time zone such as Europe/Berlin or UTC. Did you mean Europe/Berlin?
+    """
+    problems = []
+    for key, value in given.items():
+        expected = _setting_expected(key, value)
+        if expected:
+            guess = _zone_guess(value).strip() if key == "timezone" else ""
+            problems.append(Problem(names[key], None, None, repr(value), expected, guess))
+    return problems
+
+
+def missing_folder(path: Path, expected: str, advice: str) -> Problem:
+    """The problem that there is no folder at a path, or a file in its place.
+
+    Examples
+    --------
+    >>> missing_folder(Path("no/such"), "an export", "").found
+    'no such folder'
+    """
+    found = "a file" if path.is_file() else "no such folder"
+    return Problem(str(path), None, None, found, expected, advice)
+
+
 _WHOLE_NUMBERS = {
     "fiscal_year_start_month": (1, 12),
     "grace_business_days": (0, 366),
@@ -242,7 +281,11 @@ def _setting_expected(key: str, value: Any) -> str | None:
 def _zone_guess(value: Any) -> str:
     from zoneinfo import available_timezones
 
-    return nearest(str(value), sorted(available_timezones()))
+    zones = sorted(available_timezones())
+    # a city by itself is the commonest slip, and too far from its zone for its spelling to show it
+    cities = {normal(zone.rsplit("/", 1)[-1]): zone for zone in reversed(zones) if "/" in zone}
+    city = cities.get(normal(str(value)))
+    return f"Did you mean {city}? " if city else nearest(str(value), zones)
 
 
 def with_calendar(org: Org, periods: pd.DataFrame | None) -> Org:

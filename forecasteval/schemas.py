@@ -134,6 +134,7 @@ DTYPES = {
     "share": "float64",
     "flag": "bool",
 }
+PERCENT_ADVICE = "If these are percentages divide them by 100; if they are scores or ranks write rank_score in the column kind."
 RESERVED = ("deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won")
 
 
@@ -404,9 +405,7 @@ def _forecast_rules(frame: pd.DataFrame, file: str) -> list[Problem]:
     outside = frame["kind"].eq("probability") & frame["value"].notna() & ~frame["value"].between(0, 1)
     cells = frame.loc[outside, "value"]
     percent = len(cells) > 0 and cells.between(0, 100).all()
-    advice = (
-        "It looks like a percentage: divide by 100?" if percent else "Correct the cell or leave it empty."
-    )
+    advice = PERCENT_ADVICE if percent else "Correct the cell or leave it empty."
     problems = pinned(file, "value", cells, "a probability from 0 to 1", advice)
     ahead = frame["trained_through"] > frame["issued_at"]
     problems += pinned(

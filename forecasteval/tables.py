@@ -28,7 +28,15 @@ from forecasteval.handwritten import (
     read_handwritten,
     table_files,
 )
-from forecasteval.organisation import Org, Settings, newest_record, read_settings, stale, with_calendar
+from forecasteval.organisation import (
+    Org,
+    Settings,
+    missing_folder,
+    newest_record,
+    read_settings,
+    stale,
+    with_calendar,
+)
 from forecasteval.schemas import canonical, cross_checks
 
 __all__ = [
@@ -118,10 +126,11 @@ def find_folder(folder: str | Path) -> Path:
     for place in places:
         if place.is_dir():
             return place
+    file = next((place for place in places if place.is_file()), None)
+    if file is not None:
+        raise InputError([missing_folder(file, "a data folder", "Name the folder that holds the file.")])
     looked = "; ".join(str(place) for place in places)
-    raise InputError(
-        [Problem(str(folder), None, None, "no such folder", "a data folder", f"Looked for {looked}.")]
-    )
+    raise InputError([missing_folder(wanted, "a data folder", f"Looked for {looked}.")])
 
 
 def write_tables(org: Org, folder: str | Path, fingerprint: str | None = None) -> Path:

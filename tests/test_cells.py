@@ -20,6 +20,9 @@ def column(*cells, file="t.csv", zone="UTC"):
         (["1.234,50", "1.234", "7"], [1234.5, 1234, 7]),
         (["12,5", "€ 3"], [12.5, 3]),
         (["1 234", "5'000"], [1234, 5000]),
+        (["0,555", "0,1"], [0.555, 0.1]),
+        (["12,3456"], [12.3456]),
+        (["1,234", "56,789"], [1234, 56789]),
     ],
 )
 def test_numbers_in_the_notations_of_several_countries(cells, values):
@@ -131,6 +134,35 @@ def test_files_that_are_no_tables_are_refused(tmp_path, text, row, words):
     _, (problem,), _ = read_text(path)
     assert problem.row == row
     assert words in problem.advice
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    ("text", "row", "cells"),
+    [("a,b\n1,2,3\n4,5\n", 2, "3 cells"), ('a;b\n"x\ny";2\n1;2;3\n1;2\n', 3, "3 cells")],
+)
+def test_rows_with_too_many_cells_are_refused_outside_of_tests_too(tmp_path, text, row, cells, recwarn):
+    (tmp_path / "t.csv").write_text(text)
+    _, (problem,), _ = read_text(tmp_path / "t.csv")
+    assert problem.found == cells
+    assert problem.expected == "2, as in the header"
+    assert problem.row in (row, row + 1)  # a line break inside quotes counts as a line in one of the parsers
+    assert not recwarn.list
+
+
+def test_a_delimiter_at_the_end_of_each_row_is_no_cell(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2,\n3,4,\n")
+    cells, problems, _ = read_text(tmp_path / "t.csv")
+    assert problems == []
+    assert cells["b"].tolist() == ["2", "4"]
+
+
+@pytest.mark.parametrize("start", ["<html>", "\n<!DOCTYPE html>\n<html>"])
+def test_a_web_page_saved_as_csv_is_called_one(tmp_path, start):
+    (tmp_path / "t.csv").write_text(start + "<body>Log in, please</body></html>")
+    _, (problem,), _ = read_text(tmp_path / "t.csv")
+    assert problem.found == "a file that starts with " + start.split("\n")[-1 if start[0] == "<" else 1]
+    assert "web page" in problem.advice
 
 
 def test_ids_of_salesforce_are_completed_and_others_left_alone():

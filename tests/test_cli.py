@@ -2,6 +2,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 import termios
@@ -212,10 +213,41 @@ def test_every_problem_is_listed_with_its_place(run, export):
         assert "- Opportunity.csv, row 2, column CloseDate: found 'soon'; expected" in err
 
 
-def test_a_folder_that_is_not_there(run):
-    code, _, err = run("check", "no/such/folder")
+def test_a_folder_that_is_not_there(run, export, tmp_path):
+    file = export / "Opportunity.csv"
+    for path, words in (("no/such/folder", "no such folder"), (file, "found a file; expected a")):
+        for call in (["check", path], ["import", "salesforce", path, "--out", tmp_path / "acme"]):
+            code, _, err = run(*call)
+            assert code == 2
+            assert words in err
+    assert not (tmp_path / "acme").exists()
+
+
+def test_wrong_options_come_at_once_and_leave_nothing_behind(run, export, tmp_path):
+    acme = tmp_path / "acme"
+    call = ["import", "salesforce", export, "--out", acme]
+    code, _, err = run(*call, "--timezone", "Berlin", "--fiscal-start-month", "13")
     assert code == 2
-    assert "no such folder" in err
+    assert "--timezone: found 'Berlin'; expected a time zone" in err
+    assert "Did you mean Europe/Berlin?" in err
+    assert "--fiscal-start-month: found 13; expected a whole number from 1 to 12" in err
+    assert not acme.exists()
+
+    good = (export / "Opportunity.csv").read_text()
+    (export / "Opportunity.csv").write_text(good.replace("2026-02-03", "soon"))
+    assert run(*call, "--timezone", "Europe/Paris")[0] == 2
+    assert not acme.exists()
+    (export / "Opportunity.csv").write_text(good)
+    assert run(*call, "--timezone", "Europe/Berlin")[0] == 0
+    assert "Europe/Berlin" in (acme / "organisation.yaml").read_text()
+
+
+def test_a_failed_import_in_place_leaves_no_settings(run, tmp_path):
+    inside = tmp_path / "acme" / "export"
+    inside.mkdir(parents=True)
+    (inside / "Opportunity.csv").write_text(EXPORT.replace("2026-02-03", "soon"))
+    assert run("import", "salesforce", inside, "--out", tmp_path / "acme", "--name", "Acme")[0] == 2
+    assert not (tmp_path / "acme" / "organisation.yaml").exists()
 
 
 def test_a_table_is_explained_then_imported(run, tmp_path):
@@ -236,3 +268,39 @@ def test_a_table_is_explained_then_imported(run, tmp_path):
     assert code == 0
     assert "30 matched rows" in out
     assert run("check", tmp_path / "acme")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("mapping", "words"),
+    [
+        ("forecasts: {the tool: score, people: half}", "-p candidate 'the tool' -p baseline people"),
+        ("forecasts: {reps: {column: half, by: people}, tool: score}", "-p candidate tool -p baseline reps"),
+        ("forecasts: {rep_forecast: half, tool: score}", "-p candidate tool -p baseline rep_forecast"),
+        ("features: [score]", "-p candidate model -p baseline base_rate"),
+        ("rep: half", "Next: add forecasts (at least two) or features to the mapping, and import again."),
+    ],
+)
+def test_the_next_step_after_a_table_can_be_run(run, tmp_path, mapping, words):
+    won = [1, 0] * 15
+    rows = {"won": won, "score": [0.3 + 0.3 * w for w in won], "half": 0.5}
+    pd.DataFrame(rows).to_csv(tmp_path / "deals.csv", index=False)
+    (tmp_path / "m.yaml").write_text(f"won: {{column: won, won: [1], lost: [0]}}\n{mapping}\n")
+    call = [
+        "import",
+        "table",
+        tmp_path / "deals.csv",
+        "--mapping",
+        tmp_path / "m.yaml",
+        "--out",
+        tmp_path / "x",
+    ]
+    code, out, err = run(*call)
+    assert code == 0
+    assert words in out
+    assert ("neither forecasts nor features" in err) == ("-p" not in words)
+    if "-p" in words:
+        from forecasteval import Question, read
+
+        candidate, baseline = shlex.split(out.split("-p candidate ")[1])[0], shlex.split(out)[-1]
+        matched = Question(candidate, baseline).match(read(tmp_path / "x"))
+        assert {candidate, baseline} <= set(matched.columns)

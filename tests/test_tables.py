@@ -109,7 +109,7 @@ PROBLEMS = [
     ("snapshots", "D1,2026-02-09", "D1,2026-02-02", "row 5, column deal_id: found 'D1' again; expected each deal_id + as_of once"),
     ("periods", "2026-04-01", "2026-03-01", "row 3, column starts_on: found 2026-03-01; expected a day after the end of the period before"),
     ("periods", "Q2", "Q1", "row 3, column period: found 'Q1' again"),
-    ("forecasts", "0.3,won in period\nD9", "30,won in period\nD9", "row 2, column value: found 30; expected a probability from 0 to 1. It looks like a percentage: divide by 100?"),
+    ("forecasts", "0.3,won in period\nD9", "30,won in period\nD9", "row 2, column value: found 30; expected a probability from 0 to 1. If these are percentages divide them by 100; if they are scores or ranks write rank_score in the column kind."),
     ("forecasts", "probability", "odds", "row 2, column kind: found 'odds'; expected probability, rank_score, category or amount"),
     ("forecasts", "commit,", "sure,", "row 4, column value: found 'sure'"),
 ]  # fmt: skip

@@ -119,26 +119,55 @@ class Columns:
 
 
 def without_footer(sheet: Sheet) -> int:
-    """Drop the rows at the end of a report that are not data; returns how many.
+    """Drop the rows at the end of a file that are not data, as reports have them; returns how many.
 
     Examples
     --------
-    >>> cells = pd.DataFrame({"a": ["1", "Copyright (c)"], "b": ["2", None], "c": ["3", None]}, index=[2, 3])
-    >>> sheet = Sheet("report.csv", cells)
+    >>> cells = pd.DataFrame({"Id": ["006q000000HddohAAB", "Copyright (c)"], "StageName": ["Won", None]}, index=[2, 3])
+    >>> sheet = Sheet("Opportunity.csv", cells)
     >>> without_footer(sheet), len(sheet.cells)
     (1, 1)
     """
     cells = sheet.cells
-    header = next((name for name in cells.columns if normal(str(name)) in ALIASES["deal_id"]), None)
-    if header is not None and cells[header].str.fullmatch(ID, na=False).any():
-        data = cells[header].str.fullmatch(ID, na=False)
-    elif cells.shape[1] > 2:
+    shaped = _shaped_ids(sheet)
+    if shaped is not None and shaped.any():
+        # a last row with most of its cells filled is a deal with a broken id rather than a footer
+        data = shaped | (cells.notna().sum(axis=1) > cells.shape[1] / 2)
+    elif is_report(sheet) and cells.shape[1] > 2:
         data = cells.notna().sum(axis=1) > 1
     else:
         return 0
     kept = len(data) - int(data[::-1].to_numpy().argmax()) if data.any() else 0
     sheet.cells = cells.iloc[:kept]
     return len(cells) - kept
+
+
+def _id_header(sheet: Sheet) -> str | None:
+    headers = {normal(str(header)): str(header) for header in reversed(list(sheet.cells.columns))}
+    return next((headers[alias] for alias in ALIASES["deal_id"] if alias in headers), None)
+
+
+def _shaped_ids(sheet: Sheet) -> pd.Series | None:
+    """Which rows have an id of the form that Salesforce gives out, if there is a column of ids."""
+    header = _id_header(sheet)
+    return None if header is None else sheet.text(header).str.fullmatch(ID, na=False).astype(bool)
+
+
+def odd_ids(sheet: Sheet) -> list[Problem]:
+    """The ids that Salesforce cannot have given out, in a file in which most ids are Salesforce's.
+
+    Examples
+    --------
+    >>> cells = pd.DataFrame({"Id": ["006q000000HddohAAB", "total", "006q000000HdPzpAAF"]}, index=[2, 3, 4])
+    >>> [problem.row for problem in odd_ids(Sheet("Opportunity.csv", cells))]
+    [3]
+    """
+    header, shaped = _id_header(sheet), _shaped_ids(sheet)
+    if header is None or shaped is None or shaped.mean() <= 0.5:
+        return []
+    ids = sheet.text(header)
+    expected = "a Salesforce id of 15 or 18 letters and digits"
+    return pinned(sheet.file, header, ids[ids.notna() & ~shaped], expected, "Correct or remove the row.")
 
 
 def is_report(sheet: Sheet) -> bool:
@@ -294,13 +323,13 @@ def full_values(sheet: Sheet, labels: Labels, tally: Tally) -> pd.DataFrame:
     for meaning, name in wanted.items():
         if meaning in columns:
             table[name] = columns.take(meaning)
-    table["stage"] = labels.stage(
-        columns.take("stage"), table["at"], sheet.file, columns.header["stage"], sheet.problems
-    )
     if "category" in columns:
         table["rep_category"] = labels.category(
             columns.take("category"), table["at"], sheet.file, columns.header["category"], sheet.problems
         )
+    table["stage"] = labels.stage(
+        columns.take("stage"), table["at"], sheet.file, columns.header["stage"], sheet.problems, table
+    )
     if versioned and "to" in columns:
         ends = columns.take("to")
         table["ends"] = ends.mask(ends.dt.year >= 2050)

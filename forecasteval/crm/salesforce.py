@@ -22,6 +22,7 @@ from forecasteval.crm.opportunities import (
     current_records,
     full_values,
     is_report,
+    odd_ids,
     segment_columns,
     stage_table,
     stages_of_records,
@@ -29,7 +30,14 @@ from forecasteval.crm.opportunities import (
     without_footer,
 )
 from forecasteval.handwritten import in_terms_of, read_beside
-from forecasteval.organisation import Org, Settings, newest_record, read_settings, with_calendar
+from forecasteval.organisation import (
+    Org,
+    Settings,
+    missing_folder,
+    newest_record,
+    read_settings,
+    with_calendar,
+)
 from forecasteval.periods import local_dates, moment, week_ends
 from forecasteval.schemas import canonical, cross_checks, problems_of, read_sheet
 
@@ -46,6 +54,7 @@ OBJECTS = {
     "users": "users",
     "stagerenames": "renames",
 }
+NO_PROBABILITY = "The export has no Probability: there is no rep forecast as entered (rep_category may do)."
 DATED = re.compile(r"(?<!\d)(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
 
 
@@ -101,7 +110,11 @@ def import_folder(export_dir: str | Path, settings: Settings | None = None) -> O
     >>> org.deals["outcome"].tolist(), org.history is None
     (['won'], True)
     """
-    return Import(Path(export_dir), settings).org()
+    folder = Path(export_dir)
+    if not folder.is_dir():
+        advice = "Name the folder that holds the exported files."
+        raise InputError([missing_folder(folder, "a folder with Opportunity.csv", advice)])
+    return Import(folder, settings).org()
 
 
 def _find(folder: Path) -> _Found:
@@ -194,20 +207,26 @@ class Import:
             org = self._from_records()
         return org
 
-    def sheet(self, path: Path) -> Sheet:
-        """A file of the export; reports lose their footer and are read in the organisation's zone."""
+    def sheet(self, path: Path, *, of_deals: bool = True) -> Sheet:
+        """A file of the export without footer; reports are read in the organisation's zone."""
         sheet, notes = read_sheet(path, str(path.relative_to(self.folder)))
         self.notes += notes
-        if not sheet.problems and is_report(sheet):
+        if sheet.problems:
+            return sheet
+        if is_report(sheet):
             sheet.zone = self.settings.timezone
-            dropped = without_footer(sheet)
+        dropped = without_footer(sheet)
+        if dropped:
             self.tally.footers += dropped
-            self.notes.append(f"{sheet.file} is a report: {dropped} footer rows were left out.")
+            rows = f"{dropped} footer row{'s were' if dropped > 1 else ' was'}"
+            self.notes.append(f"{sheet.file} is a report: {rows} left out.")
+        if of_deals:
+            sheet.problems += odd_ids(sheet)
         return sheet
 
     def _optional(self, kind: str) -> Sheet | None:
         path = self.found.files.get(kind)
-        return self.sheet(path) if path else None
+        return self.sheet(path, of_deals=kind in ("values", "changes")) if path else None
 
     def keep(self, sheet: Sheet | None) -> None:
         """Take over what was found wrong in a file."""
@@ -272,13 +291,12 @@ class Import:
         at = None if seen_at is None else pd.Series(seen_at, index=current.index)
         columns = {normal(str(header)): str(header) for header in sheet.cells.columns}
         stage = next(columns[name] for name in ("stagename", "stage") if name in columns)
-        settled = current.assign(stage=labels.stage(current["stage"], at, sheet.file, stage, sheet.problems))
         category = next(
             (columns[name] for name in ("forecastcategory", "forecastcategoryname") if name in columns), ""
         )
-        settled["rep_category"] = labels.category(
-            current["rep_category"], at, sheet.file, category, sheet.problems
-        )
+        words = labels.category(current["rep_category"], at, sheet.file, category, sheet.problems)
+        settled = current.assign(rep_category=words)
+        settled["stage"] = labels.stage(current["stage"], at, sheet.file, stage, sheet.problems, settled)
         by_name = current["rep_name"].map(self.id_of_name()).astype("str").fillna(current["rep_name"])
         settled["rep"] = current["rep"].fillna(by_name)
         return settled
@@ -365,6 +383,7 @@ class Import:
         sheet = self._optional("values")
         if sheet is not None:
             values = full_values(sheet, labels, self.tally) if not sheet.problems else None
+            self._warn_if_empty(sheet)
             self.keep(sheet)
         sheet = self._optional("changes")
         if sheet is not None:
@@ -380,6 +399,11 @@ class Import:
             )
         return values, changes
 
+    def _warn_if_empty(self, sheet: Sheet) -> None:
+        if sheet.cells.empty and not sheet.problems:
+            advice = "Without its rows only tracked fields tell of the past: export it again."
+            sheet.wrong(None, None, "a header and no rows", "the values of the past", advice, "warning")
+
     def beside(self, deals: pd.DataFrame) -> dict[str, pd.DataFrame]:
         """Calendar, calls and forecasts of the export, in the ids of its deals and owners."""
         tables, problems, notes = read_beside(self.folder, self.settings)
@@ -394,6 +418,8 @@ class Import:
         beside: dict[str, pd.DataFrame],
     ) -> Org:  # fmt: skip
         """The organisation, with its calendar and weekly snapshots."""
+        if versions is not None and versions["rep_probability"].isna().all():
+            self.notes.append(NO_PROBABILITY)
         org = Org(
             name=self.settings.name or self.folder.name,
             folder=self.folder,

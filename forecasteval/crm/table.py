@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.cells import InputError, Problem, Sheet, nearest, normal, pinned
-from forecasteval.crm.draft import MISSING_WORDS, explain
+from forecasteval.crm.draft import MISSING_WORDS, explain, require_file
 from forecasteval.schemas import RESERVED, read_sheet
 
-__all__ = ["explain", "import_table"]
+__all__ = ["explain", "import_table", "shortcomings"]
 
 KINDS = ("probability", "rank_score", "amount")
 TEXT_KEYS = ("deal_id", "rep", "account")
@@ -38,7 +38,11 @@ KEYS = (
     "features",
     "group_duplicates",
 )
-FORECAST_KEYS = ("column", "kind", "scale", "missing")
+FORECAST_KEYS = ("column", "kind", "scale", "missing", "by")
+MAKERS = ("people", "model")
+PERCENT_ADVICE = "If these are percentages write scale: 100 in the mapping; if they are scores or ranks write kind: rank_score."
+# what YAML turns into true and false
+TRUE_WORDS, FALSE_WORDS = ("true", "yes", "on"), ("false", "no", "off")
 
 
 def import_table(file: str | Path, mapping: str | Path | Mapping[str, Any]) -> pd.DataFrame:
@@ -49,7 +53,8 @@ def import_table(file: str | Path, mapping: str | Path | Mapping[str, Any]) -> p
     file : CSV (any of the usual delimiters) or Parquet
     mapping : the mapping, or the YAML file that holds it. Keys: ``won`` (required: ``{column, won, lost}``
         and, if need be, ``undecided``, each a list of the column's words), ``forecasts`` (``{name: {column,
-        kind: probability | rank_score | amount, scale: 1 or 100, missing: [values]}}``), and, all optional,
+        kind: probability | rank_score | amount, scale: 1 or 100, missing: [values], by: people | model}}``), and,
+        all optional,
         ``deal_id, as_of, rep, account, amount, amount_won`` (columns), ``period`` (a column, or ``{column,
         block_days}``), ``segments``, ``features`` (lists of columns), ``group_duplicates`` (true, or the
         columns: rows that agree in all of them share an ``account``), ``description, target, max_age_days``
@@ -77,13 +82,30 @@ def import_table(file: str | Path, mapping: str | Path | Mapping[str, Any]) -> p
     {'step': 'outcome stated', 'deals': 2, 'dropped': 1, 'why': 'the outcome is blank or undecided'}
     """
     path = Path(file)
-    if not path.exists():
-        raise InputError([Problem(str(file), None, None, "no such file", "a CSV or Parquet file", "")])
+    require_file(path)
     plan = _read_mapping(mapping)
     sheet, notes = read_sheet(path, path.name)
     if sheet.problems or not plan.given:
         raise InputError(plan.problems + sheet.problems)
     return _Matching(plan, sheet, notes).table()
+
+
+def shortcomings(matched: pd.DataFrame) -> list[Problem]:
+    """What a matched table lacks for a comparison, as warnings.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame()
+    >>> table.attrs["forecasteval"] = {"source": "deals.csv", "forecasters": {}, "features": []}
+    >>> print(shortcomings(table)[0].found)
+    neither forecasts nor features
+    """
+    said = matched.attrs.get("forecasteval", {})
+    if said.get("forecasters") or said.get("features"):
+        return []
+    advice = "Without them nothing can be compared: add one of them to the mapping."
+    expected = "forecasts, or features for a model"
+    return [Problem("mapping", None, None, "neither forecasts nor features", expected, advice, "warning")]
 
 
 @dataclass
@@ -222,7 +244,7 @@ class _Matching:
                 self.sheet.file,
                 column,
                 rows,
-                f"one of {', '.join(str(word) for word in words['won'] + words['lost'])}",
+                f"one of {', '.join('/'.join(_spellings(w)) if isinstance(w, bool) else str(w) for w in words['won'] + words['lost'])}",
                 "Add the word to won, lost or undecided in the mapping.",
             )
         return empty.mask(won, 1.0).mask(lost, 0.0)
@@ -297,21 +319,44 @@ class _Matching:
                 f"forecasts.{name}", f"scale {scale!r}", "1 (shares) or 100 (percentages)", "Correct it."
             )
             return
+        maker = spec.get("by")
+        if maker is not None and maker not in MAKERS:
+            expected = "people (somebody's judgement) or model"
+            self.plan.wrong(f"forecasts.{name}", f"by {maker!r}", expected, "Correct it or leave by out.")
         present = self._present(column, _listed(spec.get("missing")))
         if kind == "probability":
-            self.columns[name] = present.shares(column, percent=scale == 100)
+            self.columns[name] = present.shares(column, percent=scale == 100, percent_advice=PERCENT_ADVICE)
         else:
             self.columns[name] = present.numbers(column)
         self.forecasters[name] = {"kind": kind, "column": column}
+        if maker is not None:
+            self.forecasters[name]["by"] = maker
         if self.columns[name].isna().all():
             self.notes.append(f"{name} says nothing in any row.")
+
+    def _leaks(self, key: str) -> dict[str, str]:
+        """The columns that must not be segments or features, and what each of them is."""
+        given = self.plan.given
+        won = given.get("won")
+        named = {"outcome": won.get("column") if isinstance(won, Mapping) else None}
+        named["booked amount"] = given.get("amount_won")
+        if key == "features":
+            named |= {"deal_id": given.get("deal_id"), "as_of": given.get("as_of")}
+            named |= {f"forecast {name}": entry["column"] for name, entry in self.forecasters.items()}
+        same = {normal(str(column)): what for what, column in named.items() if column is not None}
+        return {header: same[normal(header)] for header in self.headers if normal(header) in same}
 
     def _extra(self, key: str) -> list[str]:
         """Segments or features, kept under their own headers as text or numbers."""
         names = []
+        leaks = self._leaks(key)
         for wanted in _listed(self.plan.given.get(key)):
             column = self._column(key, wanted)
             if column is None:
+                continue
+            if column in leaks:
+                found = f"{column}, which is the {leaks[column]}"
+                self.plan.wrong(key, found, "what was known besides", "Take it out of the list.")
                 continue
             if column in RESERVED or column in self.forecasters:
                 self.plan.wrong(
@@ -397,7 +442,10 @@ class _Matching:
             "target": str(given.get("target") or "won"),
             "description": str(given.get("description") or ""),
             "max_age_days": given.get("max_age_days"),
-            "forecasters": {name: {"kind": entry["kind"]} for name, entry in self.forecasters.items()},
+            "forecasters": {
+                name: {key: value for key, value in entry.items() if key != "column"}
+                for name, entry in self.forecasters.items()
+            },
             "segments": segments,
             "features": features,
             "flow": self.flow,
@@ -415,9 +463,16 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
+def _spellings(word: Any) -> tuple[str, ...]:
+    """A word in small letters; an unquoted Yes or No of YAML in all the ways in which it may be meant."""
+    if isinstance(word, bool):
+        return TRUE_WORDS if word else FALSE_WORDS
+    return (str(word).strip().lower(),)
+
+
 def _equal(text: pd.Series, words: Sequence[Any]) -> pd.Series:
     """Where a cell is one of the words; 1, 1.0 and true are written in many ways."""
-    lower = {str(word).strip().lower() for word in words}
+    lower = {spelling for word in words for spelling in _spellings(word)}
     equal = text.str.lower().isin(lower)
     numbers = pd.to_numeric(
         pd.Series([str(float(w)) if isinstance(w, bool) else str(w) for w in words]), errors="coerce"

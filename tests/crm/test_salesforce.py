@@ -136,25 +136,133 @@ def test_all_problems_of_all_files_come_at_once(told):
         "organisation.yaml, row 1, column timezone: found 'Europe/Berlim'; expected a time zone such as Europe/Berlin or UTC. Did you mean Europe/Berlin?",
         "organisation.yaml, row 2, column fiscal_start: found an unknown key",
         "calls.csv, row 2, column unit: found 'house'; expected rep, team or company",
-        "forecasts/vendor.csv, row 2, column value: found 62; expected a probability from 0 to 1. It looks like a percentage: divide by 100?",
+        "forecasts/vendor.csv, row 2, column value: found 62; expected a probability from 0 to 1. If these are percentages divide them by 100; if they are scores or ranks write rank_score in the column kind.",
     ):
         assert words in text
 
 
-def test_an_unmapped_stage_comes_with_a_line_to_paste(told):
+PASTE = "old_label,new_label,changed_on"
+
+
+def test_an_unmapped_stage_comes_with_lines_to_paste_and_a_guess_from_probability_and_category(told):
+    haggling = {"StageName": "Haggling, late", "Probability": "60", "ForecastCategory": "BestCase"}
     told.rows(
         "OpportunityHistory",
-        {"StageName": "Proposals", "CreatedDate": "2026-01-05T10:00:00Z"},
-        {"StageName": "Proposals", "CreatedDate": "2026-01-09T10:00:00Z"},
+        haggling | {"CreatedDate": "2026-01-05T10:00:00Z"},
+        haggling | {"CreatedDate": "2026-01-09T10:00:00Z"},
     )
     (problem,) = problems(told)
-    line = "Proposals,Proposal,2026-01-10"
-    assert "found 'Proposals' in 2 rows" in str(problem)
-    assert line in problem.advice
-    told.text("stage_renames.csv", f"old_label,new_label,changed_on\n{line}\n")
+    assert "found 'Haggling, late' in 2 rows" in str(problem)
+    lines = problem.advice.split(":\n")[-1]
+    assert lines == f'{PASTE}\n"Haggling, late",Proposal,2026-01-10'
+    told.text("stage_renames.csv", lines)
     org = import_folder(told.folder)
     assert org.history["stage"].unique().tolist() == ["Proposal"]
     assert count(org, "stage labels renamed") == 2
+
+
+def test_tracked_changes_follow_the_guess_from_the_history(told):
+    told.rows("OpportunityHistory", {"StageName": "Old", "Probability": "60", "ForecastCategory": "BestCase"})
+    told.rows("OpportunityFieldHistory", {"Field": "StageName", "OldValue": "Old", "NewValue": "Closed Won"})
+    assert [p.advice.split("\n")[-1][:13] for p in problems(told)] == ["Old,Proposal,"] * 2
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"Probability": "75", "ForecastCategory": "Forecast"},  # no stage is like that
+        {"Probability": "", "ForecastCategory": ""},
+        {"Probability": "0", "ForecastCategory": "Pipeline"},  # like Closed Lost, but open
+    ],
+)
+def test_a_stage_that_nothing_points_to_is_left_to_the_reader(told, row):
+    told.rows("OpportunityHistory", {"StageName": "Technical Validation"} | row)
+    (problem,) = problems(told)
+    assert "Technical Validation,?,2026-01-06" in problem.advice
+    assert "in place of the ?" in problem.advice
+
+
+def test_no_closed_stage_is_guessed_for_open_rows_even_if_the_record_says_so(told):
+    path = told.folder / "OpportunityStage.csv"
+    path.write_text(path.read_text().replace("Closed Won,100,Closed", "Closed Won,90,Commit"))
+    told.rows(
+        "OpportunityHistory", {"StageName": "Verbal", "Probability": "90", "ForecastCategory": "Forecast"}
+    )
+    (problem,) = problems(told)
+    assert "Verbal,?," in problem.advice
+
+
+def test_a_question_mark_left_in_the_renames_is_an_error_that_says_what_to_do(told):
+    told.rows("OpportunityHistory", {"StageName": "Verbal"})
+    told.text("stage_renames.csv", f"{PASTE}\nVerbal,?,2026-02-01\n")
+    (problem,) = problems(told)
+    assert (problem.row, problem.column) == (2, "new_label")
+    assert "write a stage (or category) of today there" in problem.advice
+
+
+def test_open_rows_cannot_be_renamed_into_a_closed_stage(told):
+    told.rows(
+        "OpportunityHistory", {"StageName": "Verbal", "Probability": "90", "ForecastCategory": "Forecast"}
+    )
+    told.text("stage_renames.csv", f"{PASTE}\nVerbal,Closed Won,2026-02-01\n")
+    (problem,) = problems(told)
+    assert "'Verbal', renamed to the closed stage 'Closed Won', in 1 row that were open" in problem.found
+    signed = {"StageName": "Verbal", "Probability": "100", "ForecastCategory": "Closed"}
+    days = [{"CreatedDate": f"2026-01-{day}T10:00:00Z"} for day in (10, 12)]
+    told.rows("OpportunityHistory", {}, *(signed | day for day in days))
+    org = import_folder(told.folder)
+    assert org.history["stage"].tolist()[-1] == "Closed Won"
+    assert not any("renamed" in problem.found for problem in org.warnings)
+    odd = {"StageName": "Verbal", "ForecastCategory": "Forecast"}
+    told.rows("OpportunityHistory", *(signed | day for day in days), odd)
+    assert [problem.severity for problem in import_folder(told.folder).warnings] == ["warning"]
+
+
+def test_footer_rows_under_field_names_are_dropped_and_told(told):
+    path = told.folder / "Opportunity.csv"
+    whole = import_folder(told.folder).deals
+    text = path.read_text()
+    path.write_text(text + "Grand Totals (1 record)" + "," * 11 + "\nCopyright (c) 2026" + "," * 11 + "\n")
+    org = import_folder(told.folder)
+    pd.testing.assert_frame_equal(org.deals, whole)
+    assert count(org, "report footer rows") == 2
+    assert "Opportunity.csv is a report: 2 footer rows were left out." in org.notes
+
+
+def test_a_row_without_a_salesforce_id_among_the_others_is_an_error(told):
+    ids = [{"Id": f"00600000000000{n}AAA"} for n in range(2, 5)]
+    told.rows("Opportunity", {}, {"Id": "Subtotal"}, *ids)
+    (problem,) = problems(told)
+    assert (problem.row, problem.column) == (3, "Id")
+    assert "a Salesforce id" in problem.expected
+    told.rows("Opportunity", *ids, {"Id": "D-99"})  # all its cells are filled: a deal, not a footer
+    assert problems(told)[0].row == 5
+
+
+def test_a_report_without_footer_is_not_said_to_have_one(export):
+    export.usual().text(
+        "Opportunity.csv",
+        "Opportunity ID,Opportunity Owner,Stage,Close Date\n006q000000Hddoh,Ann Able,Closed Won,2/23/2026\n",
+    )
+    assert not any("footer" in note for note in import_folder(export.folder).notes)
+
+
+def test_an_export_without_probability_or_with_an_empty_history_says_so(told):
+    for name in ("Opportunity", "OpportunityHistory"):
+        rows = pd.read_csv(told.folder / f"{name}.csv", dtype=str).drop(columns="Probability")
+        rows.to_csv(told.folder / f"{name}.csv", index=False)
+    assert any("no rep forecast as entered" in note for note in import_folder(told.folder).notes)
+    header = (told.folder / "OpportunityHistory.csv").read_text().split("\n")[0]
+    told.text("OpportunityHistory.csv", header + "\n")
+    (warning,) = import_folder(told.folder).warnings
+    assert (warning.file, warning.found) == ("OpportunityHistory.csv", "a header and no rows")
+
+
+def test_a_folder_that_is_not_there_or_is_a_file_is_said(told):
+    for path, words in ((told.folder / "nowhere", "no such folder"), (told.folder / "User.csv", "a file")):
+        with pytest.raises(InputError) as caught:
+            import_folder(path)
+        assert caught.value.problems[0].found == words
 
 
 def test_a_label_with_a_new_meaning_is_translated_only_before_the_change(told):

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from forecasteval.cells import InputError
-from forecasteval.crm.table import explain, import_table
+from forecasteval.crm.table import explain, import_table, shortcomings
 from forecasteval.organisation import Org
 from forecasteval.tables import read, write_tables
 
@@ -116,7 +116,7 @@ def test_all_problems_come_at_once_with_their_lines(tmp_path):
         ),
         (
             "won: {column: Status, won: [Won], lost: [Lost], undecided: [Open]}\nforecasts: {p: {column: Score}}",
-            "divide by 100?",
+            "If these are percentages write scale: 100 in the mapping; if they are scores or ranks write kind: rank_score.",
         ),
     ],
 )
@@ -212,3 +212,101 @@ def test_a_draft_guesses_percentages_ids_amounts_and_awkward_names(tmp_path):
 def test_a_draft_says_when_there_is_no_outcome(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,x\n2,y\n3,z\n")
     assert "TODO" in explain(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("key", "column", "what"),
+    [
+        ("features", "Status", "outcome"),
+        ("segments", "Status", "outcome"),
+        ("features", "ID", "deal_id"),
+        ("features", "Date", "as_of"),
+        ("features", "Score", "forecast model"),
+    ],
+)
+def test_outcome_and_forecasts_are_refused_as_attributes(table, key, column, what):
+    with pytest.raises(InputError, match=f"column {key}: found {column}, which is the {what}"):
+        import_table(table, MAPPING | {key: [column]})
+
+
+def test_words_that_yaml_takes_for_booleans_are_words(tmp_path):
+    (tmp_path / "t.csv").write_text("id,closed,p\n1,Yes,0.5\n2,no,0.1\n3,YES,0.2\n")
+    (tmp_path / "m.yaml").write_text(
+        "deal_id: id\nwon: {column: closed, won: [Yes], lost: [No]}\nforecasts: {m: p}\n"
+    )
+    assert import_table(tmp_path / "t.csv", tmp_path / "m.yaml")["won"].tolist() == [1, 0, 1]
+
+
+def test_who_makes_a_forecast_can_be_said(table):
+    forecast = {"column": "Score", "scale": 100, "by": "people"}
+    matched = import_table(table, MAPPING | {"forecasts": {"crowd": forecast}})
+    assert matched.attrs["forecasteval"]["forecasters"] == {"crowd": {"kind": "probability", "by": "people"}}
+    with pytest.raises(InputError, match="found by 'robots'; expected people"):
+        import_table(table, MAPPING | {"forecasts": {"crowd": forecast | {"by": "robots"}}})
+
+
+def test_a_mapping_without_forecasts_and_features_is_warned_of(table):
+    bare = {key: value for key, value in MAPPING.items() if key != "forecasts"}
+    (warning,) = shortcomings(import_table(table, bare))
+    assert warning.severity == "warning"
+    assert shortcomings(import_table(table, MAPPING)) == []
+
+
+def drafted(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text)
+    draft = explain(tmp_path / "t.csv")
+    (tmp_path / "m.yaml").write_text(draft)
+    return draft, yaml.safe_load(draft)
+
+
+def test_a_draft_reads_percent_signs_decimal_commas_and_money(tmp_path):
+    draft, plan = drafted(
+        tmp_path,
+        "Opp;Size;Result;Rep view;Tool;Discount\nAcme;$23,751;Won;56%;0,555;10%\nBrix;$1,200;Lost;5%;0,25;5%\n"
+        "Cord;$900;Won;70%;0,9;0%\nDune;$2,000;Lost;20%;0,1;20%\n",
+    )
+    assert plan["deal_id"] == "Opp"  # text, but another one in every row
+    assert plan["amount"] == "Size"
+    assert plan["forecasts"] == {
+        "rep_view": {"column": "Rep view", "kind": "probability", "scale": 100},
+        "tool": {"column": "Tool", "kind": "probability", "scale": 1},
+    }
+    assert "by: people" in draft
+    assert "group_duplicates: true" in draft
+    matched = import_table(tmp_path / "t.csv", tmp_path / "m.yaml")
+    assert matched["amount"].tolist() == [23751, 1200, 900, 2000]
+    np.testing.assert_allclose(matched["rep_view"], [0.56, 0.05, 0.7, 0.2])
+    np.testing.assert_allclose(matched["tool"], [0.555, 0.25, 0.9, 0.1])
+
+
+def test_a_draft_proposes_ids_that_come_back_with_another_date(tmp_path):
+    _, plan = drafted(
+        tmp_path,
+        "created,week,deal,won,p\n2026-01-01,2026-01-05,D1,yes,0.2\n2026-01-01,2026-01-12,D1,yes,0.4\n"
+        "2026-01-01,2026-01-05,D2,no,0.2\n2026-01-01,2026-01-12,D2,no,0.1\n",
+    )
+    assert (plan["deal_id"], plan["as_of"]) == ("deal", "week")
+    assert len(import_table(tmp_path / "t.csv", tmp_path / "m.yaml")) == 4
+
+
+def test_a_draft_takes_three_words_for_an_outcome_and_lists_the_undecided(tmp_path):
+    draft, plan = drafted(
+        tmp_path,
+        "Region,Stage,Is Won,Size\nEast,Closed Won,1,5\nWest,Closed Lost,0,7\nEast,Open,0,9\nWest,Open,0,5\n",
+    )
+    assert plan["won"] == {
+        "column": "Stage", "won": ["Closed Won"], "lost": ["Closed Lost"], "undecided": ["Open"],
+    }  # fmt: skip
+    assert "or Is Won" in draft
+    assert not {"Stage", "Is Won"} & set(plan["features"])
+
+
+def test_a_draft_never_proposes_what_may_be_the_outcome(tmp_path):
+    draft, plan = drafted(
+        tmp_path,
+        "Region,Status,Size\nEast,Signed,5\nWest,Dropped,7\nEast,Waiting,9\nWest,Waiting,5\n",
+    )
+    assert plan["won"] == "TODO"
+    assert "is it Status (Signed, Dropped, Waiting)?" in draft
+    assert plan["segments"] == ["Region"]
+    assert plan["features"] == ["Region", "Size"]
