@@ -44,6 +44,7 @@ def import_copies(run: Import, copies: dict[pd.Timestamp, Path]) -> Org:
     """
     newest = max(copies)
     sheets = {day: run.sheet(path) for day, path in sorted(copies.items())}
+    run.bar.set_description("Rebuilding the past")
     seen, segments, labels = _sightings(run, sheets)
     run.problems += _no_closed_deals(seen, sheets[newest].file)
     snapshots, versions = from_snapshots(_states(seen), run.settings)

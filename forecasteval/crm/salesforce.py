@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
+from tqdm import tqdm
 
 from forecasteval.cells import InputError, Problem, Sheet, eighteen, normal
 from forecasteval.crm import audit as audits
@@ -114,7 +115,9 @@ def import_folder(export_dir: str | Path, settings: Settings | None = None) -> O
     if not folder.is_dir():
         advice = "Name the folder that holds the exported files."
         raise InputError([missing_folder(folder, "a folder with Opportunity.csv", advice)])
-    return Import(folder, settings).org()
+    run = Import(folder, settings)
+    with run.bar:
+        return run.org()
 
 
 def _find(folder: Path) -> _Found:
@@ -189,6 +192,7 @@ class Import:
         self.notes: list[str] = []
         self.tally = Tally()
         self.outside: pd.DataFrame | None = None
+        self.bar = tqdm(desc="Reading the export", unit=" files", disable=None, leave=False)
 
     def org(self) -> Org:
         """Everything, or one error that says all that is wrong."""
@@ -210,6 +214,7 @@ class Import:
     def sheet(self, path: Path, *, of_deals: bool = True) -> Sheet:
         """A file of the export without footer; reports are read in the organisation's zone."""
         sheet, notes = read_sheet(path, str(path.relative_to(self.folder)))
+        self.bar.update()
         self.notes += notes
         if sheet.problems:
             return sheet
@@ -366,6 +371,7 @@ class Import:
             # the end of the day before is the beginning of the day
             since = moment(pd.Timestamp(day) - pd.Timedelta(days=1), self.settings) if day else None
             records = history.Records(current, values, changes, since)
+            self.bar.set_description("Rebuilding the past")
             versions = history.build(records, labels.status_of())
             deals = _with_vanished(deals, versions, self.settings)
         org = self.assembled(deals, versions, None, labels, beside)
