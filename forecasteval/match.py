@@ -404,7 +404,7 @@ def _of_flat_table(matched: pd.DataFrame, names: list[str], seed: int) -> pd.Dat
     out = matched.assign(**fc.out_of_fold(matched, wanted, features, seed=seed))
     glosses = {
         "model": f"a logistic regression on {len(features)} columns, each deal forecast by a fit that never saw it",
-        "base_rate": "the share of the other deals that was won",
+        "base_rate": "the share of all deals that was won, the same for each",
     }
     about = meta.get("forecasters", {}) | {
         n: {"kind": "probability", "gloss": glosses[n], "from_file": False} for n in wanted

@@ -183,6 +183,7 @@ def _stacked(
         ax.spines["left"].set_visible(False)
         ax.set_xlabel(axis_label, fontsize=9)
         ax.margins(x=0.08)
+        ax.locator_params(axis="x", nbins=5)
         if note:
             figure.supxlabel(textwrap.fill(note, 80), fontsize=8, color=GREY, x=0.01, ha="left")
     said = "; ".join(f"{label}: {_in_words(c.primary)}".replace("\n", " ") for label, c, _ in rows)
@@ -468,6 +469,7 @@ def few_reps(influence: pd.DataFrame | None, comparison: Comparison, noun: str =
         ax.spines["left"].set_visible(False)
         ax.set_xlabel(_axis_label(comparison), fontsize=9)
         ax.margins(x=0.1)
+        ax.locator_params(axis="x", nbins=5)
         figure.supxlabel(
             "Dashed: with everyone. Band: the interval of the headline.\nIn brackets: share of the deals.",
             fontsize=8,

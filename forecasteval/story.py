@@ -626,6 +626,12 @@ def _what_counts(comparison: Comparison) -> str:
 
 def _hindsight(meta: Mapping[str, Any]) -> str:
     if "as_of" not in meta:
+        about = meta.get("forecasters", {}).values()
+        if about and all(a.get("from_file") is False for a in about):
+            return (
+                "Each deal is forecast by a fit that has not seen it, nor any row of the same account; the table gives no "
+                "order in time, so whether the past would have foretold the future is not tested."
+            )
         return "The table came with its forecasts; when they were made is for its maker to show."
     return (
         "Every deal is taken as it was recorded at that moment. Fitted forecasters learn only from deals whose outcome "

@@ -403,3 +403,22 @@ def test_without_history_nothing_can_be_compared_and_the_answer_says_why():
     c = fe.compare(found, "model", "rep_forecast")
     assert c.verdict == "cannot be compared"
     assert "only today's records" in c.headline
+
+
+def test_twins_of_a_deal_are_never_learned_from():
+    """Out of fold, a feature that only duplicates share cannot help."""
+    rng = np.random.default_rng(0)
+    n = 120
+    noise = pd.DataFrame({"won": rng.integers(0, 2, n), "tag": [f"t{i}" for i in range(n)]})
+    twins = pd.concat([noise] * 6, ignore_index=True)
+    together = fc.out_of_fold(twins.assign(account=twins["tag"]), ["model"], ["tag"])["model"]
+    apart = fc.out_of_fold(twins, ["model"], ["tag"])["model"]
+    assert fe.scores.auc(apart, twins["won"]) > 0.9  # the leak
+    assert fe.scores.auc(together, twins["won"]) < 0.6
+
+
+def test_empty_cells_among_features_do_not_stop_the_model():
+    rng = np.random.default_rng(1)
+    t = pd.DataFrame({"won": rng.integers(0, 2, 80), "size": rng.normal(size=80), "kind": ["a", None] * 40})
+    t.loc[::7, "size"] = np.nan
+    assert fc.out_of_fold(t, ["model"], ["size", "kind"])["model"].between(0, 1).all()
