@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from forecasteval import estimates, intervals, sample, wording
+from forecasteval.cells import nearest
 from forecasteval.errors import CallError
 from forecasteval.estimates import QUESTIONS, Estimate, Grouping
 from forecasteval.organisation import Org
@@ -205,7 +205,7 @@ def _decide(metric: Metric, row: Mapping[str, Any], margin: float | None, beyond
     if metric.better == "nearer_zero":
         return None
     low, high = row["low"], row["high"]
-    if not row["reliable"] or math.isnan(low) or row["filled"] > MAX_FILLED * row["rows"]:
+    if not row["reliable"]:  # without an interval, or with too many gaps filled, nothing is
         return UNSURE
     if margin is not None and -margin < low and high < margin:
         return SAME
@@ -440,10 +440,8 @@ def _stops(matched: pd.DataFrame, candidate: str, baseline: str, meta: Mapping[s
     for name in (candidate, baseline):
         if name not in matched or name in RESERVED:
             there = [n for n in meta.get("forecasters", ()) if n in matched] or forecaster_columns(matched)
-            near = get_close_matches(name, there, 1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            text = f"There is no forecast named {name}; the table has {', '.join(there) or 'none'}.{hint}"
-            stops.append(reason("missing_column", text))
+            text = f"There is no forecast named {name}; the table has {', '.join(there) or 'none'}. {nearest(name, there)}"
+            stops.append(reason("missing_column", text.rstrip()))
             continue
         try:
             sample.numbers(matched, name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pandas as pd
 
 from forecasteval import forecasters as fc
 from forecasteval import periods as cal
+from forecasteval.cells import nearest
 from forecasteval.compare import META
 from forecasteval.errors import CallError
 from forecasteval.panel import Record, Target, looks_at, panel_of, with_outcome
@@ -34,11 +34,10 @@ class _Flow:
 
     steps: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, step: str, rows: pd.DataFrame, why: str = "") -> pd.DataFrame:
+    def add(self, step: str, rows: pd.DataFrame, why: str = "") -> None:
         deals = int(rows["deal_id"].nunique())
         before = self.steps[-1]["deals"] if self.steps else deals
         self.steps.append({"step": step, "deals": deals, "dropped": before - deals, "why": why})
-        return rows
 
     def emptied(self) -> str:
         """The sentence that names the step after which nothing was left."""
@@ -57,8 +56,7 @@ def _check_names(org: Org, names: Sequence[str]) -> list[str]:
     allowed = [*fc.BUILT_IN, *outside]
     unknown = [n for n in names if n not in allowed]
     if unknown:
-        near = {n: get_close_matches(n, allowed, 1) for n in unknown}
-        hint = "".join(f" Did you mean {m[0]}?" for m in near.values() if m)
+        hint = f" {''.join(nearest(n, allowed) for n in unknown)}".rstrip()
         raise CallError(
             f"There is no forecaster {', '.join(unknown)}. Built in: {', '.join(fc.BUILT_IN)}. From files: "
             f"{', '.join(outside) or 'none'}.{hint}"

@@ -12,6 +12,7 @@ import pandas as pd
 
 from forecasteval import forecasters as fc
 from forecasteval import periods as cal
+from forecasteval import wording
 from forecasteval.calibration import Reliability, consistency_band, reliability
 from forecasteval.compare import (
     META,
@@ -178,11 +179,10 @@ class Question:
             "dropped": before - deals,
             "why": f"another {column}",
         }
-        first = {"step": "deals in the table", "deals": before, "dropped": 0, "why": ""}
         selected.attrs[META] = meta | {
             "population": words,
             "where": f"where {column} is {value}",
-            "flow": [*(meta.get("flow") or [first]), step],
+            "flow": [*wording.flow_of(matched, meta), step],
         }
         return selected
 
@@ -194,10 +194,11 @@ class Question:
         """The matched table of all forecasters, on the deals about which all of them could speak."""
         return self._matched(org, self._forecasters(org))
 
-    def _matched(self, org: Org, names: list[str]) -> pd.DataFrame:
+    def _matched(self, org: Org, names: list[str], **looks: Any) -> pd.DataFrame:
+        """The segment's rows of a matched table; `looks` are other moments than the question's."""
         matched = match(
             org,
-            as_of=self.as_of,
+            **({"as_of": self.as_of} | looks),
             target=self.target,
             population=self.population,
             forecasters=names,
@@ -217,14 +218,7 @@ class Question:
 
     def compare(self, matched: pd.DataFrame) -> Comparison:
         """Candidate against baseline, on all metrics."""
-        return compare(
-            matched,
-            self.candidate,
-            self.baseline,
-            metrics=self.metrics,
-            generalise_to=tuple(self.generalise_to) or None,
-            **self._options,
-        )
+        return compare(matched, self.candidate, self.baseline, **(self._primary | {"metrics": self.metrics}))
 
     def ladder(self, matched: pd.DataFrame) -> list[Comparison]:
         """The primary metric for new deals, new reps, new periods."""
@@ -247,16 +241,7 @@ class Question:
         if org.history is None or org.periods is None:
             return {}
         weeks = [f"week {w}" for w in range(1, int(cal.weeks_in(org.periods).min()) + 1)]
-        pooled = match(
-            org,
-            as_of=weeks,
-            target=self.target,
-            population=self.population,
-            forecasters=[self.candidate, self.baseline],
-            pool=True,
-            seed=self.seed,
-        )
-        pooled = self._selected(pooled)
+        pooled = self._matched(org, [self.candidate, self.baseline], as_of=weeks, pool=True)
         if pooled.empty:
             return {}
         found = by_group(pooled, "week", self.candidate, self.baseline, **self._primary)
@@ -271,9 +256,9 @@ class Question:
                 found[name] = reliability(said, matched.loc[said.index, "won"])
         return found
 
-    def bands(self, matched: pd.DataFrame) -> dict[str, Any]:
+    def bands(self, matched: pd.DataFrame, curves: Mapping[str, Reliability]) -> dict[str, Any]:
         """Where the curves would lie by chance alone, were they perfect."""
-        return {n: consistency_band(matched[n].dropna(), seed=self.seed) for n in self.curves(matched)}
+        return {n: consistency_band(matched[n].dropna(), seed=self.seed) for n in curves}
 
     def influence(self, matched: pd.DataFrame, comparison: Comparison) -> pd.DataFrame | None:
         """How much hangs on each rep, or each period where reps are not known; None without either."""
@@ -296,8 +281,8 @@ class Question:
 
     def results(
         self,
-        matched: pd.DataFrame,
         comparison: Comparison,
+        curves: Mapping[str, Reliability],
         rungs: Sequence[Comparison],
         weeks: Mapping[int, Comparison],
         others: Mapping[str, Comparison],
@@ -319,7 +304,7 @@ class Question:
                 "uncertainty": c.uncertainty,
                 "curve": [{"said": p, "won": w, "deals": n} for p, w, n in c.bins()],
             }
-            for name, c in self.curves(matched).items()
+            for name, c in curves.items()
         }
         return (
             head

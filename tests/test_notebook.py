@@ -158,12 +158,6 @@ def test_cells_are_thin():
 HOSTILE = "<script>alert(1)</script>"
 
 
-def write_table(folder, table, mapping):
-    table.to_csv(folder / "deals.csv", index=False)
-    (folder / "mapping.yaml").write_text(mapping)
-    return folder
-
-
 def imported(source, mapping, folder):
     """A flat table brought in the way `forecasteval import table` does."""
     folder.mkdir()

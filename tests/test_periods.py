@@ -18,8 +18,6 @@ from forecasteval.periods import (
     week_of,
 )
 
-BERLIN = SimpleNamespace(timezone="Europe/Berlin", cut_off_hour=24)
-
 
 def calendar(*spans):
     days = np.array(spans, dtype="datetime64[s]")
