@@ -6,6 +6,7 @@ import pytest
 
 import forecasteval as fe
 from forecasteval import plots, story, wording
+from forecasteval.plots import comparison as comparison_plots
 from forecasteval.compare import META
 
 HOSTILE = "<script>alert('x')</script> $x^2$ _y" + "z" * 5000
@@ -47,8 +48,8 @@ def test_titles_say_who_is_ahead(table):
 def test_direction_on_the_axis_follows_the_metric(table):
     lower = fe.compare(table, "model", "rep_forecast", metrics=["brier"])
     higher = fe.compare(table, "model", "rep_forecast", metrics=["auc"])
-    assert "← model better" in plots._axis_label(lower)
-    assert "model better →" in plots._axis_label(higher)
+    assert "← model better" in comparison_plots.axis_label(lower)
+    assert "model better →" in comparison_plots.axis_label(higher)
 
 
 def test_hostile_names_neither_run_nor_blow_up_a_picture(table):

@@ -1,133 +1,28 @@
-"""Matplotlib pictures of results; nothing is computed here.
+"""Pictures of comparisons; nothing is computed here.
 
 Every picture says its message in the title, draws intervals, shows numbers of deals and carries a text
-alternative. Forecasters keep their colour (Okabe-Ito, distinct without colour vision and in grey).
+alternative.
 """
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from forecasteval import wording
 from forecasteval.calibration import Reliability
 from forecasteval.compare import BASELINE, CANDIDATE, Comparison
+from forecasteval.plots.canvas import FAINT, GREY, INK, Absent, Picture, canvas, colour, short, title
 from forecasteval.scores import METRICS
-
-WIDTH = 4.8  # inches: letters stay readable where a phone shows it at full width
-INK, GREY, FAINT = "#1f2933", "#6b7280", "#d5d9de"
-_COLOURS = {
-    "model": "#0072B2",
-    "rep_forecast": "#D55E00",
-    "rep_recalibrated": "#E69F00",
-    "rep_category": "#CC79A7",
-    "stage_rate": "#009E73",
-    "base_rate": "#7a7a7a",
-    "mix": "#56B4E9",
-}
-_OTHERS = ("#000000", "#8b5a2b", "#5e3c99", "#1b7837")
-_STYLE: Any = {
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlecolor": INK,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": GREY,
-    "ytick.color": INK,
-    "xtick.labelcolor": INK,
-    "text.parse_math": False,  # a name with $ signs is a name
-    "figure.dpi": 100,
-    "savefig.dpi": 180,
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A figure with its name and its text alternative; shows itself in a notebook."""
-
-    name: str
-    alt: str
-    figure: Figure
-
-    def png(self) -> bytes:
-        """The picture as PNG."""
-        buffer = io.BytesIO()
-        with mpl.rc_context(_STYLE):
-            self.figure.savefig(buffer, format="png", metadata={"Software": None, "Description": self.alt})
-        return buffer.getvalue()
-
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data = {"image/png": base64.b64encode(self.png()).decode("ascii"), "text/plain": self.alt}
-        return data, {"image/png": {"alt": self.alt, "name": self.name, "width": 580}}
-
-
-@dataclass(frozen=True)
-class Absent:
-    """What stands in a report where there is nothing to draw: the reason."""
-
-    why: str
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/html": f'<p class="note">{escape(self.why)}</p>', "text/plain": self.why}
 
 
 def _drawable(comparisons: Iterable[Comparison]) -> list[Comparison]:
     return [c for c in comparisons if math.isfinite(c.primary["difference"])]
-
-
-def colour(name: str, among: Sequence[str] = ()) -> str:
-    """The colour of a forecaster, the same in every picture.
-
-    Examples
-    --------
-    >>> colour("model")
-    '#0072B2'
-    """
-    if name in _COLOURS:
-        return _COLOURS[name]
-    others = [n for n in among if n not in _COLOURS]
-    return _OTHERS[others.index(name) % len(_OTHERS)] if name in others else _OTHERS[0]
-
-
-def short(text: str, most: int = 26) -> str:
-    """A label that cannot blow a picture up.
-
-    Examples
-    --------
-    >>> short("a" * 40)
-    'aaaaaaaaaaaaaaaaaaaaaaaaa…'
-    """
-    text = " ".join(str(text).split())
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-@contextmanager
-def _canvas(height: float, columns: int = 1) -> Iterator[tuple[Figure, Any]]:
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        yield figure, figure.subplots(1, columns, sharey=columns > 1)
-
-
-def _title(figure: Figure, message: str) -> None:
-    figure.suptitle(
-        textwrap.fill(short(message, 150), 46), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color=INK
-    )
 
 
 def _direction(comparison: Comparison) -> tuple[str, str]:
@@ -137,7 +32,8 @@ def _direction(comparison: Comparison) -> tuple[str, str]:
     return names if left_is_candidate else (names[1], names[0])
 
 
-def _axis_label(comparison: Comparison) -> str:
+def axis_label(comparison: Comparison) -> str:
+    """What the axis measures, and who is better to either side of zero."""
     left, right = _direction(comparison)
     label = METRICS[str(comparison.primary["metric"])].label
     return f"Difference in {label}\n← {left} better   |   {right} better →"
@@ -162,12 +58,12 @@ def _in_words(row: Mapping[str, Any]) -> str:
     return f"{wording.number(row['difference'], places)} ({low} to {high})"
 
 
-def _stacked(
+def stacked(
     name: str, message: str, rows: Sequence[tuple[str, Comparison, str]], axis_label: str, note: str
 ) -> Picture:
     """Estimates with intervals one under the other, around a zero line."""
-    with _canvas(1.5 + 0.55 * len(rows)) as (figure, ax):
-        _title(figure, message)
+    with canvas(1.5 + 0.55 * len(rows)) as (figure, ax):
+        title(figure, message)
         ax.axvline(0, color=INK, lw=1)
         for i, (_, comparison, shade) in enumerate(rows):
             _interval(ax, -i, comparison.primary, shade)
@@ -226,7 +122,7 @@ def ladder(rungs: Sequence[Comparison]) -> Picture | Absent:
         message = f"{winner} is ahead for {wording.scope(settled[-1].generalise_to, last.nouns)}; not shown for {scope}"
     shade = colour(first.candidate, (first.candidate, first.baseline))
     rows = [(_rung_label(c), c, shade) for c in rungs]
-    return _stacked("ladder", message, rows, _axis_label(first), _hollow_note(rungs))
+    return stacked("ladder", message, rows, axis_label(first), _hollow_note(rungs))
 
 
 def forest(comparisons: Mapping[str, Comparison]) -> Picture | Absent:
@@ -257,7 +153,7 @@ def forest(comparisons: Mapping[str, Comparison]) -> Picture | Absent:
     label = METRICS[str(ordered[0].primary["metric"])].label
     left, right = (s if s == short(baseline, 18) else "the other" for s in (left, right))
     axis = f"Difference in {label} from {baseline}\n← {left} better   |   {right} better →"
-    return _stacked("forest", message, rows, axis, _hollow_note(ordered))
+    return stacked("forest", message, rows, axis, _hollow_note(ordered))
 
 
 def by_week(weeks: Mapping[int, Comparison]) -> Picture | Absent:
@@ -277,8 +173,8 @@ def by_week(weeks: Mapping[int, Comparison]) -> Picture | Absent:
     any_one = next(iter(weeks.values()))
     message = week_message(weeks)
     shade = colour(any_one.candidate, (any_one.candidate, any_one.baseline))
-    with _canvas(3.6) as (figure, ax):
-        _title(figure, message)
+    with canvas(3.6) as (figure, ax):
+        title(figure, message)
         ax.axhline(0, color=INK, lw=1)
         for week, c in weeks.items():
             row = c.primary
@@ -355,12 +251,9 @@ def reliability(
     if not curves:
         return Absent("There are no probabilities of deals with a known outcome to judge.")
     names = list(curves)
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
-        grid = figure.subplots(
-            2, len(names), sharex=True, sharey="row", height_ratios=(3.4, 1), squeeze=False
-        )
-        _title(figure, message)
+    several = {"nrows": 2, "sharex": True, "sharey": "row", "height_ratios": (3.4, 1), "squeeze": False}
+    with canvas(3.9, len(names), **several) as (figure, grid):
+        title(figure, message)
         for i, name in enumerate(names):
             curve, shade = curves[name], colour(name, names)
             ax, counts = grid[0][i], grid[1][i]
@@ -409,8 +302,8 @@ def flow(steps: pd.DataFrame) -> Picture:
     message = f"{last:,} of {first:,} deals are compared"
     ends = steps.index.isin([steps.index[0], steps.index[-1]])
     steps = steps[ends | (steps["dropped"] > 0)]  # the table has them all
-    with _canvas(1.2 + 0.42 * len(steps)) as (figure, ax):
-        _title(figure, message)
+    with canvas(1.2 + 0.42 * len(steps)) as (figure, ax):
+        title(figure, message)
         y = range(len(steps), 0, -1)
         shades = [FAINT] * (len(steps) - 1) + ["#0072B2"]
         ax.barh(list(y), steps["deals"], color=shades, height=0.62)
@@ -453,8 +346,8 @@ def few_reps(influence: pd.DataFrame | None, comparison: Comparison, noun: str =
     message = weight + f"leaving out any one of the largest {'' if flips else 'never '}{turn}"
     message = message[0].upper() + message[1:]
     shade = colour(comparison.candidate, (comparison.candidate, comparison.baseline))
-    with _canvas(1.7 + 0.27 * len(shown)) as (figure, ax):
-        _title(figure, message)
+    with canvas(1.7 + 0.27 * len(shown)) as (figure, ax):
+        title(figure, message)
         if math.isfinite(row["low"]):
             ax.axvspan(row["low"], row["high"], color=shade, alpha=0.12, lw=0)
         ax.axvline(0, color=INK, lw=1)
@@ -467,7 +360,7 @@ def few_reps(influence: pd.DataFrame | None, comparison: Comparison, noun: str =
         ax.set_yticks(list(y), labels, fontsize=8.5)
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
-        ax.set_xlabel(_axis_label(comparison), fontsize=9)
+        ax.set_xlabel(axis_label(comparison), fontsize=9)
         ax.margins(x=0.1)
         ax.locator_params(axis="x", nbins=5)
         figure.supxlabel(

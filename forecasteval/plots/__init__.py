@@ -1,0 +1,26 @@
+"""Matplotlib pictures of results, one module for each notebook's; nothing is computed here."""
+
+from forecasteval.plots.canvas import Absent, Picture, colour, short
+from forecasteval.plots.comparison import (
+    by_week,
+    few_reps,
+    flow,
+    forest,
+    ladder,
+    reliability,
+    week_message,
+)
+
+__all__ = [
+    "Absent",
+    "Picture",
+    "by_week",
+    "colour",
+    "few_reps",
+    "flow",
+    "forest",
+    "ladder",
+    "reliability",
+    "short",
+    "week_message",
+]

@@ -1,0 +1,45 @@
+"""What a report says in words and tables: written from results, escaped, ready to show in a notebook."""
+
+from forecasteval.story.caveats import caveats, method, provenance
+from forecasteval.story.comparison import (
+    about_weeks,
+    at_word,
+    audit_table,
+    cluster_noun,
+    fair_twin,
+    flow_table,
+    forecasters,
+    metrics_glossary,
+    metrics_table,
+    reliability_message,
+    rungs,
+    tables,
+    verdict_card,
+    weakest_point,
+    what_could_be_told,
+    who_is_who,
+)
+from forecasteval.story.html import Html
+
+__all__ = [
+    "Html",
+    "about_weeks",
+    "at_word",
+    "audit_table",
+    "caveats",
+    "cluster_noun",
+    "fair_twin",
+    "flow_table",
+    "forecasters",
+    "method",
+    "metrics_glossary",
+    "metrics_table",
+    "provenance",
+    "reliability_message",
+    "rungs",
+    "tables",
+    "verdict_card",
+    "weakest_point",
+    "what_could_be_told",
+    "who_is_who",
+]
