@@ -10,38 +10,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasteval import estimates, intervals, sample, wording
+from forecasteval import estimates, intervals, sample, verdicts, wording
 from forecasteval.cells import nearest
 from forecasteval.errors import CallError
 from forecasteval.estimates import QUESTIONS, Estimate, Grouping
 from forecasteval.organisation import Org
 from forecasteval.sample import Reason, Sample, reason
 from forecasteval.scores import DEFAULT_METRICS, METRICS, Metric
+from forecasteval.verdicts import CANNOT, SAME, UNSURE
 
 META = (
     "forecasteval"  # key of DataFrame.attrs under which `match` and `import table` say where rows come from
 )
 RESERVED = frozenset(["deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won"])
 
-CANNOT, SAME, UNSURE = "cannot be compared", "practically the same", "not enough evidence"
-CANDIDATE, BASELINE = "candidate better", "baseline better"
-
-MIN_CLUSTERS = {"rep": 5, "account": 5, "period": 4}  # fewer: no interval
-FEW_PERIODS = 6  # fewer: an interval, flagged
 MAX_FILLED = 0.20
 KINDS = ("probability", "rank_score")
 
-
-@dataclass(frozen=True)
-class Limits:
-    """Where an interval stops being believed: beyond any of these a comparison is flagged unreliable."""
-
-    effective: float = 4.0  # effective number of clusters, 1 / sum w^2
-    largest_share: float = 0.5
-    events: int = 20  # deals won, and deals not won
-
-
-LIMITS = Limits()
 
 _COLUMNS: dict[str, Any] = {
     "metric": "",
@@ -155,71 +140,19 @@ def plain(value: Any) -> Any:
 # --- one metric -------------------------------------------------------------------------------------
 
 
-def _cluster_doubts(
-    estimate: Estimate, dimension: str, noun: str, limits: Limits
-) -> tuple[bool, list[Reason]]:
-    """Is an interval over these clusters possible, and what speaks against believing it?"""
-    c = estimate.clusters(dimension)
-    minimum = MIN_CLUSTERS[dimension]
-    if c.count < minimum:
-        text = f"{wording.count(c.count, noun)}: at least {minimum} are needed to speak about new {noun}."
-        return False, [reason(f"too_few_{dimension}s", text)]
-    if not estimate.defined(dimension):
-        text = f"One of the {noun} holds everything that the score rests on; nothing is left without it."
-        return False, [reason("one_cluster", text)]
-    doubts = []
-    if dimension == "period" and c.count < FEW_PERIODS:
-        text = f"Only {c.count} {noun}: intervals about new {noun} are trusted from {FEW_PERIODS}."
-        doubts.append(reason("few_periods", text))
-    if c.count > limits.effective + 1 and c.effective < limits.effective:
-        text = f"The {c.count} {noun} are so uneven that they count for only {c.effective:.1f}."
-        doubts.append(reason(f"few_effective_{dimension}s", text))
-    if c.largest_share > limits.largest_share:
-        text = f"One of the {noun} holds {c.largest_share:.0%} of the weight."
-        doubts.append(reason(f"dominant_{dimension}", text))
-    return True, doubts
-
-
 def _doubts(
     estimate: Estimate, generalise_to: tuple[str, ...], s: Sample, nouns: Mapping[str, str]
 ) -> tuple[bool, list[Reason]]:
-    possible, doubts = True, []
-    for dimension in generalise_to:
-        if dimension != "deal":
-            can, more = _cluster_doubts(estimate, dimension, nouns[dimension], LIMITS)
-            possible &= can
-            doubts += more
     won, other = (s.count(s.deals.won == outcome) for outcome in (1, 0))
-    if min(won, other) < LIMITS.events:
-        fewest, what = (won, "were won") if won <= other else (other, "were not won")
-        text = f"Only {fewest} of {s.distinct:,} deals {what}; intervals are trusted from {LIMITS.events}."
-        doubts.append(reason("few_events", text))
+    possible, doubts = verdicts.doubts(estimate, generalise_to, won, other, nouns)
     if s.gaps > MAX_FILLED * s.rows:
         text = f"{s.gaps / s.rows:.0%} of the candidate's forecasts are missing; past {MAX_FILLED:.0%} no verdict is given."
         doubts.append(reason("filled_too_much", text))
     return possible, doubts
 
 
-def _decide(metric: Metric, row: Mapping[str, Any], margin: float | None, beyond_margin: bool) -> str | None:
-    """The verdict of contract.md, in its order of precedence."""
-    if metric.better == "nearer_zero":
-        return None
-    low, high = row["low"], row["high"]
-    if not row["reliable"]:  # without an interval, or with too many gaps filled, nothing is
-        return UNSURE
-    if margin is not None and -margin < low and high < margin:
-        return SAME
-    bar = margin if beyond_margin and margin is not None else 0.0
-    if low > bar:
-        return CANDIDATE if metric.better == "higher" else BASELINE
-    if high < -bar:
-        return BASELINE if metric.better == "higher" else CANDIDATE
-    return UNSURE
-
-
-def _cluster_report(estimate: Estimate) -> dict[str, dict[str, float]]:
-    groups = estimate.groups
-    report = {d: estimate.clusters(d) for d in estimate.share if d != "cell"}
+def _cluster_report(estimate: Estimate, groups: Grouping) -> dict[str, dict[str, float]]:
+    report = {d: estimate.clusters(d) for d in estimate.over if d != "cell"}
     for dimension in ("rep", "period", "account"):
         if dimension in groups.member and dimension not in report:
             rows = groups.by(dimension, groups.sums(None))
@@ -242,29 +175,29 @@ def _certain_and_wrong(s: Sample, candidate: str, baseline: str) -> list[Reason]
 
 def _wild(estimate: Estimate, taken: str, seed: int) -> float:
     """Wild-bootstrap cross-check over the clusters that made the interval."""
-    one_way = [d for d in estimate.sums if d != "cell"]
+    one_way = [d for d, over in estimate.over.items() if d != "cell" and over.sums]
     if not one_way or taken == "deal":
         return math.nan
     dimension = taken if taken in one_way else min(one_way, key=lambda d: estimate.clusters(d).count)
-    return intervals.wild_p_value(*estimate.sums[dimension], seed=seed)
+    x, z = estimate.over[dimension].sums or ((), ())
+    return intervals.wild_p_value(x, z, seed=seed)
 
 
 def _own_intervals(estimate: Estimate, metric: Metric, base: Mapping[str, Any]) -> dict[str, float]:
     """The interval of either forecaster's own value."""
     found: dict[str, float] = {}
     for which in ("candidate",) if metric.is_skill else ("candidate", "baseline"):
-        spread = estimate.spread(base["generalise_to"], which)
-        i = intervals.t_interval(getattr(estimate, which), spread, base["level"])
+        i = estimate.interval(base["generalise_to"], which, base["level"])
         found |= {f"{which}_low": i.low, f"{which}_high": i.high}
     return found
 
 
 def _interval(estimate: Estimate, base: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Interval, p-value and method of the difference; nothing where its standard error is zero."""
-    spread = estimate.spread(base["generalise_to"])
-    i = intervals.t_interval(estimate.difference, spread, base["level"])
+    i = estimate.interval(base["generalise_to"], level=base["level"])
     if math.isnan(i.low):
         return {}
+    spread = estimate.spread(base["generalise_to"])
     return {
         "low": i.low,
         "high": i.high,
@@ -328,7 +261,7 @@ def _measure(metric: Metric, s: Sample, call: _Call, margin: float | None) -> di
         "candidate_value": estimate.candidate,
         "baseline_value": estimate.baseline,
         "difference": estimate.difference,
-        "clusters": _cluster_report(estimate),
+        "clusters": _cluster_report(estimate, groups),
         "verdict": None if metric.better == "nearer_zero" else UNSURE,
     }
     if not (math.isfinite(estimate.candidate) and math.isfinite(estimate.baseline)):
@@ -348,7 +281,9 @@ def _measure(metric: Metric, s: Sample, call: _Call, margin: float | None) -> di
             text = "The difference does not vary between the clusters, so no interval can be formed."
             doubts.append(reason("no_spread", text))
         row |= found | {"reliable": not doubts}
-    row["verdict"] = _decide(metric, row, margin, call.beyond_margin)
+    row["verdict"] = verdicts.decide(
+        metric.better, row["low"], row["high"], row["reliable"], margin, beyond_margin=call.beyond_margin
+    )
     return because(*doubts)
 
 
@@ -729,7 +664,8 @@ def influence(
         estimate = estimates.of_auc(s.deals, groups, (by,), units=False)
     else:
         estimate = estimates.of_ratio(chosen, s.deals, groups, (by,), units=False)
-    kept = estimate.kept[by]
+    over = estimate.over[by]
+    kept = over.kept
     size = groups.by(by, groups.sums(None))[kept]
     names = pd.Series(s.labels[by][kept]).astype(str)
     if not show_names:
@@ -738,8 +674,8 @@ def influence(
         {
             "name": names,
             "deals": size.astype(int),
-            "share": estimate.share[by],
-            "without": estimate.without[by].difference,
+            "share": over.share,
+            "without": over.without.difference,
         }
     )
     return found.sort_values(["share", "name"], ascending=[False, True], ignore_index=True)

@@ -1,25 +1,33 @@
 """From per-deal terms to an estimate and its spread, for each answer to "what may differ next time?".
 
-One pass over the rows sums every term per cell (rep x period); what follows costs O(cells). The area under
-the ROC curve takes the same road with counts of pairs.
+One pass over the rows sums every term per cell (rep x period), into :class:`Sums`; what follows costs O(cells).
+The area under the ROC curve takes the same road with counts of pairs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forecasteval import intervals, scores
-from forecasteval.intervals import Clusters, Spread
+from forecasteval.intervals import Clusters, Interval, Spread
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
 
 
 ROUNDING = 1e-12  # relative: what floating point leaves of a zero
+
+
+def _added(codes: Codes, values: Floats) -> Floats:
+    """Values added up by code."""
+    added: NDArray[Any] = np.bincount(codes, weights=values)
+    return added.astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +56,7 @@ class Grouping:
 
     def by(self, dimension: str, cell_sums: Floats) -> Floats:
         """Cell sums added up to the clusters of a dimension."""
-        summed: NDArray[Any] = np.bincount(self.member[dimension], weights=cell_sums)
-        return summed.astype(np.float64)
+        return _added(self.member[dimension], cell_sums)
 
     def row_codes(self, dimension: str) -> Codes:
         """The cluster of each row."""
@@ -115,45 +122,61 @@ class Triple:
 
 
 @dataclass(frozen=True, eq=False)
+class Over:
+    """One way of leaving clusters out: what each of them holds, and the estimates without it."""
+
+    share: Floats  # of the denominator
+    rows: Floats
+    residual: Triple  # e_g, the sum of the rows' residuals
+    without: Triple
+    sums: tuple[Floats, Floats] | None  # x and z of the difference, for the wild bootstrap
+    kept: NDArray[np.intp]  # the clusters that carry weight, by number
+
+    @property
+    def defined(self) -> bool:
+        """Can the estimate be formed without each of the clusters?"""
+        enough = self.share.size > 1 and self.share.max() < 1 - ROUNDING
+        return bool(enough and np.isfinite(self.without.difference).all())
+
+
+@dataclass(frozen=True, eq=False)
 class Estimate:
     """Values of one metric, with what every spread is computed from."""
 
     candidate: float
     baseline: float
     difference: float
-    identical: bool
-    groups: Grouping
-    without: dict[str, Triple]
-    share: dict[str, Floats]
-    sums: dict[str, tuple[Floats, Floats]]  # x and z of the difference, for the wild bootstrap
-    kept: dict[str, NDArray[np.intp]]  # the clusters that carry weight, by number
-    residual: Triple | None
-    total: float
-    is_ratio: bool
+    identical: bool = False
+    over: dict[str, Over] = field(default_factory=dict)
+    square: dict[str, float] = field(default_factory=dict)  # sum of the rows' squared residuals
+    units: Triple | None = None  # residuals by deal, for "new deals, same reps"
+    stratum: Codes | None = None
+    total: float = 0.0
+    is_ratio: bool = True
 
     def clusters(self, dimension: str) -> Clusters:
         """Number, effective number and largest share of a dimension's clusters."""
-        return intervals.clusters(self.share[dimension])
-
-    def defined(self, dimension: str) -> bool:
-        """Can the estimate be formed without each of the clusters?"""
-        share = self.share[dimension]
-        enough = share.size > 1 and share.max() < 1 - ROUNDING
-        return bool(enough and np.isfinite(self.without[dimension].difference).all())
+        return intervals.clusters(self.over[dimension].share)
 
     def _over(self, dimension: str, which: str) -> Spread:
-        without = getattr(self.without[dimension], which)
+        over = self.over[dimension]
+        without = getattr(over.without, which)
         se = intervals.cr3j(getattr(self, which), without)
-        df = intervals.bell_mccaffrey_df(self.share[dimension]) if self.is_ratio else without.size - 1.0
-        return Spread(se, df, dimension)
+        df = intervals.bell_mccaffrey_df(over.share) if self.is_ratio else without.size - 1.0
+        spread = Spread(se, df, dimension)
+        if dimension == "cell":  # only ever taken away
+            return spread
+        return intervals.cautious(
+            spread, over.share, getattr(over.residual, which), over.rows, self.square[which]
+        )
+
+    def _deals(self, which: str) -> Spread:
+        assert self.units is not None
+        assert self.stratum is not None
+        spread = intervals.stratified(getattr(self.units, which), self.stratum, self.total)
+        return replace(spread, method="deal")
 
     def spread(self, generalise_to: tuple[str, ...], which: str = "difference") -> Spread:
-        """Standard error and degrees of freedom; 0 where it is nothing but rounding."""
-        spread = self._spread(generalise_to, which)
-        noise = ROUNDING * (abs(self.candidate) + abs(self.baseline))
-        return spread if spread.se > noise else replace(spread, se=0.0)
-
-    def _spread(self, generalise_to: tuple[str, ...], which: str) -> Spread:
         """Standard error and degrees of freedom when these things may be different next time.
 
         Parameters
@@ -164,17 +187,21 @@ class Estimate:
 
         Returns
         -------
-        Spread
+        Spread; its standard error is 0 where it is nothing but rounding
         """
-        if "deal" in generalise_to:
-            assert self.residual is not None
-            units = intervals.stratified(getattr(self.residual, which), self.groups.stratum, self.total)
-            units = replace(units, method="deal")
-            return intervals.largest(units, self._over("period", which)) if len(generalise_to) > 1 else units
-        if len(generalise_to) == 1:
-            return self._over(generalise_to[0], which)
-        rep, period, cell = (self._over(d, which) for d in ("rep", "period", "cell"))
-        return intervals.largest(rep, period, intervals.two_way(rep, period, cell))
+        found = [self._deals(which) if d == "deal" else self._over(d, which) for d in generalise_to]
+        if generalise_to == ("rep", "period"):
+            both = intervals.two_way(found[0], found[1], self._over("cell", which))
+            found += [both] if both else []
+        spread = intervals.largest(*found)
+        noise = ROUNDING * (abs(self.candidate) + abs(self.baseline))
+        return spread if spread.se > noise else replace(spread, se=0.0)
+
+    def interval(
+        self, generalise_to: tuple[str, ...], which: str = "difference", level: float = 0.95
+    ) -> Interval:
+        """The interval around one of the values when these things may be different next time."""
+        return intervals.interval(getattr(self, which), self.spread(generalise_to, which), level)
 
 
 # what may differ next time, in words; without reps, deals count as independent
@@ -205,6 +232,128 @@ def needed(generalise_to: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(d for d in generalise_to if d != "deal")
 
 
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """All that an interval needs to know of the rows: sums by cell, and sums of products over all rows.
+
+    Parts of a table that are summed apart add up, cell by cell, to the sums of the whole.
+
+    Attributes
+    ----------
+    candidate, baseline, z, rows : arrays of shape (cells,)
+    products : array of shape (3, 3)
+        Sums over all rows of the products of candidate, baseline and z.
+    """
+
+    candidate: Floats
+    baseline: Floats
+    z: Floats
+    rows: Floats
+    products: Floats
+
+    def squared(self, weights: tuple[float, float, float]) -> float:
+        """Sum over all rows of (a candidate + b baseline + c z)^2."""
+        w = np.array(weights)
+        return float(max(w @ self.products @ w, 0.0))
+
+
+def sums_of(terms: scores.Terms, groups: Grouping) -> Sums:
+    """Sum the rows' terms by cell.
+
+    Parameters
+    ----------
+    terms : Terms
+    groups : Grouping of the same rows
+
+    Returns
+    -------
+    Sums
+    """
+    rows = groups.sums(None)
+    columns = (terms.candidate, terms.baseline, terms.z)
+    by_cell = [rows if c is None else groups.sums(c) for c in columns]
+
+    def product(a: Floats | None, b: Floats | None) -> float:
+        if a is None or b is None:
+            one = b if a is None else a
+            return float(rows.sum()) if one is None else float(one.sum())
+        return float(a @ b)
+
+    products = np.array([[product(a, b) for b in columns] for a in columns])
+    return Sums(by_cell[0], by_cell[1], by_cell[2], rows, products)
+
+
+def of_sums(
+    sums: Sums, member: Mapping[str, Codes], dimensions: tuple[str, ...], *, is_skill: bool = False
+) -> Estimate:
+    """Estimate of a ratio from its sums by cell; costs O(cells), however many rows there were.
+
+    Parameters
+    ----------
+    sums : Sums
+    member : the cluster of each cell, by dimension
+    dimensions : the dimensions whose clusters are left out in turn
+    is_skill : is it (baseline - candidate) / baseline instead of (candidate - baseline) / z?
+
+    Returns
+    -------
+    Estimate; without spreads where the ratio is not finite
+    """
+
+    def values(candidate: Floats, baseline: Floats, z: Floats) -> Triple:
+        with np.errstate(divide="ignore", invalid="ignore"):  # one cluster may hold everything
+            if is_skill:
+                skill = (baseline - candidate) / baseline
+                return Triple(skill, np.zeros_like(skill), skill)
+            return Triple(candidate / z, baseline / z, (candidate - baseline) / z)
+
+    cells = {"candidate": sums.candidate, "baseline": sums.baseline, "z": sums.z}
+    totals = {k: np.atleast_1d(v.sum()) for k, v in cells.items()}
+    at = values(**totals)
+    candidate, baseline, difference = (float(v[0]) for v in (at.candidate, at.baseline, at.difference))
+    if not (math.isfinite(candidate) and math.isfinite(baseline)):  # a sure miss: nothing to spread
+        return Estimate(candidate, baseline, difference)
+    # weights of candidate, baseline and z in the residual of each value
+    if is_skill:
+        own = (-1.0, 1.0 - difference, 0.0)
+        weights = {"candidate": own, "baseline": (0.0, 0.0, 0.0), "difference": own}
+    else:
+        weights = {
+            "candidate": (1.0, 0.0, -candidate),
+            "baseline": (0.0, 1.0, -baseline),
+            "difference": (1.0, -1.0, -difference),
+        }
+    over = {}
+    for dimension in dimensions:
+        by = {k: _added(member[dimension], v) for k, v in cells.items()}
+        rows = _added(member[dimension], sums.rows)
+        # clusters that add nothing (no amounts, say) neither count nor can be left out
+        carry = (by["z"] != 0) | (by["candidate"] != 0) | (by["baseline"] != 0)
+        by = {k: v[carry] for k, v in by.items()}
+        denominator = by["baseline"] if is_skill else by["z"]
+        x = by["baseline"] - by["candidate"] if is_skill else by["candidate"] - by["baseline"]
+        residual = {
+            k: a * by["candidate"] + b * by["baseline"] + c * by["z"] for k, (a, b, c) in weights.items()
+        }
+        over[dimension] = Over(
+            share=denominator / denominator.sum(),
+            rows=rows[carry],
+            residual=Triple(**residual),
+            without=values(**{k: totals[k] - by[k] for k in by}),
+            sums=(x, denominator),
+            kept=np.flatnonzero(carry),
+        )
+    total = totals["baseline" if is_skill else "z"]
+    return Estimate(
+        candidate,
+        baseline,
+        difference,
+        over=over,
+        square={k: sums.squared(w) for k, w in weights.items()},
+        total=float(total[0]),
+    )
+
+
 def of_ratio(
     metric: scores.Metric, deals: scores.Deals, groups: Grouping, dimensions: tuple[str, ...], *, units: bool
 ) -> Estimate:
@@ -224,68 +373,26 @@ def of_ratio(
     """
     assert metric.terms is not None
     terms = metric.terms(deals)
-    cells = {
-        "candidate": groups.sums(terms.candidate),
-        "baseline": groups.sums(terms.baseline),
-        "z": groups.sums(terms.z),
-    }
-
-    def values(candidate: Floats, baseline: Floats, z: Floats) -> tuple[Floats, Floats, Floats]:
-        with np.errstate(divide="ignore", invalid="ignore"):  # one cluster may hold everything
-            if metric.is_skill:
-                skill = (baseline - candidate) / baseline
-                return skill, np.zeros_like(skill), skill
-            return candidate / z, baseline / z, (candidate - baseline) / z
-
-    totals = {k: np.atleast_1d(v.sum()) for k, v in cells.items()}
-    candidate, baseline, difference = (float(v[0]) for v in values(**totals))
-    if not (np.isfinite(candidate) and np.isfinite(baseline)):  # a sure miss: nothing to spread
-        return Estimate(candidate, baseline, difference, False, groups, {}, {}, {}, {}, None, 0.0, True)
-    denominator = cells["baseline"] if metric.is_skill else cells["z"]
-    difference_sums = (cells["candidate"] - cells["baseline"]) * (-1 if metric.is_skill else 1)
-    without, share, sums, kept = {}, {}, {}, {}
-    for dimension in dimensions:
-        by = {k: groups.by(dimension, v) for k, v in cells.items()}
-        # clusters that add nothing (no amounts, say) neither count nor can be left out
-        carry = (by["z"] != 0) | (by["candidate"] != 0) | (by["baseline"] != 0)
-        by = {k: v[carry] for k, v in by.items()}
-        kept[dimension] = np.flatnonzero(carry)
-        without[dimension] = Triple(*values(**{k: totals[k] - by[k] for k in by}))
-        z = groups.by(dimension, denominator)[carry]
-        share[dimension] = z / z.sum()
-        sums[dimension] = (groups.by(dimension, difference_sums)[carry], z)
-    residual = None
-    if units:
-        z_rows = np.ones_like(terms.baseline) if terms.z is None else terms.z
-        if metric.is_skill:
-            own = terms.baseline - terms.candidate - difference * terms.baseline
-            residual = Triple(
-                groups.unit_sums(own), groups.unit_sums(np.zeros_like(own)), groups.unit_sums(own)
-            )
-        else:
-            c = groups.unit_sums(terms.candidate - candidate * z_rows)
-            b = groups.unit_sums(terms.baseline - baseline * z_rows)
-            residual = Triple(c, b, c - b)
-    return Estimate(
-        candidate,
-        baseline,
-        difference,
-        identical=bool(np.array_equal(terms.candidate, terms.baseline)),
-        groups=groups,
-        without=without,
-        share=share,
-        sums=sums,
-        kept=kept,
-        residual=residual,
-        total=float(denominator.sum()),
-        is_ratio=True,
-    )
+    found = of_sums(sums_of(terms, groups), groups.member, dimensions, is_skill=metric.is_skill)
+    found = replace(found, identical=bool(np.array_equal(terms.candidate, terms.baseline)))
+    if not (units and math.isfinite(found.difference)):
+        return found
+    z = np.ones_like(terms.baseline) if terms.z is None else terms.z
+    if metric.is_skill:
+        c = groups.unit_sums(terms.baseline - terms.candidate - found.difference * terms.baseline)
+        residual = Triple(c, np.zeros_like(c), c)
+    else:
+        c = groups.unit_sums(terms.candidate - found.candidate * z)
+        b = groups.unit_sums(terms.baseline - found.baseline * z)
+        residual = Triple(c, b, c - b)
+    return replace(found, units=residual, stratum=groups.stratum)
 
 
 @dataclass(frozen=True)
 class _Auc:
     value: float
     placed: Floats
+    influence: Floats
     without: dict[str, Floats]
 
 
@@ -295,6 +402,7 @@ def _auc(ranking: scores.Ranking, groups: Grouping, dimensions: tuple[str, ...])
     won_cells = groups.sums(ranking.won)
     placed_cells = groups.sums(placed)
     wins, rows = won_cells.sum(), float(placed.size)
+    lost = rows - wins
     total = placed_cells.sum() / 2  # every pair is placed once from either side
     counts = groups.sums(None)
     without = {}
@@ -307,7 +415,12 @@ def _auc(ranking: scores.Ranking, groups: Grouping, dimensions: tuple[str, ...])
             without[dimension] = (total - groups.by(dimension, placed_cells) + inside) / (
                 (wins - w) * (rows - wins - losses)
             )
-    return _Auc(float(total / (wins * (rows - wins))), placed, without)
+    value = float(total / (wins * lost))
+    won = ranking.won == 1
+    influence = (np.where(won, placed / lost, placed / wins) - value) * np.where(
+        won, rows / wins, rows / lost
+    )
+    return _Auc(value, placed, influence, without)
 
 
 def of_auc(deals: scores.Deals, groups: Grouping, dimensions: tuple[str, ...], *, units: bool) -> Estimate:
@@ -329,31 +442,32 @@ def of_auc(deals: scores.Deals, groups: Grouping, dimensions: tuple[str, ...], *
     DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44(3), 837-845, for the placements; the delete-one-
     cluster form counts T - S_g + M_gg pairs.
     """
-    won = deals.won
-    c = _auc(scores.rank(deals.candidate, won), groups, dimensions)
-    b = _auc(scores.rank(deals.baseline, won), groups, dimensions)
-    rows, wins = float(won.size), float(won.sum())
-    residual = None
-    if units:
-
-        def influence(a: _Auc) -> Floats:
-            mean = np.where(won == 1, a.placed / (rows - wins), a.placed / wins) - a.value
-            return groups.unit_sums(mean * np.where(won == 1, rows / wins, rows / (rows - wins)))
-
-        of_c, of_b = influence(c), influence(b)
-        residual = Triple(of_c, of_b, of_c - of_b)
+    c = _auc(scores.rank(deals.candidate, deals.won), groups, dimensions)
+    b = _auc(scores.rank(deals.baseline, deals.won), groups, dimensions)
+    influence = Triple(c.influence, b.influence, c.influence - b.influence)
+    cells = Triple(*(groups.sums(i) for i in (influence.candidate, influence.baseline, influence.difference)))
     counts = groups.sums(None)
+    total = float(deals.won.size)
+    over = {}
+    for d in dimensions:
+        rows = groups.by(d, counts)
+        over[d] = Over(
+            share=rows / total,
+            rows=rows,
+            residual=Triple(*(groups.by(d, v) for v in (cells.candidate, cells.baseline, cells.difference))),
+            without=Triple(c.without[d], b.without[d], c.without[d] - b.without[d]),
+            sums=None,
+            kept=np.arange(rows.size),
+        )
     return Estimate(
         c.value,
         b.value,
         c.value - b.value,
         identical=bool(np.array_equal(c.placed, b.placed)),
-        groups=groups,
-        without={d: Triple(c.without[d], b.without[d], c.without[d] - b.without[d]) for d in dimensions},
-        share={d: groups.by(d, counts) / rows for d in dimensions},
-        sums={},
-        kept={d: np.arange(groups.by(d, counts).size) for d in dimensions},
-        residual=residual,
-        total=rows,
+        over=over,
+        square={k: float(v @ v) for k, v in vars(influence).items()},
+        units=Triple(*(groups.unit_sums(v) for v in vars(influence).values())) if units else None,
+        stratum=groups.stratum,
+        total=total,
         is_ratio=False,
     )

@@ -84,14 +84,19 @@ def method(taken: str, is_ratio: bool) -> str:
     Examples
     --------
     >>> method("rep", True)
-    'delete-one jackknife over reps (CR3J), t with Bell-McCaffrey df'
+    'delete-one jackknife over reps (CR3J, Bell-McCaffrey df); t with df for reps that differ, skewness corrected'
     """
     df = "Bell-McCaffrey df" if is_ratio else "clusters - 1 df"
+    careful = "skewness corrected"
     if taken == "deal":
         return "deals within fixed reps (stratified), t with Satterthwaite df"
     if taken == "two-way":
-        return f"two-way jackknife over reps and periods (CR3J), t with the smaller {df}"
-    return f"delete-one jackknife over {_CLUSTER_NOUN[taken]} (CR3J), t with {df}"
+        return (
+            f"two-way jackknife over reps and periods (CR3J, the smaller {df}); t with df for reps and periods that "
+            f"differ, {careful}"
+        )
+    noun = _CLUSTER_NOUN[taken]
+    return f"delete-one jackknife over {noun} (CR3J, {df}); t with df for {noun} that differ, {careful}"
 
 
 def scope(generalise_to: tuple[str, ...], nouns: Mapping[str, str]) -> str:

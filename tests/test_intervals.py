@@ -113,3 +113,63 @@ def test_coverage_of_the_jackknife_on_uneven_clusters():
         i = iv.t_interval(ratio, iv.Spread(iv.cr3j(ratio, iv.leave_one_out(x, size)), df, ""))
         hits += i.low <= 0 <= i.high
     assert 0.925 <= hits / 600 <= 0.985
+
+
+# --- clusters that differ ----------------------------------------------------------------------------
+
+
+@given(sums, st.lists(st.floats(0.01, 50), min_size=30, max_size=30))
+def test_satterthwaite_agrees_with_the_matrices(xz, variances):
+    w = xz[1] / xz[1].sum()
+    v = np.array(variances[: w.size])
+    residuals = np.eye(w.size) - np.outer(w, np.ones(w.size))
+    k = np.diag(1 / (1 - w))
+    c = k @ residuals @ np.diag(v) @ residuals.T @ k
+    assert iv.satterthwaite_df(w, v) == pytest.approx(np.trace(c) ** 2 / np.trace(c @ c), rel=1e-8)
+
+
+@given(sums)
+def test_without_cluster_effects_satterthwaite_is_bell_mccaffrey(xz):
+    w = xz[1] / xz[1].sum()
+    assert iv.satterthwaite_df(w, 7 * w) == pytest.approx(iv.bell_mccaffrey_df(w), rel=1e-8)
+
+
+def test_components_of_variance_are_those_of_a_one_way_layout():
+    """Balanced, they are the textbook's mean squares; the truth is found where there are many clusters."""
+    rng = np.random.default_rng(0)
+    for size, between in ((20, 0.5), (5, 2.0)):
+        rows = rng.normal(0, between**0.5, (4000, 1)) + rng.normal(0, 1, (4000, size))
+        r = rows - rows.mean()
+        found = iv.components(r.sum(1), np.full(4000, size), float(np.square(r).sum()))
+        inside = rows.var(axis=1, ddof=1).mean()
+        assert found[0] == pytest.approx(inside, rel=1e-9)
+        assert found[1] == pytest.approx(rows.mean(1).var(ddof=1) - inside / size, rel=1e-3)
+        assert found == pytest.approx((1, between), rel=0.06)
+
+
+@given(st.floats(-4, 4), st.floats(-0.6, 0.6))
+def test_the_skewed_quantile_undoes_halls_transform(q, a):
+    t = iv.skewed_quantile(q, a)
+    assert t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6 == pytest.approx(q, abs=1e-7)
+
+
+@given(st.floats(-3, 3), st.floats(0.01, 2), st.floats(2, 60), st.floats(-1, 1), st.floats(0.5, 0.999))
+def test_skewness_lengthens_one_arm_and_mirrors(estimate, se, df, skewness, level):
+    plain = iv.interval(estimate, iv.Spread(se, df, ""), level)
+    skewed = iv.interval(estimate, iv.Spread(se, df, "", skewness=skewness), level=level)
+    mirror = iv.interval(-estimate, iv.Spread(se, df, "", skewness=-skewness), level=level)
+    half = estimate - plain.low
+    assert skewed.low <= plain.low + 1e-12
+    assert skewed.high >= plain.high - 1e-12
+    assert skewed.high - estimate <= iv.LONGEST_ARM * half + 1e-9
+    assert (mirror.low, mirror.high) == (pytest.approx(-skewed.high), pytest.approx(-skewed.low))
+    assert mirror.p_value == pytest.approx(skewed.p_value)
+
+
+def test_fewer_degrees_widen_an_interval_and_no_spread_gives_none():
+    plain = iv.interval(1.0, iv.Spread(1.0, 10, "rep"))
+    cautious = iv.interval(1.0, iv.Spread(1.0, 10, "rep", cautious_df=4))
+    assert cautious.low < plain.low
+    assert cautious.high > plain.high
+    assert cautious.p_value > plain.p_value
+    assert np.isnan(iv.interval(1.0, iv.Spread(0.0, 10, "rep")).low)

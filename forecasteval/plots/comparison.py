@@ -16,9 +16,10 @@ from matplotlib.axes import Axes
 
 from forecasteval import wording
 from forecasteval.calibration import Reliability
-from forecasteval.compare import BASELINE, CANDIDATE, Comparison
+from forecasteval.compare import Comparison
 from forecasteval.plots.canvas import FAINT, GREY, INK, Absent, Picture, canvas, colour, short, title
 from forecasteval.scores import METRICS
+from forecasteval.verdicts import BASELINE, CANDIDATE
 
 
 def _drawable(comparisons: Iterable[Comparison]) -> list[Comparison]:

@@ -11,10 +11,11 @@ import pandas as pd
 
 from forecasteval import intervals, wording
 from forecasteval.calibration import Reliability, at_their_word
-from forecasteval.compare import BASELINE, CANDIDATE, CANNOT, META, SAME, UNSURE, Comparison, has
+from forecasteval.compare import META, Comparison, has
 from forecasteval.scores import METRICS
 from forecasteval.story.html import Html, bullets, paragraphs, table, terms
 from forecasteval.tables import Org
+from forecasteval.verdicts import BASELINE, CANDIDATE, CANNOT, SAME, UNSURE
 
 _STATE = {CANDIDATE: "better", BASELINE: "better", SAME: "same", UNSURE: "unsure", CANNOT: "cannot"}
 _BADGE = {SAME: "Practically the same", UNSURE: "Not enough evidence", CANNOT: "Cannot be compared"}
@@ -26,7 +27,7 @@ _BADGE = {SAME: "Practically the same", UNSURE: "Not enough evidence", CANNOT: "
 def what_could_be_told(comparison: Comparison) -> str:
     """The smallest difference that data of this size would show four times in five.
 
-    (t_(1+level)/2 + t_.8) SE, with the standard error and degrees of freedom of the comparison; about the
+    Half the interval plus t_.8 SE, with the standard error and degrees of freedom of the comparison; about the
     data's size, not about the difference that was found.
 
     Parameters
