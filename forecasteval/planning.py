@@ -362,8 +362,13 @@ def fewest(
     (25, None)
     """
 
+    def varied(number: int) -> Design:
+        if what == "reps":
+            return replace(design, reps=number)
+        return replace(design, periods=number) if what == "periods" else replace(design, deals=float(number))
+
     def enough(number: int) -> bool:
-        tried = replace(design, **{what: number})
+        tried = varied(number)
         if doubt(tried, question):
             return False
         return detectable(tried, components, question, level=level, power=power) <= difference
