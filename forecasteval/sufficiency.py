@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 from forecasteval import forecasters as fc
 from forecasteval import intervals
 from forecasteval.calibration import reliability
-from forecasteval.compare import CANDIDATE, FEW_PERIODS, META, RESERVED, Comparison, compare, has, plain
+from forecasteval.compare import (
+    CANDIDATE,
+    FEW_PERIODS,
+    META,
+    MIN_CLUSTERS,
+    RESERVED,
+    Comparison,
+    compare,
+    has,
+    plain,
+)
 from forecasteval.errors import CallError
 from forecasteval.estimates import QUESTIONS
 from forecasteval.match import POPULATIONS, match
@@ -234,7 +244,12 @@ class Sufficiency:
     # --- learning ---------------------------------------------------------------------------------------
 
     def _match(self, org: Org, names: Sequence[str]) -> pd.DataFrame:
-        options = {"as_of": self.as_of, "target": self.target, "population": self.population, "seed": self.seed}
+        options = {
+            "as_of": self.as_of,
+            "target": self.target,
+            "population": self.population,
+            "seed": self.seed,
+        }
         return match(org, forecasters=list(dict.fromkeys(names)), **options)  # type: ignore[arg-type]
 
     def learn(self, org: Org) -> Learning:
@@ -264,7 +279,9 @@ class Sufficiency:
         assert org.history is not None
         assert org.periods is not None
         record = Record(org.deals, org.history, org.periods, org.settings)
-        through = pd.Timestamp(newest_record(org))
+        newest = newest_record(org)
+        assert newest is not None
+        through = pd.Timestamp(newest)
         looks = looks_at(record.periods, self.as_of)
         panel = panel_of(record, looks[looks["as_of"] <= through])
         panel, _ = with_outcome(record, panel, Target.parse(self.target), through, 365)
@@ -291,16 +308,28 @@ class Sufficiency:
                 said[names[self.rule][n]][now] = fc.BUILT_IN[self.rule].speak(past, present)
                 period = panel["period"].iloc[now[0]]
                 fits.append(
-                    {"size": n, "period": period, "deals": n, "won": int(past.won.sum()), "parameters": parameters}
+                    {
+                        "size": n,
+                        "period": period,
+                        "deals": n,
+                        "won": int(past.won.sum()),
+                        "parameters": parameters,
+                    }
                 )
         about = {
-            name: {"kind": "probability", "from_file": False, "gloss": f"{role}, fitted to the last {n} closed deals"}
+            name: {
+                "kind": "probability",
+                "from_file": False,
+                "gloss": f"{role}, fitted to the last {n} closed deals",
+            }
             for role, by_size in names.items()
             for n, name in by_size.items()
         }
         columns = panel[["deal_id", "as_of"]].assign(**said)
         table = self._match(org, [self.baseline])
-        return self._ready(table, columns[panel["as_of"].isin([d for d, _ in pasts])], about, names, sizes, fits)
+        return self._ready(
+            table, columns[panel["as_of"].isin([d for d, _ in pasts])], about, names, sizes, fits
+        )
 
     def _ready(
         self,
@@ -320,7 +349,11 @@ class Sufficiency:
         flow = list(meta["flow"])
         for step, kept, why in (
             (f"{sizes[-1]} closed deals to learn from", joined, "too few outcomes were known by then"),
-            (f"{self.baseline} gives a forecast", joined[joined[self.baseline].notna()], f"no forecast by {self.baseline}"),
+            (
+                f"{self.baseline} gives a forecast",
+                joined[joined[self.baseline].notna()],
+                f"no forecast by {self.baseline}",
+            ),
         ):
             deals = int(kept["deal_id"].nunique())
             flow.append({"step": step, "deals": deals, "dropped": flow[-1]["deals"] - deals, "why": why})
@@ -347,7 +380,9 @@ class Sufficiency:
 
     # --- judging ----------------------------------------------------------------------------------------
 
-    def _compare(self, table: pd.DataFrame, candidate: str, baseline: str, level: float | None = None) -> Comparison:
+    def _compare(
+        self, table: pd.DataFrame, candidate: str, baseline: str, level: float | None = None
+    ) -> Comparison:
         return compare(
             table,
             candidate,
@@ -382,13 +417,17 @@ class Sufficiency:
         there = [str(c) for c in table if c not in taken]
         unknown = [c for c in self.segments if c not in there]
         if unknown:
-            raise CallError(f"segments: there is no column {unknown[0]!r}; the deals have {', '.join(there) or 'none'}.")
+            raise CallError(
+                f"segments: there is no column {unknown[0]!r}; the deals have {', '.join(there) or 'none'}."
+            )
         return list(self.segments) or [c for c in there if table[c].nunique() in VALUES]
 
     def _by_segment(self, learning: Learning) -> pd.DataFrame:
         """The answer in each segment; the chance of a false one is shared among them (Bonferroni)."""
         table = learning.table
-        parts = [(c, v) for c in self._segment_columns(table) for v in sorted(table[c].dropna().unique(), key=str)]
+        parts = [
+            (c, v) for c in self._segment_columns(table) for v in sorted(table[c].dropna().unique(), key=str)
+        ]
         level = 1 - (1 - self.level) / max(len(parts), 1)
         meta = {k: v for k, v in table.attrs[META].items() if k != "flow"}
         rows = []
@@ -397,11 +436,19 @@ class Sufficiency:
             part.attrs[META] = meta
             found = {n: self._compare(part, c, self.baseline, level) for n, c in learning.model.items()}
             largest = found[learning.sizes[-1]].primary
-            numbers = {k: largest[k] for k in ("difference", "low", "high", "verdict", "reliable", "deals", "wins")}
+            numbers = {
+                k: largest[k] for k in ("difference", "low", "high", "verdict", "reliable", "deals", "wins")
+            }
             why = " ".join(r["text"] for r in largest["reasons"]) if not largest["reliable"] else ""
             reps = int(part["rep"].nunique()) if has(part, "rep") else 0
             rows.append(
-                {"segment": column, "value": str(value), "reps": reps, "reached": reached(found), "level": level}
+                {
+                    "segment": column,
+                    "value": str(value),
+                    "reps": reps,
+                    "reached": reached(found),
+                    "level": level,
+                }
                 | numbers
                 | {"why": why}
             )
@@ -415,7 +462,13 @@ class Sufficiency:
 
     def results(self, learning: Learning, curve: Curve | None, headline: str) -> dict[str, Any]:
         """The content of `results.json`."""
-        answer: dict[str, Any] = {"reached": None, "beats_rule": None, "curve": [], "segments": [], "comparisons": []}
+        answer: dict[str, Any] = {
+            "reached": None,
+            "beats_rule": None,
+            "curve": [],
+            "segments": [],
+            "comparisons": [],
+        }
         if curve is not None:
             last = curve.against_baseline[learning.sizes[-1]]
             answer = {
@@ -445,9 +498,7 @@ def _stopped(why: str) -> Learning:
     return Learning(pd.DataFrame(), (), {}, {}, pd.DataFrame(), why)
 
 
-def _pasts(
-    panel: pd.DataFrame, rng: np.random.Generator
-) -> Iterator[tuple[pd.Timestamp, NDArray[np.intp]]]:
+def _pasts(panel: pd.DataFrame, rng: np.random.Generator) -> Iterator[tuple[pd.Timestamp, NDArray[np.intp]]]:
     """Each look with the rows whose outcome was known by then, the latest known last; ties in a drawn order."""
     as_of, known = panel["as_of"].to_numpy(), panel["known_on"].to_numpy()
     drawn = rng.permutation(len(panel))
@@ -459,7 +510,7 @@ def _pasts(
 def _sizes(asked: Sequence[int], known: Sequence[int]) -> tuple[tuple[int, ...], str]:
     """The sizes of the curve, and why there is none.
 
-    Without wishes: the grid as far as six periods can be evaluated at all of its sizes, four or fewer where
+    Without wishes: the grid as far as six periods can be evaluated at all of its sizes, four or one where
     there are no six.
     """
     most = max(known, default=0)
@@ -470,7 +521,7 @@ def _sizes(asked: Sequence[int], known: Sequence[int]) -> tuple[tuple[int, ...],
                 f"sizes: {sizes[-1]:,} deals cannot be learned from; by the last period the outcome of {most:,} was known."
             )
         return sizes, ""
-    for periods in (FEW_PERIODS, 5, 4, 1):
+    for periods in (FEW_PERIODS, MIN_CLUSTERS["period"], 1):
         if len(known) >= periods:
             top = sorted(known, reverse=True)[periods - 1]
             if top >= GRID[2]:
@@ -522,7 +573,11 @@ def _by_size(
         if seen is not None:
             events = float(np.minimum(seen["won"], seen["deals"] - seen["won"]).mean())
             parameters = float(seen["parameters"].mean())
-        row |= {"events": events, "parameters": parameters, "events_per_variable": events / parameters if parameters else math.nan}
+        row |= {
+            "events": events,
+            "parameters": parameters,
+            "events_per_variable": events / parameters if parameters else math.nan,
+        }
         for role, columns in (("", learning.model), ("rule_", learning.rule)):
             if n not in columns:
                 continue
@@ -537,6 +592,8 @@ def _by_size(
             }
         if n in rule:
             row["rule_brier"] = rule[n].primary["candidate_value"]
-            row |= {f"rule_{k}": rule[n].primary[k] for k in ("difference", "low", "high", "verdict", "reliable")}
+            row |= {
+                f"rule_{k}": rule[n].primary[k] for k in ("difference", "low", "high", "verdict", "reliable")
+            }
         rows.append(row)
     return pd.DataFrame(rows)
