@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from forecasteval import sample, scores
-from forecasteval.compare import has
+from forecasteval.compare import forecaster_columns, has
 from forecasteval.errors import CallError
 
 Floats = NDArray[np.float64]
@@ -244,10 +244,13 @@ def measure(matched: pd.DataFrame, candidate: str, baseline: str, *, seed: int =
     """
     absent = [n for n in (candidate, baseline) if n not in matched]
     if absent or not has(matched, "rep"):
-        what = f"no forecast named {absent[0]}" if absent else "no reps"
+        if absent:
+            what = f"no forecast named {absent[0]}; it has {', '.join(forecaster_columns(matched)) or 'none'}"
+        else:
+            what = "no reps, so it cannot say how the difference varies from rep to rep"
         raise CallError(
-            f"The history has {what}, so it cannot say how the difference varies from rep to rep. Name forecasters "
-            "that it has, or leave `data` empty to plan from assumptions."
+            f"The history has {what}. Name two forecasters that it has (candidate, baseline), or leave `data` empty to "
+            "plan from assumptions."
         )
     dimensions = ("rep", "period") if has(matched, "period") else ("rep",)
     matched = matched.copy(deep=False)

@@ -110,11 +110,13 @@ def more_deals(plan: Plan) -> str:
     """
     if plan.doubt:
         return ""
-    who = {
-        ("rep",): "the reps differ among themselves",
-        ("period",): f"the {plan.nouns['period']} differ among themselves",
-        ("rep", "period"): f"reps and {plan.nouns['period']} differ among themselves",
-    }.get(plan.question, "")
+    c, quarters = plan.components, plan.nouns["period"]
+    spreads = (("rep", "reps", c.rep), ("period", quarters, c.period))
+    differ = [noun for dimension, noun, spread in spreads if dimension in plan.question and spread > 0]
+    if differ:
+        who = f"{' and '.join(differ)} differ among themselves"
+    else:
+        who = f"a rep does not do alike from {_one(plan)} to {_one(plan)}"
     floor = f"even endlessly many would leave it at {_told(plan.endless)}, because {who}."
     if plan.endless > plan.pilot.difference:
         return f"More deals of the same reps will not help: {floor}"
@@ -148,12 +150,17 @@ def _range(plan: Plan) -> str:
 
 
 def _limits(plan: Plan) -> str:
-    if "period" not in plan.question and plan.design.periods < FEW_PERIODS:
-        return (
-            f"About new {plan.nouns['period']} it can say nothing: that takes at least {FEW_PERIODS} of them, or the "
-            "word that they will be like these."
-        )
-    return ""
+    """Which wider questions the pilot leaves open, and why."""
+    quarters = plan.nouns["period"]
+    open_questions = [
+        f"about new {noun} it can say nothing, having {_own_words(plan, why)}"
+        for dimension, noun in (("rep", "reps"), ("period", quarters))
+        if dimension not in plan.question and (why := planning.doubt(plan.design, (dimension,)))
+    ]
+    if not open_questions:
+        return ""
+    text = "; ".join(open_questions)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def answer_card(plan: Plan) -> Html:

@@ -206,12 +206,13 @@ def answer_card(question: Sufficiency, learning: Learning, curve: Curve | None) 
     return Html(html, "\n".join([badge, said, *lines]))
 
 
-def glossary(question: Sufficiency) -> Html:
+def glossary(question: Sufficiency, learning: Learning) -> Html:
     """The terms that the page needs, each explained once.
 
     Parameters
     ----------
     question : Sufficiency
+    learning : Learning
 
     Returns
     -------
@@ -220,39 +221,28 @@ def glossary(question: Sufficiency) -> Html:
     model = fc.BUILT_IN["model"].gloss.replace(
         "refitted each period", "fitted anew for each period and each number of deals"
     )
-    return terms(
-        [
-            (
-                who(question),
-                "scores from a file, by the deals that they were trained on" if question.scores else model,
-            ),
-            (question.rule, fc.BUILT_IN[question.rule].gloss),
-            (
-                question.baseline,
-                fc.BUILT_IN[question.baseline].gloss if question.baseline in fc.BUILT_IN else "a file",
-            ),
-            (
-                "Brier score",
-                "the mean squared distance between the probability that was given and what happened (1 won, 0 not); "
-                "lower is better",
-            ),
-            (
-                "events per variable",
-                "deals won or deals not won, whichever are fewer, for each number that the model has to learn; with "
-                f"fewer than about {FEW_EVENTS:g} it learns much chance",
-            ),
-            (
-                "calibration slope",
-                "1 where a forecaster is as sure as it should be; 0.5 where its log-odds are twice as large as what "
-                "happened bears out",
-            ),
-            (
-                "miscalibration",
-                "the part of the Brier score that is lost by saying 80% where 60% are won (MCB of the CORP decomposition)",
-            ),
-        ],
-        "gloss",
+    entries = [
+        (who(question), "scores from a file, by the deals they were trained on" if question.scores else model)
+    ]
+    named = [question.rule, question.baseline] if learning.rule else [question.baseline]
+    entries += [(name, fc.BUILT_IN[name].gloss) for name in named if name in fc.BUILT_IN]
+    brier = (
+        "the mean squared distance between the probability that was given and what happened (1 won, 0 not); lower is "
+        "better"
     )
+    events = (
+        "deals won or deals not won, whichever are fewer, for each number that the model has to learn; with fewer than "
+        f"about {FEW_EVENTS:g} it learns much chance"
+    )
+    slope = (
+        "1 where a forecaster is as sure as it should be; 0.5 where its log-odds are twice as large as what happened "
+        "bears out"
+    )
+    lost = "the part of the Brier score that is lost by saying 80% where 60% are won (MCB of the CORP decomposition)"
+    entries.append(("Brier score", brier))
+    if learning.fits.size:
+        entries.append(("events per variable", events))
+    return terms([*entries, ("calibration slope", slope), ("miscalibration", lost)], "gloss")
 
 
 def size_table(question: Sufficiency, curve: Curve | None) -> Html:
