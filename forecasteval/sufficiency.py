@@ -7,7 +7,7 @@ and speaks about that period's deals. Every n speaks about the same deals at the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,14 +15,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasteval import forecasters as fc
 from forecasteval import intervals
 from forecasteval.calibration import reliability
 from forecasteval.compare import (
     CANDIDATE,
-    FEW_PERIODS,
     META,
-    MIN_CLUSTERS,
     RESERVED,
     Comparison,
     compare,
@@ -31,42 +28,16 @@ from forecasteval.compare import (
 )
 from forecasteval.errors import CallError
 from forecasteval.estimates import QUESTIONS
+from forecasteval.learning import LEAST, Learning, onto, panel_of_learning, pasts_of, roll, sizes_for, stopped
 from forecasteval.match import POPULATIONS, match
-from forecasteval.panel import Record, Target, looks_at, panel_of, with_outcome
-from forecasteval.tables import Org, newest_record
+from forecasteval.panel import Target
+from forecasteval.tables import Org
 
 Floats = NDArray[np.float64]
 
 RULES = ("stage_rate", "base_rate", "rep_category", "rep_recalibrated")
-GRID = (25, 35, 50, 70, 100, 140, 200, 280, 400, 560, 800, 1100, 1600, 2200, 3200, 4500, 6400, 9000, 12800)
-LEAST = 10  # deals that any model is fitted to
 VALUES = range(2, 9)  # a column with this many values is a segment
 _STATE = {"stage", "category", "state", "week"}
-
-
-@dataclass(frozen=True)
-class Learning:
-    """What the learning curve is drawn from.
-
-    Attributes
-    ----------
-    table : DataFrame
-        Matched table with a column for each size of the model and of the rule.
-    sizes : tuple of int, ascending
-    model, rule : dict
-        Name of the column by size.
-    fits : DataFrame
-        size, period, deals, won, parameters: what each fit had seen.
-    stop : str
-        Why there is no curve; empty where there is one.
-    """
-
-    table: pd.DataFrame
-    sizes: tuple[int, ...]
-    model: Mapping[int, str]
-    rule: Mapping[int, str]
-    fits: pd.DataFrame
-    stop: str = ""
 
 
 @dataclass(frozen=True)
@@ -257,7 +228,7 @@ class Sufficiency:
         if self.scores:
             return self._given(org)
         if org.matched is not None:
-            return _stopped(
+            return stopped(
                 "The table gives no order in time, so nothing can be learned from the past and tried on what came after; "
                 "a random split would promise too much. Name a vendor's scores by training size (scores), or bring "
                 "the deals with their history."
@@ -265,102 +236,14 @@ class Sufficiency:
         rows = self._match(org, ["rep_forecast"])
         stop = rows.attrs[META].get("stop")
         if stop:
-            return _stopped(str(stop[0]["text"]))
-        panel = self._panel(org, rows)
-        pasts = list(_pasts(panel, np.random.default_rng(self.seed)))
-        sizes, stop_text = _sizes(self.sizes, [len(train) for _, train in pasts])
-        if stop_text:
-            return _stopped(stop_text)
-        return self._fitted(org, panel, [p for p in pasts if len(p[1]) >= sizes[-1]], sizes)
-
-    def _panel(self, org: Org, rows: pd.DataFrame) -> pd.DataFrame:
-        """What a model may see of every row that can be learned from or spoken about, and when it was known."""
-        assert org.deals is not None
-        assert org.history is not None
-        assert org.periods is not None
-        record = Record(org.deals, org.history, org.periods, org.settings)
-        newest = newest_record(org)
-        assert newest is not None
-        through = pd.Timestamp(newest)
-        looks = looks_at(record.periods, self.as_of)
-        panel = panel_of(record, looks[looks["as_of"] <= through])
-        panel, _ = with_outcome(record, panel, Target.parse(self.target), through, 365)
-        kept = panel.merge(rows[["deal_id", "as_of"]], on=["deal_id", "as_of"])
-        return kept.sort_values(["as_of", "deal_id"], kind="stable", ignore_index=True)
-
-    def _fitted(
-        self,
-        org: Org,
-        panel: pd.DataFrame,
-        pasts: Sequence[tuple[pd.Timestamp, NDArray[np.intp]]],
-        sizes: tuple[int, ...],
-    ) -> Learning:
-        seen = fc.see(panel)
-        names = {role: {n: f"{role}_n{n}" for n in sizes} for role in ("model", self.rule)}
-        said = {name: np.full(len(panel), np.nan) for by_size in names.values() for name in by_size.values()}
-        fits = []
-        for day, train in pasts:
-            now = np.flatnonzero(panel["as_of"] == day)
-            for n in sizes:
-                past, present = seen.take(train[-n:]), seen.take(now).unaware()
-                parameters, speak = _fit(past)
-                said[names["model"][n]][now] = speak(past, present)
-                said[names[self.rule][n]][now] = fc.BUILT_IN[self.rule].speak(past, present)
-                period = panel["period"].iloc[now[0]]
-                fits.append(
-                    {
-                        "size": n,
-                        "period": period,
-                        "deals": n,
-                        "won": int(past.won.sum()),
-                        "parameters": parameters,
-                    }
-                )
-        about = {
-            name: {
-                "kind": "probability",
-                "from_file": False,
-                "gloss": f"{role}, fitted to the last {n} closed deals",
-            }
-            for role, by_size in names.items()
-            for n, name in by_size.items()
-        }
-        columns = panel[["deal_id", "as_of"]].assign(**said)
-        table = self._match(org, [self.baseline])
-        return self._ready(
-            table, columns[panel["as_of"].isin([d for d, _ in pasts])], about, names, sizes, fits
-        )
-
-    def _ready(
-        self,
-        table: pd.DataFrame,
-        columns: pd.DataFrame,
-        about: Mapping[str, Any],
-        names: Mapping[str, Mapping[int, str]],
-        sizes: tuple[int, ...],
-        fits: Sequence[Mapping[str, Any]],
-    ) -> Learning:
-        """The matched table of the evaluated periods, with what fell out on the way."""
-        meta = dict(table.attrs[META])
-        if meta.get("stop"):
-            return _stopped(str(meta["stop"][0]["text"]))
-        joined = table.drop(columns=[c for c in columns if c in table and c not in ("deal_id", "as_of")])
-        joined = joined.merge(columns, on=["deal_id", "as_of"], how="inner")
-        flow = list(meta["flow"])
-        for step, kept, why in (
-            (f"{sizes[-1]} closed deals to learn from", joined, "too few outcomes were known by then"),
-            (
-                f"{self.baseline} gives a forecast",
-                joined[joined[self.baseline].notna()],
-                f"no forecast by {self.baseline}",
-            ),
-        ):
-            deals = int(kept["deal_id"].nunique())
-            flow.append({"step": step, "deals": deals, "dropped": flow[-1]["deals"] - deals, "why": why})
-            joined = kept.reset_index(drop=True)
-        joined.attrs[META] = meta | {"flow": flow, "forecasters": {**meta.get("forecasters", {}), **about}}
-        model, rule = (dict(by_size) for by_size in names.values())
-        return Learning(joined, sizes, model, rule, pd.DataFrame(fits))
+            return stopped(str(stop[0]["text"]))
+        panel = panel_of_learning(org, rows, self.as_of, self.target)
+        pasts = pasts_of(panel, self.seed)
+        sizes, why = sizes_for(self.sizes, [len(train) for _, train in pasts])
+        if why:
+            return stopped(why)
+        rolled = roll(panel, [p for p in pasts if len(p[1]) >= sizes[-1]], sizes, self.rule)
+        return onto(self._match(org, [self.baseline]), rolled, sizes, self.baseline)
 
     def _given(self, org: Org) -> Learning:
         """A vendor's scores by training size, beside the rule fitted to all that was known."""
@@ -371,7 +254,7 @@ class Sufficiency:
         absent = [n for n in names if n not in table]
         if meta.get("stop") or absent:
             why = f"There is no forecast named {', '.join(absent)}."
-            return _stopped(str(meta["stop"][0]["text"]) if meta.get("stop") else why)
+            return stopped(str(meta["stop"][0]["text"]) if meta.get("stop") else why)
         sizes = tuple(ordered.values())
         rule = dict.fromkeys(sizes, self.rule) if self.rule in table else {}
         table = table[table[self.baseline].notna()].reset_index(drop=True)
@@ -492,53 +375,6 @@ class Sufficiency:
 
 
 # --- pieces ---------------------------------------------------------------------------------------------
-
-
-def _stopped(why: str) -> Learning:
-    return Learning(pd.DataFrame(), (), {}, {}, pd.DataFrame(), why)
-
-
-def _pasts(panel: pd.DataFrame, rng: np.random.Generator) -> Iterator[tuple[pd.Timestamp, NDArray[np.intp]]]:
-    """Each look with the rows whose outcome was known by then, the latest known last; ties in a drawn order."""
-    as_of, known = panel["as_of"].to_numpy(), panel["known_on"].to_numpy()
-    drawn = rng.permutation(len(panel))
-    for day in np.unique(as_of):
-        train = np.flatnonzero((as_of < day) & (known <= day))
-        yield pd.Timestamp(day), train[np.lexsort((drawn[train], known[train]))]
-
-
-def _sizes(asked: Sequence[int], known: Sequence[int]) -> tuple[tuple[int, ...], str]:
-    """The sizes of the curve, and why there is none.
-
-    Without wishes: the grid as far as six periods can be evaluated at all of its sizes, four or one where
-    there are no six.
-    """
-    most = max(known, default=0)
-    if asked:
-        sizes = tuple(sorted(set(asked)))
-        if sizes[-1] > most:
-            raise CallError(
-                f"sizes: {sizes[-1]:,} deals cannot be learned from; by the last period the outcome of {most:,} was known."
-            )
-        return sizes, ""
-    for periods in (FEW_PERIODS, MIN_CLUSTERS["period"], 1):
-        if len(known) >= periods:
-            top = sorted(known, reverse=True)[periods - 1]
-            if top >= GRID[2]:
-                return tuple(n for n in GRID if n <= top), ""
-    return (), (
-        f"By the last period the outcome of only {most:,} deals was known, too few to draw a curve: at least {GRID[2]} "
-        "are needed before the first period that is judged."
-    )
-
-
-def _fit(past: fc.Seen) -> tuple[int, Callable[[fc.Seen, fc.Seen], Floats]]:
-    """The reference model's number of fitted columns, and how it speaks; without both outcomes a bare rate."""
-    won = past.won.sum()
-    if won in (0, len(past.won)):
-        return 0, fc.BUILT_IN["base_rate"].speak
-    used = ((past.design != 0).sum(axis=0) >= 10) & (past.design.std(axis=0) > 0)
-    return int(used.sum()), fc.BUILT_IN["model"].speak
 
 
 def _slope_interval(table: pd.DataFrame, name: str, level: float) -> tuple[float, float, float]:

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import forecasteval as fe
+from forecasteval import forecasters as fc
+from forecasteval import learning as learn
 from forecasteval import report, sufficiency, tables
 from forecasteval.compare import BASELINE, CANDIDATE, META, UNSURE
 from forecasteval.errors import CallError
@@ -103,12 +105,17 @@ def test_slope_says_nothing_where_nothing_differs():
     assert np.isnan(sufficiency.slope(np.linspace(0.1, 0.9, 50), np.ones(50)))
 
 
+def panel_of(org, question):
+    rows = fe.match(org, as_of=question.as_of, forecasters=["rep_forecast"])
+    return learn.panel_of_learning(org, rows, question.as_of, question.target)
+
+
 # --- rolling origin ---------------------------------------------------------------------------------------
 
 
 def test_nothing_is_learned_before_it_was_known(org, question):
-    panel = question._panel(org, question._match(org, ["rep_forecast"]))
-    pasts = list(sufficiency._pasts(panel, np.random.default_rng(0)))
+    panel = panel_of(org, question)
+    pasts = learn.pasts_of(panel, 0)
     assert len(pasts) == panel["as_of"].nunique()
     for day, train in pasts:
         rows = panel.iloc[train]
@@ -118,14 +125,14 @@ def test_nothing_is_learned_before_it_was_known(org, question):
 
 
 def test_outcomes_of_the_future_change_nothing_that_was_said_before(org, question):
-    panel = question._panel(org, question._match(org, ["rep_forecast"]))
+    panel = panel_of(org, question)
     days = sorted(panel["as_of"].unique())
     later = panel["as_of"] >= days[-2]
     lied = panel.assign(won=panel["won"].where(~later, 1 - panel["won"]))
     said = []
     for rows in (panel, lied):
-        pasts = [p for p in sufficiency._pasts(rows, np.random.default_rng(0)) if len(p[1]) >= 200]
-        table = question._fitted(org, rows, pasts, (30, 60, 200)).table
+        pasts = [p for p in learn.pasts_of(rows, 0) if len(p[1]) >= 200]
+        table = learn.roll(rows, pasts, (30, 60, 200), "stage_rate").columns
         said.append(table.set_index(["deal_id", "as_of"])[["model_n30", "model_n200", "stage_rate_n60"]])
     same = said[0].index.get_level_values("as_of") <= days[-2]
     pd.testing.assert_frame_equal(said[0][same], said[1][same])
@@ -160,21 +167,21 @@ def test_few_deals_make_it_overconfident_and_more_make_it_better(learning, quest
 def test_one_outcome_only_leaves_the_bare_rate():
     design = np.ones((30, 2)) * np.arange(30)[:, None]
     flat = np.zeros(30, dtype=int)
-    past = sufficiency.fc.Seen(design, flat, flat, np.full(30, np.nan), np.zeros(30))
-    parameters, speak = sufficiency._fit(past)
+    past = fc.Seen(design, flat, flat, np.full(30, np.nan), np.zeros(30))
+    parameters, speak = learn.fit(past)
     assert parameters == 0
     assert speak(past, past.unaware()) == pytest.approx(0.5 / 31)
 
 
 def test_the_grid_goes_as_far_as_six_periods_can_be_judged():
     known = [0, 58, 226, 425, 657, 860, 1069, 1279]
-    assert sufficiency._sizes([], known)[0][-1] == 200  # six looks had 226 or more before them
-    assert sufficiency._sizes([], known[:6])[0][-1] == 200  # four such looks are left
-    assert sufficiency._sizes([], [0, 20])[1].startswith("By the last period the outcome of only 20 deals")
+    assert learn.sizes_for([], known)[0][-1] == 200  # six looks had 226 or more before them
+    assert learn.sizes_for([], known[:6])[0][-1] == 200  # four such looks are left
+    assert learn.sizes_for([], [0, 20])[1].startswith("By the last period the outcome of only 20 deals")
     with pytest.raises(
         CallError, match="2,000 deals cannot be learned from; by the last period the outcome of 1,279"
     ):
-        sufficiency._sizes([50, 2000], known)
+        learn.sizes_for([50, 2000], known)
 
 
 # --- words and pictures -----------------------------------------------------------------------------------
