@@ -57,7 +57,7 @@ def headline(plan: Plan) -> str:
     d = plan.design
     size = (
         f"{wording.count(d.reps, 'reps')}, {wording.count(d.periods, plan.nouns['period'])} and about "
-        f"{_size(d.deals)} deals per rep and {_one(plan)}"
+        f"{_size(d.deals)} {'deal' if _size(d.deals) == '1' else 'deals'} per rep and {_one(plan)}"
     )
     scope = wording.scope(plan.question, plan.nouns)
     if plan.doubt:
@@ -416,8 +416,9 @@ def caveats(plan: Plan) -> Html:
     lines = [
         "A plan looks ahead. Once the pilot has run, its interval says what it found; the chance that it had of "
         "finding it adds nothing.",
-        "Where reps differ mostly by how far too much they say, a few are far off and the rest are alike. The plan then "
-        "errs to the cautious side: in simulation such pilots found the difference up to 9 points more often.",
+        "Where reps differ mostly by how far too much they say, a few are far off and the rest are alike. The plan is "
+        "then cautious: in simulation such pilots found a model that was ahead up to 9 points more often than planned, "
+        "and reps who were ahead about as often as planned.",
     ]
     if plan.past is not None:
         h = plan.past.history
