@@ -92,8 +92,9 @@ def _running(values: Floats) -> Floats:
     return np.tril(np.broadcast_to(values, (values.size, values.size)))
 
 
-def _around(estimate: Floats, half: Floats) -> Band:
-    half = np.where(np.isnan(half), np.inf, half)
+def _around(estimate: Floats, reach: Floats, se: Floats) -> Band:
+    formed = np.isfinite(reach) & np.isfinite(se)
+    half = np.where(formed, reach, 1.0) * np.where(formed, se, np.inf)
     return Band(estimate, estimate - half, estimate + half)
 
 
@@ -123,7 +124,7 @@ def fixed_time(x: ArrayLike, z: ArrayLike, *, level: float = 0.95) -> Band:
     """
     x, z = _checked(x, z, level)
     ratio, se, df = _spread(_running(x), _running(z))
-    return _around(ratio, student.ppf((1 + level) / 2, df) * se)
+    return _around(ratio, student.ppf((1 + level) / 2, df), se)
 
 
 # --- how many standard errors ---------------------------------------------------------------------------
@@ -289,7 +290,7 @@ def asymptotic(
     published = asymptotic_multiplier(n, level=level, tuned_for=tuned_for)
     guard = student_multiplier(df, level=level, scale=student_scale(tuned_for / 2, level))
     reach = np.maximum(published, guard)
-    return _around(ratio, np.where(n < burn_in, np.inf, reach * se))
+    return _around(ratio, np.where(n < burn_in, np.inf, reach), se)
 
 
 def over_blocks(
@@ -339,7 +340,7 @@ def over_blocks(
     ratio, se, df = _spread(sums, weights)
     reach = student_multiplier(df, level=level, scale=student_scale(tuned_for, level))
     reach = np.where((weights > 0).sum(axis=1) < MIN_BLOCKS, np.inf, reach)
-    return _around(ratio, reach * se)
+    return _around(ratio, reach, se)
 
 
 # --- the strict sequence --------------------------------------------------------------------------------
@@ -416,4 +417,4 @@ def empirical_bernstein(
     ceiling = math.log(2 / (1 - level))
 
     reach = [_crossing(lambda s, v=w: _log_mixture(s, v, c, rho) - ceiling) for w in v]  # type: ignore[misc]
-    return _around(average, np.asarray(reach) / n)
+    return _around(average, np.asarray(reach), 1 / n)
