@@ -265,7 +265,9 @@ def match(
             "Several weeks put the same deal into the table more than once. Say pool=True if that is meant, or "
             "match one week at a time."
         )
-    through = pd.Timestamp(newest_record(org) if through is None else through)
+    newest = newest_record(org)
+    assert newest is not None
+    through = pd.Timestamp(newest if through is None else through)
     looks = looks[looks["as_of"] <= through]
     when = _in_words(as_of)
     meta: dict[str, Any] = {

@@ -34,135 +34,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import date
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from forecasteval import ledger as books
 from forecasteval import periods as cal
-from forecasteval import sequences
-from forecasteval.compare import (
-    BASELINE,
-    CANDIDATE,
-    LIMITS,
-    MAX_FILLED,
-    META,
-    SAME,
-    UNSURE,
-)
+from forecasteval.compare import META, UNSURE
 from forecasteval.errors import CallError
 from forecasteval.ledger import Entry, Ledger
-from forecasteval.match import POPULATIONS, match
+from forecasteval.looks import Rules, cohorts_of, day_of, doubts_of, frozen, looks_of
+from forecasteval.match import match
 from forecasteval.organisation import Org, newest_record
 from forecasteval.panel import Record, Target, closings, looks_at, with_outcome
 
 DIGITS = 6  # of a frozen probability: below any difference that matters, above the noise of a refit
 QUIET_DAYS = 4  # without a record that a long weekend explains
 LEDGER = Path("ledger") / "weekly_monitor.jsonl"
-PERIODS, WEEKS = ("deal", "period"), ("deal",)
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What is fixed before the first look, and written into the first line of the ledger.
-
-    Parameters
-    ----------
-    candidate, baseline : str
-    target : "won within N days" or "won in period"
-    population : "closing in period" or "all open"
-    generalise_to : ["deal", "period"] or ["deal"]
-        Coming quarters, or weeks like those seen.
-    level : float
-        Of all looks together.
-    margin : float
-        The largest difference that does not matter; 0 for none.
-    tuned_for, burn_in : int
-        Cohorts at which the weekly sequence is narrowest, and before which it says nothing.
-    since : str
-        Weeks that end before this day do not count; empty for all.
-
-    Raises
-    ------
-    CallError
-        Lists every value that is not allowed.
-
-    Examples
-    --------
-    >>> Rules("model", "rep_forecast").target
-    'won within 90 days'
-    >>> Rules("model", "model", target="won at all", level=95)
-    Traceback (most recent call last):
-    ...
-    forecasteval.errors.CallError: 3 parameters cannot be used:
-    - baseline: 'model' is the candidate as well; name another forecaster.
-    - target: 'won at all' has no day on which it is known for every deal of a week; use 'won within 90 days' \
-or 'won in period'.
-    - level: 95 is not between 0.5 and 1; 0.95 is usual.
-    """
-
-    candidate: str
-    baseline: str
-    target: str = "won within 90 days"
-    population: str = "closing in period"
-    generalise_to: Sequence[str] = PERIODS
-    level: float = 0.95
-    margin: float = 0.0
-    tuned_for: int = sequences.TUNED_FOR
-    burn_in: int = sequences.BURN_IN
-    since: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be used, all at once."""
-        wrong = []
-        if self.candidate == self.baseline:
-            wrong.append(f"baseline: {self.baseline!r} is the candidate as well; name another forecaster.")
-        try:
-            if Target.parse(self.target).kind == "at all":
-                wrong.append(
-                    f"target: {self.target!r} has no day on which it is known for every deal of a week; use 'won within "
-                    "90 days' or 'won in period'."
-                )
-        except ValueError as error:
-            wrong.append(f"target: {error}")
-        if self.population not in POPULATIONS:
-            wrong.append(f"population: {self.population!r} is not one of {', '.join(POPULATIONS)}.")
-        if tuple(self.generalise_to) not in (PERIODS, WEEKS):
-            wrong.append(
-                f"generalise_to: {list(self.generalise_to)} is neither ['deal', 'period'] (these reps, coming quarters) "
-                "nor ['deal'] (these reps, weeks like those seen)."
-            )
-        if not 0.5 <= self.level < 1:
-            wrong.append(f"level: {self.level!r} is not between 0.5 and 1; 0.95 is usual.")
-        if not self.margin >= 0:
-            wrong.append(
-                f"margin: {self.margin!r} is below 0; give the largest difference that does not matter."
-            )
-        if not self.tuned_for >= 4:
-            wrong.append(f"tuned_for: {self.tuned_for!r} is below 4 weeks; 52 is usual.")
-        if not self.burn_in >= 2:
-            wrong.append(f"burn_in: {self.burn_in!r} is below 2 weeks; 13 is usual.")
-        if self.since and _day(self.since) is None:
-            wrong.append(f"since: {self.since!r} is not a day such as 2026-02-28.")
-        if wrong:
-            count = f"{len(wrong)} parameter{'s' if len(wrong) > 1 else ''} cannot be used:"
-            raise CallError("\n- ".join([count, *wrong]))
-
-    @property
-    def plain(self) -> dict[str, Any]:
-        """The rules as JSON knows them."""
-        return asdict(self) | {"generalise_to": list(self.generalise_to)}
-
-
-def _day(text: Any) -> pd.Timestamp | None:
-    try:
-        return pd.Timestamp(date.fromisoformat(str(text)))
-    except ValueError:
-        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +69,7 @@ class Watch:
     looks : DataFrame, one row per day on which a cohort became known: estimate, intervals, verdict
     doubts : why the last look carries no verdict whatever the numbers
     flips, restated, appeared : what today's data say otherwise than the ledger
-    waiting : looks whose targets are not known yet
+    deals : DataFrame, one row per deal of the ledger, as :func:`forecasteval.looks.frozen` gives it
     about : the forecasters' descriptions
     nouns : what the periods are called
     """
@@ -194,7 +84,7 @@ class Watch:
     flips: pd.DataFrame
     restated: pd.DataFrame
     appeared: int
-    waiting: pd.DataFrame
+    deals: pd.DataFrame
     about: Mapping[str, Any]
     nouns: Mapping[str, str] = field(default_factory=dict)
 
@@ -202,6 +92,11 @@ class Watch:
     def entries(self) -> list[Entry]:
         """All entries, those of this run included."""
         return [*self.book.entries, *self.added]
+
+    @property
+    def head(self) -> str:
+        """The hash of the ledger's last entry once this run is kept."""
+        return str(self.entries[-1]["hash"])
 
     @property
     def last(self) -> dict[str, Any] | None:
@@ -214,6 +109,21 @@ class Watch:
         said = [UNSURE, *self.looks["verdict"]] if len(self.looks) else []
         moved = [i for i in range(1, len(said)) if said[i] != said[i - 1]]
         return [(self.looks["known_on"].iloc[i - 1], said[i]) for i in moved]
+
+    @property
+    def next_on(self) -> pd.Timestamp | None:
+        """The day on which the next cohort becomes known, None where none is under way."""
+        due = self.deals.loc[~self.deals["known"], "due_on"]
+        return None if due.empty else due.min()
+
+    @property
+    def cost(self) -> float:
+        """Width of the sequence in units of the interval of one look; NaN where either is missing."""
+        row = self.last
+        if row is None or not math.isfinite(row["high"] - row["low"]):
+            return math.nan
+        one = row["fixed_high"] - row["fixed_low"]
+        return float((row["high"] - row["low"]) / one) if one > 0 else math.nan
 
 
 # --- what is new since the last run ----------------------------------------------------------------------
@@ -241,7 +151,7 @@ def last_whole_day(org: Org, through: str = "") -> pd.Timestamp:
         raise CallError("The data hold no dated record.")
     if not through:
         return newest - pd.Timedelta(days=1)
-    day = _day(through)
+    day = day_of(through)
     if day is None:
         raise CallError(f"through: {through!r} is not a day such as 2026-02-28.")
     if day > newest + pd.Timedelta(days=QUIET_DAYS):
@@ -329,10 +239,9 @@ def _new_looks(
     if not taken:  # the ledger begins with the first week that has deals
         fresh = fresh[fresh["as_of"] >= first["as_of"].min()]
     newest = calendar["as_of"].max()
-    by_look = dict(list(first.groupby("as_of")))
     entries: list[Entry] = []
     for look in fresh.itertuples():
-        deals = by_look.get(look.as_of, first.head(0))
+        deals = first[first["as_of"] == look.as_of]
         entries.append(
             {
                 "kind": "look",
@@ -347,12 +256,14 @@ def _new_looks(
         entries += [
             {
                 "kind": "forecast",
-                "deal": str(d.deal_id),
+                "deal": str(deal),
                 "as_of": f"{look.as_of:%Y-%m-%d}",
-                "candidate": None if math.isnan(d.candidate) else float(d.candidate),
-                "baseline": float(d.baseline),
+                "candidate": None if math.isnan(candidate) else candidate,
+                "baseline": baseline,
             }
-            for d in deals.itertuples()
+            for deal, candidate, baseline in zip(
+                deals["deal_id"], deals["candidate"].tolist(), deals["baseline"].tolist(), strict=True
+            )
         ]
     return entries
 
@@ -382,152 +293,13 @@ def _new_outcomes(
     return [
         {
             "kind": "outcome",
-            "deal": str(d.deal_id),
-            "won": None if math.isnan(d.won) else int(d.won),
-            "known_on": f"{d.due_on:%Y-%m-%d}",
+            "deal": str(deal),
+            "won": None if math.isnan(won) else int(won),
+            "known_on": f"{due_on:%Y-%m-%d}",
             "frozen_on": f"{day:%Y-%m-%d}",
         }
-        for d in known.itertuples()
+        for deal, won, due_on in zip(known["deal_id"], known["won"].tolist(), known["due_on"], strict=True)
     ]
-
-
-# --- from the ledger to the verdict ----------------------------------------------------------------------
-
-
-def frozen(entries: Sequence[Entry]) -> pd.DataFrame:
-    """One row per deal of the ledger: as_of, period, due_on, late, candidate, baseline, filled, won, void.
-
-    Parameters
-    ----------
-    entries : of a ledger
-
-    Returns
-    -------
-    DataFrame; `won` is NaN where the outcome is not known yet or void
-    """
-    looks = pd.DataFrame(
-        [e for e in entries if e["kind"] == "look"], columns=["as_of", "period", "due_on", "late"]
-    )
-    said = pd.DataFrame(
-        [e for e in entries if e["kind"] == "forecast"], columns=["deal", "as_of", "candidate", "baseline"]
-    )
-    known = pd.DataFrame([e for e in entries if e["kind"] == "outcome"], columns=["deal", "won"])
-    known = known.assign(known=True, won=known["won"].astype(float))
-    table = said.merge(looks, on="as_of", how="left").merge(known, on="deal", how="left")
-    for column in ("as_of", "due_on"):
-        table[column] = pd.to_datetime(table[column]).astype("datetime64[s]")
-    candidate = table["candidate"].astype(float)
-    known_now = table["known"].eq(True)
-    return table.assign(
-        filled=candidate.isna(),
-        candidate=candidate.fillna(table["baseline"]),
-        void=known_now & table["won"].isna(),
-        known=known_now,
-        late=table["late"].eq(True),
-    )
-
-
-def cohorts_of(deals: pd.DataFrame) -> pd.DataFrame:
-    """Sums of each complete cohort, in the order in which the targets became known.
-
-    Parameters
-    ----------
-    deals : as :func:`frozen` gives them
-
-    Returns
-    -------
-    DataFrame with as_of, period, due_on, late, deals, wins, filled, void, candidate, baseline (sums of squared
-    errors) and difference
-    """
-    known = deals[deals["known"]]
-    counted = known["won"].notna()
-    sums = known.assign(
-        deals=counted,
-        wins=known["won"].eq(1),
-        filled=known["filled"] & counted,
-        candidate=np.square(known["candidate"] - known["won"]),
-        baseline=np.square(known["baseline"] - known["won"]),
-    )
-    keys = ["due_on", "as_of", "period", "late"]
-    columns = ["deals", "wins", "filled", "void", "candidate", "baseline"]
-    table = sums.groupby(keys, sort=True)[columns].sum().reset_index()
-    table = table.assign(difference=table["candidate"] - table["baseline"])
-    counts = dict.fromkeys(["deals", "wins", "filled", "void"], "int64")
-    return table[table["deals"] > 0].astype(counts).reset_index(drop=True)
-
-
-def looks_of(cohorts: pd.DataFrame, rules: Rules) -> pd.DataFrame:
-    """One row per day on which cohorts became known: the running estimate, its intervals, the verdict.
-
-    Parameters
-    ----------
-    cohorts : as :func:`cohorts_of` gives them
-    rules : Rules
-
-    Returns
-    -------
-    DataFrame with known_on, cohorts, periods, deals, wins, filled, difference, low, high (the declared sequence),
-    fixed_low, fixed_high (one look only), weeks_*, periods_* and strict_* (each sequence), verdict
-    """
-    x, z = (cohorts[c].to_numpy(dtype=float) for c in ("difference", "deals"))
-    level = rules.level
-    bands = {
-        "fixed": sequences.fixed_time(x, z, level=level),
-        "weeks": sequences.asymptotic(x, z, level=level, tuned_for=rules.tuned_for, burn_in=rules.burn_in),
-        "periods": sequences.over_blocks(x, z, cohorts["period"], level=level),
-        "strict": sequences.empirical_bernstein(x / z, level=level, tuned_for=rules.tuned_for),
-    }
-    declared = bands["periods" if tuple(rules.generalise_to) == PERIODS else "weeks"]
-    table = pd.DataFrame(
-        {
-            "known_on": cohorts["due_on"],
-            "cohorts": np.arange(1, len(cohorts) + 1),
-            "periods": [*(~cohorts["period"].duplicated()).cumsum()],
-            **{c: cohorts[c].cumsum() for c in ("deals", "wins", "filled")},
-            "candidate_value": cohorts["candidate"].cumsum() / cohorts["deals"].cumsum(),
-            "baseline_value": cohorts["baseline"].cumsum() / cohorts["deals"].cumsum(),
-            "difference": declared.estimate,
-            "low": declared.low,
-            "high": declared.high,
-            **{f"{n}_{end}": getattr(b, end) for n, b in bands.items() for end in ("low", "high")},
-            "strict_difference": bands["strict"].estimate,
-        }
-    )
-    table = table[~table["known_on"].duplicated(keep="last")].reset_index(drop=True)
-    return table.assign(verdict=[verdict_of(row, rules) for row in table.to_dict("records")])
-
-
-def verdict_of(row: Mapping[Any, Any], rules: Rules, which: str = "") -> str:
-    """The verdict of one look, by the declared sequence or the one named by `which` ("weeks_", "periods_").
-
-    Examples
-    --------
-    >>> row = {"low": -0.03, "high": -0.01, "deals": 500, "wins": 100, "filled": 0}
-    >>> verdict_of(row, Rules("model", "rep_forecast"))
-    'candidate better'
-    """
-    low, high = row[f"{which}low"], row[f"{which}high"]
-    if doubts_of(row):
-        return UNSURE
-    if (-rules.margin < low and high < rules.margin) or low == high == 0:
-        return SAME
-    if high < 0:
-        return CANDIDATE
-    return BASELINE if low > 0 else UNSURE
-
-
-def doubts_of(row: Mapping[Any, Any]) -> list[dict[str, str]]:
-    """Why a look carries no verdict whatever its numbers: too few wins or losses, or too many gaps filled."""
-    doubts = []
-    deals, wins, filled = (int(row[k]) for k in ("deals", "wins", "filled"))
-    fewest, what = (wins, "won") if wins <= deals - wins else (deals - wins, "not won")
-    if fewest < LIMITS.events:
-        text = f"Only {fewest} of {deals:,} deals were {what}; a verdict needs {LIMITS.events}."
-        doubts.append({"code": "few_events", "text": text})
-    if filled > MAX_FILLED * deals:
-        text = f"{filled / deals:.0%} of the candidate's forecasts are missing; past {MAX_FILLED:.0%} no verdict is given."
-        doubts.append({"code": "filled_too_much", "text": text})
-    return doubts
 
 
 # --- what today's data say otherwise ----------------------------------------------------------------------
@@ -649,7 +421,6 @@ def watch(org: Org, rules: Rules, *, ledger: str = "", through: str = "") -> Wat
     looks = looks_of(cohorts, rules) if len(cohorts) else pd.DataFrame(columns=["known_on", "verdict"])
     today = _today(deals, record, calendar, aim)
     restated, appeared = _restated(entries, spoken)
-    waiting = deals[~deals["known"]].groupby(["as_of", "due_on"]).size().rename("deals").reset_index()
     return Watch(
         rules=rules,
         day=day,
@@ -657,11 +428,11 @@ def watch(org: Org, rules: Rules, *, ledger: str = "", through: str = "") -> Wat
         added=added,
         cohorts=cohorts,
         looks=looks,
-        doubts=doubts_of(looks.iloc[-1]) if len(looks) else [],
+        doubts=doubts_of(looks.iloc[-1].to_dict()) if len(looks) else [],
         flips=_flips(today),
         restated=restated,
         appeared=appeared,
-        waiting=waiting,
+        deals=deals,
         about=meta.get("forecasters", {}),
         nouns=meta.get("nouns", {"period": "periods"}),
     )

@@ -49,10 +49,6 @@ class Band:
     low: Floats
     high: Floats
 
-    def wider(self, other: Band) -> Band:
-        """This band where both are widened to hold each other."""
-        return Band(self.estimate, np.minimum(self.low, other.low), np.maximum(self.high, other.high))
-
 
 def _checked(x: ArrayLike, z: ArrayLike, level: float) -> tuple[Floats, Floats]:
     x, z = np.asarray(x, dtype=float), np.asarray(z, dtype=float)
@@ -87,25 +83,32 @@ def _spread(x: Floats, z: Floats) -> tuple[Floats, Floats, Floats]:
     return ratio, np.where(alone, np.nan, se), np.where(alone, np.nan, df)
 
 
-def _running(values: Floats) -> Floats:
-    """Row n holds the first n values and zeros."""
-    return np.tril(np.broadcast_to(values, (values.size, values.size)))
-
-
 def _around(estimate: Floats, reach: Floats, se: Floats) -> Band:
     formed = np.isfinite(reach) & np.isfinite(se)
     half = np.where(formed, reach, 1.0) * np.where(formed, se, np.inf)
     return Band(estimate, estimate - half, estimate + half)
 
 
-def fixed_time(x: ArrayLike, z: ArrayLike, *, level: float = 0.95) -> Band:
+def _over(x: Floats, z: Floats, block: ArrayLike | None) -> tuple[Floats, Floats]:
+    """Running sums of each block at each look; every cohort is a block of its own where none is given."""
+    member = np.arange(x.size) if block is None else np.unique(np.asarray(block), return_inverse=True)[1]
+    if member.shape != x.shape:
+        raise ValueError(f"There are {x.size} cohorts but {member.size} labels of blocks.")
+    mine = member[:, None] == np.arange(member.max(initial=-1) + 1)
+    sums, weights = (np.cumsum(v[:, None] * mine, axis=0) for v in (x, z))
+    return sums, weights
+
+
+def fixed_time(x: ArrayLike, z: ArrayLike, block: ArrayLike | None = None, *, level: float = 0.95) -> Band:
     """The interval of a single look, after each cohort: what must *not* be read again and again.
 
-    R_n -+ t_((1 + level)/2, df) SE_n, with the CR3J standard error over cohorts and Bell-McCaffrey df.
+    R_n -+ t_((1 + level)/2, df) SE_n, with the CR3J standard error over cohorts or blocks and Bell-McCaffrey df.
 
     Parameters
     ----------
     x, z : arrays of shape (cohorts,)
+    block : array of shape (cohorts,), optional
+        Stretches of time whose cohorts share their luck.
     level : float
 
     Returns
@@ -123,7 +126,7 @@ def fixed_time(x: ArrayLike, z: ArrayLike, *, level: float = 0.95) -> Band:
     [2.0, -0.484, 4.484]
     """
     x, z = _checked(x, z, level)
-    ratio, se, df = _spread(_running(x), _running(z))
+    ratio, se, df = _spread(*_over(x, z, block))
     return _around(ratio, student.ppf((1 + level) / 2, df), se)
 
 
@@ -285,7 +288,7 @@ def asymptotic(
     (0.224, inf)
     """
     x, z = _checked(x, z, level)
-    ratio, se, df = _spread(_running(x), _running(z))
+    ratio, se, df = _spread(*_over(x, z, None))
     n = np.arange(1, x.size + 1)
     published = asymptotic_multiplier(n, level=level, tuned_for=tuned_for)
     guard = student_multiplier(df, level=level, scale=student_scale(tuned_for / 2, level))
@@ -334,9 +337,7 @@ def over_blocks(
     (0.79, inf)
     """
     x, z = _checked(x, z, level)
-    labels, member = np.unique(np.asarray(block), return_inverse=True)
-    mine = member[:, None] == np.arange(labels.size)
-    sums, weights = (np.cumsum(v[:, None] * mine, axis=0) for v in (x, z))
+    sums, weights = _over(x, z, block)
     ratio, se, df = _spread(sums, weights)
     reach = student_multiplier(df, level=level, scale=student_scale(tuned_for, level))
     reach = np.where((weights > 0).sum(axis=1) < MIN_BLOCKS, np.inf, reach)
