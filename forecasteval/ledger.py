@@ -26,7 +26,7 @@ START = hashlib.sha256(b"forecasteval ledger 1").hexdigest()  # what the first l
 Entry = dict[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ledger:
     """The entries of a ledger that has been checked, oldest first, and the hash of the last."""
 
@@ -34,6 +34,10 @@ class Ledger:
     entries: tuple[Entry, ...]
     head: str
     size: int  # bytes up to the end of the last entry
+
+    def __repr__(self) -> str:
+        """How long it is and how it ends."""
+        return f"Ledger({self.path}, {len(self.entries):,} entries, ends with {self.head[:16]})"
 
     def of(self, kind: str) -> list[Entry]:
         """The entries of one kind."""

@@ -21,7 +21,7 @@ are not intersected with later ones. That any look at all gives a false verdict 
 (:mod:`forecasteval.ledger`). Everything reported is computed from the ledger, so what was frozen counts for good:
 
 - two runs in a week: the second finds nothing new, writes nothing and reports the same;
-- a missed week: its cohort is taken up from the history as of its own week, marked late; deals whose state at
+- a missed week: its cohort is taken up from the history as of its own week, marked late (by more than a week); deals whose state at
   that moment cannot be rebuilt are first met at the next look that knows them;
 - a deal that turns up afterwards in a week already taken never enters that week's cohort; counted;
 - other rules: refused, since rules chosen after looking void the guarantee; another ledger must be named;
@@ -52,6 +52,7 @@ from forecasteval.panel import Record, Target, closings, looks_at, with_outcome
 
 DIGITS = 6  # of a frozen probability: below any difference that matters, above the noise of a refit
 QUIET_DAYS = 4  # without a record that a long weekend explains
+WEEK = pd.Timedelta(days=7)
 LEDGER = Path("ledger") / "weekly_monitor.jsonl"
 
 
@@ -238,9 +239,8 @@ def _new_looks(
     first = first.drop_duplicates("deal_id")
     if not taken:  # the ledger begins with the first week that has deals
         fresh = fresh[fresh["as_of"] >= first["as_of"].min()]
-    newest = calendar["as_of"].max()
     entries: list[Entry] = []
-    for look in fresh.itertuples():
+    for look in fresh.assign(late=fresh["as_of"] < day - WEEK).itertuples():
         deals = first[first["as_of"] == look.as_of]
         entries.append(
             {
@@ -250,7 +250,7 @@ def _new_looks(
                 "due_on": f"{look.due_on:%Y-%m-%d}",
                 "deals": len(deals),
                 "taken_on": f"{day:%Y-%m-%d}",
-                "late": bool(look.as_of < newest),
+                "late": bool(look.late),
             }
         )
         entries += [

@@ -67,7 +67,7 @@ def running(found: Watch) -> Picture | Absent:
         ax.fill_between(day, low, high, color=shade, alpha=0.18, lw=0, label="all looks together")
         ax.plot(day, low, color=shade, lw=1.2)
         ax.plot(day, high, color=shade, lw=1.2)
-        ax.fill_between(day, one_low, one_high, color=GREY, alpha=0.38, lw=0, label="one look only")
+        ax.fill_between(day, one_low, one_high, color=GREY, alpha=0.3, lw=0, label="one look only")
         ax.plot(day, looks["difference"], color=shade, lw=2, marker="o" if len(looks) < 16 else None, ms=4)
         for changed, verdict in found.changes:
             at = looks.loc[looks["known_on"] == changed, "difference"].iloc[0]
@@ -78,8 +78,8 @@ def running(found: Watch) -> Picture | Absent:
         ax.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=6))
         ax.set_xticks(ax.get_xticks(), [_tick(found, t) for t in ax.get_xticks()], fontsize=8)
         ax.set_xlim(day[0] - np.timedelta64(10, "D"), day[-1] + np.timedelta64(10, "D"))
-        ax.set_xlabel("Day on which outcomes became known; below it the deals so far", fontsize=9)
-        ax.set_ylabel("Brier score difference, all weeks so far", fontsize=9)
+        ax.set_xlabel("When outcomes became known; below it, deals so far", fontsize=9)
+        ax.set_ylabel("Brier score difference so far", fontsize=9)
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.8}
         for text, y, va in (
             (f"↑ {short(rules.baseline, 18)} better", 0.99, "top"),

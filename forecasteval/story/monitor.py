@@ -172,8 +172,8 @@ def _cost(found: Watch) -> str:
         return ""
     return (
         f"This verdict may be read every week: the interval is {found.cost:.1f} times as wide as one that is right for a "
-        "single look only, and in return all looks together are wrong at most "
-        f"{wording.percent(round(1 - found.rules.level, 10))} of the time."
+        "single look only, and in return the chance that any of all these looks is wrong is at most "
+        f"{wording.percent(round(1 - found.rules.level, 10))}."
     )
 
 
@@ -304,8 +304,14 @@ def history(found: Watch) -> Html:
         return paragraphs(
             [f"In {wording.count(len(found.looks), 'looks')} no verdict has been given."], "note"
         )
-    lines = [f"{on(day)}: {_called(verdict, found.rules)}" for day, verdict in found.changes]
-    return bullets(lines, "changes")
+    lines = [
+        f"{on(day)}: "
+        + ("withdrawn, 0 is inside again" if verdict == UNSURE else _called(verdict, found.rules))
+        for day, verdict in found.changes
+    ]
+    said = paragraphs(["How the verdict went:"])
+    listed = bullets(lines, "changes")
+    return Html(said.html + listed.html, f"{said.text}\n{listed.text}")
 
 
 def later(found: Watch) -> Html:
@@ -326,8 +332,7 @@ def later(found: Watch) -> Html:
     ]
     if late:
         lines.append(
-            f"{wording.count(late, 'weeks')} of these were taken up afterwards, from what the history says of them, and not "
-            "when they ended. For them the promise holds only if nobody chose the rules by looking at them."
+            f"{late:,} of these weeks were taken up afterwards, from what the history says of them, not when they ended."
         )
     void = int(found.deals["void"].sum())
     if void:
@@ -462,6 +467,13 @@ def caveats(org: Org, found: Watch) -> Html:
     lines.append(
         "It speaks of the reps in the data. Whether it would hold for other reps, compare_forecasts tells."
     )
+    looks = [e for e in found.entries if e["kind"] == "look"]
+    late = sum(e["late"] for e in looks)
+    if 2 * late > len(looks):
+        lines.append(
+            f"{late:,} of {len(looks):,} weeks were taken from the history and not as they went by. For them the promise holds "
+            "only if nobody chose forecasters, target or rules by looking at these weeks first."
+        )
     mine = found.about.get(rules.baseline, {}).get("target")
     if rules.baseline == "rep_forecast":
         mine = "won at all"

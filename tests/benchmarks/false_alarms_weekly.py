@@ -54,6 +54,8 @@ def drawn_reps(rng, world):
         candidate, baseline = share(said_c - lean_c), share(said_b + lean_b)
         return np.mean(np.square(candidate - win) - np.square(baseline - win))
 
+    if expected(0.0) >= 0:  # reps who lean so little that the candidate has nothing to give away
+        return drawn_reps(rng, world)
     lean_c = brentq(expected, 0, 6)
     lean_b = 0.0
     if world.difference:
@@ -112,7 +114,7 @@ def error(p, runs):
 def false_alarms(runs):
     """Shares of runs with a false verdict at any of the looks, and widths."""
     print(f"False verdicts in any of 104 weekly looks, share of {runs} runs (Monte Carlo error in brackets)")
-    names = ("naive", "by own close", "published", "weeks", "quarters", "strict")
+    names = ("naive", "naive quarters", "by own close", "published", "weeks", "quarters", "strict")
     print("shock     first week  " + "  ".join(f"{n:15}" for n in names))
     widths = {}
     cells = [(0.0, False), (0.15, False), (0.3, False), (0.3, True)]
@@ -129,16 +131,26 @@ def false_alarms(runs):
                 for name, band in found.items():
                     hits.setdefault(name, []).append(told(band).any())
                 at = np.array(LOOKS) - 1
-                half = {k: (found[k].high - found[k].low)[at] for k in ("naive", "weeks", "quarters")}
-                wide.append([half[k] / half["naive"] for k in ("weeks", "quarters")])
+                wide.append([_wider(found, *pair)[at] for pair in PAIRS])
             said = [f"{np.mean(hits[k]):.4f} ({error(np.mean(hits[k]), len(hits[k])):.4f})" for k in names]
             label = f"{shock:.2f}{' skew' if skewed else '     '}"
             print(f"{label} {new_quarter:9.1f}   {'  '.join(said)}", flush=True)
             widths[new_quarter, shock, skewed] = np.median(wide, axis=0)
-    print(f"\nMedian width in units of the naive interval at looks {LOOKS}: weeks | quarters")
+    said = " | ".join(f"{a} / {b}" for a, b in PAIRS)
+    print(f"\nMedian ratio of widths at looks {LOOKS}: {said}")
     for (new_quarter, shock, skewed), w in widths.items():
         rows = [" ".join(f"{v:6.2f}" for v in row) for row in w]
         print(f"{shock:.2f}{' skew' if skewed else '     '} {new_quarter:9.1f}   {' | '.join(rows)}")
+
+
+PAIRS = (("weeks", "naive"), ("quarters", "naive quarters"), ("quarters", "naive"))
+
+
+def _wider(found, one, other):
+    """Ratio of widths; infinite where the first has no interval yet."""
+    a, b = (found[k].high - found[k].low for k in (one, other))
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(a), a / b, np.inf)
 
 
 def _quick(x, z):
@@ -146,6 +158,7 @@ def _quick(x, z):
     quarter = np.arange(x.size) // QUARTER
     return {
         "naive": sequences.fixed_time(x, z),
+        "naive quarters": sequences.fixed_time(x, z, quarter),
         "weeks": sequences.asymptotic(x, z),
         "quarters": sequences.over_blocks(x, z, quarter),
     }
