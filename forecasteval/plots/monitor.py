@@ -89,8 +89,8 @@ def running(found: Watch) -> Picture | Absent:
                 0.995, y, text, transform=ax.transAxes, ha="right", va=va, fontsize=9, color=INK, bbox=box
             )
         note = (
-            f"Coloured: the {wording.percent(rules.level)} interval for all looks together. Grey: what one look alone would "
-            "show, too narrow to be read every week."
+            f"Between the lines: the {wording.percent(rules.level)} interval for all looks together. Grey: what one look alone "
+            "would show, too narrow to be read every week."
         )
         if found.changes:
             note += " Dots: the verdict changed (full: a side is ahead; hollow: withdrawn)."
@@ -207,7 +207,7 @@ def questions(found: Watch) -> Picture | Absent:
         ("All looks, weeks like\nthose seen", "weeks_", "difference", INK),
         (f"All looks, coming\n{noun}", "periods_", "difference", INK),
     ]
-    shade = colour(rules.candidate, (rules.candidate, rules.baseline))
+    shade, spoken = colour(rules.candidate, (rules.candidate, rules.baseline)), []
     told = [w for w in ("weeks", "periods") if verdict_of(row, rules, f"{w}_") in (CANDIDATE, BASELINE)]
     head = {
         0: "Read every week, no difference can be told",
@@ -220,14 +220,15 @@ def questions(found: Watch) -> Picture | Absent:
         for i, (_, which, estimate, tone) in enumerate(rows):
             tone = shade if which == f"{declared}_" else tone
             low, high = row[f"{which}low"], row[f"{which}high"]
-            words = "no interval yet"
+            spoken.append("no interval yet")
             if math.isfinite(low):
-                ax.plot([low, high], [-i, -i], color=tone, lw=2.6, solid_capstyle="butt")
+                thick = 5 if which == f"{declared}_" else 2
+                ax.plot([low, high], [-i, -i], color=tone, lw=thick, solid_capstyle="butt")
                 places = wording.decimals(low, high)
-                words = f"{wording.number(low, places)} to {wording.number(high, places)}"
+                spoken[-1] = f"{wording.number(low, places)} to {wording.number(high, places)}"
             ax.plot([row[estimate]], [-i], "o", ms=7, mfc=tone, mec=tone)
             ax.annotate(
-                words, (1.0, -i), (0, 11), xycoords=("axes fraction", "data"), textcoords="offset points",
+                spoken[-1], (1.0, -i), (0, 11), xycoords=("axes fraction", "data"), textcoords="offset points",
                 ha="right", va="center", fontsize=8.5, color=GREY,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
             )  # fmt: skip
@@ -241,9 +242,6 @@ def questions(found: Watch) -> Picture | Absent:
             f"Difference in Brier score\n← {short(rules.candidate, 18)} better   |   {short(rules.baseline, 18)} better →",
             fontsize=9,
         )
-        figure.supxlabel("Coloured: the question of the headline.", fontsize=8, color=GREY, x=0.01, ha="left")
-    said = "; ".join(
-        f"{label}: {wording.number(row[f'{w}low'])} to {wording.number(row[f'{w}high'])}".replace("\n", " ")
-        for label, w, _, _ in rows
-    )
+        figure.supxlabel("Thick: the question of the headline.", fontsize=8, color=GREY, x=0.01, ha="left")
+    said = "; ".join(f"{label}: {w}".replace("\n", " ") for (label, *_), w in zip(rows, spoken, strict=True))
     return Picture("questions", f"{head}. Intervals of the newest look. {said}.", figure)
