@@ -188,6 +188,14 @@ def append(ledger: Ledger, entries: Sequence[Mapping[str, Any]]) -> Ledger:
     ------
     CallError
         If another process writes at this moment, or has written since the ledger was read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "ledger.jsonl"
+    >>> book = append(read(path), [{"kind": "look", "as_of": "2026-01-07"}])
+    >>> len(append(book, [{"kind": "look", "as_of": "2026-01-14"}]).entries), len(read(path).entries)
+    (2, 2)
     """
     if not entries:
         return ledger

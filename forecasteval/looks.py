@@ -136,6 +136,16 @@ def frozen(entries: Sequence[Entry]) -> pd.DataFrame:
     Returns
     -------
     DataFrame; `won` is NaN where the outcome is not known yet or void
+
+    Examples
+    --------
+    >>> entries = [
+    ...     {"kind": "look", "as_of": "2026-01-07", "period": "Q1", "due_on": "2026-04-07", "late": False},
+    ...     {"kind": "forecast", "deal": "D1", "as_of": "2026-01-07", "candidate": None, "baseline": 0.4},
+    ...     {"kind": "outcome", "deal": "D1", "won": 1},
+    ... ]
+    >>> frozen(entries)[["candidate", "filled", "won", "known"]].to_numpy().tolist()
+    [[0.4, True, 1.0, True]]
     """
     looks = pd.DataFrame(
         [e for e in entries if e["kind"] == "look"], columns=["as_of", "period", "due_on", "late"]
@@ -162,6 +172,9 @@ def frozen(entries: Sequence[Entry]) -> pd.DataFrame:
 def cohorts_of(deals: pd.DataFrame) -> pd.DataFrame:
     """Sums of each complete cohort, in the order in which the targets became known.
 
+    x = sum (p - y)^2 - sum (q - y)^2 over the cohort's deals, p the candidate's and q the baseline's frozen
+    probability, y the frozen outcome; z = number of deals. Void deals are left out of both.
+
     Parameters
     ----------
     deals : as :func:`frozen` gives them
@@ -170,6 +183,14 @@ def cohorts_of(deals: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame with as_of, period, due_on, late, deals, wins, filled, void, candidate, baseline (sums of squared
     errors) and difference
+
+    Examples
+    --------
+    >>> deals = pd.DataFrame({"as_of": ["w1", "w1", "w2"], "due_on": ["d1", "d1", "d2"], "period": "Q1", "late": False,
+    ...     "candidate": [0.5, 0.0, 0.9], "baseline": [1.0, 0.0, 0.9], "filled": False, "void": False,
+    ...     "won": [0.0, 0.0, np.nan], "known": [True, True, False]})
+    >>> cohorts_of(deals)[["as_of", "deals", "difference"]].to_numpy().tolist()
+    [['w1', 2, -0.75]]
     """
     known = deals[deals["known"]]
     counted = known["won"].notna()
@@ -191,6 +212,9 @@ def cohorts_of(deals: pd.DataFrame) -> pd.DataFrame:
 def looks_of(cohorts: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """One row per day on which cohorts became known: the running estimate, its intervals, the verdict.
 
+    The estimate is the sum of x over the sum of z of all cohorts so far; the intervals are those of
+    :mod:`forecasteval.sequences`. Cohorts that become known on one day enter together.
+
     Parameters
     ----------
     cohorts : as :func:`cohorts_of` gives them
@@ -201,6 +225,14 @@ def looks_of(cohorts: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     DataFrame with known_on, cohorts, periods, deals, wins, filled, difference, low, high (the declared sequence),
     fixed_low, fixed_high (the same question, one look only), weeks_*, periods_* and strict_* (each
     sequence), verdict
+
+    Examples
+    --------
+    >>> day = pd.to_datetime(["2026-01-07", "2026-01-07", "2026-01-14"])
+    >>> cohorts = pd.DataFrame({"due_on": day, "period": "Q1", "deals": 10, "wins": 3, "filled": 0,
+    ...     "candidate": [1.0, 2.0, 3.0], "baseline": [1.5, 2.5, 3.5], "difference": -0.5})
+    >>> looks_of(cohorts, Rules("model", "rep_forecast"))[["cohorts", "difference", "verdict"]].values.tolist()
+    [[2, -0.05, 'not enough evidence'], [3, -0.05, 'not enough evidence']]
     """
     x, z = (cohorts[c].to_numpy(dtype=float) for c in ("difference", "deals"))
     level, over = rules.level, tuple(rules.generalise_to) == PERIODS
@@ -250,7 +282,13 @@ def verdict_of(row: Mapping[Any, Any], rules: Rules, which: str = "") -> str:
 
 
 def doubts_of(row: Mapping[Any, Any]) -> list[dict[str, str]]:
-    """Why a look carries no verdict whatever its numbers: too few wins or losses, or too many gaps filled."""
+    """Why a look carries no verdict whatever its numbers: too few wins or losses, or too many gaps filled.
+
+    Examples
+    --------
+    >>> doubts_of({"deals": 500, "wins": 12, "filled": 0})[0]["text"]
+    'Only 12 of 500 deals were won; a verdict needs 20.'
+    """
     doubts = []
     deals, wins, filled = (int(row[k]) for k in ("deals", "wins", "filled"))
     fewest, what = (wins, "won") if wins <= deals - wins else (deals - wins, "not won")

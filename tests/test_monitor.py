@@ -287,6 +287,18 @@ def test_a_later_flip_is_shown_and_changes_nothing(small, kept):
     assert "would be different by today's records" in words.later(after).text
 
 
+def test_an_earlier_day_does_not_know_what_was_edited_later(small, kept, tmp_path):
+    _, before = kept
+    deal = before.deals.loc[before.deals["known"] & before.deals["won"].eq(1), "deal"].iloc[-1]
+    edited = changed(small, deal, "2025-12-04", status="lost")
+    then = monitor.watch(edited, RULES, ledger=str(tmp_path / "again"), through="2025-12-03")
+    same(then.flips, before.flips)
+    same(then.looks, before.looks)
+    assert deal in set(
+        monitor.watch(edited, RULES, ledger=str(tmp_path / "again"), through="2025-12-05").flips["deal"]
+    )
+
+
 def test_a_slipped_deal_that_is_won_after_the_window_is_no_flip(small, kept):
     path, before = kept
     known = before.deals[before.deals["known"] & before.deals["won"].eq(0)]

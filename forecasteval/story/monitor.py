@@ -179,9 +179,20 @@ def questions(found: Watch) -> Html:
             _called(verdict_of(row, rules, "strict_"), rules),
         ]
     )
-    return table(
-        ["Right for", "Difference", "Interval", "Verdict"], rows, "rungs", ("Difference", "Interval")
+    columns = ["Right for", "Difference", "Interval", "Verdict"]
+    shown = table(columns, rows, "rungs", ("Difference", "Interval"))
+    widths = [row[f"{w}_high"] - row[f"{w}_low"] for w in ("weeks", "periods")]
+    if not (math.isfinite(widths[0]) and widths[0] > widths[1]):
+        return shown
+    periods = found.nouns.get("period", "periods")
+    note = paragraphs(
+        [
+            f"Here the {periods} agree better than their weeks do. The weeks of one of them differ in size and in a regular way "
+            "(its first meets most deals); an interval over weeks takes that for chance and is wider."
+        ],
+        "note",
     )
+    return Html(shown.html + note.html, f"{shown.text}\n{note.text}")
 
 
 def _cells(row: Mapping[str, Any], estimate: str, which: str) -> list[str]:
@@ -311,7 +322,7 @@ def method(found: Watch) -> Html:
         )
         measured = (
             f"In simulated histories of 104 weeks without a true difference for the drawn reps, with early wins, late losses "
-            f"and {periods} that are good or bad for everybody, it gave a false verdict in 2-5% of runs; a weekly look at "
+            f"and {periods} that are good or bad for everybody, it gave (at 95%) a false verdict in 2-5% of runs; a weekly look at "
             "the usual interval did in 15-78%."
         )
     else:
@@ -322,7 +333,7 @@ def method(found: Watch) -> Html:
         )
         measured = (
             "In simulated histories of 104 weeks without a true difference for the drawn reps, with early wins and late "
-            f"losses, it gave a false verdict in 1-2% of runs; where whole {periods} are good or bad for everybody, in up to 35%."
+            f"losses, it gave (at 95%) a false verdict in 1-2% of runs; where whole {periods} are good or bad for everybody, in up to 35%."
         )
     entries = [
         (
