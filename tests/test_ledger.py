@@ -114,7 +114,9 @@ def test_a_head_that_cannot_be_read(book):
 def test_what_a_dying_run_left_behind_is_not_read_and_then_cut_off(book):
     whole = book.path.read_bytes()
     dying = ledger.sealed([{"kind": "forecast", "deal": "ghost"}], book.head)[0]
-    book.path.write_bytes(whole + json.dumps(dying).encode() + b'\n{"kind": "fore')
+    book.path.write_bytes(
+        whole + json.dumps(dying).encode() + b'\n{"kind": "forecast", "deal": "' + b"ghost" * 99
+    )
     again = ledger.read(book.path)
     assert again.entries == book.entries
     ledger.append(again, [{"kind": "look"}])

@@ -103,6 +103,7 @@ def test_all_weeks_of_a_frozen_quarter_enter_together(small, tmp_path):
 
 def test_what_an_earlier_week_reported_never_changes(weekly):
     _, _, runs = weekly
+    assert not runs[-1].deals["deal"].duplicated().any()
     for earlier, later in pairwise(runs):
         same(earlier.looks, later.looks.head(len(earlier.looks)))
         assert later.entries[: len(earlier.entries)] == earlier.entries
@@ -197,6 +198,8 @@ def test_every_deal_is_in_one_cohort_with_its_first_forecast(replayed):
     assert (deals["due_on"] - deals["as_of"] == pd.Timedelta(days=90)).all()
     known = deals["known"]
     assert deals.loc[known, "due_on"].max() <= day("2026-03-18") < deals.loc[~known, "due_on"].min()
+    for entry in replayed.entries:
+        assert entry["kind"] != "outcome" or entry["known_on"] <= entry["frozen_on"]
 
 
 def test_frozen_values_are_those_of_match(small, replayed):

@@ -103,6 +103,7 @@ def test_over_blocks_sees_only_the_sums_of_blocks():
     )
     assert band.high[-1] - ratio == pytest.approx(float(reach) * se)
     assert np.isinf(band.high[:15]).all()  # three blocks tell nothing
+    assert np.isinf(sq.over_blocks(x, z, block, level=0.6).high[:15]).all()  # at any level
     assert np.isfinite(band.high[18:]).all()
 
 
