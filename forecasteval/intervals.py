@@ -211,6 +211,35 @@ def satterthwaite_df(share: ArrayLike, variance: ArrayLike) -> float:
     return float(np.square((k * own).sum()) / (pairs + diagonal.sum()))
 
 
+def believed_skewness(skewness: ArrayLike, of_clusters: float, chance: float) -> Floats:
+    """How much of the skewness of clusters' contributions an interval acts on: see :func:`cautious`.
+
+    SKEW_GAIN sqrt(b) s s^2 / (s^2 + SKEW_CHANCE c)
+
+    Parameters
+    ----------
+    skewness : float or array, s
+    of_clusters : float, b
+        Share of the variance that lies between clusters.
+    chance : float, c
+        Variance of s where clusters are symmetric.
+
+    Returns
+    -------
+    array of the same shape
+
+    Examples
+    --------
+    >>> believed_skewness([0.0, 0.5, -0.5], 1.0, 0.0).tolist()
+    [0.0, 0.75, -0.75]
+    """
+    s = np.asarray(skewness, dtype=float)
+    total = s * s + SKEW_CHANCE * chance
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kept = np.where(total > 0, s * s / total, 0.0)
+    return np.asarray(SKEW_GAIN * np.sqrt(of_clusters) * s * kept, dtype=float)
+
+
 def cautious(spread: Spread, share: ArrayLike, residual: ArrayLike, rows: ArrayLike, square: float) -> Spread:
     """The same spread, ready for clusters that differ from each other.
 
@@ -254,11 +283,10 @@ def cautious(spread: Spread, share: ArrayLike, residual: ArrayLike, rows: ArrayL
     skew = (h**3).sum() / squares**1.5 if squares > 0 else 0.0
     chance = 6 * (variance**3).sum() / variance.sum() ** 3
     of_clusters = (n * n * between).sum() / variance.sum()
-    believed = skew**2 / (skew**2 + SKEW_CHANCE * chance)
     return replace(
         spread,
         cautious_df=min(spread.df, satterthwaite_df(w, variance)),
-        skewness=float(SKEW_GAIN * np.sqrt(of_clusters) * skew * believed),
+        skewness=float(believed_skewness(skew, of_clusters, chance)),
     )
 
 

@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasteval import forecasters as fc
-from forecasteval.compare import FEW_PERIODS, META, MIN_CLUSTERS
+from forecasteval.compare import META
 from forecasteval.errors import CallError
 from forecasteval.panel import Record, Target, looks_at, panel_of, with_outcome
 from forecasteval.tables import Org, newest_record
+from forecasteval.verdicts import FEW_PERIODS, MIN_CLUSTERS
 
 Floats = NDArray[np.float64]
 Past = tuple[pd.Timestamp, NDArray[np.intp]]  # a look, and the rows that were known by then

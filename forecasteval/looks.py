@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from forecasteval import sequences
-from forecasteval.compare import BASELINE, CANDIDATE, LIMITS, MAX_FILLED, SAME, UNSURE
+from forecasteval.compare import MAX_FILLED
 from forecasteval.errors import CallError
 from forecasteval.ledger import Entry
 from forecasteval.match import POPULATIONS
 from forecasteval.panel import Target
+from forecasteval.verdicts import BASELINE, CANDIDATE, LIMITS, SAME, UNSURE
 
 PERIODS, WEEKS = ("deal", "period"), ("deal",)
 

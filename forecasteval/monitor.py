@@ -42,13 +42,14 @@ import pandas as pd
 
 from forecasteval import ledger as books
 from forecasteval import periods as cal
-from forecasteval.compare import META, UNSURE
+from forecasteval.compare import META
 from forecasteval.errors import CallError
 from forecasteval.ledger import Entry, Ledger
 from forecasteval.looks import Rules, cohorts_of, day_of, doubts_of, frozen, looks_of
 from forecasteval.match import match
 from forecasteval.organisation import Org, newest_record
 from forecasteval.panel import Record, Target, closings, looks_at, with_outcome
+from forecasteval.verdicts import UNSURE
 
 DIGITS = 6  # of a frozen probability: below any difference that matters, above the noise of a refit
 QUIET_DAYS = 4  # without a record that a long weekend explains

@@ -13,9 +13,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasteval.compare import FEW_PERIODS, LIMITS, MIN_CLUSTERS
-from forecasteval.intervals import bell_mccaffrey_df, clusters, t_quantile
+from forecasteval.intervals import (
+    LONGEST_ARM,
+    believed_skewness,
+    bell_mccaffrey_df,
+    clusters,
+    skewed_quantile,
+    t_quantile,
+)
 from forecasteval.variance import Components
+from forecasteval.verdicts import FEW_PERIODS, LIMITS, MIN_CLUSTERS
 
 Floats = NDArray[np.float64]
 Question = tuple[str, ...]
@@ -97,26 +104,54 @@ def doubt(design: Design, question: Question) -> str:
 
 @dataclass(frozen=True)
 class Part:
-    """A variance estimate as a scaled chi-square: its mean, the df it has, the df the interval takes."""
+    """A variance estimate as a scaled chi-square: its mean, the df it has, the df the interval takes.
+
+    ``arms`` are equally likely lengths of the interval's arm, in those of Student's t: chance alone makes clusters
+    look skewed.
+    """
 
     mean: float
     true_df: float
     df: float
+    arms: tuple[float, ...] = (1.0,)
 
 
-def _jackknifed(share: Floats, variance: Floats) -> Part:
-    """CR3J over clusters with these shares and these variances of their means.
+def _jackknifed(share: Floats, between: float, within: Floats) -> Part:
+    """CR3J over clusters with these shares, whose means vary by `between` and by `within` each.
 
-    SE^2 = a'Aa for independent cluster means a; mean tr(A S), df by Satterthwaite 2 mean^2 / (2 tr(A S A S)).
+    SE^2 = a'Aa for independent cluster means a; mean tr(A S), df by Satterthwaite 2 mean^2 / (2 tr(A S A S)). The
+    interval takes the smaller of these, which it estimates, and Bell-McCaffrey's.
     """
     g = share.size
+    variance = between + within
     u = np.square(share / (1 - share)) * (g - 1) / g
     cross = share * variance
     spread = np.diag(variance) - cross[:, None] - cross[None, :] + (share * cross).sum()
     mean = float((u * np.diag(spread)).sum())
     square = float((u[:, None] * u[None, :] * np.square(spread)).sum())
     true_df = mean**2 / square if square > 0 else g - 1.0
-    return Part(mean, true_df, bell_mccaffrey_df(share))
+    df = min(true_df, bell_mccaffrey_df(share))
+    return Part(mean, true_df, df, _arms(share, between, within, df))
+
+
+def _arms(share: Floats, between: float, within: Floats, df: float, draws: int = 600) -> tuple[float, ...]:
+    """How long :func:`forecasteval.intervals.interval` makes an arm where effects are normal, in five steps."""
+    variance = np.square(share) * (between + within)
+    if not variance.sum() > 0:
+        return (1.0,)
+    x = np.random.default_rng(0).normal(size=(draws, share.size)) * np.sqrt(variance)
+    h = (x - share * x.sum(axis=1, keepdims=True)) / (1 - share)
+    skew = (h**3).sum(axis=1) / np.square(h).sum(axis=1) ** 1.5
+    of_clusters = float((np.square(share) * between).sum() / variance.sum())
+    chance = 6 * (variance**3).sum() / variance.sum() ** 3
+    q = t_quantile(0.975, df)
+    found = np.sort(
+        [
+            min(max(1.0, skewed_quantile(q, a) / q), LONGEST_ARM)
+            for a in believed_skewness(skew, of_clusters, chance)
+        ]
+    )
+    return tuple(float(part.mean()) for part in np.array_split(found, 5))
 
 
 @dataclass(frozen=True)
@@ -149,16 +184,24 @@ class Expected:
         if self.crossed is None:
             part = self.parts[0]
             reach = t_quantile(0.5 + level / 2, part.df) * math.sqrt(part.mean / self.variance)
-            return float(1 - nctdtr(part.true_df, noncentral, reach))
+            return float(np.mean([1 - nctdtr(part.true_df, noncentral, reach * arm) for arm in part.arms]))
         half, weight = self._half(level)
         return float((weight * ndtr(noncentral - half / math.sqrt(self.variance))).sum())
+
+    def by_students_t(self) -> Expected:
+        """The same without what the interval adds for skewness that chance makes: the textbook's plan."""
+        return replace(self, parts=tuple(replace(p, arms=(1.0,)) for p in self.parts))
 
     def _half(self, level: float) -> tuple[Floats, Floats]:
         """Half-widths that the interval may come out with, and their weights."""
         squared, taken, weight = self._drawn()
-        rep, period = self.parts[0].df, self.parts[1].df
-        quantile = np.array([t_quantile(0.5 + level / 2, df) for df in (rep, period, min(rep, period))])
-        return quantile[taken] * np.sqrt(squared), weight
+        rep, period = self.parts[:2]
+        quantile = np.array(
+            [t_quantile(0.5 + level / 2, df) for df in (rep.df, period.df, min(rep.df, period.df))]
+        )
+        arms = np.array([rep.arms, period.arms, max(rep, period, key=lambda part: part.mean).arms])
+        half = (quantile[taken] * np.sqrt(squared))[..., None] * arms[taken]
+        return half, weight[..., None] / arms.shape[1]
 
     def _drawn(self) -> tuple[Floats, NDArray[np.intp], Floats]:
         """SE^2 that may come out, which of rep, period and two-way it is, and the weights of these cases."""
@@ -184,21 +227,13 @@ class Expected:
     def detectable(self, *, level: float = 0.95, power: float = 0.8) -> float:
         """The smallest true difference that is found with this power; 0 where nothing varies."""
         from scipy.optimize import brentq
-        from scipy.special import nctdtrinc, ndtr
 
         if self.variance <= 0:
             return 0.0
-        sd = math.sqrt(self.variance)
-        if self.crossed is None:
-            part = self.parts[0]
-            reach = t_quantile(0.5 + level / 2, part.df) * math.sqrt(part.mean) / sd
-            return float(nctdtrinc(part.true_df, 1 - power, reach)) * sd
-        half, weight = self._half(level)
-
-        def missing(z: float) -> float:
-            return float((weight * ndtr(z - half / sd)).sum()) - power
-
-        return float(brentq(missing, 0.0, float(half.max()) / sd + 10)) * sd
+        far = math.sqrt(self.variance)
+        while self.power(far, level) < power:
+            far *= 2
+        return float(brentq(lambda d: self.power(d, level) - power, 0.0, far, xtol=far * 1e-9))
 
 
 def expected(design: Design, components: Components, question: Question) -> Expected:
@@ -246,8 +281,8 @@ def expected(design: Design, components: Components, question: Question) -> Expe
         # the strata are reps: what differs from period to period inside them is counted as chance
         mean = (deal + (period + both) * (1 - v2)) / n
         return Expected(deal / n, (Part(mean, df, df),))
-    of_reps = _jackknifed(w, rep + both * v2 + deal / (n * w)) if design.reps > 1 else None
-    of_periods = _jackknifed(v, period + both * w2 + deal / (n * v)) if design.periods > 1 else None
+    of_reps = _jackknifed(w, rep + both * v2, deal / (n * w)) if design.reps > 1 else None
+    of_periods = _jackknifed(v, period + both * w2, deal / (n * v)) if design.periods > 1 else None
     if question == ("rep",) and of_reps:
         return Expected((rep + both * v2) * w2 + deal / n, (of_reps,))
     if question == ("period",) and of_periods:

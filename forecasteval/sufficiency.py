@@ -17,21 +17,14 @@ from numpy.typing import NDArray
 
 from forecasteval import intervals
 from forecasteval.calibration import reliability
-from forecasteval.compare import (
-    CANDIDATE,
-    META,
-    RESERVED,
-    Comparison,
-    compare,
-    has,
-    plain,
-)
+from forecasteval.compare import META, RESERVED, Comparison, compare, has, plain
 from forecasteval.errors import CallError
 from forecasteval.estimates import QUESTIONS
 from forecasteval.learning import LEAST, Learning, onto, panel_of_learning, pasts_of, roll, sizes_for, stopped
 from forecasteval.match import POPULATIONS, match
 from forecasteval.panel import Target
 from forecasteval.tables import Org
+from forecasteval.verdicts import CANDIDATE
 
 Floats = NDArray[np.float64]
 

@@ -15,12 +15,13 @@ import forecasteval as fe
 from forecasteval import forecasters as fc
 from forecasteval import learning as learn
 from forecasteval import report, sufficiency, tables
-from forecasteval.compare import BASELINE, CANDIDATE, META, UNSURE
+from forecasteval.compare import META
 from forecasteval.errors import CallError
 from forecasteval.plots import Absent
 from forecasteval.plots import sufficiency as pictures
 from forecasteval.story import sufficiency as words
 from forecasteval.sufficiency import Sufficiency
+from forecasteval.verdicts import BASELINE, CANDIDATE, UNSURE
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "notebooks" / "data_sufficiency.ipynb"

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from forecasteval import wording
-from forecasteval.compare import BASELINE, CANDIDATE, SAME
 from forecasteval.looks import PERIODS, verdict_of
 from forecasteval.monitor import Watch
 from forecasteval.plots.canvas import FAINT, GREY, INK, Absent, Picture, canvas, colour, short, title
+from forecasteval.verdicts import BASELINE, CANDIDATE, SAME
 
 _DAY = "%Y-%m-%d"
 

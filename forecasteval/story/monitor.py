@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 
 from forecasteval import sequences, wording
-from forecasteval.compare import BASELINE, CANDIDATE, SAME, UNSURE
 from forecasteval.looks import PERIODS, Rules, verdict_of
 from forecasteval.monitor import Watch
 from forecasteval.scores import METRICS
 from forecasteval.story.html import Html, bullets, paragraphs, table, terms
 from forecasteval.story.weekly import estimand, flow, headline, on, results, scope
 from forecasteval.tables import Org
+from forecasteval.verdicts import BASELINE, CANDIDATE, SAME, UNSURE
 
 __all__ = [
     "caveats",

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from forecasteval import planning, wording
-from forecasteval.compare import FEW_PERIODS, MIN_CLUSTERS
 from forecasteval.pilot import Plan
 from forecasteval.story.html import Html, bullets, paragraphs, table, terms
+from forecasteval.verdicts import FEW_PERIODS, MIN_CLUSTERS
 
 _WHAT = {
     "rep": "from rep to rep",

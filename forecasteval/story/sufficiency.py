@@ -9,11 +9,12 @@ import pandas as pd
 
 from forecasteval import forecasters as fc
 from forecasteval import wording
-from forecasteval.compare import BASELINE, CANDIDATE, FEW_PERIODS, Comparison
+from forecasteval.compare import Comparison
 from forecasteval.plots.sufficiency import who
 from forecasteval.story.comparison import flow_table
 from forecasteval.story.html import Html, bullets, paragraphs, table, terms
 from forecasteval.sufficiency import Curve, Learning, Sufficiency
+from forecasteval.verdicts import BASELINE, CANDIDATE, FEW_PERIODS
 
 NOTHING = paragraphs(["There is no learning curve, so there is nothing to show here."], "note")
 FEW_EVENTS = 10.0  # events per variable; a rule of thumb

@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from forecasteval import wording
-from forecasteval.compare import BASELINE, CANDIDATE, SAME, UNSURE, plain
+from forecasteval.compare import plain
 from forecasteval.looks import PERIODS, Rules, verdict_of
 from forecasteval.monitor import Watch
+from forecasteval.verdicts import BASELINE, CANDIDATE, SAME, UNSURE
 
 
 def on(day: pd.Timestamp) -> str:

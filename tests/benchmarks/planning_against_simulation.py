@@ -34,13 +34,15 @@ CELLS = [
 ]
 
 
-def spread(x, z, question):
-    """The standard error and degrees of freedom of the package for cells of shape (reps, periods)."""
+def spread(x, z, question, square):
+    """The package's spread for cells of shape (reps, periods); `square` is the sum of squares within them."""
     ratio = x.sum() / z.sum()
+    square = square + (np.square(x - ratio * z) / z).sum()
 
     def over(x, z, name):
         se = intervals.cr3j(ratio, intervals.leave_one_out(x, z))
-        return intervals.Spread(se, intervals.bell_mccaffrey_df(z / z.sum()), name)
+        plain = intervals.Spread(se, intervals.bell_mccaffrey_df(z / z.sum()), name)
+        return intervals.cautious(plain, z / z.sum(), x - ratio * z, z, square)
 
     rep = over(x.sum(1), z.sum(1), "rep")
     if question == NEW_REPS:
@@ -75,10 +77,11 @@ def normal_pilots(design, c, question, differences, runs, seed):
             )
         else:
             pilot = mean + drawn[" ".join(question)]
-            taken = spread(pilot * n, n, question)
+            square = c.deal**2 * rng.chisquare(max(n.sum() - n.size, 1))
+            taken = spread(pilot * n, n, question, square)
         ratio = (pilot * n).sum() / n.sum()
         for i, difference in enumerate(differences):
-            found[i] += intervals.t_interval(ratio + difference, taken).low > 0
+            found[i] += intervals.interval(ratio + difference, taken).low > 0
     return found / runs
 
 
