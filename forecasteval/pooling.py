@@ -62,7 +62,6 @@ def between(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> B
     """
     from scipy.optimize import brentq
     from scipy.special import chdtri
-    from statsmodels.stats.meta_analysis import combine_effects
 
     y, v = np.asarray(effect, dtype=float), np.asarray(variance, dtype=float)
     if y.size < 2 or not (v > 0).all() or not np.isfinite(y).all():
@@ -83,7 +82,7 @@ def between(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> B
     k = y.size - 1
     alpha = (1 - level) / 2
     low, high = (solve(float(chdtri(k, a))) for a in (alpha, 1 - alpha))
-    tau2 = max(float(combine_effects(y, v, method_re="pm", atol=1e-12, maxiter=500).tau2), 0.0)
+    tau2 = solve(k)
     w = 1 / (v + tau2)
     mean = float((w * y).sum() / w.sum())
     return Between(mean, float(w.sum() ** -0.5), math.sqrt(tau2), math.sqrt(low), math.sqrt(high))
