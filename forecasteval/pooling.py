@@ -230,7 +230,7 @@ def rep_bias(
     residual = units["sum"] - units["size"] * units["rep"].map(bias)
     spare = len(units) - len(n)
     squares = np.square(units["size"])
-    if spare < 1 or not np.square(residual).sum() > 0:
+    if spare < 1 or not np.square(residual).sum() > 1e-12 * squares.sum():
         return none("The deals of no rep differ from each other, so chance cannot be told from bias.")
     spread = float(np.square(residual).sum() / squares.sum()) * len(units) / spare
     variance = spread * squares.groupby(units["rep"]).sum() / np.square(n)
