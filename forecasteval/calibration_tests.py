@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from forecasteval import intervals
 from forecasteval.calibration import reliability
+from forecasteval.compare import LIMITS, MIN_CLUSTERS
 from forecasteval.logistic import EPSILON, Coefficient, NotEstimable, fit, logit
 from forecasteval.scores import brier
 
 Floats = NDArray[np.float64]
 
-LEAST_REPS = 5  # fewer: no interval over new reps
+LEAST_REPS = MIN_CLUSTERS["rep"]  # fewer: no interval over new reps
+INFORMATION = frozenset(["moved_from_the_edge", "no_reps"])  # reasons that only inform
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Calibration:
 
     Attributes
     ----------
+    gap : Coefficient or None
+        Mean probability minus share won; above 0: too optimistic.
     in_the_large : Coefficient or None
         Shift of the log-odds that would make the mean right, slope fixed at 1. Below 0: too optimistic.
         Not the intercept of the fit with a free slope.
@@ -39,6 +44,7 @@ class Calibration:
         Why something is missing or not to be believed.
     """
 
+    gap: Coefficient | None
     in_the_large: Coefficient | None
     intercept: Coefficient | None
     slope: Coefficient | None
@@ -49,6 +55,34 @@ class Calibration:
     deals: int
     reps: int
     reasons: tuple[tuple[str, str], ...]
+
+    @property
+    def reliable(self) -> bool:
+        """Does nothing speak against believing the intervals?"""
+        return all(code in INFORMATION for code, _ in self.reasons)
+
+
+def doubts(won: Floats, cluster: NDArray[np.intp]) -> list[tuple[str, str]]:
+    """What speaks against intervals over these reps: the limits of a comparison.
+
+    Examples
+    --------
+    >>> [code for code, _ in doubts(np.repeat([0.0, 1.0], [90, 10]), np.arange(100) % 10)]
+    ['few_events']
+    """
+    found = []
+    of = intervals.clusters(np.bincount(cluster) / cluster.size)
+    fewest = int(min(won.sum(), won.size - won.sum()))
+    if fewest < LIMITS.events:
+        what = "were won" if won.sum() == fewest else "were not won"
+        text = f"Only {fewest} of {won.size:,} deals {what}; intervals are trusted from {LIMITS.events}."
+        found.append(("few_events", text))
+    if of.count > LIMITS.effective + 1 and of.effective < LIMITS.effective:
+        text = f"The {of.count} reps are so uneven that they count for only {of.effective:.1f}."
+        found.append(("few_effective_reps", text))
+    if of.largest_share > LIMITS.largest_share:
+        found.append(("dominant_rep", f"One of the reps holds {of.largest_share:.0%} of the deals."))
+    return found
 
 
 def spiegelhalter(probability: ArrayLike, won: ArrayLike) -> tuple[float, float]:
@@ -95,6 +129,17 @@ def codes(cluster: ArrayLike | None, rows: int) -> NDArray[np.intp]:
     if cluster is None:
         return np.arange(rows)
     return np.unique(np.asarray(cluster).astype(str), return_inverse=True)[1].astype(np.intp)
+
+
+def _gap(off: Floats, cluster: NDArray[np.intp], level: float) -> Coefficient:
+    """Mean of p - y with its interval over clusters."""
+    size = np.bincount(cluster).astype(float)
+    sums = np.bincount(cluster, weights=off)
+    mean = float(off.mean())
+    se = intervals.cr3j(mean, intervals.leave_one_out(sums, size))
+    df = intervals.bell_mccaffrey_df(size / size.sum())
+    i = intervals.t_interval(mean, intervals.Spread(se, df, "rep"), level)
+    return Coefficient(mean, se, df, i.low, i.high, 0.0, i.p_value)
 
 
 def calibrate(
@@ -160,6 +205,7 @@ def calibrate(
         reasons.append(("too_few_reps", text))
     else:
         one = np.ones((y.size, 1))
+        found["gap"] = _gap(np.asarray(probability, dtype=float) - y, g, level)
         try:
             found["in_the_large"] = fit(one, y, g, offset=said).coefficient(0, level=level)
             free = fit(np.column_stack([one, said]), y, g)
@@ -170,7 +216,9 @@ def calibrate(
             ratio = (chi2, math.exp(-chi2 / 2))  # two degrees of freedom
         except NotEstimable as refused:
             reasons.append((refused.code, str(refused)))
+        reasons += doubts(y, g) if y.min() != y.max() else []
     return Calibration(
+        found.get("gap"),
         found.get("in_the_large"),
         found.get("intercept"),
         found.get("slope"),

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasteval import estimates, intervals, sample
-from forecasteval.calibration_tests import LEAST_REPS, codes
+from forecasteval.calibration_tests import INFORMATION, LEAST_REPS, codes, doubts
 from forecasteval.compare import META, MIN_CLUSTERS, Comparison, compare, has
 from forecasteval.errors import CallError
 from forecasteval.estimates import Estimate
@@ -65,6 +65,11 @@ class Encompassing:
     deals: int
     reps: int
     reasons: tuple[tuple[str, str], ...]
+
+    @property
+    def reliable(self) -> bool:
+        """Does nothing speak against believing the intervals?"""
+        return all(code in INFORMATION for code, _ in self.reasons)
 
 
 def _mix_terms(d: Deals) -> Terms:
@@ -214,10 +219,11 @@ def encompassing(
         "baseline": compare(half, HALF, baseline, seed=seed, **options),
     }
     (said_c, moved_c), (said_b, moved_b) = logit(c, epsilon=epsilon), logit(b, epsilon=epsilon)
-    g = codes(both["rep"] if has(both, "rep") else None, y.size)
+    known = has(both, "rep")
+    g = codes(sample.united(_pair(both, candidate, baseline, ("rep",))).rep if known else None, y.size)
     reps = int(g.max(initial=-1)) + 1
     reasons: list[tuple[str, str]] = []
-    if not has(both, "rep"):
+    if not known:
         reasons.append(("no_reps", "The table knows no reps, so deals count as independent of each other."))
     if moved_c + moved_b:
         text = f"{moved_c + moved_b:,} probabilities lie within {epsilon:g} of 0 or 1 and are moved there."
@@ -234,6 +240,7 @@ def encompassing(
             of_baseline, of_candidate = (fitted.coefficient(k, level=level) for k in (1, 2))
         except NotEstimable as refused:
             reasons.append((refused.code, str(refused)))
+        reasons += doubts(y, g) if y.min() != y.max() else []
     return Encompassing(
         of_candidate,
         of_baseline,

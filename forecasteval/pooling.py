@@ -137,7 +137,7 @@ class RepBias:
     """How far each rep strays, as far as it can be told.
 
     ``table`` has name, deals, wins, bias (NaN below the least number of deals), shrunken, low, high, pulled;
-    most deals first, never by bias. ``mean`` is the typical rep's bias, ``tau`` the standard deviation between
+    most looks at deals first, never by bias. ``mean`` is the typical rep's bias, ``tau`` the standard deviation between
     reps with its interval. ``reason`` says why there is nothing.
     """
 
@@ -235,7 +235,7 @@ def rep_bias(
     spread = float(np.square(residual).sum() / squares.sum()) * len(units) / spare
     variance = spread * squares.groupby(units["rep"]).sum() / np.square(n)
     b = between(bias, variance, level=level)
-    names = pseudonyms(rows["rep"])
+    names = pseudonyms(matched["rep"])
     deals = units.groupby("rep").size()
     table = pd.DataFrame(
         {
@@ -247,9 +247,10 @@ def rep_bias(
     ).reset_index(drop=True)
     table = pd.concat([table, shrink(bias, variance, level=level)], axis=1)
     half = t_quantile(0.5 + level / 2, len(n) - 1) * b.se
+    order = np.lexsort((n.index.to_numpy(dtype=str), -n.to_numpy()))  # as pseudonyms are numbered
     return RepBias(
         forecaster,
-        table.sort_values(["deals", "name"], ascending=[False, True], ignore_index=True)[columns],
+        table.iloc[order].reset_index(drop=True)[columns],
         b.mean,
         b.mean - half,
         b.mean + half,

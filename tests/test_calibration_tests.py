@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+import forecasteval as fe
 from forecasteval import calibration_tests as ct
 from forecasteval import logistic
 from forecasteval.calibration import reliability
@@ -61,6 +62,16 @@ def test_in_the_large_is_not_the_free_intercept(toy_deals):
     c = ct.calibrate(toy_deals["model"], toy_deals["won"], toy_deals["rep"], epsilon=1e-14)
     assert c.in_the_large.value == pytest.approx(0.326, abs=5e-4)
     assert c.intercept.value == pytest.approx(0.726, abs=5e-4)
+
+
+def test_the_gap_is_the_bias_of_a_comparison(toy_deals):
+    c = ct.calibrate(toy_deals["model"], toy_deals["won"], toy_deals["rep"])
+    row = fe.compare(toy_deals, "model", "rep_forecast", metrics=["bias"], generalise_to=("rep",)).primary
+    assert c.gap.value == pytest.approx(row["candidate_value"], rel=1e-12)
+    assert (c.gap.low, c.gap.high) == (
+        pytest.approx(row["candidate_low"], rel=1e-9),
+        pytest.approx(row["candidate_high"], rel=1e-9),
+    )
 
 
 def test_in_the_large_says_only_whether_the_mean_is_right():
