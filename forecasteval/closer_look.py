@@ -172,7 +172,10 @@ def look_closer(
         missing, no_pair = [c], "All deals ended alike, so nothing tells good forecasts from bad ones."
     options: dict[str, Any] = {"generalise_to": comparison.generalise_to, "level": level, "seed": seed}
     metric = str(comparison.primary["metric"])
-    divided: Family | str = "No family of segments was declared before the run."
+    divided: Family | str = (
+        "No family of segments was named before the run. To have one, name a column that divides the deals in the parameter "
+        "segments, before you look."
+    )
     if by:
         divided = family(
             matched, by, c, b, metrics=[metric], margin=margin or None, **options

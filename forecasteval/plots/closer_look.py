@@ -41,7 +41,7 @@ def segments(family: Family | str) -> Picture | Absent:
             parts.append(
                 f"{name} is ahead in {', '.join(short(s, 20) for s in ahead[:4])}{' …' * (len(ahead) > 4)}"
             )
-    message = "; ".join(parts) or f"In no segment of {short(family.by, 20)} can a difference be told"
+    message = "; ".join(parts) or f"In no {short(family.by, 20)} can a difference be told"
     shade = colour(any_one.candidate, (any_one.candidate, any_one.baseline))
     rows = [
         (f"{textwrap.fill(short(s), 18)}\n{deals:,} deals, {reps} {_noun(reps)}", of[s], shade)

@@ -51,7 +51,7 @@ def calibrations(look: CloserLook, level: float) -> Html:
         return paragraphs([])
     rows = [_calibration_row(name, c) for name, (c, _) in look.calibrations.items()]
     numbers = ("Said minus won", f"{wording.percent(level)} interval", "Slope", "Interval")
-    html = table(["Forecaster", *numbers, "In words"], rows, "calibration", numbers)
+    html = table(["Forecaster", "In words", *numbers], rows, "calibration", numbers)
     lines = [_whole(name, c, test) for name, (c, test) in look.calibrations.items()]
     gloss = (
         "The slope says how far outcomes follow what is said: 1 is right; below 1 the high values are too high and the "
@@ -70,12 +70,17 @@ def _calibration_row(name: str, c: Calibration) -> list[str]:
     gap, slope = c.gap, c.slope
     return [
         name,
-        "–" if gap is None else f"{wording.number(100 * gap.value, 0)} points",
+        calibration_words(c),
+        "–" if gap is None else _points(100 * gap.value),
         "–" if gap is None else _interval(gap, 0, 100),
         "–" if slope is None else wording.number(slope.value, 2),
         "–" if slope is None else _interval(slope),
-        calibration_words(c),
     ]
+
+
+def _points(value: float) -> str:
+    said = wording.number(value, 0)
+    return f"{said} point{'' if said in ('1', '−1') else 's'}"
 
 
 def calibration_words(c: Calibration) -> str:
@@ -151,17 +156,17 @@ def added(look: CloserLook, comparison: Comparison) -> Html:
         lines.append(f"What either adds to the other cannot be told. {against}")
     else:
         for me, other, k in ((c, b, e.candidate), (b, c, e.baseline)):
-            rows.append([me, wording.number(k.value, 2), _interval(k), _adds(k, e.reliable)])
+            rows.append([me, _adds(k, e.reliable), wording.number(k.value, 2), _interval(k)])
             lines.append(_knows(me, other, k, e.reliable, level))
         if against:
             lines.append(against)
     lines.append(_mix(e.mix, c, b, level, wording.scope(comparison.generalise_to, comparison.nouns)))
     lines.append(_half(e, c, b))
     shown = table(
-        ["Forecaster", "Weight beside the other", f"{level} interval", "Adds to the other?"],
+        ["Forecaster", "Adds to the other?", "Weight (0 adds nothing)", f"{level} interval"],
         rows,
         "added",
-        ("Weight beside the other", f"{level} interval"),
+        ("Weight (0 adds nothing)", f"{level} interval"),
     )
     blocks = [paragraphs([line for line in lines if line])]
     return _joined(*blocks, shown) if rows else blocks[0]
@@ -231,17 +236,17 @@ def segments(look: CloserLook) -> Html:
     rows = [
         [
             r["segment"],
+            _segment_verdict(r, family),
             f"{r['deals']:,}",
             f"{r['reps']:,}",
             wording.number(r["difference"], wording.decimals(r["low"], r["high"])),
             _simultaneous(r["low"], r["high"]),
-            _segment_verdict(r, family),
             "–" if math.isnan(r["p_worse_holm"]) else _p(r["p_worse_holm"]),
             "–" if math.isnan(r["q_value"]) else _p(r["q_value"]),
         ]
         for r in family.table.to_dict("records")
     ]
-    columns = ["Segment", "Deals", "Reps", "Difference", "Interval", "Verdict", "Worse here?", "Screen"]
+    columns = ["Segment", "Verdict", "Deals", "Reps", "Difference", "Interval", "Worse here?", "Screen"]
     numbers = ["Deals", "Reps", "Difference", "Interval", "Worse here?", "Screen"]
     return _joined(table(columns, rows, "segments", numbers), paragraphs(_about_family(family), "note"))
 
