@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from forecasteval import intervals
 from forecasteval.calibration import reliability
-from forecasteval.compare import LIMITS, MIN_CLUSTERS
 from forecasteval.logistic import EPSILON, Coefficient, NotEstimable, fit, logit
 from forecasteval.scores import brier
+from forecasteval.verdicts import LIMITS, MIN_CLUSTERS
 
 Floats = NDArray[np.float64]
 
@@ -138,7 +138,11 @@ def _gap(off: Floats, cluster: NDArray[np.intp], level: float) -> Coefficient:
     mean = float(off.mean())
     se = intervals.cr3j(mean, intervals.leave_one_out(sums, size))
     df = intervals.bell_mccaffrey_df(size / size.sum())
-    i = intervals.t_interval(mean, intervals.Spread(se, df, "rep"), level)
+    square = float(np.square(off - mean).sum())
+    spread = intervals.cautious(
+        intervals.Spread(se, df, "rep"), size / size.sum(), sums - mean * size, size, square
+    )
+    i = intervals.interval(mean, spread, level)
     return Coefficient(mean, se, df, i.low, i.high, 0.0, i.p_value)
 
 
@@ -153,7 +157,7 @@ def calibrate(
     """Calibration in the large, intercept and slope, with intervals for new reps.
 
     In the large: log-odds(won) = a + log-odds(p). Free: log-odds(won) = a + b log-odds(p). Intervals by
-    leaving out one rep at a time (CR3J), t with Bell-McCaffrey degrees of freedom.
+    leaving out one rep at a time (CR3J), as in a comparison.
 
     Parameters
     ----------

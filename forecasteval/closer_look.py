@@ -17,9 +17,9 @@ import pandas as pd
 from forecasteval import periods as cal
 from forecasteval import ranges, sample, series
 from forecasteval.calibration_tests import Calibration, WordTest, calibrate, word_test
-from forecasteval.compare import META, Comparison, has, plain
+from forecasteval.compare import META, Comparison, compare, has, plain
 from forecasteval.encompassing import Encompassing, encompassing
-from forecasteval.equivalence import WithinMargin, within_margin
+from forecasteval.equivalence import ONE_SIDED, WithinMargin, within_margin
 from forecasteval.errors import CallError
 from forecasteval.pooling import RepBias, rep_bias
 from forecasteval.segments import Family, family
@@ -121,6 +121,30 @@ def _of_totals(t: series.Totals) -> dict[str, Any]:
 # --- the questions ------------------------------------------------------------------------------------
 
 
+def against_margin(matched: pd.DataFrame, comparison: Comparison, margin: float) -> WithinMargin:
+    """Non-inferiority and equivalence by the primary metric, from the comparison's own interval.
+
+    Parameters
+    ----------
+    matched : DataFrame
+    comparison : Comparison of the same table
+    margin : float, above 0
+
+    Returns
+    -------
+    WithinMargin
+    """
+    again = compare(
+        matched,
+        comparison.candidate,
+        comparison.baseline,
+        metrics=[str(comparison.primary["metric"])],
+        generalise_to=comparison.generalise_to,
+        level=ONE_SIDED,
+    )
+    return within_margin(again.primary, margin)
+
+
 def look_closer(
     org: Org,
     matched: pd.DataFrame,
@@ -128,7 +152,7 @@ def look_closer(
     *,
     as_of: str = "",
     by: str = "",
-    margin: float = 0.0,
+    margin: WithinMargin | None = None,
     show_names: bool = False,
     draws: int = 199,
     seed: int = 0,
@@ -144,8 +168,8 @@ def look_closer(
         "week 4": the moment, for the ranges of calls.
     by : str
         Column of the family of segments that was declared beforehand; empty for none.
-    margin : float
-        0 for none.
+    margin : WithinMargin or None
+        What :func:`against_margin` found; None where no margin was fixed.
     show_names : bool
     draws : int
         Of the test of calibration.
@@ -178,7 +202,7 @@ def look_closer(
     )
     if by:
         divided = family(
-            matched, by, c, b, metrics=[metric], margin=margin or None, **options
+            matched, by, c, b, metrics=[metric], margin=margin.margin if margin else None, **options
         ) if not matched.empty else no_pair  # fmt: skip
     return CloserLook(
         {n: _calibration(matched, n, level, draws, seed) for n in (c, b) if _is_probability(matched, n)},
@@ -187,7 +211,7 @@ def look_closer(
         _rep_bias(matched, c, b, level, show_names),
         no_pair if missing else _totals(matched, c, b, level, comparison.nouns["period"]),
         _ranges(org, as_of),
-        within_margin(comparison.primary, margin) if margin else None,
+        margin,
     )
 
 

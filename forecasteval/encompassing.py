@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasteval import estimates, intervals, sample
+from forecasteval import estimates, sample
 from forecasteval.calibration_tests import INFORMATION, LEAST_REPS, codes, doubts
-from forecasteval.compare import META, MIN_CLUSTERS, Comparison, compare, has
+from forecasteval.compare import META, Comparison, compare, has
 from forecasteval.errors import CallError
 from forecasteval.estimates import Estimate
 from forecasteval.logistic import EPSILON, Coefficient, NotEstimable, fit, logit
 from forecasteval.scores import Deals, Metric, Terms
+from forecasteval.verdicts import MIN_CLUSTERS
 
 Floats = NDArray[np.float64]
 HALF = "half and half"
@@ -125,11 +126,10 @@ def best_mix(
     why = _too_few(e, generalise_to)
     if why:
         return Mix(weight, nan, nan, use, "", why)
-    spread = e.spread(generalise_to)
-    i = intervals.t_interval(weight, spread, level)
+    i = e.interval(generalise_to, level=level)
     if math.isnan(i.low):
         return Mix(weight, nan, nan, use, "", "The weight does not vary between the clusters.")
-    return Mix(weight, i.low, i.high, use, spread.method)
+    return Mix(weight, i.low, i.high, use, e.spread(generalise_to).method)
 
 
 def _pair(matched: pd.DataFrame, candidate: str, baseline: str, dimensions: tuple[str, ...]) -> sample.Sample:
@@ -147,7 +147,7 @@ def _too_few(e: Estimate, generalise_to: tuple[str, ...]) -> str:
             n, least = e.clusters(dimension).count, MIN_CLUSTERS[dimension]
             if n < least:
                 return f"{n} {dimension}s: at least {least} are needed for an interval of the weight."
-            if not e.defined(dimension):
+            if not e.over[dimension].defined:
                 return f"One {dimension} holds all that the weight rests on."
     return ""
 
@@ -166,7 +166,7 @@ def encompassing(
 
     log-odds(won) = a + b log-odds(baseline) + c log-odds(candidate). Where c is 0 the baseline encompasses
     the candidate: whoever has the one needs the other no more. Intervals by leaving out one rep at a time
-    (CR3J), t with Bell-McCaffrey degrees of freedom. Deals on which one of the two is silent are left out.
+    (CR3J), as in a comparison. Deals on which one of the two is silent are left out.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Is the candidate at least not worse, or as good as equal? Against a margin that was fixed beforehand.
 
-From the same standard error and degrees of freedom as the comparison's interval. A difference that is not
-significant is not thereby equal: only an interval inside the margin says so.
+From the very interval of the comparison, at the level that makes one end of it a one-sided 95% bound. A
+difference that is not significant is not thereby equal: only an interval inside the margin says so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 from forecasteval import wording
 from forecasteval.errors import CallError
-from forecasteval.intervals import t_quantile
+
+ONE_SIDED = 0.9  # the level of a comparison whose ends are one-sided 95% bounds
 
 
 @dataclass(frozen=True)
@@ -25,42 +26,39 @@ class WithinMargin:
     margin : float
     bound : float
         How much worse the candidate may be, one-sided at `confidence`; above 0 is worse, whatever the metric.
+    least : float
+        How much worse it is at least, one-sided at `confidence`; below 0 it may be better.
     not_inferior : bool
         The bound lies below the margin.
-    p_inferior : float
-        One-sided p of "worse by the margin or more".
     equivalent : bool
-        Both one-sided tests reject: the difference lies within the margin either way.
-    p_equivalent : float
-        The larger of the two one-sided p-values.
+        Both bounds lie within the margin: two one-sided tests reject.
     confidence : float
+        Of each bound.
     reason : str
         Why there is nothing to say, if so.
     """
 
     margin: float
     bound: float
+    least: float
     not_inferior: bool
-    p_inferior: float
     equivalent: bool
-    p_equivalent: float
     confidence: float
     reason: str = ""
 
 
-def within_margin(row: Mapping[str, Any], margin: float, *, alpha: float = 0.05) -> WithinMargin:
+def within_margin(row: Mapping[str, Any], margin: float) -> WithinMargin:
     """Non-inferiority by a one-sided bound, equivalence by two one-sided tests.
 
-    With d the difference in the direction of worse: bound = d + t_(1-alpha) SE; not inferior where
-    bound < margin. Equivalent where both d + t SE < margin and d - t SE > -margin.
+    With low and high the interval in the direction of worse, at level 1 - 2 alpha: not inferior where
+    high < margin; equivalent where also low > -margin. Each end is a one-sided bound at 1 - alpha, so that
+    standard error, degrees of freedom and skewness are those of the comparison.
 
     Parameters
     ----------
-    row : one row of `comparison.table`: difference, se, df, better, reliable
+    row : one row of `comparison.table`, of a comparison at level 0.9 for one-sided 95% bounds
     margin : float, above 0
         The largest difference that does not matter, fixed before the data were seen.
-    alpha : float
-        Of each one-sided test.
 
     Returns
     -------
@@ -77,38 +75,34 @@ def within_margin(row: Mapping[str, Any], margin: float, *, alpha: float = 0.05)
 
     Examples
     --------
-    >>> row = {"difference": 0.002, "se": 0.004, "df": 20, "better": "lower", "reliable": True, "reasons": []}
+    >>> row = {"difference": 0.002, "low": -0.005, "high": 0.009, "level": 0.9, "better": "lower",
+    ...     "reliable": True, "reasons": []}
     >>> w = within_margin(row, 0.01)
-    >>> round(w.bound, 4), w.not_inferior, w.equivalent
-    (0.0089, True, True)
+    >>> w.bound, w.not_inferior, w.equivalent, w.confidence
+    (0.009, True, True, 0.95)
     """
-    from scipy.special import stdtr
-
     if not (math.isfinite(margin) and margin > 0):
         raise CallError(
             f"margin: {margin!r} is not above 0; give the largest difference that does not matter."
         )
-    d, se, df = (float(row[k]) for k in ("difference", "se", "df"))
-    nan = math.nan
+    confidence = round((1 + row["level"]) / 2, 12)
+
+    def none(why: str) -> WithinMargin:
+        return WithinMargin(margin, math.nan, math.nan, False, False, confidence, why)
+
     if row["better"] == "nearer_zero":
-        return WithinMargin(margin, nan, False, nan, False, nan, 1 - alpha, "A bias is described, not won.")
-    if not (math.isfinite(d) and math.isfinite(se) and se > 0):
-        if d == 0 and any(r["code"] == "identical" for r in row["reasons"]):
-            return WithinMargin(margin, 0.0, True, 0.0, True, 0.0, 1 - alpha)
-        return WithinMargin(
-            margin, nan, False, nan, False, nan, 1 - alpha, "There is no interval to judge by."
-        )
+        return none("A bias is described, not won.")
+    if not (math.isfinite(row["low"]) and math.isfinite(row["high"])):
+        if row["difference"] == 0 and any(r["code"] == "identical" for r in row["reasons"]):
+            return WithinMargin(margin, 0.0, 0.0, True, True, confidence)
+        return none("There is no interval to judge by.")
     if not row["reliable"]:
-        why = "The interval is not reliable, so neither can be claimed."
-        return WithinMargin(margin, nan, False, nan, False, nan, 1 - alpha, why)
-    worse = -d if row["better"] == "higher" else d
-    half = t_quantile(1 - alpha, df) * se
-    p_inferior = float(stdtr(df, (worse - margin) / se))
-    p_superior = float(stdtr(df, (-worse - margin) / se))
-    p_equivalent = max(p_inferior, p_superior)
-    not_inferior = worse + half < margin
-    equivalent = not_inferior and worse - half > -margin
-    return WithinMargin(margin, worse + half, not_inferior, p_inferior, equivalent, p_equivalent, 1 - alpha)
+        return none("The interval is not reliable, so neither can be claimed.")
+    least, bound = float(row["low"]), float(row["high"])
+    if row["better"] == "higher":
+        least, bound = -bound, -least
+    not_inferior = bound < margin
+    return WithinMargin(margin, bound, least, not_inferior, not_inferior and least > -margin, confidence)
 
 
 def in_words(found: WithinMargin, candidate: str, baseline: str) -> str:
@@ -116,7 +110,8 @@ def in_words(found: WithinMargin, candidate: str, baseline: str) -> str:
 
     Examples
     --------
-    >>> row = {"difference": 0.002, "se": 0.03, "df": 9, "better": "lower", "reliable": True, "reasons": []}
+    >>> row = {"difference": 0.002, "low": -0.053, "high": 0.057, "level": 0.9, "better": "lower",
+    ...     "reliable": True, "reasons": []}
     >>> in_words(within_margin(row, 0.01), "model", "reps")
     'Margin 0.01: model is not shown to be as good as reps; it may be worse by as much as 0.057 (one-sided 95% bound). Not telling them apart does not make them equal.'
     """

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from forecasteval.intervals import Interval, Spread, t_interval
+from forecasteval import intervals
+from forecasteval.intervals import Spread
 
 Floats = NDArray[np.float64]
 
@@ -92,7 +93,8 @@ class Logistic:
         Covariance if deals were independent of each other.
     cr0 : the same by summing scores within clusters, without correction; too small with few clusters
     jackknife : the same by leaving out one cluster at a time (CR3J, one Newton step)
-    df : array of shape (regressors,), Bell-McCaffrey degrees of freedom that go with `jackknife`
+    spreads : tuple of Spread, one for each regressor
+        The jackknife's standard error with its Bell-McCaffrey degrees of freedom, ready for reps that differ.
     clusters : int
     log_likelihood : float
     """
@@ -101,16 +103,15 @@ class Logistic:
     independent: Floats
     cr0: Floats
     jackknife: Floats
-    df: Floats
+    spreads: tuple[Spread, ...]
     clusters: int
     log_likelihood: float
 
     def coefficient(self, at: int, *, against: float = 0.0, level: float = 0.95) -> Coefficient:
         """One coefficient with its interval over clusters, tested against a value."""
-        value, se = float(self.coefficients[at]), float(np.sqrt(self.jackknife[at, at]))
-        spread = Spread(se, float(self.df[at]), "cluster")
-        i: Interval = t_interval(value - against, spread, level)
-        return Coefficient(value, se, spread.df, i.low + against, i.high + against, against, i.p_value)
+        value, spread = float(self.coefficients[at]), self.spreads[at]
+        i = intervals.interval(value - against, spread, level)
+        return Coefficient(value, spread.se, spread.df, i.low + against, i.high + against, against, i.p_value)
 
 
 def _estimable(design: Floats, won: Floats) -> None:
@@ -139,7 +140,9 @@ def fit(
     With M = sum of x x' mu (1 - mu), M_g its part in cluster g and s_g the cluster's score at the fit:
     b_(g) - b = -(M - M_g)^-1 s_g and V = (G - 1)/G sum_g (b_(g) - b)(b_(g) - b)'. The degrees of freedom
     of a coefficient are tr(C)^2 / tr(C^2) with C_gh = a_g' ([g = h] M_g - M_g M^-1 M_h) a_h and
-    a_g = (M - M_g)^-1 e: those of Bell & McCaffrey; for a mean, the ones of ``bell_mccaffrey_df``.
+    a_g = (M - M_g)^-1 e: those of Bell & McCaffrey; for a mean, the ones of ``bell_mccaffrey_df``. As in a
+    comparison, the interval then expects reps that differ (:func:`forecasteval.intervals.cautious`), with the
+    cluster's share e'M^-1 M_g M^-1 e / e'M^-1 e of what is known of the coefficient.
 
     Parameters
     ----------
@@ -168,8 +171,8 @@ def fit(
     --------
     >>> y = np.array([1, 0, 0, 1, 0, 1, 0, 0.0])
     >>> f = fit(np.ones((8, 1)), y, np.repeat([0, 1, 2, 3], 2))
-    >>> round(float(f.coefficients[0]), 4), f.df.round(6).tolist()
-    (-0.5108, [3.0])
+    >>> round(float(f.coefficients[0]), 4), round(f.spreads[0].df, 6)
+    (-0.5108, 3.0)
     """
     from statsmodels.genmod.families import Binomial
     from statsmodels.genmod.generalized_linear_model import GLM
@@ -207,9 +210,16 @@ def fit(
     without = np.linalg.inv(left)
     moved = np.einsum("gij,gj->gi", without, score)
     jackknife = (n - 1) / n * moved.T @ moved
-    df = np.array([_degrees(without[:, :, i], own, inverse) for i in range(k)])
+    spreads = []
+    for i in range(k):
+        spread = Spread(float(np.sqrt(jackknife[i, i])), _degrees(without[:, :, i], own, inverse), "cluster")
+        share = np.einsum("gij,i,j->g", own, inverse[i], inverse[i]) / inverse[i, i]
+        single = (x @ inverse[i]) * (y - mu)  # what each deal moves the coefficient by
+        rows = np.bincount(g, minlength=n)
+        square = float(np.square(single).sum())
+        spreads.append(intervals.cautious(spread, share, score @ inverse[i], rows, square))
     cr0 = inverse @ (score.T @ score) @ inverse
-    return Logistic(b, inverse, cr0, jackknife, df, n, float(fitted.llf))
+    return Logistic(b, inverse, cr0, jackknife, tuple(spreads), n, float(fitted.llf))
 
 
 def _degrees(a: Floats, own: Floats, inverse: Floats) -> float:

@@ -193,7 +193,7 @@ def rep_bias(
 
     Examples
     --------
-    >>> deals = pd.DataFrame({"deal_id": range(200), "rep": np.arange(200) % 8, "won": [0, 1] * 100, "model": 0.6})
+    >>> deals = pd.DataFrame({"deal_id": range(200), "rep": np.arange(200) // 25, "won": [0, 1] * 100, "model": 0.6})
     >>> r = rep_bias(deals, "model")
     >>> r.table.loc[0, "name"], round(r.mean, 3)
     ('rep 1', 0.1)

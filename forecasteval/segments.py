@@ -10,9 +10,7 @@ import pandas as pd
 
 from forecasteval.compare import (
     META,
-    MIN_CLUSTERS,
     RESERVED,
-    UNSURE,
     Comparison,
     by_group,
     forecaster_columns,
@@ -20,6 +18,7 @@ from forecasteval.compare import (
 )
 from forecasteval.errors import CallError
 from forecasteval.scores import METRICS
+from forecasteval.verdicts import MIN_CLUSTERS, UNSURE
 
 MOST_SEGMENTS = 30
 
@@ -150,11 +149,10 @@ def family(
 def _row(
     segment: str, comparison: Comparison, clusters: int, counted: bool, noun: str, least: int
 ) -> dict[str, Any]:
-    from scipy.special import stdtr
-
     row = comparison.primary
     reasons = [r["text"] for r in row["reasons"]]
     worse = row["difference"] * (-1 if METRICS[str(row["metric"])].better == "higher" else 1)
+    half = row["p_value"] / 2  # of the test that agrees with the interval
     testable = counted and math.isfinite(row["p_value"])
     if not counted:
         only = f"{clusters} {noun}, fewer than {least}: an estimate only, not counted in the family."
@@ -167,7 +165,7 @@ def _row(
         "low": row["low"] if counted else math.nan,
         "high": row["high"] if counted else math.nan,
         "p_value": row["p_value"] if testable else math.nan,
-        "p_worse": float(stdtr(row["df"], -worse / row["se"])) if testable else math.nan,
+        "p_worse": (half if worse > 0 else 1 - half) if testable else math.nan,
         "verdict": row["verdict"] if counted or math.isnan(row["difference"]) else UNSURE,
         "reliable": bool(row["reliable"]) and counted,
         "in_family": counted,

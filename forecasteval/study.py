@@ -14,7 +14,7 @@ from forecasteval import forecasters as fc
 from forecasteval import periods as cal
 from forecasteval import wording
 from forecasteval.calibration import Reliability, consistency_band, reliability
-from forecasteval.closer_look import CloserLook, look_closer
+from forecasteval.closer_look import CloserLook, against_margin, look_closer
 from forecasteval.compare import (
     META,
     RESERVED,
@@ -28,6 +28,7 @@ from forecasteval.compare import (
     ladder,
     plain,
 )
+from forecasteval.equivalence import WithinMargin
 from forecasteval.errors import CallError
 from forecasteval.estimates import QUESTIONS
 from forecasteval.match import POPULATIONS, match
@@ -278,7 +279,13 @@ class Question:
             show_names=self.show_names or by == "period",
         )
 
-    def look_closer(self, org: Org, matched: pd.DataFrame, comparison: Comparison) -> CloserLook:
+    def against_margin(self, matched: pd.DataFrame, comparison: Comparison) -> WithinMargin | None:
+        """Is the candidate not worse, or equal, as far as the margin allows? None without a margin."""
+        return against_margin(matched, comparison, self.margin) if self.margin else None
+
+    def look_closer(
+        self, org: Org, matched: pd.DataFrame, comparison: Comparison, within: WithinMargin | None
+    ) -> CloserLook:
         """Beyond the headline: calibration, what either adds, the declared segments, reps, totals, the margin."""
         return look_closer(
             org,
@@ -286,7 +293,7 @@ class Question:
             comparison,
             as_of=self.as_of,
             by=self.segments,
-            margin=self.margin,
+            margin=within,
             show_names=self.show_names,
             seed=self.seed,
         )

@@ -8,7 +8,7 @@ import pytest
 
 import forecasteval as fe
 from forecasteval import plots, story
-from forecasteval.closer_look import look_closer
+from forecasteval.closer_look import against_margin, look_closer
 from forecasteval.compare import META
 from forecasteval.tables import Org
 
@@ -39,15 +39,10 @@ def pilot(periods=9, seed=0, reps=12):
     return frame
 
 
-def looked(table, candidate="model", baseline="rep_forecast", org=None, **options):
-    c = fe.compare(
-        table,
-        candidate,
-        baseline,
-        metrics=["brier"],
-        **({"margin": options["margin"]} if options.get("margin") else {}),
-    )
-    return c, look_closer(org or Org("acme", None), table, c, **options)
+def looked(table, candidate="model", baseline="rep_forecast", org=None, margin=None, **options):
+    c = fe.compare(table, candidate, baseline, metrics=["brier"])
+    within = against_margin(table, c, margin) if margin else None
+    return c, look_closer(org or Org("acme", None), table, c, margin=within, **options)
 
 
 def words_of(c, look):
@@ -75,7 +70,10 @@ def test_everything_is_answered_where_the_table_has_it():
         "rep_forecast promises 15 points too much for the typical rep; reps are not shown to differ" in words
     )
     assert "Over 9 quarters the totals are missed" in words
-    assert "Margin 0.05: model is not worse than rep_forecast at all" in story.verdict_card(c).text
+    assert (
+        "Margin 0.05: model is not worse than rep_forecast at all"
+        in story.verdict_card(c, margin=look.margin).text
+    )
     tables = look.tables()
     assert set(tables) == {"segments", "rep_bias", "totals"}
 

@@ -12,40 +12,54 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 import forecasteval as fe
 from forecasteval import equivalence
+from forecasteval.closer_look import against_margin
 from forecasteval.errors import CallError
 
 
-def row(difference, se=0.01, df=9.0, better="lower", reliable=True):
+def row(difference, se=0.01, df=9.0, better="lower", reliable=True, level=0.9):
+    """A row whose interval is Student's."""
+    half = stats.t.ppf((1 + level) / 2, df) * se
     return {
-        "difference": difference, "se": se, "df": df, "better": better, "reliable": reliable, "reasons": [],
+        "difference": difference, "low": difference - half, "high": difference + half, "level": level,
+        "better": better, "reliable": reliable, "reasons": [],
     }  # fmt: skip
 
 
-def test_agrees_with_statsmodels_tost_on_a_paired_mean():
-    d = np.random.default_rng(0).normal(0.01, 0.05, 12)
-    p, lower, upper = DescrStatsW(d).ttost_mean(-0.05, 0.05)
+@given(st.floats(-0.08, 0.08), st.floats(0.005, 0.1), st.integers(0, 50))
+def test_agrees_with_statsmodels_tost_on_a_paired_mean(mean, spread, seed):
+    d = np.random.default_rng(seed).normal(mean, spread, 12)
+    p, _, upper = DescrStatsW(d).ttost_mean(-0.05, 0.05)
     found = equivalence.within_margin(row(d.mean(), d.std(ddof=1) / np.sqrt(12), 11), 0.05)
-    assert found.p_equivalent == pytest.approx(p, rel=1e-9)
-    assert found.p_inferior == pytest.approx(upper[1], rel=1e-9)
-    assert max(lower[1], upper[1]) == pytest.approx(p)
+    if min(abs(p - 0.05), abs(upper[1] - 0.05)) > 1e-9:
+        assert found.equivalent == (p < 0.05)
+        assert found.not_inferior == (upper[1] < 0.05)
 
 
 @given(st.floats(-0.2, 0.2), st.floats(0.001, 0.1), st.floats(2, 50), st.floats(0.001, 0.3))
-def test_test_and_bound_agree(difference, se, df, margin):
+def test_claims_follow_from_the_bounds(difference, se, df, margin):
     found = equivalence.within_margin(row(difference, se, df), margin)
     assert found.not_inferior == (found.bound < margin)
-    if abs(found.p_inferior - 0.05) > 1e-9:
-        assert found.not_inferior == (found.p_inferior < 0.05)
-    low, high = (difference + s * stats.t.ppf(0.95, df) * se for s in (-1, 1))
-    if min(abs(low + margin), abs(high - margin)) > 1e-9:
-        assert found.equivalent == (-margin < low and high < margin)  # the 90% interval, not the 95%
+    assert found.equivalent == (found.bound < margin and found.least > -margin)
+    assert found.least < found.bound
+    assert found.confidence == 0.95
 
 
 @given(st.floats(-0.2, 0.2), st.floats(0.001, 0.1))
 def test_higher_is_better_turns_the_direction(difference, se):
     a = equivalence.within_margin(row(difference, se), 0.05)
     b = equivalence.within_margin(row(-difference, se, better="higher"), 0.05)
-    assert (a.bound, a.not_inferior, a.p_equivalent) == (b.bound, b.not_inferior, b.p_equivalent)
+    assert (a.bound, a.least) == (pytest.approx(b.bound), pytest.approx(b.least))
+    assert (a.not_inferior, a.equivalent) == (b.not_inferior, b.equivalent)
+
+
+def test_the_bound_is_the_end_of_the_comparison_s_own_interval():
+    rng = np.random.default_rng(0)
+    deals = pd.DataFrame({"deal_id": range(400), "rep": np.arange(400) % 16, "won": rng.integers(0, 2, 400)})
+    deals = deals.assign(a=rng.random(400), b=rng.random(400))
+    c = fe.compare(deals, "a", "b", metrics=["brier", "auc"])
+    ninety = fe.compare(deals, "a", "b", metrics=["brier"], level=0.9).primary
+    found = against_margin(deals, c, 0.01)
+    assert (found.least, found.bound) == (ninety["low"], ninety["high"])
 
 
 def test_not_significant_is_not_equal():
@@ -96,7 +110,7 @@ def test_from_a_comparison_of_identical_forecasters():
     c = fe.compare(deals, "a", "b", metrics=["brier"], generalise_to=("rep",))
     found = equivalence.within_margin(c.primary, 0.01)
     assert found.equivalent
-    assert found.p_equivalent == 0
+    assert found.bound == 0
 
 
 def test_error_rate_at_the_margin():

@@ -51,7 +51,24 @@ def test_one_newton_step_is_close_to_fitting_anew_without_each_rep():
 def test_degrees_of_freedom_of_a_mean_are_those_of_the_ratio():
     _, y, g = clustered()
     found = logistic.fit(np.ones((y.size, 1)), y, g)
-    assert found.df[0] == pytest.approx(intervals.bell_mccaffrey_df(np.bincount(g) / g.size), rel=1e-9)
+    assert found.spreads[0].df == pytest.approx(
+        intervals.bell_mccaffrey_df(np.bincount(g) / g.size), rel=1e-9
+    )
+
+
+def test_a_mean_has_the_caution_of_a_ratio():
+    """The same cautious degrees of freedom and skewness as a comparison gives the share that is won."""
+    _, y, g = clustered()
+    size = np.bincount(g).astype(float)
+    mean = y.mean()
+    e = np.bincount(g, weights=y) - mean * size
+    ratio = intervals.cautious(
+        intervals.Spread(1.0, intervals.bell_mccaffrey_df(size / y.size), "rep"),
+        size / y.size, e, size, float(np.square(y - mean).sum()),
+    )  # fmt: skip
+    found = logistic.fit(np.ones((y.size, 1)), y, g).spreads[0]
+    assert found.cautious_df == pytest.approx(ratio.cautious_df, rel=1e-9)
+    assert found.skewness == pytest.approx(ratio.skewness, rel=1e-9)
 
 
 def test_degrees_of_freedom_by_the_matrices_that_define_them():
@@ -69,7 +86,7 @@ def test_degrees_of_freedom_by_the_matrices_that_define_them():
         rows.append(np.linalg.inv(m - m_h)[1] @ score_of_error)
     q = np.array(rows)
     c = (q * w) @ q.T
-    assert found.df[1] == pytest.approx(np.trace(c) ** 2 / np.trace(c @ c), rel=1e-9)
+    assert found.spreads[1].df == pytest.approx(np.trace(c) ** 2 / np.trace(c @ c), rel=1e-9)
 
 
 def refusal(x, y):
@@ -122,7 +139,9 @@ def test_order_of_rows_and_sign_of_the_outcome(seed):
     np.testing.assert_allclose(again.jackknife, found.jackknife, rtol=1e-7)
     turned = logistic.fit(x, 1 - y, g)
     np.testing.assert_allclose(turned.coefficients, -found.coefficients, rtol=1e-7, atol=1e-9)
-    np.testing.assert_allclose(turned.df, found.df, rtol=1e-6)
+    for a, b in zip(turned.spreads, found.spreads, strict=True):
+        assert a.df == pytest.approx(b.df, rel=1e-6)
+        assert a.skewness == pytest.approx(-b.skewness, rel=1e-5, abs=1e-9)
 
 
 def test_log_odds_at_the_edge_are_moved_and_counted():

@@ -70,11 +70,11 @@ def test_an_outcome_on_the_edge_is_held_and_gaps_are_counted():
 
 def test_ranges_of_one_person_are_not_independent():
     """Ten reps with 8 ranges each, all alike within a rep: the binomial interval is far too narrow."""
-    good = np.repeat([1, 1, 1, 1, 1, 1, 0, 0, 0, 0], 8)
+    good = np.repeat([1, 1, 1, 1, 1, 0, 0, 0, 0, 0], 8)
     c = ranges.coverage(
         np.zeros(80), np.ones(80), np.where(good, 0.5, 2.0), level=0.8, cluster=np.repeat(np.arange(10), 8)
     )
-    by_hand = 0.6 + np.array([-1, 1]) * stats.t.ppf(0.975, 9) * np.sqrt(0.6 * 0.4 / 9)
+    by_hand = 0.5 + np.array([-1, 1]) * stats.t.ppf(0.975, 9) * np.sqrt(0.5 * 0.5 / 9)
     assert list(c.by_cluster) == pytest.approx(by_hand, rel=1e-9)
     assert np.diff(c.by_cluster)[0] > 2.5 * np.diff(c.clopper_pearson)[0]
     assert np.isnan(c.p_value)  # the binomial test would be wrong

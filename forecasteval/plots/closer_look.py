@@ -5,11 +5,11 @@ from __future__ import annotations
 import textwrap
 
 from forecasteval import wording
-from forecasteval.compare import BASELINE, CANDIDATE
 from forecasteval.plots.canvas import FAINT, GREY, INK, Absent, Picture, canvas, colour, short, title
 from forecasteval.plots.comparison import axis_label, stacked
 from forecasteval.pooling import RepBias
 from forecasteval.segments import Family
+from forecasteval.verdicts import BASELINE, CANDIDATE
 
 MOST_REPS = 30
 

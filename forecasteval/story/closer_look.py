@@ -9,13 +9,14 @@ from typing import Any
 from forecasteval import wording
 from forecasteval.calibration_tests import INFORMATION, Calibration, WordTest
 from forecasteval.closer_look import CloserLook
-from forecasteval.compare import BASELINE, CANDIDATE, CANNOT, Comparison
+from forecasteval.compare import Comparison
 from forecasteval.encompassing import Encompassing, Mix
 from forecasteval.logistic import Coefficient
 from forecasteval.ranges import Coverage
 from forecasteval.segments import Family
 from forecasteval.series import Totals
 from forecasteval.story.html import Html, paragraphs, table
+from forecasteval.verdicts import BASELINE, CANDIDATE, CANNOT
 
 PROOF = 0.05  # a test speaks below this p
 

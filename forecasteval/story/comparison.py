@@ -96,25 +96,11 @@ def fair_twin(fair: Comparison | None) -> str:
     )
 
 
-def within_the_margin(comparison: Comparison) -> str:
-    """Non-inferiority and equivalence against the margin that was fixed; empty without one.
-
-    Parameters
-    ----------
-    comparison : Comparison
-
-    Returns
-    -------
-    str
-    """
-    row = comparison.primary
-    if not math.isfinite(row["margin"]) or not math.isfinite(row["difference"]):
-        return ""
-    return in_words(within_margin(row, row["margin"]), comparison.candidate, comparison.baseline)
-
-
 def verdict_card(
-    comparison: Comparison, influence: pd.DataFrame | None = None, fair: Comparison | None = None
+    comparison: Comparison,
+    influence: pd.DataFrame | None = None,
+    fair: Comparison | None = None,
+    margin: WithinMargin | None = None,
 ) -> Html:
     """The card that answers the question: verdict, sentence, fair twin, margin, what could be told, weakest point.
 
@@ -123,6 +109,7 @@ def verdict_card(
     comparison : Comparison
     influence : DataFrame of :func:`forecasteval.compare.influence`, or None
     fair : Comparison of the candidate with the recalibrated reps, or None
+    margin : WithinMargin, or None where no margin was fixed
 
     Returns
     -------
@@ -133,7 +120,7 @@ def verdict_card(
     badge = _BADGE.get(verdict, f"{winner} is better")
     more = (
         fair_twin(fair),
-        within_the_margin(comparison),
+        in_words(margin, comparison.candidate, comparison.baseline) if margin else "",
         what_could_be_told(comparison),
         weakest_point(comparison, influence),
     )
