@@ -10,10 +10,10 @@ unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV PYTHONPATH PYTHONHOME
 BIN := .venv/bin
 READY := .venv/.ready
 DEMO := reports/demo/compare_forecasts
-# what the demo report is made from; tables/ is built from export/ and so left out
+# what the demo report is made from; tables/ is built from export/ and so left out, and so is the monitor's ledger/
 SOURCES := notebooks/compare_forecasts.ipynb \
 	$(shell find forecasteval -name '*.py' -o -path '*/templates/*' -type f) \
-	$(shell find data/demo \( -name tables -o -name __pycache__ \) -prune -o -type f ! -name '.*' -print 2>/dev/null)
+	$(shell find data/demo \( -name tables -o -name ledger -o -name __pycache__ \) -prune -o -type f ! -name '.*' -print 2>/dev/null)
 
 help: ## List what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 16
@@ -48,7 +48,7 @@ lock: ## Choose the newest allowed versions again and write requirements.lock (n
 	  --custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
 
 clean: ## Remove .venv, the demo report, the built tables and all caches
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis $(DEMO) data/demo/tables
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis $(DEMO) data/demo/tables data/demo/ledger
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Names on the PATH may be shims that fail, so every candidate is run before it is chosen.

@@ -19,9 +19,10 @@ Floats = NDArray[np.float64]
 
 
 # Found in the coverage study, where less and more were tried (notebooks/coverage_study.ipynb).
-LEAST_BETWEEN = 0.1  # clusters are taken to differ by at least this many standard deviations of a row
+LEAST_BETWEEN = 0.15  # clusters are taken to differ by at least this many standard deviations of a row
 SKEW_GAIN = 1.5  # few clusters show less skewness than they were drawn from
-LONGEST_ARM = 2.5  # how much longer than Student's an arm of the interval may be for skewness
+SKEW_CHANCE = 0.1  # how much of the skewness that symmetric clusters show by chance is held against it
+LONGEST_ARM = 2.0  # how much longer than Student's an arm of the interval may be for skewness
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def components(residual: ArrayLike, rows: ArrayLike, square: float) -> tuple[flo
     --------
     >>> within, between = components([2.0, -2.0, 0.0], [4, 4, 4], 12.0)
     >>> round(within, 4), round(between, 4)
-    (1.1111, 0.0111)
+    (1.1111, 0.025)
     """
     e, n = np.asarray(residual, dtype=float), np.asarray(rows, dtype=float)
     total, count = n.sum(), e.size
@@ -213,10 +214,11 @@ def satterthwaite_df(share: ArrayLike, variance: ArrayLike) -> float:
 def cautious(spread: Spread, share: ArrayLike, residual: ArrayLike, rows: ArrayLike, square: float) -> Spread:
     """The same spread, ready for clusters that differ from each other.
 
-    With V_g = n_g within + n_g^2 between (see :func:`components`): degrees of freedom by Satterthwaite under V,
-    the skewness of the estimate, SKEW_GAIN times that of the clusters' jackknife contributions
-    h_g = e_g/(1 - w_g), sum h^3 / (sum h^2)^1.5, times the share of V that lies between clusters (what lies
-    within is a sum over many rows and nearly symmetric).
+    With V_g = n_g within + n_g^2 between (see :func:`components`): degrees of freedom by Satterthwaite under V, and
+    the skewness of the estimate from that of the clusters' jackknife contributions h_g = e_g/(1 - w_g),
+    s = sum h^3 / (sum h^2)^1.5, as SKEW_GAIN sqrt(b) s s^2/(s^2 + SKEW_CHANCE c): b is the share of V that lies
+    between clusters (what lies within is a sum over many rows and nearly symmetric), c = 6 sum V^3 / (sum V)^3 the
+    variance that s has by chance where clusters are symmetric.
 
     Parameters
     ----------
@@ -248,13 +250,15 @@ def cautious(spread: Spread, share: ArrayLike, residual: ArrayLike, rows: ArrayL
     if not variance.sum() > 0:
         return spread
     h = e / (1 - w)
-    spreads = np.square(h).sum()
-    skew = (h**3).sum() / spreads**1.5 if spreads > 0 else 0.0
+    squares = np.square(h).sum()
+    skew = (h**3).sum() / squares**1.5 if squares > 0 else 0.0
+    chance = 6 * (variance**3).sum() / variance.sum() ** 3
     of_clusters = (n * n * between).sum() / variance.sum()
+    believed = skew**2 / (skew**2 + SKEW_CHANCE * chance)
     return replace(
         spread,
         cautious_df=min(spread.df, satterthwaite_df(w, variance)),
-        skewness=float(SKEW_GAIN * of_clusters * skew),
+        skewness=float(SKEW_GAIN * np.sqrt(of_clusters) * skew * believed),
     )
 
 

@@ -204,6 +204,8 @@ def match(
     stale_after_days: int = STALE_AFTER_DAYS,
     resolve_after_days: int = 365,
     burn_in: fc.BurnIn | None = None,
+    through: Any = None,
+    pending: bool = False,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Put all forecasters' words about the same deals at the same moment into one table.
@@ -228,6 +230,10 @@ def match(
         For "won at all": an open deal this old counts as not won.
     burn_in : BurnIn, optional
         What a fitted forecaster must have seen before it speaks.
+    through : date, optional
+        The last day that counts, for looks and for outcomes; the day of the newest record if left out.
+    pending : bool
+        Keep the deals whose target is not known yet, with an empty `won`.
     seed : int
         Of the folds, for a flat table without time order.
 
@@ -261,7 +267,7 @@ def match(
         )
     newest = newest_record(org)
     assert newest is not None
-    through = pd.Timestamp(newest)
+    through = pd.Timestamp(newest if through is None else through)
     looks = looks[looks["as_of"] <= through]
     when = _in_words(as_of)
     meta: dict[str, Any] = {
@@ -275,9 +281,12 @@ def match(
     flow = _Flow()
     panel = _eligible(record, looks, population, when, flow)
     panel, note = with_outcome(record, panel, aim, through, resolve_after_days)
-    panel = panel[panel["complete"]].reset_index(drop=True)
-    why = "the period is not frozen, or the target not yet known"
-    flow.add("outcome known", panel[panel["evaluated"]], why)
+    if pending:
+        panel["won"] = panel["won"].where(panel["known_on"].notna())
+    else:
+        panel = panel[panel["complete"]].reset_index(drop=True)
+        why = "the period is not frozen, or the target not yet known"
+        flow.add("outcome known", panel[panel["evaluated"]], why)
     panel, about = _with_forecasts(
         org, panel, looks, forecasters, outside, flow, stale_after_days, burn_in or fc.BurnIn()
     )

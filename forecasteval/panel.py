@@ -138,7 +138,7 @@ def panel_of(record: Record, looks: pd.DataFrame) -> pd.DataFrame:
     return panel
 
 
-def _closings(record: Record) -> pd.DataFrame:
+def closings(record: Record) -> pd.DataFrame:
     """How each deal stands today and since when it is known: deal_id, status, close_on, amount, known_on."""
     h = record.history.sort_values(["deal_id", "valid_from"], kind="stable")
     if h["status"].ne("open").any():
@@ -162,7 +162,7 @@ def _closings(record: Record) -> pd.DataFrame:
 def _at(record: Record, panel: pd.DataFrame, day: pd.Series) -> pd.DataFrame:
     """Status, close date and amount of the panel's deals on given days, as recorded by then."""
     if record.history["status"].eq("open").all():  # hand-made snapshots of open deals: today's record decides
-        then = panel[["deal_id"]].merge(_closings(record), on="deal_id", how="left")
+        then = panel[["deal_id"]].merge(closings(record), on="deal_id", how="left")
         open_still = then["close_on"].to_numpy() > day.to_numpy()
         return then.assign(status=then["status"].mask(open_still, "open"))
     days = pd.DatetimeIndex(day.dropna().unique())
@@ -182,7 +182,7 @@ def with_outcome(
     else:
         known_on = panel["as_of"] + pd.Timedelta(days=resolve_after)
     if target.kind == "at all":
-        then = panel[["deal_id"]].merge(_closings(record), on="deal_id", how="left")
+        then = panel[["deal_id"]].merge(closings(record), on="deal_id", how="left")
         resolved = then["status"].isin(["won", "lost"]).to_numpy()
         known_on = known_on.where(~resolved, then["known_on"].to_numpy())
         known_on = known_on.where(known_on <= through)

@@ -7,6 +7,9 @@ hard (uneven reps with large or skewed biases, rare wins with few reps) are in i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
+
+from forecasteval.errors import CallError
 
 DEAL, REP, PERIOD = ("deal",), ("rep",), ("period",)
 SAME_REPS, BOTH, ACCOUNT = ("deal", "period"), ("rep", "period"), ("account",)
@@ -63,6 +66,49 @@ class Cell:
     null: bool = False
     metrics: tuple[str, ...] = SCORES
     questions: tuple[tuple[str, ...], ...] = (DEAL, REP)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Pilots drawn from a real table: its clusters, each as often as chance will, stand for new reps.
+
+    Attributes
+    ----------
+    name, file, candidate, baseline, cluster : str
+        A CSV or Parquet file with `won`, two forecasters and the column whose values are drawn.
+    reps : int
+        How many clusters a pilot draws.
+    """
+
+    name: str
+    file: str
+    candidate: str
+    baseline: str
+    cluster: str
+    reps: int
+    family: str = "real tables"
+    metrics: tuple[str, ...] = ("brier", "brier_skill", "bias", "auc")
+    questions: tuple[tuple[str, ...], ...] = (REP,)
+
+    @classmethod
+    def parse(cls, told: str) -> tuple[Drawn, ...]:
+        """Pilots of 8, 20 and 40 clusters from `"file: candidate, baseline, cluster"`.
+
+        Examples
+        --------
+        >>> [c.reps for c in Drawn.parse("flares.csv: DAFFS, NOAA, block")]
+        [8, 20, 40]
+        """
+        file, _, columns = told.rpartition(":")
+        names = [c.strip() for c in columns.split(",")]
+        if not file or len(names) != 3:
+            raise CallError(
+                f"{told!r} does not say where pilots are to be drawn from; write 'file.csv: candidate, baseline, "
+                "cluster', such as 'matched.csv: model, rep_forecast, rep'."
+            )
+        stem = PurePath(file).stem
+        who, whom, by = names
+        return tuple(cls(f"{n} clusters of {stem}", file.strip(), who, whom, by, n) for n in (8, 20, 40))
 
 
 def _reps() -> list[Cell]:
@@ -200,7 +246,7 @@ def _nulls() -> list[Cell]:
     cells = [
         Cell(
             f"equally good: {reps} reps, sd {sd:g}, {law} {bias:g}, {periods} quarters, shocks {shock:g}",
-            "null",
+            "equal",
             reps,
             15 * reps * periods,
             periods,
@@ -213,25 +259,20 @@ def _nulls() -> list[Cell]:
         )
         for reps, sd, bias, law, shock, periods in plan
     ]
-    rare = Cell("equally good: 40 reps, 4% wins", "null", 40, 2000, 1, wins=0.04, bias_sd=0.5, null=True)
+    rare = Cell("equally good: 40 reps, 4% wins", "equal", 40, 2000, 1, wins=0.04, bias_sd=0.5, null=True)
     return [*cells, rare]
 
 
 FULL: tuple[Cell, ...] = tuple(
     cell for family in (_reps, _wins, _periods, _size, _amounts, _accounts, _nulls) for cell in family()
 )
-QUICK: tuple[Cell, ...] = tuple(
-    c
-    for c in FULL
-    if c.name
-    in {
-        "8 reps, equal, mild biases",
-        "20 reps, uneven, mild biases",
-        "20 reps, extreme, skewed biases",
-        "4% wins, 20 reps",
-        "6 quarters, 8 reps, shocks 0.3",
-        "6 deals an account, 10 reps",
-        "3 looks at each deal, 10 reps",
-        "equally good: 8 reps, sd 0.8, normal 0.5, 6 quarters, shocks 0.3",
-    }
+_FEW = (
+    "20 reps, uneven, mild biases",
+    "20 reps, extreme, skewed biases",
+    "4% wins, 20 reps",
+    "6 quarters, 8 reps, shocks 0.6",
+    "6 deals an account, 10 reps",
+    "3 looks at each deal, 10 reps",
+    "equally good: 8 reps, sd 0.8, normal 0.5, 6 quarters, shocks 0.3",
 )
+QUICK: tuple[Cell, ...] = tuple(c for c in FULL if c.name in _FEW)

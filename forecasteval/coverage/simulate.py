@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from forecasteval.coverage.design import Cell
-from forecasteval.scores import Deals
+from forecasteval.coverage.design import Cell, Drawn
+from forecasteval.errors import CallError
+from forecasteval.scores import METRICS, Deals, auc
 
 Floats = NDArray[np.float64]
 NOISE = 0.5  # sd of a forecast's own error, in log-odds
@@ -227,3 +229,63 @@ class Simulator:
         none = np.zeros(1)
         mine = self._auc("candidate", np.ones((1, 1)), none, none)
         return mine - self._auc("baseline", weight[:, None], at, none)
+
+
+class Resampler:
+    """Draws pilots from a real table: whole clusters, with replacement.
+
+    What is true is what the whole table says: it is the population.
+
+    Parameters
+    ----------
+    cell : Drawn
+    """
+
+    def __init__(self, cell: Drawn) -> None:
+        """Read the table."""
+        self.cell = cell
+        table = (pd.read_parquet if cell.file.endswith(".parquet") else pd.read_csv)(cell.file)
+        absent = [c for c in ("won", cell.candidate, cell.baseline, cell.cluster) if c not in table]
+        if absent:
+            raise CallError(
+                f"{cell.file} has no column {', '.join(absent)}; it has {', '.join(table.columns)}."
+            )
+        table = table.dropna(subset=["won", cell.candidate, cell.baseline, cell.cluster])
+        codes, _ = pd.factorize(table[cell.cluster])
+        self._rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+        self._columns = [table[c].to_numpy(dtype=float) for c in ("won", cell.candidate, cell.baseline)]
+        won, candidate, baseline = self._columns
+        deals = Deals(won, candidate, baseline)
+        self._truth: dict[tuple[str, tuple[str, ...]], float] = {}
+        for metric in cell.metrics:
+            if metric == "auc":
+                value = auc(deals.candidate, deals.won) - auc(deals.baseline, deals.won)
+            else:
+                terms = METRICS[metric].terms
+                assert terms is not None
+                t = terms(deals)
+                sums = t.candidate.sum(), t.baseline.sum()
+                value = (
+                    1 - sums[0] / sums[1]
+                    if METRICS[metric].is_skill
+                    else (sums[0] - sums[1]) / deals.won.size
+                )
+            self._truth[metric, ("rep",)] = float(value)
+
+    def draw(self, rng: np.random.Generator) -> Pilot:
+        """One pilot.
+
+        Parameters
+        ----------
+        rng : Generator
+
+        Returns
+        -------
+        Pilot
+        """
+        chosen = [self._rows[i] for i in rng.integers(0, len(self._rows), self.cell.reps)]
+        rows = np.concatenate(chosen)
+        rep = np.repeat(np.arange(len(chosen), dtype=np.int32), [c.size for c in chosen])
+        won, candidate, baseline = (c[rows] for c in self._columns)
+        deals = Deals(won, candidate, baseline)
+        return Pilot(deals, rep, np.zeros(rows.size, np.int32), None, None, self._truth)

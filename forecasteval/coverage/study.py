@@ -18,8 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasteval import estimates, intervals, verdicts
-from forecasteval.coverage.design import Cell
-from forecasteval.coverage.simulate import Pilot, Simulator
+from forecasteval.coverage.design import FULL, QUICK, Cell, Drawn
+from forecasteval.coverage.simulate import Pilot, Resampler, Simulator
+from forecasteval.errors import CallError
 from forecasteval.scores import METRICS
 
 Floats = NDArray[np.float64]
@@ -73,12 +74,12 @@ def judge(pilot: Pilot, metric: str, questions: Iterable[tuple[str, ...]]) -> di
     return found
 
 
-def chunk(cell: Cell, runs: int, seed: tuple[int, ...]) -> dict[tuple[str, tuple[str, ...]], Floats]:
+def chunk(cell: Cell | Drawn, runs: int, seed: tuple[int, ...]) -> dict[tuple[str, tuple[str, ...]], Floats]:
     """Some runs of a cell.
 
     Parameters
     ----------
-    cell : Cell
+    cell : Cell or Drawn
     runs : int
     seed : tuple of int
 
@@ -86,7 +87,8 @@ def chunk(cell: Cell, runs: int, seed: tuple[int, ...]) -> dict[tuple[str, tuple
     -------
     dict of arrays of shape (runs, 9) by metric and question
     """
-    rng, simulator = np.random.default_rng(seed), Simulator(cell)
+    rng = np.random.default_rng(seed)
+    simulator = Resampler(cell) if isinstance(cell, Drawn) else Simulator(cell)
     rows: dict[tuple[str, tuple[str, ...]], list[Floats]] = {}
     for _ in range(runs):
         pilot = simulator.draw(rng)
@@ -160,7 +162,7 @@ class Study:
 
     Parameters
     ----------
-    cells : tuple of Cell
+    cells : tuple of Cell or Drawn
     runs : int
     store : Path
         One file a cell; a cell that is there with the same definition, runs, seed and method is not run again.
@@ -169,28 +171,89 @@ class Study:
         Processes; 0 for one per processor.
     """
 
-    cells: tuple[Cell, ...]
+    cells: tuple[Cell | Drawn, ...]
     runs: int
     store: Path
     seed: int = 0
     workers: int = 0
 
-    def _file(self, cell: Cell) -> Path:
+    @classmethod
+    def of(
+        cls,
+        setting: str,
+        runs: int = 0,
+        tables: Iterable[str] = (),
+        store: str = "",
+        seed: int = 0,
+        workers: int = 0,
+    ) -> Study:
+        """The study as its notebook asks for it.
+
+        Parameters
+        ----------
+        setting : "quick" or "full"
+            The declared design, or a few cells of it.
+        runs : int
+            Of each cell; 0 for 200 (quick) or 2,000 (full).
+        tables : list of str
+            Real tables to draw pilots from, as :meth:`Drawn.parse` reads them.
+        store : str
+            A relative one is looked for from the working directory upwards.
+        seed, workers : int
+
+        Raises
+        ------
+        ValueError
+            Lists everything that cannot be used.
+        """
+        wrong = []
+        if setting not in ("quick", "full"):
+            wrong.append(f"setting: {setting!r} is neither quick nor full.")
+        if runs < 0 or 0 < runs < 20:
+            wrong.append(
+                f"runs: {runs} is too few to say anything; 20 at least, or 0 for the setting's own number."
+            )
+        drawn: list[Drawn] = []
+        for told in tables:
+            try:
+                drawn += Drawn.parse(told)
+                if not Path(drawn[-1].file).is_file():
+                    wrong.append(f"tables: there is no file {drawn[-1].file}.")
+            except CallError as error:
+                wrong.append(f"tables: {error}")
+        if wrong:
+            count = f"{len(wrong)} parameter{'s' if len(wrong) > 1 else ''} cannot be used:"
+            raise CallError("\n- ".join([count, *wrong]))
+        first = Path(store or "reports/coverage_cells")
+        places = (base for base in (Path.cwd(), *Path.cwd().parents) if (base / first.parts[0]).exists())
+        cells: tuple[Cell | Drawn, ...] = (*(QUICK if setting == "quick" else FULL), *drawn)
+        return cls(
+            cells,
+            runs or (200 if setting == "quick" else 2000),
+            next(places, Path.cwd()) / first,
+            seed,
+            workers,
+        )
+
+    def _file(self, cell: Cell | Drawn) -> Path:
         method = [
             intervals.LEAST_BETWEEN,
             intervals.SKEW_GAIN,
             intervals.LONGEST_ARM,
             asdict(verdicts.LIMITS),
         ]
-        told = json.dumps([asdict(cell), self.runs, self.seed, CHUNK, method], sort_keys=True)
+        about = asdict(cell)
+        if isinstance(cell, Drawn):  # the same name may stand for other rows tomorrow
+            about["file"] = hashlib.sha256(Path(cell.file).read_bytes()).hexdigest()
+        told = json.dumps([about, self.runs, self.seed, CHUNK, method], sort_keys=True)
         return Path(self.store) / f"{hashlib.sha256(told.encode()).hexdigest()[:16]}.csv"
 
     @property
-    def waiting(self) -> list[Cell]:
+    def waiting(self) -> list[Cell | Drawn]:
         """The cells still to be run."""
         return [c for c in self.cells if not self._file(c).is_file()]
 
-    def run(self) -> Iterator[Cell]:
+    def run(self) -> Iterator[Cell | Drawn]:
         """Run what is waiting, cell by cell; each is kept as soon as it is done.
 
         Yields
@@ -202,7 +265,7 @@ class Study:
         if not waiting:
             return
         parts = [min(CHUNK, self.runs - at) for at in range(0, self.runs, CHUNK)]
-        done: dict[Cell, dict[int, Any]] = {c: {} for c in waiting}
+        done: dict[Cell | Drawn, dict[int, Any]] = {c: {} for c in waiting}
         workers = self.workers or os.cpu_count() or 1
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             jobs = {}
@@ -218,7 +281,7 @@ class Study:
                     del done[cell]
                     yield cell
 
-    def _keep(self, cell: Cell, parts: list[dict[tuple[str, tuple[str, ...]], Floats]]) -> None:
+    def _keep(self, cell: Cell | Drawn, parts: list[dict[tuple[str, tuple[str, ...]], Floats]]) -> None:
         rows = []
         for metric, question in parts[0]:
             all_runs = np.concatenate([p[metric, question] for p in parts])

@@ -151,7 +151,7 @@ def _data_folder(declared: Mapping[str, Parameter], values: Mapping[str, Any], *
     if DATA not in declared:
         return None
     folder = values.get(DATA, declared[DATA].value)
-    if not isinstance(folder, str):
+    if not (isinstance(folder, str) and folder):  # a notebook may do without: a plan from assumptions
         return None
     for above in _here_and_above():
         if (above / folder).is_dir():

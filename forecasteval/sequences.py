@@ -1,0 +1,421 @@
+"""Intervals that hold at every look: confidence sequences for a running ratio of cohort sums.
+
+Knows nothing of deals. Cohorts come in the order in which they become known, each as a numerator x (a sum
+of score differences) and a denominator z (the number of scores, or what else they are weighed by). After n
+cohorts the estimate is R_n = (x_1 + ... + x_n) / (z_1 + ... + z_n).
+
+**What is estimated.** M_n = sum E[x_i | earlier cohorts] / sum z_i: the difference that was to be expected,
+averaged over the cohorts so far. It may drift; nothing is assumed to stay the same. A fixed-time interval
+holds M_n with probability `level` at one look that was chosen beforehand. A sequence holds M_n at *all*
+looks together with that probability, so that looking, stopping and going on cost nothing further.
+
+**Three of them**, from the least to the most careful about what cohorts share:
+
+- :func:`asymptotic` takes each cohort's surprise as new: right where nothing but chance is shared by the
+  cohorts of one stretch of time. Unequal cohorts are met by ratios of sums and a delete-one variance.
+- :func:`over_blocks` lets whole blocks (quarters) differ: a good quarter lifts all its weeks, so weeks are
+  no independent witnesses, and :func:`asymptotic` then answers for the quarters that happened to come. It
+  needs the spread between blocks, of which there are few, so it is built on Student's t.
+- :func:`empirical_bernstein` assumes nothing but that a score difference is bounded; it weighs cohorts alike
+  and is much wider.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, special
+from scipy.stats import t as student
+
+Floats = NDArray[np.float64]
+
+TUNED_FOR = 52  # cohorts at which a sequence is narrowest
+TUNED_FOR_BLOCKS = 6
+BURN_IN = 13  # cohorts before the first look counts
+MIN_BLOCKS = 4
+GUESSED_SPREAD = 0.05  # of a cohort's mean difference; only sets where empirical_bernstein is narrowest
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """Estimate and interval after each cohort, arrays of shape (cohorts,); infinite ends where none is formed."""
+
+    estimate: Floats
+    low: Floats
+    high: Floats
+
+
+def _checked(x: ArrayLike, z: ArrayLike, level: float) -> tuple[Floats, Floats]:
+    x, z = np.asarray(x, dtype=float), np.asarray(z, dtype=float)
+    if x.shape != z.shape or x.ndim != 1:
+        raise ValueError(
+            f"x and z must be two rows of the same length; they have shapes {x.shape} and {z.shape}."
+        )
+    if not (np.isfinite(x).all() and np.isfinite(z).all() and (z > 0).all()):
+        raise ValueError("Every cohort needs a finite sum and a weight above 0; leave empty cohorts out.")
+    if not 0.5 <= level < 1:
+        raise ValueError(f"level is {level!r}; it lies between 0.5 and 1, such as 0.95.")
+    return x, z
+
+
+def _spread(x: Floats, z: Floats) -> tuple[Floats, Floats, Floats]:
+    """Ratio, CR3J standard error and Bell-McCaffrey df of running sums; rows are looks, columns clusters.
+
+    The closed forms of :func:`forecasteval.intervals.cr3j` and :func:`~forecasteval.intervals.bell_mccaffrey_df`
+    for all looks at once; clusters that a look has not met have z = 0.
+    """
+    met, total = z > 0, z.sum(axis=1)
+    ratio, n = x.sum(axis=1) / total, met.sum(axis=1)
+    w = z / total[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):  # a first cluster holds everything
+        moved = np.where(met, (x - ratio[:, None] * z) / (1 - w), 0.0)
+        se = np.sqrt((n - 1) / n * np.square(moved).sum(axis=1)) / total
+        u = w / (1 - w)
+        a = np.square(u)
+        cross = np.square(a.sum(axis=1)) - np.square(a).sum(axis=1)
+        df = np.square(u.sum(axis=1)) / (a.sum(axis=1) + cross)
+    alone = n < 2
+    return ratio, np.where(alone, np.nan, se), np.where(alone, np.nan, df)
+
+
+def _around(estimate: Floats, reach: Floats, se: Floats) -> Band:
+    formed = np.isfinite(reach) & np.isfinite(se)
+    half = np.where(formed, reach, 1.0) * np.where(formed, se, np.inf)
+    return Band(estimate, estimate - half, estimate + half)
+
+
+def _over(x: Floats, z: Floats, block: ArrayLike | None) -> tuple[Floats, Floats]:
+    """Running sums of each block at each look; every cohort is a block of its own where none is given."""
+    member = np.arange(x.size) if block is None else np.unique(np.asarray(block), return_inverse=True)[1]
+    if member.shape != x.shape:
+        raise ValueError(f"There are {x.size} cohorts but {member.size} labels of blocks.")
+    mine = member[:, None] == np.arange(member.max(initial=-1) + 1)
+    sums, weights = (np.cumsum(v[:, None] * mine, axis=0) for v in (x, z))
+    return sums, weights
+
+
+def fixed_time(x: ArrayLike, z: ArrayLike, block: ArrayLike | None = None, *, level: float = 0.95) -> Band:
+    """The interval of a single look, after each cohort: what must *not* be read again and again.
+
+    R_n -+ t_((1 + level)/2, df) SE_n, with the CR3J standard error over cohorts or blocks and Bell-McCaffrey df.
+
+    Parameters
+    ----------
+    x, z : arrays of shape (cohorts,)
+    block : array of shape (cohorts,), optional
+        Stretches of time whose cohorts share their luck.
+    level : float
+
+    Returns
+    -------
+    Band
+
+    References
+    ----------
+    Bell & McCaffrey (2002), Survey Methodology 28(2), 169-181.
+
+    Examples
+    --------
+    >>> band = fixed_time([1.0, 2.0, 3.0], [1.0, 1.0, 1.0])
+    >>> [round(float(v[-1]), 3) for v in (band.estimate, band.low, band.high)]
+    [2.0, -0.484, 4.484]
+    """
+    x, z = _checked(x, z, level)
+    ratio, se, df = _spread(*_over(x, z, block))
+    return _around(ratio, student.ppf((1 + level) / 2, df), se)
+
+
+# --- how many standard errors ---------------------------------------------------------------------------
+
+
+def student_multiplier(df: ArrayLike, *, level: float = 0.95, scale: float) -> Floats:
+    """How many standard errors the sequence over blocks reaches with so many degrees of freedom.
+
+    Under a normal law with unknown spread the mixed likelihood ratio of the t statistic of n = df + 1 blocks,
+    with an effect in units of the spread drawn from N(0, 1/scale),
+
+    B_n = sqrt(s/(n + s)) [ (1 + t^2/df) / (1 + t^2 s / (df (n + s))) ]^(n/2),  s = scale
+
+    is a martingale that starts at 1, so that it ever reaches 1/alpha with probability alpha at most. Solved
+    for t: with a = ((n + s)/(s alpha^2))^(1/n), t^2 = df (a - 1) / (1 - a s/(n + s)), infinite where the
+    denominator is not positive.
+
+    Parameters
+    ----------
+    df : degrees of freedom, at least 1
+    level, scale : float
+
+    Returns
+    -------
+    array
+
+    References
+    ----------
+    Lai (1976), Annals of Statistics 4(2), 265-280. Wang & Ramdas (2025), Anytime-valid t-tests and confidence
+    sequences for Gaussian means with unknown variance, Sequential Analysis 44(1), 56-110. The Bayes factor is that of
+    Gonen, Johnson, Lu & Westfall (2005), American Statistician 59(3), 252-257.
+
+    Examples
+    --------
+    >>> student_multiplier([2, 3, 5, 7], scale=0.25).round(2).tolist()
+    [inf, 7.21, 4.73, 4.2]
+    """
+    df = np.asarray(df, dtype=float)
+    n = df + 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        a = ((n + scale) / (scale * (1 - level) ** 2)) ** (1 / n)
+        left = 1 - a * scale / (n + scale)
+        return np.where(left > 0, np.sqrt(df * (a - 1) / np.where(left > 0, left, 1)), np.inf)
+
+
+@cache
+def student_scale(tuned_for: float = TUNED_FOR_BLOCKS, level: float = 0.95) -> float:
+    """The scale at which the sequence over blocks is narrowest after `tuned_for` equal blocks.
+
+    Examples
+    --------
+    >>> round(student_scale(6), 2)
+    0.28
+    """
+
+    def reach(log_scale: float) -> float:
+        return float(student_multiplier(tuned_for - 1, level=level, scale=math.exp(log_scale)))
+
+    grid = np.linspace(-8, 2, 41)
+    best = float(grid[np.argmin([reach(s) for s in grid])])
+    found = optimize.minimize_scalar(reach, bounds=(best - 0.25, best + 0.25), method="bounded")
+    return math.exp(float(found.x))
+
+
+def mixture_scale(tuned_for: float, level: float = 0.95) -> float:
+    """rho^2 of the normal mixture whose sequence is narrowest after `tuned_for` cohorts.
+
+    rho^2 = (-2 log alpha + log(1 - 2 log alpha)) / tuned_for,  alpha = 1 - level
+
+    References
+    ----------
+    Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas (2024), Annals of Statistics 52(6), section on tuning.
+
+    Examples
+    --------
+    >>> round(52 * mixture_scale(52), 3)
+    7.936
+    """
+    surprise = -2 * math.log(1 - level)
+    return (surprise + math.log(1 + surprise)) / tuned_for
+
+
+def asymptotic_multiplier(n: ArrayLike, *, level: float = 0.95, tuned_for: float = TUNED_FOR) -> Floats:
+    """How many standard errors the asymptotic sequence reaches after n cohorts.
+
+    sqrt( (n rho^2 + 1) / (n rho^2) log((n rho^2 + 1) / alpha^2) )
+
+    Parameters
+    ----------
+    n : numbers of cohorts
+    level, tuned_for : as in :func:`asymptotic`
+
+    Returns
+    -------
+    array; 3.04 at n = `tuned_for` and level .95, which is 1.55 times the 1.96 of a single look
+
+    Examples
+    --------
+    >>> asymptotic_multiplier([13, 26, 52, 104]).round(2).tolist()
+    [3.26, 3.08, 3.04, 3.06]
+    """
+    m = np.asarray(n, dtype=float) * mixture_scale(tuned_for, level)
+    return np.sqrt((m + 1) / m * np.log((m + 1) / (1 - level) ** 2))
+
+
+# --- the sequences over cohorts and over blocks ---------------------------------------------------------
+
+
+def asymptotic(
+    x: ArrayLike,
+    z: ArrayLike,
+    *,
+    level: float = 0.95,
+    tuned_for: float = TUNED_FOR,
+    burn_in: int = BURN_IN,
+) -> Band:
+    """Asymptotic confidence sequence of a running ratio of cohort sums, guarded where cohorts are few.
+
+    R_n -+ SE_n max( sqrt( (n rho^2 + 1) / (n rho^2) log((n rho^2 + 1) / alpha^2) ), m(df_n) )
+
+    with SE_n the CR3J standard error over the n cohorts. The first term is the published sequence; its
+    guarantee is that of a central limit theorem that holds at all looks from `burn_in` on. The second,
+    :func:`student_multiplier` at the Bell-McCaffrey df of the cohorts' weights, is for the looks at which that
+    limit is far: cohorts of very unequal size count for fewer than they are. With equal cohorts it adds 15% at
+    13 and 5% at 52 cohorts. The cohorts' surprises x_i - E[x_i | earlier] must not be shared between cohorts;
+    where they are, use :func:`over_blocks`.
+
+    Parameters
+    ----------
+    x, z : arrays of shape (cohorts,), in the order in which they become known
+    level : float
+        Of all looks together.
+    tuned_for : float
+        Cohorts at which the sequence is narrowest; fixed before the first look.
+    burn_in : int
+        Looks before this many cohorts have no interval; fixed before the first look.
+
+    Returns
+    -------
+    Band
+        Infinite ends during the burn-in.
+
+    Raises
+    ------
+    ValueError
+        For sums that are not finite, weights that are not above 0, or a level outside [0.5, 1).
+
+    References
+    ----------
+    Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas (2024), Time-uniform central limit theory and asymptotic
+    confidence sequences, Annals of Statistics 52(6), 2613-2640. Robbins (1970), Annals of Mathematical
+    Statistics 41(5), 1397-1409, for the normal mixture.
+
+    Examples
+    --------
+    >>> band = asymptotic([1.0, -1.0] * 26, [2.0] * 52)
+    >>> round(float(band.high[-1]), 3), float(band.high[11])
+    (0.224, inf)
+    """
+    x, z = _checked(x, z, level)
+    ratio, se, df = _spread(*_over(x, z, None))
+    n = np.arange(1, x.size + 1)
+    published = asymptotic_multiplier(n, level=level, tuned_for=tuned_for)
+    guard = student_multiplier(df, level=level, scale=student_scale(tuned_for / 2, level))
+    reach = np.maximum(published, guard)
+    return _around(ratio, np.where(n < burn_in, np.inf, reach), se)
+
+
+def over_blocks(
+    x: ArrayLike,
+    z: ArrayLike,
+    block: ArrayLike,
+    *,
+    level: float = 0.95,
+    tuned_for: float = TUNED_FOR_BLOCKS,
+) -> Band:
+    """Confidence sequence of a running ratio where cohorts of one block share their luck.
+
+    R_n -+ SE_n m(df_n), with the CR3J standard error over *blocks*, the one that is still filling included,
+    its Bell-McCaffrey df (which counts unequal and half-filled blocks for less) and m of
+    :func:`student_multiplier`. Exact for equal, normal block sums; how far it carries else is measured in
+    tests/benchmarks/false_alarms_weekly.py.
+
+    Parameters
+    ----------
+    x, z : arrays of shape (cohorts,), in the order in which they become known
+    block : array of shape (cohorts,)
+        Label of the stretch of time that the cohort belongs to.
+    level : float
+    tuned_for : float
+        Blocks at which the sequence is narrowest; fixed before the first look.
+
+    Returns
+    -------
+    Band
+        Infinite ends with fewer than 4 blocks.
+
+    Raises
+    ------
+    ValueError
+        As :func:`asymptotic`.
+
+    Examples
+    --------
+    >>> band = over_blocks([1.0, -1.0] * 4, [2.0] * 8, ["a", "b", "c", "d", "e", "f", "g", "h"])
+    >>> round(float(band.high[-1]), 2), float(band.high[2])
+    (0.79, inf)
+    """
+    x, z = _checked(x, z, level)
+    sums, weights = _over(x, z, block)
+    ratio, se, df = _spread(sums, weights)
+    reach = student_multiplier(df, level=level, scale=student_scale(tuned_for, level))
+    reach = np.where((weights > 0).sum(axis=1) < MIN_BLOCKS, np.inf, reach)
+    return _around(ratio, reach, se)
+
+
+# --- the strict sequence --------------------------------------------------------------------------------
+
+
+def _log_mixture(s: float, v: float, c: float, rho: float) -> float:
+    """Log of the gamma-exponential mixture of exp(lambda s - v psi(lambda)), psi sub-exponential of scale c."""
+    k, y = (v + rho) / c**2, (c * s + v + rho) / c**2
+    k0 = rho / c**2
+    top = (c * s + v) / c**2 - k * math.log(y) + special.gammaln(k) + math.log(special.gammainc(k, y))
+    bottom = -k0 * math.log(k0) + special.gammaln(k0) + math.log(special.gammainc(k0, k0))
+    return float(top - bottom)
+
+
+def _crossing(excess: Callable[[float], float]) -> float:
+    """Where an increasing function passes 0."""
+    top = 1.0
+    while excess(top) < 0:
+        top *= 2
+    return float(optimize.brentq(excess, 0.0, top))
+
+
+def empirical_bernstein(
+    mean: ArrayLike, *, bound: float = 1.0, level: float = 0.95, tuned_for: float = TUNED_FOR
+) -> Band:
+    """Confidence sequence of the running average of bounded cohort means; no limit theorem, any dependence.
+
+    With c = 2 bound, D_n the average of the n means d_i, g_i the average of those before i (0 for the first)
+    and V_n = sum (d_i - g_i)^2, the interval is D_n -+ u(V_n)/n, where u solves
+
+    log integral exp(lambda u - V (-log(1 - c lambda) - c lambda)/c^2) dF(lambda) = log(2/alpha)
+
+    and F is a truncated gamma law that makes the integral closed (gamma-exponential mixture). Each cohort
+    counts alike here, so it answers for the average *week*, not the average deal.
+
+    Parameters
+    ----------
+    mean : array of shape (cohorts,), in [-bound, bound]
+    bound : float
+        Of the absolute mean difference; 1 for the Brier score.
+    level : float
+    tuned_for : float
+        Cohorts at which it is narrowest if the means spread by about 0.05; fixed before the first look.
+
+    Returns
+    -------
+    Band
+
+    Raises
+    ------
+    ValueError
+        If a mean lies outside the bound, or the level outside [0.5, 1).
+
+    References
+    ----------
+    Choe & Ramdas (2024), Comparing sequential forecasters, Operations Research 72(4), 1368-1387, Theorem 2.
+    Howard, Ramdas, McAuliffe & Sekhon (2021), Annals of Statistics 49(2), 1055-1080, Theorem 4 and
+    Proposition 9 (the mixture).
+
+    Examples
+    --------
+    >>> band = empirical_bernstein([0.0] * 52)
+    >>> bool(0.1 < band.high[-1] < 0.3), bool(band.high[-1] < band.high[0])
+    (True, True)
+    """
+    d, _ = _checked(mean, np.ones(np.size(mean)), level)
+    if (np.abs(d) > bound).any():
+        raise ValueError(f"A mean difference of {np.abs(d).max():g} lies outside the bound of {bound:g}.")
+    c, n = 2 * bound, np.arange(1, d.size + 1)
+    average = np.cumsum(d) / n
+    before = np.concatenate([[0.0], average[:-1]])
+    v = np.cumsum(np.square(d - before))
+    rho = tuned_for * GUESSED_SPREAD**2 / (tuned_for * mixture_scale(tuned_for, level))
+    ceiling = math.log(2 / (1 - level))
+
+    reach = [_crossing(lambda s, v=w: _log_mixture(s, v, c, rho) - ceiling) for w in v]  # type: ignore[misc]
+    return _around(average, np.asarray(reach), 1 / n)
