@@ -14,6 +14,7 @@ from forecasteval import forecasters as fc
 from forecasteval import periods as cal
 from forecasteval import wording
 from forecasteval.calibration import Reliability, consistency_band, reliability
+from forecasteval.closer_look import CloserLook, against_margin, look_closer
 from forecasteval.compare import (
     META,
     RESERVED,
@@ -27,6 +28,7 @@ from forecasteval.compare import (
     ladder,
     plain,
 )
+from forecasteval.equivalence import WithinMargin
 from forecasteval.errors import CallError
 from forecasteval.estimates import QUESTIONS
 from forecasteval.match import POPULATIONS, match
@@ -61,6 +63,8 @@ class Question:
         The largest difference that does not matter; 0 for none.
     segment : str
         "column: value" (or "column=value"); empty for all deals.
+    segments : str
+        A column whose values are a family of segments, declared before the run; empty for none.
     show_names : bool
         Names of reps instead of pseudonyms.
     seed : int
@@ -93,6 +97,7 @@ class Question:
     level: float = 0.95
     margin: float = 0.0
     segment: str = ""
+    segments: str = ""
     show_names: bool = False
     seed: int = 0
 
@@ -274,6 +279,25 @@ class Question:
             show_names=self.show_names or by == "period",
         )
 
+    def against_margin(self, matched: pd.DataFrame, comparison: Comparison) -> WithinMargin | None:
+        """Is the candidate not worse, or equal, as far as the margin allows? None without a margin."""
+        return against_margin(matched, comparison, self.margin) if self.margin else None
+
+    def look_closer(
+        self, org: Org, matched: pd.DataFrame, comparison: Comparison, within: WithinMargin | None
+    ) -> CloserLook:
+        """Beyond the headline: calibration, what either adds, the declared segments, reps, totals, the margin."""
+        return look_closer(
+            org,
+            matched,
+            comparison,
+            as_of=self.as_of,
+            by=self.segments,
+            margin=within,
+            show_names=self.show_names,
+            seed=self.seed,
+        )
+
     @property
     def parameters(self) -> dict[str, Any]:
         """The parameters as plain values."""
@@ -288,6 +312,7 @@ class Question:
         others: Mapping[str, Comparison],
         fair: Comparison | None,
         everyone: pd.DataFrame,
+        look: CloserLook,
     ) -> dict[str, Any]:
         """The content of `results.json`."""
         meta = everyone.attrs.get(META, {})
@@ -317,4 +342,5 @@ class Question:
                 "calibration": plain(calibration),
                 "forecasters": plain(meta.get("forecasters", {})),
             }
+            | look.to_dict()
         )

@@ -1,7 +1,9 @@
 """Throw-away notebooks, so that reports are tested without the real ones."""
 
 import json
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 
@@ -49,3 +51,23 @@ def write_notebook(tmp_path):
         return path
 
     return write
+
+
+KNOWN = Path(__file__).parents[2] / "shared" / "known_answers"
+
+
+@pytest.fixture
+def known():
+    """R's reference numbers by name, where they are beside the checkout."""
+    if not KNOWN.is_dir():
+        pytest.skip("the reference numbers are not beside the checkout")
+    return lambda name: json.loads((KNOWN / f"{name}.json").read_text())
+
+
+@pytest.fixture
+def toy_deals():
+    """The table that the reference numbers were computed from, as a matched table."""
+    if not KNOWN.is_dir():
+        pytest.skip("the reference numbers are not beside the checkout")
+    table = pd.read_csv(KNOWN / "deals_toy.csv")
+    return table.rename(columns={"p_model": "model", "p_rep": "rep_forecast", "quarter": "period"})

@@ -69,8 +69,8 @@ def test_results_have_what_others_rely_on(demo):
 def test_every_picture_has_a_text_alternative_and_a_file(demo):
     _, page, folder = demo
     pictures = {p.stem for p in (folder / "figures").iterdir()}
-    assert pictures == {"ladder", "by_week", "reliability", "forest", "few_reps", "flow"}
-    assert page.count("<img") == 6
+    assert pictures == {"ladder", "by_week", "reliability", "rep_bias", "forest", "few_reps", "flow"}
+    assert page.count("<img") == 7
     assert all(len(alt) > 40 for alt in re.findall(r'<img[^>]+alt="([^"]*)"', page))
 
 
@@ -92,6 +92,43 @@ def test_the_page_holds_no_code_and_no_request(demo):
 def test_the_same_input_gives_the_same_results_byte_for_byte(demo, tmp_path):
     again = run(tmp_path)[2]
     assert (again / "results.json").read_bytes() == (demo[2] / "results.json").read_bytes()
+
+
+def test_a_closer_look_is_in_the_results_and_on_the_page(demo):
+    results, page, folder = demo
+    words = text_of(page)
+    reps = results["calibration_tests"]["rep_forecast"]
+    assert reps["slope"]["high"] < 1
+    assert reps["gap"]["low"] > 0
+    assert "too optimistic and overconfident" in words
+    assert reps["word_test"]["p_value"] <= 0.01
+    assert results["encompassing"]["baseline"]["low"] > 0  # planted: the reps know something of their own
+    assert "rep_forecast knows something that model does not" in words
+    assert results["segments"] == {"reason": results["segments"]["reason"]}
+    assert (
+        results["totals"]["reason"]
+        == "Too few quarters: 6, at least 8 are needed for a test of period totals."
+    )
+    assert results["totals"]["reason"] in words
+    assert results["ranges"]["not stated"]["ranges"] > 100
+    assert results["margin"] is None
+    table = pd.read_csv(folder / "tables" / "rep_bias.csv")
+    assert table["name"].str.fullmatch(r"rep \d+").all()
+    assert table.loc[table["deals"] < 20, "bias"].isna().all()
+
+
+def test_a_family_of_segments_and_a_margin(tmp_path):
+    results, page, folder = run(tmp_path, segments="segment", margin=0.01, generalise_to=["deal"])
+    words = text_of(page)
+    assert results["segments"]["size"] == 2
+    assert "2 segments of segment count as one family" in words
+    assert "Margin 0.01: model is not worse than rep_forecast at all" in words
+    assert results["margin"]["not_inferior"]
+    assert not results["margin"]["equivalent"]
+    assert (folder / "figures" / "segments.png").exists()
+    table = pd.read_csv(folder / "tables" / "segments.csv")
+    for row, r in zip(table.to_dict("records"), results["segments"]["table"], strict=True):
+        assert row["low"] == pytest.approx(r["low"], rel=1e-9)
 
 
 def test_another_segment_another_week_another_pair(tmp_path):
@@ -124,6 +161,7 @@ def test_another_segment_another_week_another_pair(tmp_path):
             ["4 parameters cannot be used", "Did you mean 'brier'?", "level: 95.0", "of the form 'column: value'", "population: 'everything' is not one of"],
         ),
         ({"segment": "region=Mars"}, ["no deal has region = 'Mars'; there are"]),
+        ({"segments": "planet"}, ["segments: there is no column 'planet'; the deals can be divided by", "region"]),
         ({"segment": "planet=Mars"}, ["there is no column 'planet'; the deals have", "region"]),
         ({"candidate": "modle"}, ["There is no forecaster modle", "Did you mean model?"]),
         ({"as_of": "week 40"}, ["neither 'week 1' to 'week 14' nor a date"]),
@@ -142,7 +180,7 @@ def test_papermill_explains_the_parameters():
     from papermill.inspection import inspect_notebook
 
     found = inspect_notebook(str(NOTEBOOK))
-    assert len(found) == 14
+    assert len(found) == 15
     assert all(
         p["help"] and p["inferred_type_name"] in {"str", "list", "float", "bool", "int"}
         for p in found.values()

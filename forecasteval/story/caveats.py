@@ -199,6 +199,12 @@ def method(comparison: Comparison, matched: pd.DataFrame, parameters: Mapping[st
             + (f", with differences below {margin:g} counted as none" if margin else ", without a margin")
             + ". One score carries it; the others support.",
         ),
+        (
+            "Calibration, and what either adds",
+            "Logistic regressions of won or not on the log-odds that were said, with whole reps left out in turn. The test "
+            "of a forecast's word draws outcomes from its own probabilities, with the deals of one rep as alike as they "
+            "are in the data.",
+        ),
         ("Seed", str(parameters.get("seed", 0))),
     ]
     return terms(entries, "method")

@@ -11,7 +11,9 @@ import pandas as pd
 
 from forecasteval import intervals, wording
 from forecasteval.calibration import Reliability, at_their_word
+from forecasteval.closer_look import CloserLook
 from forecasteval.compare import META, Comparison, has
+from forecasteval.equivalence import WithinMargin, in_words
 from forecasteval.scores import METRICS
 from forecasteval.story.html import Html, bullets, paragraphs, table, terms
 from forecasteval.tables import Org
@@ -95,15 +97,19 @@ def fair_twin(fair: Comparison | None) -> str:
 
 
 def verdict_card(
-    comparison: Comparison, influence: pd.DataFrame | None = None, fair: Comparison | None = None
+    comparison: Comparison,
+    influence: pd.DataFrame | None = None,
+    fair: Comparison | None = None,
+    margin: WithinMargin | None = None,
 ) -> Html:
-    """The card that answers the question: verdict, sentence, fair twin, what could be told, weakest point.
+    """The card that answers the question: verdict, sentence, fair twin, margin, what could be told, weakest point.
 
     Parameters
     ----------
     comparison : Comparison
     influence : DataFrame of :func:`forecasteval.compare.influence`, or None
     fair : Comparison of the candidate with the recalibrated reps, or None
+    margin : WithinMargin, or None where no margin was fixed
 
     Returns
     -------
@@ -112,7 +118,12 @@ def verdict_card(
     verdict = str(comparison.verdict)
     winner = comparison.candidate if verdict == CANDIDATE else comparison.baseline
     badge = _BADGE.get(verdict, f"{winner} is better")
-    more = (fair_twin(fair), what_could_be_told(comparison), weakest_point(comparison, influence))
+    more = (
+        fair_twin(fair),
+        in_words(margin, comparison.candidate, comparison.baseline) if margin else "",
+        what_could_be_told(comparison),
+        weakest_point(comparison, influence),
+    )
     lines = [line for line in more if line]
     html = (
         f'<div class="verdict-card {_STATE[verdict]}"><p class="badge"><strong>{escape(badge)}</strong></p>'
@@ -404,12 +415,13 @@ def tables(
     weeks: Mapping[int, Comparison],
     others: Mapping[str, Comparison],
     influence: pd.DataFrame | None,
+    look: CloserLook,
 ) -> dict[str, pd.DataFrame]:
     """The tables that leave with the report, by name.
 
     Parameters
     ----------
-    org, comparison, rungs, weeks, others, influence : the results of a study
+    org, comparison, rungs, weeks, others, influence, look : the results of a study
 
     Returns
     -------
@@ -433,4 +445,4 @@ def tables(
         found["influence"] = influence
     if org.audit is not None:
         found["audit"] = org.audit
-    return found
+    return found | look.tables()
