@@ -268,7 +268,7 @@ def expected(design: Design, components: Components, question: Question) -> Expe
     --------
     >>> e = expected(Design(20, 4, 25, uneven=0.0), Components(0.04, 0.0, 0.0, 0.2), ("rep",))
     >>> round(e.se, 5), round(e.parts[0].df, 6), round(e.detectable(), 4)
-    (0.01, 19.0, 0.0295)
+    (0.01, 19.0, 0.0308)
     """
     rep, period, both, deal = components.variances
     w = design.share
@@ -334,7 +334,7 @@ def detectable(
     --------
     >>> only_reps = Components(0.04, 0.0, 0.0, 0.0)
     >>> round(detectable(Design(12, 1, 10, uneven=0.0), only_reps, ("rep",)) / 0.04, 4)
-    0.8887
+    0.9629
     """
     return expected(design, components, question).detectable(level=level, power=power)
 
@@ -360,7 +360,7 @@ def endless(
     Examples
     --------
     >>> round(endless(Design(12, 4, 10, uneven=0.0), Components(0.04, 0.0, 0.0, 0.2), ("rep",)), 4)
-    0.0355
+    0.0385
     """
     return detectable(replace(design, deals=ENDLESS), components, question, level=level, power=power)
 
@@ -394,7 +394,7 @@ def fewest(
     >>> flat = Design(12, 4, 10, uneven=0.0)
     >>> c = Components(0.04, 0.0, 0.0, 0.2)
     >>> fewest("reps", flat, c, ("rep",), 0.03), fewest("deals", flat, c, ("rep",), 0.03)
-    (25, None)
+    (26, None)
     """
 
     def varied(number: int) -> Design:
