@@ -174,12 +174,10 @@ def test_power_at_the_smallest_difference_is_the_power_that_was_asked_for(design
 def test_more_of_anything_never_hurts(design, c, question):
     now = planning.detectable(design, c, question)
     assert planning.detectable(replace(design, deals=2 * design.deals), c, question) <= now * 1.01
-    assert planning.endless(design, c, question) <= now
+    assert planning.endless(design, c, question) <= now * 1.01
     if design.uneven == 0:
         assert planning.detectable(replace(design, reps=2 * design.reps), c, question) <= now * 1.01
-        assert planning.detectable(replace(design, periods=2 * design.periods), c, question) <= now * (
-            1 + 1e-9
-        )
+        assert planning.detectable(replace(design, periods=2 * design.periods), c, question) <= now * 1.01
 
 
 @settings(max_examples=30, deadline=None)

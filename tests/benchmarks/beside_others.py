@@ -1,0 +1,183 @@
+"""fe.compare beside what users would otherwise take: python tests/benchmarks/beside_others.py [deals] [--large].
+
+Seconds and peak extra memory of a 95% interval for the Brier (and AUC) difference on the same deals, and how often
+each held the truth in the same simulated pilots of 20 uneven reps. `--large` adds 10 million deals from Parquet.
+Resampling is timed on fewer draws and scaled to 2,000; arch is used where it is installed.
+"""
+
+import importlib.util
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from compare_speed import matched
+from scipy import stats
+
+import forecasteval as fe
+from forecasteval import estimates, scores
+from forecasteval.coverage.design import Cell
+from forecasteval.coverage.simulate import Simulator
+
+DRAWS = 2000
+
+
+def timed(call):
+    """Seconds of a call, and what it gave."""
+    start = time.perf_counter()
+    found = call()
+    return time.perf_counter() - start, found
+
+
+def scipy_paired(d, draws):
+    """scipy.stats.bootstrap on the paired differences, each deal on its own."""
+    r = stats.bootstrap((d,), np.mean, n_resamples=draws, method="percentile", batch=1, random_state=0)
+    return r.confidence_interval
+
+
+def sklearn_loop(y, c, b, draws):
+    """The loop of many recipes: resample deals, score both with scikit-learn."""
+    from sklearn.metrics import brier_score_loss
+
+    rng, found = np.random.default_rng(0), []
+    for _ in range(draws):
+        i = rng.integers(0, y.size, y.size)
+        found.append(brier_score_loss(y[i], c[i]) - brier_score_loss(y[i], b[i]))
+    return np.quantile(found, [0.025, 0.975])
+
+
+def arch_iid(d, draws):
+    """arch's bootstrap of independent deals."""
+    from arch.bootstrap import IIDBootstrap
+
+    return IIDBootstrap(d, seed=0).conf_int(np.mean, draws, method="percentile")[:, 0]
+
+
+def delong(y, c, b):
+    """DeLong's interval of a difference in AUC, deals independent."""
+    placed = [scores.placements(scores.rank(p, y)) for p in (c, b)]
+    won = y == 1
+    m, n = won.sum(), (~won).sum()
+    v10 = (placed[0][won] - placed[1][won]) / n
+    v01 = (placed[0][~won] - placed[1][~won]) / m
+    half = 1.96 * np.sqrt(v10.var(ddof=1) / m + v01.var(ddof=1) / n)
+    return v10.mean() - half, v10.mean() + half
+
+
+def cluster_sums(x, z, draws):
+    """Percentile bootstrap of whole reps on their sums."""
+    i = np.random.default_rng(0).integers(0, x.size, (draws, x.size))
+    return np.quantile(x[i].sum(1) / z[i].sum(1), [0.025, 0.975])
+
+
+def speed(deals):
+    """One line a method."""
+    table = matched(deals)
+    y, c, b = (table[k].to_numpy(float) for k in ("won", "model", "rep_forecast"))
+    d = (c - y) ** 2 - (b - y) ** 2
+    few = 20
+    fe.compare(table.head(3000), "model", "rep_forecast")
+    ours, _ = timed(
+        lambda: fe.compare(table, "model", "rep_forecast", metrics=["brier"], generalise_to="rep")
+    )
+    rep = pd.factorize(table["rep"])[0]
+
+    def from_arrays():
+        deals_ = scores.Deals(y, c, b)
+        groups = estimates.grouping(rep.astype(np.int32), None, None, None, y.size)
+        estimate = estimates.of_ratio(scores.METRICS["brier"], deals_, groups, ("rep",), units=False)
+        return estimate, estimate.interval(("rep",))
+
+    arrays, (estimate, _) = timed(from_arrays)
+    sums, _ = timed(lambda: estimate.interval(("rep",)))
+    lines = [
+        ("fe.compare, Brier, new reps, from the table", ours),
+        ("  the same from arrays (one pass, then closed form)", arrays),
+        ("  the interval alone, once the sums are there", sums),
+        ("scipy.stats.bootstrap, paired deals", timed(lambda: scipy_paired(d, few))[0] * DRAWS / few),
+        ("scikit-learn loop", timed(lambda: sklearn_loop(y, c, b, 3))[0] * DRAWS / 3),
+        (
+            "resampling whole reps on their sums",
+            timed(lambda: cluster_sums(*estimate.over["rep"].sums, DRAWS))[0],
+        ),
+        ("DeLong (AUC)", timed(lambda: delong(y, c, b))[0]),
+        (
+            "fe.compare, AUC, new reps",
+            timed(lambda: fe.compare(table, "model", "rep_forecast", metrics=["auc"], generalise_to="rep"))[
+                0
+            ],
+        ),
+    ]
+    if importlib.util.find_spec("arch"):
+        lines.append(("arch, independent deals", timed(lambda: arch_iid(d, few))[0] * DRAWS / few))
+    print(f"{deals:,} deals, 200 reps; resampling scaled to {DRAWS:,} draws")
+    for name, seconds in lines:
+        print(f"  {name:<55} {seconds:10.4f} s   {seconds / ours:9.2f} x fe.compare")
+    print(f"  peak of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+
+
+def coverage(runs=300):
+    """How often each held the truth, new reps, on the same pilots."""
+    cell = Cell("20 reps", "", 20, 2000, 1, 0.8, bias_sd=0.5, metrics=("brier", "auc"), questions=(("rep",),))
+    simulator, rng = Simulator(cell), np.random.default_rng(3)
+    hits: dict[str, list[bool]] = {}
+    for _ in range(runs):
+        p = simulator.draw(rng)
+        y, c, b = p.deals.won, p.deals.candidate, p.deals.baseline
+        d = (c - y) ** 2 - (b - y) ** 2
+        truth, of_auc = p.truth["brier", ("rep",)], p.truth["auc", ("rep",)]
+        table = pd.DataFrame(
+            {"deal_id": np.arange(y.size), "rep": p.rep, "won": y.astype(int), "m": c, "r": b}
+        )
+        t = fe.compare(table, "m", "r", metrics=["brier", "auc"], generalise_to="rep").table
+        x, z = np.bincount(p.rep, d), np.bincount(p.rep).astype(float)
+        found = {
+            "fe.compare, Brier": (*t.loc[0, ["low", "high"]], truth),
+            "fe.compare, AUC": (*t.loc[1, ["low", "high"]], of_auc),
+            "scipy.stats.bootstrap, paired deals": (*scipy_paired(d, 400), truth),
+            "scikit-learn loop": (*sklearn_loop(y, c, b, 100), truth),
+            "resampling whole reps on their sums": (*cluster_sums(x, z, 1000), truth),
+            "plain t-test on deals": (*stats.ttest_1samp(d, 0).confidence_interval(), truth),
+            "DeLong (AUC)": (*delong(y, c, b), of_auc),
+        }
+        for name, (low, high, true) in found.items():
+            hits.setdefault(name, []).append(low <= true <= high)
+    print(
+        f"share of {runs} pilots whose 95% interval held the truth for new reps (20 uneven reps, 2,000 deals)"
+    )
+    for name, hit in hits.items():
+        print(f"  {name:<55} {np.mean(hit):.3f}")
+
+
+def large():
+    """Ten million deals from Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with tempfile.TemporaryDirectory() as folder:
+        file, writer = Path(folder) / "matched.parquet", None
+        for i in range(10):
+            part = matched(1_000_000).assign(deal_id=lambda t, i=i: t["deal_id"] + f"-{i}")
+            part = pa.Table.from_pandas(part, preserve_index=False)
+            writer = writer or pq.ParquetWriter(file, part.schema)
+            writer.write_table(part)
+            del part
+        writer.close()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        columns = ["deal_id", "rep", "period", "won", "model", "rep_forecast"]
+        reading, table = timed(lambda: pd.read_parquet(file, columns=columns))
+        comparing, _ = timed(lambda: fe.compare(table, "model", "rep_forecast", metrics=["brier"]))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"10,000,000 deals from Parquet: read {reading:.1f} s, compare {comparing:.1f} s")
+    print(f"  peak of the process {peak / 1e6:.1f} GB ({before / 1e6:.1f} GB before)")
+
+
+if __name__ == "__main__":
+    numbers = [a for a in sys.argv[1:] if a.isdigit()]
+    speed(int(numbers[0]) if numbers else 1_000_000)
+    coverage()
+    if "--large" in sys.argv:
+        large()

@@ -1,0 +1,144 @@
+"""The coverage study: it judges as fe.compare does, its truths are true, and it goes on where it stopped."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import forecasteval as fe
+from forecasteval.coverage import FULL, QUICK, Cell, Drawn, Study
+from forecasteval.coverage.simulate import Simulator
+from forecasteval.coverage.study import COLUMNS, GOALS, judge, missed, summary
+from forecasteval.errors import CallError
+from forecasteval.plots import coverage as pictures
+from forecasteval.story import coverage as story
+
+QUESTIONS = (("deal",), ("rep",), ("period",), ("deal", "period"), ("rep", "period"))
+
+
+def table_of(pilot):
+    deals = pilot.deals
+    unit = np.arange(deals.won.size) if pilot.unit is None else pilot.unit
+    table = pd.DataFrame(
+        {
+            "deal_id": unit,
+            "rep": pilot.rep,
+            "period": pilot.period,
+            "won": deals.won.astype(int),
+            "amount": deals.amount,
+            "amount_won": deals.amount_won,
+            "model": deals.candidate,
+            "rep_forecast": deals.baseline,
+        }
+    )
+    table["as_of"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(table.groupby("deal_id").cumcount(), "D")
+    return table if pilot.account is None else table.assign(account=pilot.account)
+
+
+@pytest.mark.parametrize("looks", [1, 3])
+def test_a_run_is_judged_as_the_public_surface_judges_it(looks):
+    cell = Cell("", "", 9, 400, 7, bias_sd=0.6, shock_sd=0.3, looks=looks, questions=QUESTIONS)
+    pilot = Simulator(cell).draw(np.random.default_rng(1))
+    for metric in cell.metrics:
+        ours = judge(pilot, metric, QUESTIONS)
+        for question in QUESTIONS:
+            theirs = fe.compare(
+                table_of(pilot), "model", "rep_forecast", metrics=[metric], generalise_to=question
+            ).primary
+            row = dict(zip(COLUMNS, ours[question], strict=True))
+            assert row["estimate"] == pytest.approx(theirs["difference"], rel=1e-12)
+            assert (row["low"], row["high"]) == pytest.approx((theirs["low"], theirs["high"]), rel=1e-9)
+            assert row["reliable"] == theirs["reliable"]
+
+
+@pytest.mark.parametrize("null", [False, True])
+def test_what_is_taken_for_true_is_what_many_deals_say(null):
+    """A pilot so large that chance is gone shows its own truth, for these reps in these periods."""
+    cell = Cell(
+        "", "", 10, 400_000, 4, bias_sd=0.6, shock_sd=0.4, null=null, amount_sd=0.5, questions=(("deal",),)
+    )
+    pilot = Simulator(cell).draw(np.random.default_rng(2))
+    table = fe.compare(
+        table_of(pilot), "model", "rep_forecast", metrics=list(cell.metrics), generalise_to=("deal",)
+    ).table.set_index("metric")
+    for metric in cell.metrics:
+        row = table.loc[metric]
+        assert abs(row["difference"] - pilot.truth[metric, ("deal",)]) < 4 * row["se"] + 3e-4
+        assert row["se"] < 0.01
+
+
+def test_new_reps_are_true_on_average_over_many_reps():
+    cell = Cell("", "", 4000, 400_000, 1, 0.8, bias_sd=0.5, bias="exponential", metrics=("brier", "auc"))
+    pilot = Simulator(cell).draw(np.random.default_rng(3))
+    for metric in cell.metrics:
+        row = fe.compare(
+            table_of(pilot), "model", "rep_forecast", metrics=[metric], generalise_to=("rep",)
+        ).primary
+        assert abs(row["difference"] - pilot.truth[metric, ("rep",)]) < 4 * row["se"]
+
+
+def test_the_design_is_the_declared_one():
+    assert 60 <= len(FULL) <= 120
+    assert len({c.name for c in FULL}) == len(FULL)
+    assert set(QUICK) <= set(FULL)
+    assert {c.reps for c in FULL} >= {5, 8, 12, 20, 40, 80}
+    assert {c.periods for c in FULL} >= {2, 4, 6, 8, 12}
+    assert min(c.deals for c in FULL) == 50
+    assert max(c.deals for c in FULL) == 100_000
+    assert {c.wins for c in FULL} >= {0.02, 0.5}
+
+
+def test_a_study_that_was_stopped_goes_on_and_gives_the_same(tmp_path):
+    cells = (
+        Cell("a", "reps", 6, 120, 1, metrics=("brier",)),
+        Cell("b", "wins", 6, 120, 1, metrics=("bias",)),
+    )
+    whole = Study(cells, 40, tmp_path / "whole", workers=1)
+    assert {c.name for c in whole.run()} == {"a", "b"}
+    assert list(Study(cells[:1], 40, tmp_path / "parts", workers=1).run()) == [cells[0]]
+    second = Study(cells, 40, tmp_path / "parts", workers=1)
+    assert second.waiting == [cells[1]]
+    assert list(second.run()) == [cells[1]]
+    pd.testing.assert_frame_equal(second.table(), whole.table())
+    assert Study(cells, 40, tmp_path / "whole", seed=1).waiting == list(cells)
+    assert "2 kinds of pilot" in story.card(whole.table(), 0).text
+    assert pictures.coverage(whole.table()).alt
+    assert pictures.widths(whole.table()).alt
+    assert "new reps" in story.families(whole.table()).text
+
+
+def test_real_tables_are_populations(tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"rep": rng.integers(0, 30, 900), "won": rng.integers(0, 2, 900)})
+    table["m"], table["r"] = rng.random(900), rng.random(900)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    cells = Drawn.parse(f"{tmp_path}/t.csv: m, r, rep")
+    study = Study(cells[:1], 60, tmp_path / "s", workers=1)
+    assert len(list(study.run())) == 1
+    found = study.table().set_index("metric")
+    assert found.loc["brier", "coverage"] > 0.8
+    with pytest.raises(CallError, match=r"write 'file\.csv"):
+        Drawn.parse("t.csv")
+    with pytest.raises(
+        CallError, match=r"2 parameters cannot be used:(.|\n)*neither quick nor full(.|\n)*no file"
+    ):
+        Study.of("all", tables=["nowhere.csv: a, b, c"])
+
+
+def test_misses_are_counted_by_hand():
+    truth = np.zeros(200)
+    rows = np.zeros((200, len(COLUMNS)))
+    rows[:, COLUMNS.index("estimate")] = np.linspace(-1, 1, 200)
+    for name, value in (("se", 0.5), ("possible", 1), ("reliable", 1)):
+        rows[:, COLUMNS.index(name)] = value
+    for low, high in (("low", "high"), ("plain_low", "plain_high")):
+        rows[:, COLUMNS.index(low)] = rows[:, 1] - 0.8
+        rows[:, COLUMNS.index(high)] = rows[:, 1] + 0.8
+    found = summary(rows)
+    outside = np.abs(rows[:, 1] - truth) > 0.8
+    assert found["coverage"] == pytest.approx(1 - outside.mean())
+    assert found["below"] == found["above"] == pytest.approx(outside.mean() / 2)
+    assert found["false_better"] == pytest.approx(outside.mean())
+    marked = missed(pd.DataFrame([found | {"false_better": 0.2}]))["misses"].iloc[0]
+    assert "false better" in marked
+    assert "coverage" in marked
+    assert GOALS["coverage"] == 0.93
