@@ -142,3 +142,16 @@ def test_misses_are_counted_by_hand():
     assert "false better" in marked
     assert "coverage" in marked
     assert GOALS["coverage"] == 0.93
+
+
+def test_the_notebook_reports_through_the_real_path(tmp_path):
+    from forecasteval.report.make import make_report
+
+    place = make_report(
+        "coverage_study", out=tmp_path, texts={"runs": "20", "store": str(tmp_path / "cells"), "workers": "2"}
+    )
+    page = (place / "report.html").read_text()
+    assert "How often do the intervals hold the truth?" in page
+    assert "7 kinds of pilot, 20 runs each" in page
+    table = pd.read_csv(place / "tables" / "coverage_study.csv")
+    assert set(table["cell"]) == {c.name for c in QUICK}
