@@ -35,15 +35,15 @@ def card(table: pd.DataFrame, waiting: int) -> Html:
     """
     if table.empty:
         return paragraphs(["No cell has been run yet."])
-    n = len(table)
+    n = int(table["coverage"].notna().sum())
     low = int(table["misses"].str.contains("coverage").sum())
     side = int(table["misses"].str.contains("one side").sum())
     wide = int(table["misses"].str.contains("width").sum())
     nulls = table["false_better"].dropna()
     plain = int((table["coverage_plain"] + 1.96 * table["mc_error"].fillna(0) < GOALS["coverage"]).sum())
     lines = [
-        f"{table['cell'].nunique()} kinds of pilot, {int(table['runs'].max()):,} runs each, give {n:,} rows: one for each "
-        "score and each answer to what may be different next time.",
+        f"{table['cell'].nunique()} kinds of pilot, {int(table['runs'].max()):,} runs each, give {len(table):,} rows: one for "
+        f"each score and each answer to what may be different next time. {len(table) - n:,} of them were always flagged.",
         f"{n - low:,} of {n:,} intervals that were called reliable held the truth at least 93% of the time, within "
         f"simulation error; {low:,} did not. Of the plain jackknife intervals {plain:,} did not.",
         f"{side:,} miss more than {GOALS['one_sided']:.1%} on one side; {wide:,} are more than {GOALS['width']:g} times as "
