@@ -101,9 +101,8 @@ def test_weight_and_its_spread_by_regression_and_by_leaving_out():
         for r in range(20)
     ]
     se = np.sqrt(19 / 20 * np.square(np.array(without) - mix.weight).sum())
-    assert (mix.high - mix.low) / 2 / se == pytest.approx(
-        2.09, abs=0.05
-    )  # t with almost 19 degrees of freedom
+    # t with almost 19 degrees of freedom, the arms lengthened a little for what skewness there is
+    assert 2.09 <= (mix.high - mix.low) / 2 / se < 2.4
 
 
 def test_a_weight_outside_0_to_1_is_reported_and_clipped_only_for_use():
