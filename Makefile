@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help report test lint types check lab lock clean
+.PHONY: help report test lint types check benchmarks lab lock clean
 unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 BIN := .venv/bin
@@ -38,6 +38,10 @@ types: $(READY) ## Check the types of the package
 	$(BIN)/mypy
 
 check: lint types test ## Style, types, tests
+
+benchmarks: $(READY) ## Print speed, coverage and error rates beside other tools (about ten minutes)
+	@cd tests/benchmarks && for each in compare_speed "beside_others --large" "planning_against_simulation" \
+	  "false_alarms_weekly 500"; do set -- $$each; echo "== $$1"; ../../$(BIN)/python $$1.py $$2; done
 
 lab: $(READY) ## Open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.news_url=None \

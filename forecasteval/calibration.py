@@ -58,7 +58,7 @@ def reliability(probability: ArrayLike, won: ArrayLike) -> Reliability:
 
     S = MCB - DSC + UNC, with S the Brier score, S_c that of the recalibrated and S_r that of the constant
     forecast: MCB = S - S_c, DSC = S_r - S_c, UNC = S_r. Equal probabilities are pooled first, so the order
-    of tied deals cannot matter. MCB is above 0 even for a perfect forecast: .028 at 50 deals, .004 at 1,000.
+    of tied deals cannot matter. MCB is above 0 even for a perfect forecast: about .03 at 50 deals, .005 at 1,000.
 
     Parameters
     ----------
