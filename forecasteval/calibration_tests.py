@@ -16,6 +16,7 @@ from forecasteval.verdicts import LIMITS, MIN_CLUSTERS
 
 Floats = NDArray[np.float64]
 
+FEWEST = 20  # deals won, and deals not won: a fit of intercept and slope asks more than a mean
 LEAST_REPS = MIN_CLUSTERS["rep"]  # fewer: no interval over new reps
 INFORMATION = frozenset(["moved_from_the_edge", "no_reps"])  # reasons that only inform
 
@@ -73,11 +74,11 @@ def doubts(won: Floats, cluster: NDArray[np.intp]) -> list[tuple[str, str]]:
     found = []
     of = intervals.clusters(np.bincount(cluster) / cluster.size)
     fewest = int(min(won.sum(), won.size - won.sum()))
-    if fewest < LIMITS.events:
+    if fewest < FEWEST:
         what = "were won" if won.sum() == fewest else "were not won"
-        text = f"Only {fewest} of {won.size:,} deals {what}; intervals are trusted from {LIMITS.events}."
+        text = f"Only {fewest} of {won.size:,} deals {what}; intervals are trusted from {FEWEST}."
         found.append(("few_events", text))
-    if of.count > LIMITS.effective + 1 and of.effective < LIMITS.effective:
+    if LIMITS.uneven(of):
         text = f"The {of.count} reps are so uneven that they count for only {of.effective:.1f}."
         found.append(("few_effective_reps", text))
     if of.largest_share > LIMITS.largest_share:

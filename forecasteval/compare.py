@@ -13,7 +13,7 @@ import pandas as pd
 from forecasteval import estimates, intervals, sample, verdicts, wording
 from forecasteval.cells import nearest
 from forecasteval.errors import CallError
-from forecasteval.estimates import QUESTIONS, Estimate, Grouping
+from forecasteval.estimates import QUESTIONS, Biases, Estimate, Grouping
 from forecasteval.organisation import Org
 from forecasteval.sample import Reason, Sample, reason
 from forecasteval.scores import DEFAULT_METRICS, METRICS, Metric
@@ -219,6 +219,7 @@ class _Call:
     seed: int
     nouns: Mapping[str, str]
     groups: Grouping
+    biases: Biases | None
 
 
 def _measure(metric: Metric, s: Sample, call: _Call, margin: float | None) -> dict[str, Any]:
@@ -236,10 +237,12 @@ def _measure(metric: Metric, s: Sample, call: _Call, margin: float | None) -> di
     missing = [c for c in metric.needs if getattr(s.deals, c) is None]
     if missing:
         return because(reason("missing_column", f"{metric.label} needs a column {', '.join(missing)}."))
-    groups = call.groups
+    groups, biases = call.groups, call.biases
     if metric.needs:
         kept = sample.with_amounts(s, metric)
-        groups = groups if kept.rows == s.rows else kept.grouping()
+        if kept.rows < s.rows:
+            groups = kept.grouping()
+            biases = call.biases and estimates.biases(kept.deals, groups)
         s = kept
     rows, wins = s.rows, int(s.deals.won.sum())
     row |= {"rows": rows, "deals": s.distinct, "wins": wins, "filled": s.gaps}
@@ -254,9 +257,9 @@ def _measure(metric: Metric, s: Sample, call: _Call, margin: float | None) -> di
     generalise_to = base["generalise_to"]
     dimensions, units = estimates.needed(generalise_to), "deal" in generalise_to
     if metric.name == "auc":
-        estimate = estimates.of_auc(s.deals, groups, dimensions, units=units)
+        estimate = estimates.of_auc(s.deals, groups, dimensions, units=units, biases=biases)
     else:
-        estimate = estimates.of_ratio(metric, s.deals, groups, dimensions, units=units)
+        estimate = estimates.of_ratio(metric, s.deals, groups, dimensions, units=units, biases=biases)
     row |= {
         "candidate_value": estimate.candidate,
         "baseline_value": estimate.baseline,
@@ -509,7 +512,9 @@ def compare(
         same_kind = kind_c == kind_b == "probability"
         s = s.noted(*dropped, *note_c, *note_b)
         s = sample.united(sample.settle_abstentions(s, candidate, baseline, same_kind=same_kind))
-        call = _Call(base, same_kind, beyond_margin, seed, nouns, s.grouping())
+        groups = s.grouping()
+        biases = estimates.biases(s.deals, groups) if same_kind else None
+        call = _Call(base, same_kind, beyond_margin, seed, nouns, groups, biases)
         rows = [_measure(m, s, call, margins[m.name]) for m in chosen]
         flow = [*flow, *s.flow]
     rows[0]["primary"] = True

@@ -131,6 +131,7 @@ class Over:
     without: Triple
     sums: tuple[Floats, Floats] | None  # x and z of the difference, for the wild bootstrap
     kept: NDArray[np.intp]  # the clusters that carry weight, by number
+    lean: Mapping[str, float] = field(default_factory=dict)  # of each value: see intervals.lean
 
     @property
     def defined(self) -> bool:
@@ -166,9 +167,10 @@ class Estimate:
         spread = Spread(se, df, dimension)
         if dimension == "cell":  # only ever taken away
             return spread
-        return intervals.cautious(
+        spread = intervals.cautious(
             spread, over.share, getattr(over.residual, which), over.rows, self.square[which]
         )
+        return replace(spread, lean=over.lean.get(which, 0.0))
 
     def _deals(self, which: str) -> Spread:
         assert self.units is not None
@@ -233,6 +235,80 @@ def needed(generalise_to: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
+class Biases:
+    """How much two forecasters promised beyond what was won, p - y, by cell.
+
+    Attributes
+    ----------
+    candidate, baseline, rows : arrays of shape (cells,)
+    squares : pair of float
+        Sums of (p - y)^2 over all rows, for either forecaster.
+    """
+
+    candidate: Floats
+    baseline: Floats
+    rows: Floats
+    squares: tuple[float, float]
+
+    def lean(self, member: Codes) -> dict[str, float]:
+        """Where a loss leans over these clusters, for both forecasters' own and for the difference.
+
+        Parameters
+        ----------
+        member : integer array of shape (cells,)
+            The cluster of each cell.
+
+        Returns
+        -------
+        dict by "candidate", "baseline" and "difference"
+        """
+        rows = _added(member, self.rows)
+        kept = rows > 0
+        rows, total = rows[kept], self.rows.sum()
+        found = []
+        for promised, square in zip((self.candidate, self.baseline), self.squares, strict=True):
+            sums = _added(member, promised)[kept]
+            mean = sums.sum() / total
+            _, between, by_chance = intervals.components(sums - mean * rows, rows, square - total * mean**2)
+            found.append((float(between), float(by_chance)))
+        candidate, baseline = found
+        own = {
+            w: intervals.lean(f, (0.0, f[1])) for w, f in (("candidate", candidate), ("baseline", baseline))
+        }
+        return own | {"difference": intervals.lean(candidate, baseline)}
+
+
+def biases(deals: scores.Deals, groups: Grouping) -> Biases | None:
+    """The biases of two forecasters by cell; None where one of them does not give probabilities.
+
+    Parameters
+    ----------
+    deals : Deals
+    groups : Grouping of the same rows
+
+    Returns
+    -------
+    Biases or None
+    """
+    pair = (deals.candidate, deals.baseline)
+    if any(p.size == 0 or not (p.min() >= 0 and p.max() <= 1) for p in pair):
+        return None
+    promised = [p - deals.won for p in pair]
+    candidate, baseline = (groups.sums(p) for p in promised)
+    squares = (float(promised[0] @ promised[0]), float(promised[1] @ promised[1]))
+    return Biases(candidate, baseline, groups.sums(None), squares)
+
+
+def _leans(biases: Biases | None, member: Codes, better: str, *, is_skill: bool = False) -> dict[str, float]:
+    """Leans of a metric's values: biases raise a loss and lower what is better when higher."""
+    sign = {"lower": 1.0, "higher": -1.0}.get(better, 0.0)
+    if biases is None or not sign:
+        return {}
+    found = {k: sign * v for k, v in biases.lean(member).items()}
+    return dict.fromkeys(found, found["difference"]) if is_skill else found  # a skill is itself a difference
+
+
+@dataclass(frozen=True, eq=False)
 class Sums:
     """All that an interval needs to know of the rows: sums by cell, and sums of products over all rows.
 
@@ -284,7 +360,13 @@ def sums_of(terms: scores.Terms, groups: Grouping) -> Sums:
 
 
 def of_sums(
-    sums: Sums, member: Mapping[str, Codes], dimensions: tuple[str, ...], *, is_skill: bool = False
+    sums: Sums,
+    member: Mapping[str, Codes],
+    dimensions: tuple[str, ...],
+    *,
+    better: str = "nearer_zero",
+    is_skill: bool = False,
+    biases: Biases | None = None,
 ) -> Estimate:
     """Estimate of a ratio from its sums by cell; costs O(cells), however many rows there were.
 
@@ -293,7 +375,9 @@ def of_sums(
     sums : Sums
     member : the cluster of each cell, by dimension
     dimensions : the dimensions whose clusters are left out in turn
+    better : "lower", "higher" or "nearer_zero"
     is_skill : is it (baseline - candidate) / baseline instead of (candidate - baseline) / z?
+    biases : of the same cells, which say where far-off clusters would lie
 
     Returns
     -------
@@ -342,6 +426,7 @@ def of_sums(
             without=values(**{k: totals[k] - by[k] for k in by}),
             sums=(x, denominator),
             kept=np.flatnonzero(carry),
+            lean=_leans(biases, member[dimension], better, is_skill=is_skill),
         )
     total = totals["baseline" if is_skill else "z"]
     return Estimate(
@@ -355,7 +440,13 @@ def of_sums(
 
 
 def of_ratio(
-    metric: scores.Metric, deals: scores.Deals, groups: Grouping, dimensions: tuple[str, ...], *, units: bool
+    metric: scores.Metric,
+    deals: scores.Deals,
+    groups: Grouping,
+    dimensions: tuple[str, ...],
+    *,
+    units: bool,
+    biases: Biases | None = None,
 ) -> Estimate:
     """Estimate of a metric that is a ratio of sums.
 
@@ -366,6 +457,7 @@ def of_ratio(
     groups : Grouping of the same rows
     dimensions : the dimensions whose clusters are left out in turn
     units : are the residuals of single deals wanted (for "new deals, same reps")?
+    biases : of the same rows, from :func:`biases`
 
     Returns
     -------
@@ -373,7 +465,14 @@ def of_ratio(
     """
     assert metric.terms is not None
     terms = metric.terms(deals)
-    found = of_sums(sums_of(terms, groups), groups.member, dimensions, is_skill=metric.is_skill)
+    found = of_sums(
+        sums_of(terms, groups),
+        groups.member,
+        dimensions,
+        better=metric.better,
+        is_skill=metric.is_skill,
+        biases=biases,
+    )
     found = replace(found, identical=bool(np.array_equal(terms.candidate, terms.baseline)))
     if not (units and math.isfinite(found.difference)):
         return found
@@ -423,7 +522,14 @@ def _auc(ranking: scores.Ranking, groups: Grouping, dimensions: tuple[str, ...])
     return _Auc(value, placed, influence, without)
 
 
-def of_auc(deals: scores.Deals, groups: Grouping, dimensions: tuple[str, ...], *, units: bool) -> Estimate:
+def of_auc(
+    deals: scores.Deals,
+    groups: Grouping,
+    dimensions: tuple[str, ...],
+    *,
+    units: bool,
+    biases: Biases | None = None,
+) -> Estimate:
     """Estimate of the area under the ROC curve of both forecasters, by exact cluster jackknife.
 
     Parameters
@@ -432,6 +538,7 @@ def of_auc(deals: scores.Deals, groups: Grouping, dimensions: tuple[str, ...], *
     groups : Grouping of the same rows
     dimensions : the dimensions whose clusters are left out in turn
     units : are the residuals of single deals wanted?
+    biases : of the same rows, from :func:`biases`
 
     Returns
     -------
@@ -458,6 +565,7 @@ def of_auc(deals: scores.Deals, groups: Grouping, dimensions: tuple[str, ...], *
             without=Triple(c.without[d], b.without[d], c.without[d] - b.without[d]),
             sums=None,
             kept=np.arange(rows.size),
+            lean=_leans(biases, groups.member[d], "higher"),
         )
     return Estimate(
         c.value,

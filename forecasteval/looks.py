@@ -16,9 +16,10 @@ from forecasteval.errors import CallError
 from forecasteval.ledger import Entry
 from forecasteval.match import POPULATIONS
 from forecasteval.panel import Target
-from forecasteval.verdicts import BASELINE, CANDIDATE, LIMITS, SAME, UNSURE
+from forecasteval.verdicts import BASELINE, CANDIDATE, SAME, UNSURE
 
 PERIODS, WEEKS = ("deal", "period"), ("deal",)
+FEWEST = 20  # deals won, and deals not won, before a verdict: sequences lean on sums being nearly normal
 
 
 @dataclass(frozen=True)
@@ -293,8 +294,8 @@ def doubts_of(row: Mapping[Any, Any]) -> list[dict[str, str]]:
     doubts = []
     deals, wins, filled = (int(row[k]) for k in ("deals", "wins", "filled"))
     fewest, what = (wins, "won") if wins <= deals - wins else (deals - wins, "not won")
-    if fewest < LIMITS.events:
-        text = f"Only {fewest} of {deals:,} deals were {what}; a verdict needs {LIMITS.events}."
+    if fewest < FEWEST:
+        text = f"Only {fewest} of {deals:,} deals were {what}; a verdict needs {FEWEST}."
         doubts.append({"code": "few_events", "text": text})
     if filled > MAX_FILLED * deals:
         text = f"{filled / deals:.0%} of the candidate's forecasts are missing; past {MAX_FILLED:.0%} no verdict is given."

@@ -13,14 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasteval.intervals import (
-    LONGEST_ARM,
-    believed_skewness,
-    bell_mccaffrey_df,
-    clusters,
-    skewed_quantile,
-    t_quantile,
-)
+from forecasteval.intervals import bell_mccaffrey_df, clusters, reach, t_quantile, under_effects
 from forecasteval.variance import Components
 from forecasteval.verdicts import FEW_PERIODS, LIMITS, MIN_CLUSTERS
 
@@ -30,6 +23,7 @@ Question = tuple[str, ...]
 QUESTIONS: tuple[Question, ...] = (("deal",), ("rep",), ("period",), ("rep", "period"))
 ENDLESS = 1e9  # deals per rep and period
 MOST = {"reps": 500, "periods": 60, "deals": 10_000}  # what a plan looks through
+DRAWS = 2000  # simulated pilots that say how long the arms of an interval become
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 _LEVELS = (_NODES + 1) / 2
 
@@ -92,7 +86,7 @@ def doubt(design: Design, question: Question) -> str:
             return f"fewer than {MIN_CLUSTERS['rep']} reps"
         if c.largest_share > LIMITS.largest_share:
             return f"one rep with {c.largest_share:.0%} of the deals"
-        if design.reps > LIMITS.effective + 1 and c.effective < LIMITS.effective:
+        if LIMITS.uneven(c):
             return f"reps so uneven that they count for {c.effective:.1f}"
     if "period" in question and design.periods < FEW_PERIODS:
         return f"fewer than {FEW_PERIODS} periods"
@@ -102,59 +96,43 @@ def doubt(design: Design, question: Question) -> str:
 # --- the interval that a pilot would get --------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
-    """A variance estimate as a scaled chi-square: its mean, the df it has, the df the interval takes.
+    """A variance estimate that an interval may take: as a scaled chi-square, and in simulated pilots.
 
-    ``arms`` are equally likely lengths of the interval's arm, in those of Student's t: chance alone makes clusters
-    look skewed.
+    ``mean`` of SE^2, the df that it truly has, and the df of the jackknife (Bell-McCaffrey). ``drawn`` are SE^2, the
+    interval's df and its skewness in pilots with normal effects; None where the interval adds nothing.
     """
 
     mean: float
     true_df: float
     df: float
-    arms: tuple[float, ...] = (1.0,)
+    drawn: tuple[Floats, Floats, Floats] | None = None
 
 
-def _jackknifed(share: Floats, between: float, within: Floats) -> Part:
-    """CR3J over clusters with these shares, whose means vary by `between` and by `within` each.
+def _jackknifed(share: Floats, between: float, row: float, inside: float, rows: float, seed: int) -> Part:
+    """CR3J over clusters with these shares of the rows, whose own effects and rows have these variances.
 
-    SE^2 = a'Aa for independent cluster means a; mean tr(A S), df by Satterthwaite 2 mean^2 / (2 tr(A S A S)). The
-    interval takes the smaller of these, which it estimates, and Bell-McCaffrey's.
+    ``inside`` is what rows vary by around their cluster's mean, which may be more than what averages out.
+    SE^2 = a'Aa for independent cluster means a; mean tr(A S), df by Satterthwaite 2 mean^2 / (2 tr(A S A S)).
     """
-    g = share.size
-    variance = between + within
+    g, n = share.size, share * rows
+    variance = between + row / n
     u = np.square(share / (1 - share)) * (g - 1) / g
     cross = share * variance
     spread = np.diag(variance) - cross[:, None] - cross[None, :] + (share * cross).sum()
     mean = float((u * np.diag(spread)).sum())
     square = float((u[:, None] * u[None, :] * np.square(spread)).sum())
-    true_df = mean**2 / square if square > 0 else g - 1.0
-    df = min(true_df, bell_mccaffrey_df(share))
-    return Part(mean, true_df, df, _arms(share, between, within, df))
+    jackknife = bell_mccaffrey_df(share)
+    x = np.random.default_rng(seed).normal(size=(DRAWS, g)) * np.sqrt(variance)
+    e = (x - (x @ share)[:, None]) * n
+    df, skewness = under_effects(share, e, n, inside * max(rows - g, 0.0) + np.square(e) @ (1 / n))
+    squared = (g - 1) / g * np.square(e / (1 - share)).sum(axis=1) / rows**2
+    drawn = squared, np.minimum(df, jackknife), skewness
+    return Part(mean, mean**2 / square if square > 0 else g - 1.0, jackknife, drawn)
 
 
-def _arms(share: Floats, between: float, within: Floats, df: float, draws: int = 600) -> tuple[float, ...]:
-    """How long :func:`forecasteval.intervals.interval` makes an arm where effects are normal, in five steps."""
-    variance = np.square(share) * (between + within)
-    if not variance.sum() > 0:
-        return (1.0,)
-    x = np.random.default_rng(0).normal(size=(draws, share.size)) * np.sqrt(variance)
-    h = (x - share * x.sum(axis=1, keepdims=True)) / (1 - share)
-    skew = (h**3).sum(axis=1) / np.square(h).sum(axis=1) ** 1.5
-    of_clusters = float((np.square(share) * between).sum() / variance.sum())
-    chance = 6 * (variance**3).sum() / variance.sum() ** 3
-    q = t_quantile(0.975, df)
-    found = np.sort(
-        [
-            min(max(1.0, skewed_quantile(q, a) / q), LONGEST_ARM)
-            for a in believed_skewness(skew, of_clusters, chance)
-        ]
-    )
-    return tuple(float(part.mean()) for part in np.array_split(found, 5))
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Expected:
     """What a pilot's interval is made of.
 
@@ -171,7 +149,7 @@ class Expected:
         """Standard error that the interval is expected to have (root of the mean SE^2)."""
         if self.crossed is None:
             return math.sqrt(self.parts[0].mean)
-        squared, _, weight = self._drawn()
+        squared, _, weight = self._largest()
         return math.sqrt(float((weight * squared).sum()))
 
     def power(self, difference: float, level: float = 0.95) -> float:
@@ -180,35 +158,60 @@ class Expected:
 
         if self.variance <= 0:
             return 1.0 if difference else 0.0
-        noncentral = abs(difference) / math.sqrt(self.variance)
+        sd = math.sqrt(self.variance)
+        noncentral = abs(difference) / sd
+        if all(part.drawn for part in self.parts[:2]):
+            return float(ndtr(noncentral - self._arms(level) / sd).mean())
         if self.crossed is None:
             part = self.parts[0]
-            reach = t_quantile(0.5 + level / 2, part.df) * math.sqrt(part.mean / self.variance)
-            return float(np.mean([1 - nctdtr(part.true_df, noncentral, reach * arm) for arm in part.arms]))
-        half, weight = self._half(level)
-        return float((weight * ndtr(noncentral - half / math.sqrt(self.variance))).sum())
-
-    def by_students_t(self) -> Expected:
-        """The same without what the interval adds for skewness that chance makes: the textbook's plan."""
-        return replace(self, parts=tuple(replace(p, arms=(1.0,)) for p in self.parts))
-
-    def _half(self, level: float) -> tuple[Floats, Floats]:
-        """Half-widths that the interval may come out with, and their weights."""
-        squared, taken, weight = self._drawn()
+            reached = t_quantile(0.5 + level / 2, part.df) * math.sqrt(part.mean / self.variance)
+            return float(1 - nctdtr(part.true_df, noncentral, reached))
+        squared, taken, weight = self._largest()
         rep, period = self.parts[:2]
         quantile = np.array(
             [t_quantile(0.5 + level / 2, df) for df in (rep.df, period.df, min(rep.df, period.df))]
         )
-        arms = np.array([rep.arms, period.arms, max(rep, period, key=lambda part: part.mean).arms])
-        half = (quantile[taken] * np.sqrt(squared))[..., None] * arms[taken]
-        return half, weight[..., None] / arms.shape[1]
+        return float((weight * ndtr(noncentral - quantile[taken] * np.sqrt(squared) / sd)).sum())
 
-    def _drawn(self) -> tuple[Floats, NDArray[np.intp], Floats]:
+    def by_students_t(self) -> Expected:
+        """The same for an interval that is Student's t alone: the textbook's plan."""
+        parts = tuple(replace(p, df=min(p.df, p.true_df), drawn=None) for p in self.parts)
+        return replace(self, parts=parts)
+
+    def _arms(self, level: float) -> Floats:
+        """Lengths of the arm towards zero in the simulated pilots."""
+        from scipy.special import stdtrit
+
+        parts = [p.drawn for p in self.parts[:2] if p.drawn]
+        squared, df, skewness = (np.stack(of) for of in zip(*parts, strict=True))
+        if self.crossed is None:
+            taken = np.zeros(squared.shape[1], dtype=np.intp)
+        else:
+            rest = self.parts[2]
+            df_left = max(rest.true_df, 1.0)
+            chi = np.asarray(np.random.default_rng(2).standard_gamma(df_left / 2, squared.shape[1]))
+            both = self._two_way(squared[0], squared[1], chi * (2 * rest.mean / df_left))
+            leading = squared.argmax(axis=0)[None]
+            taken = np.vstack([squared, both]).argmax(axis=0)
+            squared = np.vstack([squared, np.maximum(both, 0.0)])
+            df = np.vstack([df, df.min(axis=0)])
+            skewness = np.vstack([skewness, np.take_along_axis(skewness, leading, axis=0)])
+        squared, df, skewness = (
+            np.take_along_axis(v, taken[None], axis=0)[0] for v in (squared, df, skewness)
+        )
+        quantile = stdtrit(df, 0.5 + level / 2)
+        return reach(quantile, skewness, 0.0)[0] * np.sqrt(squared)
+
+    def _two_way(self, rep: Floats, period: Floats, rest: Floats) -> Floats:
+        """rep + period - cells; cells = (G - 1)/(GT - 1) rep + (T - 1)/(GT - 1) period + what is left within both."""
+        assert self.crossed is not None
+        g, t = self.crossed
+        return rep * (1 - (g - 1) / (g * t - 1)) + period * (1 - (t - 1) / (g * t - 1)) - rest
+
+    def _largest(self) -> tuple[Floats, NDArray[np.intp], Floats]:
         """SE^2 that may come out, which of rep, period and two-way it is, and the weights of these cases."""
         from scipy.special import gammaincinv
 
-        assert self.crossed is not None
-        g, t = self.crossed
         weight = np.prod(np.meshgrid(*[_WEIGHTS / 2] * 3, indexing="ij"), axis=0)
         rep, period, rest = (
             np.broadcast_to(
@@ -219,9 +222,7 @@ class Expected:
             )
             for axis, p in enumerate(self.parts)
         )
-        # cells = (G - 1) / (GT - 1) rep + (T - 1) / (GT - 1) period + what is left within both
-        two_way = rep * (1 - (g - 1) / (g * t - 1)) + period * (1 - (t - 1) / (g * t - 1)) - rest
-        ways = np.stack([rep, period, two_way])
+        ways = np.stack([rep, period, self._two_way(rep, period, rest)])
         return ways.max(axis=0), ways.argmax(axis=0), weight
 
     def detectable(self, *, level: float = 0.95, power: float = 0.8) -> float:
@@ -247,7 +248,8 @@ def expected(design: Design, components: Components, question: Question) -> Expe
     - new deals: s_deal^2 / N
 
     What is not drawn anew belongs to the question. The interval's own SE^2 is a quadratic form in the clusters'
-    means; its mean and variance follow from the same components, and with them a scaled chi-square.
+    means; its mean and variance follow from the same components. How long the interval's arms become is drawn with a
+    fixed seed: cluster means with normal effects, judged by the interval's own formulas.
 
     Parameters
     ----------
@@ -268,7 +270,7 @@ def expected(design: Design, components: Components, question: Question) -> Expe
     --------
     >>> e = expected(Design(20, 4, 25, uneven=0.0), Components(0.04, 0.0, 0.0, 0.2), ("rep",))
     >>> round(e.se, 5), round(e.parts[0].df, 6), round(e.detectable(), 4)
-    (0.01, 19.0, 0.0308)
+    (0.01, 19.0, 0.0303)
     """
     rep, period, both, deal = components.variances
     w = design.share
@@ -281,8 +283,11 @@ def expected(design: Design, components: Components, question: Question) -> Expe
         # the strata are reps: what differs from period to period inside them is counted as chance
         mean = (deal + (period + both) * (1 - v2)) / n
         return Expected(deal / n, (Part(mean, df, df),))
-    of_reps = _jackknifed(w, rep + both * v2, deal / (n * w)) if design.reps > 1 else None
-    of_periods = _jackknifed(v, period + both * w2, deal / (n * v)) if design.periods > 1 else None
+    inside_reps, inside_periods = deal + (period + both) * (1 - v2), deal + (rep + both) * (1 - w2)
+    of_reps = _jackknifed(w, rep + both * v2, deal, inside_reps, n, 0) if design.reps > 1 else None
+    of_periods = (
+        _jackknifed(v, period + both * w2, deal, inside_periods, n, 1) if design.periods > 1 else None
+    )
     if question == ("rep",) and of_reps:
         return Expected((rep + both * v2) * w2 + deal / n, (of_reps,))
     if question == ("period",) and of_periods:
@@ -334,7 +339,7 @@ def detectable(
     --------
     >>> only_reps = Components(0.04, 0.0, 0.0, 0.0)
     >>> round(detectable(Design(12, 1, 10, uneven=0.0), only_reps, ("rep",)) / 0.04, 4)
-    0.9629
+    0.9266
     """
     return expected(design, components, question).detectable(level=level, power=power)
 
@@ -360,7 +365,7 @@ def endless(
     Examples
     --------
     >>> round(endless(Design(12, 4, 10, uneven=0.0), Components(0.04, 0.0, 0.0, 0.2), ("rep",)), 4)
-    0.0385
+    0.0371
     """
     return detectable(replace(design, deals=ENDLESS), components, question, level=level, power=power)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from forecasteval import wording
 from forecasteval.estimates import Estimate
+from forecasteval.intervals import Clusters
 from forecasteval.sample import Reason, reason
 
 CANNOT, SAME, UNSURE = "cannot be compared", "practically the same", "not enough evidence"
@@ -20,9 +21,14 @@ FEW_PERIODS = 6  # fewer: an interval, flagged
 class Limits:
     """Where an interval stops being believed: beyond any of these a comparison is flagged unreliable."""
 
-    effective: float = 4.0  # effective number of clusters, 1 / sum w^2
-    largest_share: float = 0.5
-    events: int = 20  # deals won, and deals not won
+    effective: float = 4.0  # effective number of clusters, 1 / sum w^2 ...
+    evenness: float = 0.25  # ... where that is also less than this share of their number
+    largest_share: float = 0.8  # of one cluster
+    events: int = 10  # deals won, and deals not won
+
+    def uneven(self, clusters: Clusters) -> bool:
+        """Do so few clusters hold so much that the others hardly count?"""
+        return clusters.effective < min(self.effective, self.evenness * clusters.count)
 
 
 LIMITS = Limits()
@@ -44,7 +50,7 @@ def _cluster_doubts(
     if dimension == "period" and c.count < FEW_PERIODS:
         text = f"Only {c.count} {noun}: intervals about new {noun} are trusted from {FEW_PERIODS}."
         found.append(reason("few_periods", text))
-    if c.count > limits.effective + 1 and c.effective < limits.effective:
+    if limits.uneven(c):
         text = f"The {c.count} {noun} are so uneven that they count for only {c.effective:.1f}."
         found.append(reason(f"few_effective_{dimension}s", text))
     if c.largest_share > limits.largest_share:

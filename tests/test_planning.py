@@ -172,9 +172,11 @@ def test_power_at_the_smallest_difference_is_the_power_that_was_asked_for(design
 @settings(max_examples=60, deadline=None)
 @given(designs, components, questions)
 def test_more_of_anything_never_hurts(design, c, question):
+    """But for a few percent where reps are uneven: more deals show that they differ, which costs degrees of freedom."""
     now = planning.detectable(design, c, question)
-    assert planning.detectable(replace(design, deals=2 * design.deals), c, question) <= now * 1.01
-    assert planning.endless(design, c, question) <= now * 1.01
+    most = now * (1.01 if design.uneven == 0 else 1.05)
+    assert planning.detectable(replace(design, deals=2 * design.deals), c, question) <= most
+    assert planning.endless(design, c, question) <= most
     if design.uneven == 0:
         assert planning.detectable(replace(design, reps=2 * design.reps), c, question) <= now * 1.01
         assert planning.detectable(replace(design, periods=2 * design.periods), c, question) <= now * 1.01

@@ -169,6 +169,10 @@ def _size() -> list[Cell]:
         Cell("5,000 deals, 20 reps, sd 1, bias 0.8", "deals", 20, 5000, 1, 1.0, bias_sd=0.8),
         Cell("15,000 deals, 60 reps, sd 1, bias 0.8", "deals", 60, 15_000, 1, 1.0, bias_sd=0.8),
         Cell("5,000 deals, 20 reps, few far off", "deals", 20, 5000, 1, 0.8, bias_sd=0.8, bias="few"),
+        Cell("800 deals, 8 reps, one holds most", "deals", 8, 800, 1, 2.0, bias_sd=0.5),
+        Cell(
+            "2,000 deals, 20 reps, one holds most", "deals", 20, 2000, 1, 2.0, bias_sd=0.5, bias="exponential"
+        ),
         Cell("4,000 deals, 40 reps, few far off", "deals", 40, 4000, 1, 0.8, bias_sd=0.8, bias="few"),
     ]
     return [*cells, large, *hard]

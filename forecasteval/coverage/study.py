@@ -55,10 +55,11 @@ def judge(pilot: Pilot, metric: str, questions: Iterable[tuple[str, ...]]) -> di
     nothing = np.array([math.nan] * 7 + [0.0, 0.0])
     if wins in (0, won.size):
         return dict.fromkeys(questions, nothing)
+    options: dict[str, Any] = {"units": units, "biases": estimates.biases(deals, groups)}
     if metric == "auc":
-        estimate = estimates.of_auc(deals, groups, needed, units=units)
+        estimate = estimates.of_auc(deals, groups, needed, **options)
     else:
-        estimate = estimates.of_ratio(METRICS[metric], deals, groups, needed, units=units)
+        estimate = estimates.of_ratio(METRICS[metric], deals, groups, needed, **options)
     found = {}
     for question in questions:
         possible, doubts = verdicts.doubts(estimate, question, wins, int(won.size) - wins, NOUNS)
@@ -237,8 +238,8 @@ class Study:
 
     def _file(self, cell: Cell | Drawn) -> Path:
         method = [
-            intervals.LEAST_BETWEEN,
             intervals.SKEW_GAIN,
+            intervals.LEAN_GAIN,
             intervals.LONGEST_ARM,
             asdict(verdicts.LIMITS),
         ]
