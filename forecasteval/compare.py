@@ -484,13 +484,13 @@ def compare(
         "estimand": wording.estimand(question, candidate, baseline, meta, nouns),
         "clusters": {},
     }
-    flow = wording.flow_of(matched, meta)
     stops = _stops(matched, candidate, baseline, meta)
     if stops:
         rows = [
             _COLUMNS | base | {"metric": m.name, "better": m.better, "reasons": [*dropped, *stops]}
             for m in chosen
         ]
+        flow = wording.flow_of(int(matched["deal_id"].nunique()), len(matched), meta)
     else:
         declared = {n: f["kind"] for n, f in meta.get("forecasters", {}).items() if "kind" in f}
         declared |= dict(kinds or {})
@@ -507,6 +507,7 @@ def compare(
             amounts=any(m.needs for m in chosen),
             epsilon=epsilon,
         )
+        flow = wording.flow_of(s.distinct, s.rows, meta)
         kind_c, note_c = sample.kind(candidate, s.deals.candidate, declared)
         kind_b, note_b = sample.kind(baseline, s.deals.baseline, declared)
         same_kind = kind_c == kind_b == "probability"

@@ -187,7 +187,7 @@ class Question:
         selected.attrs[META] = meta | {
             "population": words,
             "where": f"where {column} is {value}",
-            "flow": [*wording.flow_of(matched, meta), step],
+            "flow": [*wording.flow_of(int(matched["deal_id"].nunique()), len(matched), meta), step],
         }
         return selected
 

@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
 from forecasteval.estimates import QUESTIONS, WITHOUT_REPS
 from forecasteval.scores import Metric
 
@@ -131,14 +129,13 @@ def estimand(
     return f"{candidate} minus {baseline}, on {population}{target}; the interval is for {scope(generalise_to, nouns)}."
 
 
-def flow_of(matched: pd.DataFrame, meta: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The flow that came with a table, closed by what was selected from it since."""
+def flow_of(deals: int, rows: int, meta: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The flow that came with a table of so many deals and rows, closed by what was selected from it since."""
     steps = [dict(s) for s in meta.get("flow", [])]
-    deals = int(matched["deal_id"].nunique())
     if not steps:
         return [{"step": "deals in the table", "deals": deals, "dropped": 0, "why": ""}]
     before = int(steps[-1]["deals"])
-    if before not in (deals, len(matched)):  # imported tables count rows
+    if before not in (deals, rows):  # imported tables count rows
         why = "outside the selection that was compared"
         steps.append({"step": "selected", "deals": deals, "dropped": before - deals, "why": why})
     return steps

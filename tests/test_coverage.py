@@ -1,5 +1,7 @@
 """The coverage study: it judges as fe.compare does, its truths are true, and it goes on where it stopped."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -122,6 +124,24 @@ def test_real_tables_are_populations(tmp_path):
         CallError, match=r"2 parameters cannot be used:(.|\n)*neither quick nor full(.|\n)*no file"
     ):
         Study.of("all", tables=["nowhere.csv: a, b, c"])
+
+
+def test_reports_and_readme_say_what_the_committed_study_counted():
+    root = Path(__file__).parents[1]
+    table = pd.read_csv(root / "reports" / "example" / "coverage_study.csv").fillna({"misses": ""})
+    found, said = story.counted(table), story.PROOF
+    assert (found.rows, found.low, found.plain_low) == (said.rows, said.low, said.plain_low)
+    assert (found.one_sided, found.wide) == (said.one_sided, said.wide)
+    assert (found.false, found.false_most) == pytest.approx((said.false, said.false_most), abs=5e-5)
+    assert set(table["cell"]) >= {c.name for c in FULL}
+    readme = (root / "README.md").read_text()
+    for figure in (
+        f"{said.rows:,}",
+        f"{said.rows - said.low:,}",
+        f"**{said.low} miss**",
+        f"{said.one_sided} miss",
+    ):
+        assert figure in readme
 
 
 def test_misses_are_counted_by_hand():

@@ -13,8 +13,10 @@ from forecasteval import wording
 from forecasteval.compare import META, Comparison
 from forecasteval.match import STALE_AFTER_DAYS
 from forecasteval.scores import METRICS
+from forecasteval.story import coverage
 from forecasteval.story.html import Html, bullets, table, terms
 from forecasteval.tables import Org
+from forecasteval.verdicts import FEW_PERIODS, LIMITS, MIN_CLUSTERS
 
 
 def caveats(
@@ -183,15 +185,21 @@ def method(comparison: Comparison, matched: pd.DataFrame, parameters: Mapping[st
             "Interval",
             f"{row['method'] or 'none could be formed'}. Deals of one rep resemble each other, and so do deals of one "
             "period; whole reps and whole periods are left out in turn, and the interval widens by how much the "
-            "difference moves, and further on the side on which a few reps or periods are far off. Treating deals as "
-            "independent would make it too narrow. How often such intervals held the truth in simulated pilots, and "
-            "where they did not, is in reports/example/coverage_study.csv of the project.",
+            "difference moves. It reaches further on the side of the forecaster whose bias differs more from rep to "
+            "rep or period to period, because the next ones may be far off where these happen not to be. Treating "
+            "deals as independent would make it too narrow.",
+        ),
+        (
+            "Why it is believed",
+            coverage.proof(),
         ),
         ("What counts", _what_counts(comparison)),
         (
             "When it is not believed",
-            "Fewer than 5 reps or 4 periods: no interval. Flagged: fewer than 6 periods, fewer than 20 deals won or "
-            "not won, an effective number of clusters below 4, or one with more than half of the weight.",
+            f"Fewer than {MIN_CLUSTERS['rep']} reps or {MIN_CLUSTERS['period']} periods: no interval. Flagged: fewer "
+            f"than {FEW_PERIODS} periods, fewer than {LIMITS.events} deals won or not won, clusters so uneven that "
+            f"they count for fewer than {LIMITS.effective:g} and for less than a quarter of their number, or one with "
+            f"more than {LIMITS.largest_share:.0%} of the weight.",
         ),
         (
             "Verdict",
