@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from forecasteval import estimates, intervals, sample, verdicts, wording
+from forecasteval import estimates, intervals, parquet, sample, verdicts, wording
 from forecasteval.cells import nearest
 from forecasteval.errors import CallError
 from forecasteval.estimates import QUESTIONS, Biases, Estimate, Grouping
@@ -389,8 +390,30 @@ def _stops(matched: pd.DataFrame, candidate: str, baseline: str, meta: Mapping[s
     return stops
 
 
+def _opened(
+    matched: pd.DataFrame | Org | str | PathLike[str], forecasters: tuple[str, str], chosen: list[Metric]
+) -> pd.DataFrame:
+    """The matched table itself, wherever it is."""
+    if isinstance(matched, str | PathLike):
+        columns = ["deal_id", "won", "as_of", "rep", "period", "account", *forecasters]
+        if any(m.needs for m in chosen):
+            columns += ["amount", "amount_won"]
+        there = parquet.columns_of(matched)
+        missing = not {"deal_id", "won", *forecasters} <= set(there)
+        return parquet.matched_rows(
+            matched, there if missing else columns
+        )  # what is said names what is there
+    if isinstance(matched, Org):
+        if matched.matched is None:
+            raise CallError(
+                f"{matched.name} holds deals, not a matched table; put them through fe.match first."
+            )
+        return matched.matched
+    return matched
+
+
 def compare(
-    matched: pd.DataFrame | Org,
+    matched: pd.DataFrame | Org | str | PathLike[str],
     candidate: str,
     baseline: str,
     *,
@@ -410,7 +433,8 @@ def compare(
     matched : DataFrame, one row per deal and as-of
         Columns `deal_id`, `won` (0 or 1), one per forecaster, and optionally `as_of`, `period`, `rep`,
         `account`, `amount`, `amount_won`; anything else is a segment. What :func:`forecasteval.read` makes
-        of an imported table does as well.
+        of an imported table does as well, and so does the path of a Parquet file, of which only the columns that
+        count are read.
     candidate, baseline : str
         Names of two forecaster columns. Every difference is candidate minus baseline.
     metrics : list of str, optional
@@ -448,12 +472,8 @@ def compare(
     >>> compare(deals, "model", "rep_forecast", metrics=["brier"]).table["difference"].round(4).tolist()
     [-0.1625]
     """
-    if isinstance(matched, Org):
-        if matched.matched is None:
-            raise CallError(
-                f"{matched.name} holds deals, not a matched table; put them through fe.match first."
-            )
-        matched = matched.matched
+    chosen = _chosen_metrics(metrics)
+    matched = _opened(matched, (candidate, baseline), chosen)
     absent = [c for c in ("deal_id", "won") if c not in matched]
     if absent:
         columns = ", ".join(map(str, matched.columns))
@@ -464,7 +484,6 @@ def compare(
         raise CallError(f"epsilon must lie in [0, 0.5), not {epsilon!r}.")
     if candidate == baseline:
         raise CallError(f"candidate and baseline are both {candidate!r}; name two forecasters.")
-    chosen = _chosen_metrics(metrics)
     margins = _margins(margin, chosen)
     question, dropped = _chosen_question(matched, generalise_to)
     meta = matched.attrs.get(META, {})

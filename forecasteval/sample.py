@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from forecasteval import estimates, scores
 from forecasteval.errors import CallError
 from forecasteval.estimates import Codes, Grouping
+from forecasteval.parquet import all_differ
 
 Reason = dict[str, str]
 
@@ -233,6 +234,9 @@ def _won(matched: pd.DataFrame) -> NDArray[np.float64]:
 
 def _deal_codes(matched: pd.DataFrame) -> Codes | None:
     """The deal of each row; None where each row is another deal."""
+    column = matched["deal_id"]
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu" and all_differ(column.to_numpy()):
+        return None
     unit = _codes(matched["deal_id"])
     gaps = unit < 0
     if gaps.any():

@@ -7,6 +7,7 @@ Resampling is timed on fewer draws and scaled to 2,000; arch is used where it is
 
 import importlib.util
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -153,7 +154,7 @@ def coverage(runs=300):
 
 
 def large():
-    """Ten million deals from Parquet."""
+    """Ten million deals from Parquet, each call in a process of its own."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -166,13 +167,35 @@ def large():
             writer.write_table(part)
             del part
         writer.close()
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        columns = ["deal_id", "rep", "period", "won", "model", "rep_forecast"]
-        reading, table = timed(lambda: pd.read_parquet(file, columns=columns))
-        comparing, _ = timed(lambda: fe.compare(table, "model", "rep_forecast", metrics=["brier"]))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"10,000,000 deals from Parquet: read {reading:.1f} s, compare {comparing:.1f} s")
-    print(f"  peak of the process {peak / 1e6:.1f} GB ({before / 1e6:.1f} GB before)")
+        print(f"10,000,000 deals in a Parquet file of {file.stat().st_size / 1e9:.2f} GB")
+        for name, call in (
+            (
+                "fe.compare on the file, Brier",
+                f"fe.compare({str(file)!r}, 'model', 'rep_forecast', metrics=['brier'])",
+            ),
+            (
+                "fe.compare on the file, five default metrics",
+                f"fe.compare({str(file)!r}, 'model', 'rep_forecast')",
+            ),
+            (
+                "pandas.read_parquet, then fe.compare, Brier",
+                f"fe.compare(pd.read_parquet({str(file)!r}), 'model', 'rep_forecast', metrics=['brier'])",
+            ),
+        ):
+            seconds, imported, peak = in_its_own_process(call)
+            print(f"  {name:<55} {seconds:6.1f} s, peak {peak:.2f} GB ({imported:.2f} GB of it imports)")
+
+
+def in_its_own_process(call):
+    """Seconds, GB before and GB at the peak of one expression in a new process."""
+    code = (
+        "import time, pandas as pd, forecasteval as fe, pyarrow.parquet, scipy.special\n"
+        "status = lambda: dict(line.split(':', 1) for line in open('/proc/self/status'))\n"
+        "peak = lambda: int(status()['VmHWM'].split()[0]) / 1e6\n"
+        f"before, start = peak(), time.perf_counter()\n{call}\nprint(time.perf_counter() - start, before, peak())"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return [float(v) for v in found.stdout.split()]
 
 
 if __name__ == "__main__":
