@@ -200,6 +200,8 @@ class Estimate:
             both = intervals.two_way(found[0], found[1], self._over("cell", which))
             found += [both] if both else []
         spread = intervals.largest(*found)
+        if spread.method == "deal" and len(found) > 1:  # the coming periods may still lie where these do not
+            spread = replace(spread, skewness=found[1].skewness, lean=found[1].lean)
         noise = ROUNDING * (abs(self.candidate) + abs(self.baseline))
         return spread if spread.se > noise else replace(spread, se=0.0)
 

@@ -417,7 +417,7 @@ def caveats(plan: Plan) -> Html:
         "A plan looks ahead. Once the pilot has run, its interval says what it found; the chance that it had of "
         "finding it adds nothing.",
         "Where reps differ mostly by how far too much they say, a few are far off and the rest are alike. The plan is "
-        "then cautious: in simulation such pilots found a model that was ahead up to 9 points more often than planned, "
+        "then cautious: in simulation such pilots found a model that was ahead up to 10 points more often than planned, "
         "and reps who were ahead about as often as planned.",
     ]
     if plan.past is not None:
