@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 
 import forecasteval as fe
+from forecasteval import estimates
 from forecasteval.coverage import FULL, QUICK, Cell, Drawn, Study
 from forecasteval.coverage.simulate import Simulator
-from forecasteval.coverage.study import COLUMNS, GOALS, judge, missed, summary
+from forecasteval.coverage.study import COLUMNS, GOALS, chunk, judge, missed, summary
 from forecasteval.errors import CallError
 from forecasteval.plots import coverage as pictures
+from forecasteval.scores import METRICS
 from forecasteval.story import coverage as story
 
 QUESTIONS = (("deal",), ("rep",), ("period",), ("deal", "period"), ("rep", "period"))
@@ -175,3 +177,59 @@ def test_the_notebook_reports_through_the_real_path(tmp_path):
     assert "7 kinds of pilot, 20 runs each" in page
     table = pd.read_csv(place / "tables" / "coverage_study.csv")
     assert set(table["cell"]) == {c.name for c in QUICK}
+
+
+# --- which way far-off reps would lie -----------------------------------------------------------------
+
+
+def biased(sd_model, sd_rep, seed=0, reps=30, each=80):
+    rng = np.random.default_rng(seed)
+    rep = np.repeat(np.arange(reps), each)
+    odds = rng.normal(-1, 1, rep.size)
+    said = {
+        name: 1 / (1 + np.exp(-odds - rng.normal(0, sd, reps)[rep]))
+        for name, sd in (("model", sd_model), ("rep_forecast", sd_rep))
+    }
+    won = (rng.random(rep.size) < 1 / (1 + np.exp(-odds))).astype(int)
+    return pd.DataFrame({"deal_id": range(rep.size), "rep": rep, "won": won, **said})
+
+
+def arms(table, metric, **options):
+    c = fe.compare(table, "model", "rep_forecast", metrics=[metric], generalise_to=("rep",), **options)
+    row = c.primary
+    return row["difference"] - row["low"], row["high"] - row["difference"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "sign"), [("brier", 1), ("log_score", 1), ("brier_skill", -1), ("auc", -1)]
+)
+def test_an_interval_reaches_further_where_the_more_variable_forecaster_may_be_worse(metric, sign):
+    """Rare reps whose forecasts are far off make the reps' own forecasts worse, never better."""
+    down, up = arms(biased(0.0, 1.0), metric)
+    assert (down - up) * sign > 0.3 * min(down, up)
+    down, up = arms(biased(1.0, 0.0), metric)
+    assert (up - down) * sign > 0.3 * min(down, up)
+
+
+def test_a_bias_has_no_side_and_a_rank_score_has_no_bias():
+    table = biased(0.0, 1.0)
+    down, up = arms(table.assign(model=table["model"] * 100), "auc", kinds={"model": "rank_score"})
+    assert max(down, up) < 1.5 * min(down, up)
+    cell = Cell("", "", 20, 2000, 1, 0.8, bias_sd=0.8, metrics=("bias",), questions=(("rep",),))
+    pilot = Simulator(cell).draw(np.random.default_rng(0))
+    groups = estimates.grouping(pilot.rep, None, None, None, pilot.rep.size)
+    biases = estimates.biases(pilot.deals, groups)
+    found = estimates.of_ratio(METRICS["bias"], pilot.deals, groups, ("rep",), units=False, biases=biases)
+    assert found.spread(("rep",)).lean == 0
+    assert biases.lean(groups.member["rep"])["difference"] < -0.5
+
+
+def test_skewed_uneven_reps_are_covered_where_the_plain_jackknife_fails():
+    cell = Cell(
+        "", "", 16, 1600, 1, 0.8, bias_sd=0.6, bias="exponential", metrics=("brier",), questions=(("rep",),)
+    )
+    found = summary(chunk(cell, 400, (5,))["brier", ("rep",)])
+    assert found["coverage_plain"] < 0.88
+    assert found["coverage"] > found["coverage_plain"] + 0.05
+    assert found["width"] < 1
+    assert found["flagged"] < 0.02
