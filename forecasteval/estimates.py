@@ -361,7 +361,8 @@ def sums_of(terms: scores.Terms, groups: Grouping) -> Sums:
             return float(rows.sum()) if one is None else float(one.sum())
         return float(a @ b)
 
-    products = np.array([[product(a, b) for b in columns] for a in columns])
+    with np.errstate(invalid="ignore", over="ignore"):  # a sure miss has an infinite log score
+        products = np.array([[product(a, b) for b in columns] for a in columns])
     return Sums(by_cell[0], by_cell[1], by_cell[2], rows, products)
 
 
