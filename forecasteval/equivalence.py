@@ -126,8 +126,14 @@ def in_words(found: WithinMargin, candidate: str, baseline: str) -> str:
             f"(two one-sided tests, each at {wording.percent(round(1 - found.confidence, 10))})."
         )
     if found.not_inferior:
+        ahead = wording.number(-found.bound, wording.decimals(-found.margin, found.margin))
+        if found.bound < -found.margin:
+            return f"{opening}{candidate} is better than {baseline} by at least {ahead}, more than the margin ({sure})."
         if found.bound <= 0:
-            return f"{opening}{candidate} is not worse than {baseline} at all, let alone by the margin ({sure} {bound})."
+            return (
+                f"{opening}{candidate} is better than {baseline} by at least {ahead} ({sure}), which is not shown to be "
+                "more than the margin, so the gain may be too small to matter."
+            )
         return f"{opening}{candidate} is worse than {baseline} by at most {bound}, less than the margin ({sure})."
     return (
         f"{opening}{candidate} is not shown to be as good as {baseline}; it may be worse by as much as {bound} "

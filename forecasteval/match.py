@@ -45,6 +45,7 @@ class _Flow:
         return (
             f"No deal is left to compare. The last {last['dropped']:,} fell out at the step {last['step']!r}: "
             f"{last['why']}."
+            + (" An earlier moment can be compared." if last["step"] == "outcome known" else "")
         )
 
 
@@ -285,7 +286,9 @@ def match(
         panel["won"] = panel["won"].where(panel["known_on"].notna())
     else:
         panel = panel[panel["complete"]].reset_index(drop=True)
-        why = "the period is not frozen, or the target not yet known"
+        why = (
+            f"by {through:%Y-%m-%d}, where the data end, the period is not frozen or the target not yet known"
+        )
         flow.add("outcome known", panel[panel["evaluated"]], why)
     panel, about = _with_forecasts(
         org, panel, looks, forecasters, outside, flow, stale_after_days, burn_in or fc.BurnIn()

@@ -104,6 +104,10 @@ class Question:
     def __post_init__(self) -> None:
         """Refuse what cannot be used, all at once."""
         wrong: list[str] = []
+        for name in ("metrics", "also", "generalise_to"):  # one name is a list of one
+            value = getattr(self, name)
+            if isinstance(value, str):
+                object.__setattr__(self, name, [value] if value else [])
 
         def choose(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
             for value in values:
@@ -122,7 +126,10 @@ class Question:
         choose("population", [self.population], list(POPULATIONS))
         if self.generalise_to and tuple(self.generalise_to) not in QUESTIONS:
             allowed = "; ".join(str(list(q)) for q in QUESTIONS)
-            wrong.append(f"generalise_to: {list(self.generalise_to)} is not one of {allowed}.")
+            words = {word for question in QUESTIONS for word in question}
+            meant = [(get_close_matches(str(w), words, 1) or [str(w)])[0] for w in self.generalise_to]
+            hint = f" Did you mean {meant}?" if tuple(meant) in QUESTIONS else ""
+            wrong.append(f"generalise_to: {list(self.generalise_to)} is not one of {allowed}.{hint}")
         try:
             Target.parse(self.target)
         except ValueError as error:

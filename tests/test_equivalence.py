@@ -78,7 +78,9 @@ def test_significantly_worse_can_still_be_good_enough():
     better = equivalence.within_margin(row(-0.08, se=0.01), 0.01)
     assert better.not_inferior
     assert not better.equivalent
-    assert "not worse than reps at all" in equivalence.in_words(better, "model", "reps")
+    assert "by at least 0.062, more than the margin" in equivalence.in_words(better, "model", "reps")
+    slight = equivalence.within_margin(row(-0.08, se=0.01), 0.07)
+    assert "not shown to be more than the margin" in equivalence.in_words(slight, "model", "reps")
     close = equivalence.within_margin(row(0.0, se=0.01, df=9), 0.0185)
     assert close.not_inferior
     assert "by at most" in equivalence.in_words(

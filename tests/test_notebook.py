@@ -122,7 +122,7 @@ def test_a_family_of_segments_and_a_margin(tmp_path):
     words = text_of(page)
     assert results["segments"]["size"] == 2
     assert "2 segments of segment count as one family" in words
-    assert "Margin 0.01: model is not worse than rep_forecast at all" in words
+    assert "Margin 0.01: model is better than rep_forecast by at least" in words
     assert results["margin"]["not_inferior"]
     assert not results["margin"]["equivalent"]
     assert (folder / "figures" / "segments.png").exists()
@@ -313,3 +313,15 @@ def test_reliability_is_the_story_where_three_sellers_hold_most_deals(tmp_path):
     assert "nothing about how either compares with the reps" in words
     influence = pd.read_csv(folder / "tables" / "influence.csv")
     assert influence["share"].head(3).sum() == pytest.approx(0.82, abs=0.005)
+
+
+def test_a_single_name_is_a_list_of_one_and_near_words_are_told():
+    from forecasteval.errors import CallError
+    from forecasteval.study import Question
+
+    question = Question("model", "rep_forecast", metrics="brier", generalise_to="rep")
+    assert (list(question.metrics), list(question.generalise_to)) == (["brier"], ["rep"])
+    with pytest.raises(
+        CallError, match=r"generalise_to: \['reps', 'period'\] .* Did you mean \['rep', 'period'\]\?"
+    ):
+        Question("model", "rep_forecast", generalise_to=["reps", "period"])

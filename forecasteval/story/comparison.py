@@ -29,8 +29,8 @@ _BADGE = {SAME: "Practically the same", UNSURE: "Not enough evidence", CANNOT: "
 def what_could_be_told(comparison: Comparison) -> str:
     """The smallest difference that data of this size would show four times in five.
 
-    Half the interval plus t_.8 SE, with the standard error and degrees of freedom of the comparison; about the
-    data's size, not about the difference that was found.
+    The interval's arm towards zero plus t_.8 SE, with the standard error and degrees of freedom of the comparison;
+    about the data's size, not about the difference that was found.
 
     Parameters
     ----------
@@ -43,9 +43,8 @@ def what_could_be_told(comparison: Comparison) -> str:
     row = comparison.primary
     if not math.isfinite(row["se"]) or row["se"] <= 0:
         return ""
-    half = (row["high"] - row["low"]) / 2
-    quantile = half / row["se"]
-    least = (quantile + intervals.t_quantile(0.8, row["df"])) * row["se"]
+    arm = row["high"] - row["difference"] if row["difference"] < 0 else row["difference"] - row["low"]
+    least = arm + intervals.t_quantile(0.8, row["df"]) * row["se"]
     label = METRICS[str(row["metric"])].label
     return (
         f"With data of this size a true difference in {label} of "
