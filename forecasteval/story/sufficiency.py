@@ -310,10 +310,8 @@ def segment_table(question: Sufficiency, curve: Curve | None) -> Html:
         needed = "not reached" if pd.isna(r["reached"]) else f"{int(r['reached']):,}"
         if not r["reliable"]:
             needed = f"cannot be told: {r['why']}"
-        rows.append([r["segment"], r["value"], f"{r['deals']:,}", f"{r['wins']:,}", needed])
-    shown = table(
-        ["Segment", "Value", "Deals", "Won", "Closed deals needed"], rows, "rungs", ("Deals", "Won")
-    )
+        rows.append([f"{r['segment']}: {r['value']}", needed, f"{r['deals']:,}", f"{r['wins']:,}"])
+    shown = table(["Segment", "Closed deals needed", "Deals", "Won"], rows, "rungs", ("Deals", "Won"))
     note = paragraphs(
         [
             "Closed deals of the whole organisation that the model learned from; the segment's own deals judge it. "
