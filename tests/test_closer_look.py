@@ -71,7 +71,7 @@ def test_everything_is_answered_where_the_table_has_it():
     )
     assert "Over 9 quarters the totals are missed" in words
     assert (
-        "Margin 0.05: model is not worse than rep_forecast at all"
+        "Margin 0.05: model is better than rep_forecast by at least 0.068, more than the margin"
         in story.verdict_card(c, margin=look.margin).text
     )
     tables = look.tables()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -59,6 +59,9 @@ def _in_words(row: Mapping[str, Any]) -> str:
     return f"{wording.number(row['difference'], places)} ({low} to {high})"
 
 
+ROOM = 0.5  # share of the axis that an estimate with its interval takes in figures
+
+
 def stacked(
     name: str, message: str, rows: Sequence[tuple[str, Comparison, str]], axis_label: str, note: str
 ) -> Picture:
@@ -68,12 +71,6 @@ def stacked(
         ax.axvline(0, color=INK, lw=1)
         for i, (_, comparison, shade) in enumerate(rows):
             _interval(ax, -i, comparison.primary, shade)
-            words = _in_words(comparison.primary)
-            ax.annotate(
-                words, (1.0, -i), (0, 9), xycoords=("axes fraction", "data"), textcoords="offset points",
-                ha="right", va="center", fontsize=8.5, color=GREY,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
-            )  # fmt: skip
         ax.set_yticks([-i for i in range(len(rows))], [r[0] for r in rows])
         ax.set_ylim(-len(rows) + 0.45, 0.6)
         ax.tick_params(axis="y", length=0)
@@ -81,6 +78,19 @@ def stacked(
         ax.set_xlabel(axis_label, fontsize=9)
         ax.margins(x=0.08)
         ax.locator_params(axis="x", nbins=5)
+        lowest, highest = ax.get_xlim()
+        zero = -lowest / (highest - lowest)
+        # figures stand on the side of the zero line that has room for them, so as not to cross it
+        side: Literal["left", "right"] = "left" if zero < 1 - ROOM else "right"
+        at = zero if zero > ROOM or side == "left" else 1.0
+        away = 0 if at == 1.0 else 5 if side == "left" else -5
+        for i, (_, comparison, _) in enumerate(rows):
+            ax.annotate(
+                _in_words(comparison.primary), (at, -i), (away, 9), xycoords=("axes fraction", "data"),
+                textcoords="offset points", ha=side, va="center", fontsize=8.5, color=GREY, zorder=1,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+            )  # fmt: skip
+        ax.set_xlim(lowest, highest)
         if note:
             figure.supxlabel(textwrap.fill(note, 80), fontsize=8, color=GREY, x=0.01, ha="left")
     said = "; ".join(f"{label}: {_in_words(c.primary)}".replace("\n", " ") for label, c, _ in rows)
