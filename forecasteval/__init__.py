@@ -1,8 +1,9 @@
 """Measure deal forecasts against each other, on the same deals, with intervals that can be believed."""
 
 from forecasteval import scores
-from forecasteval.compare import Comparison, against, by_group, compare, influence, ladder
+from forecasteval.compare import Comparison, compare
 from forecasteval.match import match
+from forecasteval.overviews import against, by_group, influence, ladder
 from forecasteval.study import Question
 from forecasteval.tables import read
 

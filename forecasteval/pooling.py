@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from forecasteval import sample
-from forecasteval.compare import pseudonyms
 from forecasteval.errors import CallError
 from forecasteval.intervals import t_quantile
+from forecasteval.overviews import pseudonyms
 
 Floats = NDArray[np.float64]
 

@@ -12,11 +12,11 @@ from forecasteval.compare import (
     META,
     RESERVED,
     Comparison,
-    by_group,
     forecaster_columns,
     has,
 )
 from forecasteval.errors import CallError
+from forecasteval.overviews import by_group
 from forecasteval.scores import METRICS
 from forecasteval.verdicts import MIN_CLUSTERS, UNSURE
 

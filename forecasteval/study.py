@@ -19,19 +19,16 @@ from forecasteval.compare import (
     META,
     RESERVED,
     Comparison,
-    against,
-    by_group,
     compare,
     forecaster_columns,
     has,
-    influence,
-    ladder,
     plain,
 )
 from forecasteval.equivalence import WithinMargin
 from forecasteval.errors import CallError
 from forecasteval.estimates import QUESTIONS
 from forecasteval.match import POPULATIONS, match
+from forecasteval.overviews import against, by_group, influence, ladder
 from forecasteval.panel import Target
 from forecasteval.scores import DEFAULT_METRICS, METRICS
 from forecasteval.tables import Org

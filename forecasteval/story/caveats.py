@@ -37,7 +37,7 @@ def caveats(
     comparison : Comparison
     others : comparisons of other forecasters with the same baseline
     weeks : comparisons by week
-    influence : DataFrame of :func:`forecasteval.compare.influence`, or None
+    influence : DataFrame of :func:`forecasteval.overviews.influence`, or None
     segment : str
 
     Returns

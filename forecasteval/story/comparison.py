@@ -58,7 +58,7 @@ def weakest_point(comparison: Comparison, influence: pd.DataFrame | None) -> str
     Parameters
     ----------
     comparison : Comparison
-    influence : DataFrame of :func:`forecasteval.compare.influence`, or None
+    influence : DataFrame of :func:`forecasteval.overviews.influence`, or None
 
     Returns
     -------
@@ -106,7 +106,7 @@ def verdict_card(
     Parameters
     ----------
     comparison : Comparison
-    influence : DataFrame of :func:`forecasteval.compare.influence`, or None
+    influence : DataFrame of :func:`forecasteval.overviews.influence`, or None
     fair : Comparison of the candidate with the recalibrated reps, or None
     margin : WithinMargin, or None where no margin was fixed
 
