@@ -10,7 +10,7 @@ import forecasteval as fe
 from forecasteval import estimates
 from forecasteval.coverage import FULL, QUICK, Cell, Drawn, Study
 from forecasteval.coverage.simulate import Simulator
-from forecasteval.coverage.study import COLUMNS, GOALS, chunk, judge, missed, summary
+from forecasteval.coverage.study import COLUMNS, GOALS, chunk, judge, missed, read, summary
 from forecasteval.errors import CallError
 from forecasteval.plots import coverage as pictures
 from forecasteval.scores import METRICS
@@ -146,6 +146,89 @@ def test_reports_and_readme_say_what_the_committed_study_counted():
         assert figure in readme
 
 
+@pytest.fixture(scope="module")
+def committed():
+    return read(Path(__file__).parents[1] / "reports" / "example" / "coverage_study.csv")
+
+
+@pytest.fixture(scope="module")
+def quick(committed):
+    """A quick look in which nothing misses."""
+    few = committed[committed["cell"].isin([c.name for c in QUICK])]
+    return missed(few.assign(runs=200.0).drop(columns="misses"))
+
+
+def test_a_quick_look_says_so_and_leads_to_the_evidence(quick, committed):
+    said = story.card(quick, 0)
+    assert 'class="verdict-card unsure"' in said.html
+    assert "7 kinds of pilot with 200 runs each only show that the machinery works." in said.text
+    assert story.proof() in said.text
+    assert "-p setting full" in said.text
+    whole = story.card(committed, 0)
+    assert whole.text.startswith("Full study: 10 of 1,381 miss\n1,371 of 1,381 kinds")
+    assert "machinery" not in whole.text
+    assert "machinery" in story.headline(committed.assign(runs=200))
+    assert "machinery" in story.headline(committed[committed["cell"] != FULL[0].name])
+    unfinished = story.card(pd.DataFrame(), 7)
+    assert "7 cells not run yet" in unfinished.text
+    assert story.proof() in unfinished.text
+
+
+@pytest.mark.parametrize("runs", [20, 200, 2000])
+def test_what_few_runs_can_tell_is_where_rows_begin_to_miss(runs):
+    edge = story.least_told(runs)
+    for share, word in ((edge - 0.001, "coverage"), (edge + 0.001, "")):
+        error = (share * (1 - share) / runs) ** 0.5
+        assert (share + 1.96 * error < GOALS["coverage"]) == bool(word)
+
+
+def test_where_it_fails_is_written_from_the_table(quick, committed):
+    said = story.why_low(committed).text
+    lines = [line for line in said.splitlines() if line.startswith("- ")]
+    low = committed["misses"].str.contains("coverage")
+    assert said.startswith(f"{low.sum()} rows held the truth less than 93%")
+    assert sum(int(line.split()[1]) for line in lines) == low.sum()
+    assert "has none of them in one case out of 8" in lines[0]
+    assert "One seller holds 40%" in next(line for line in lines if "salvirt" in line)
+    fewer = story.why_low(committed[committed["family"] == "reps"]).text
+    assert fewer.startswith("1 row held")
+    assert "one case out of" not in fewer
+    assert "salvirt" not in fewer
+    none = story.why_low(quick).text
+    assert none.startswith("No row misses the 93%")
+    assert "the full study does" in none
+    assert story.failing(quick).html == ""
+    assert "<details>" in story.failing(committed).html
+
+
+def test_a_share_that_rounds_to_the_goal_shows_on_which_side_it_lies(quick):
+    first = quick.index[0]
+    shown = story.families(quick.assign(coverage=quick["coverage"].where(quick.index != first, 0.925))).text
+    assert "0.925–" in shown
+    assert "0.93–" not in shown
+
+
+def test_the_table_uses_words_that_the_glossary_explains(committed):
+    explained = story.glossary().text
+    header = story.families(committed).text.splitlines()[0].split("\t")
+    assert len(header) <= 4
+    for column in [*header[1:], "Width", "oracle"]:
+        assert f"\n{column}: " in explained
+
+
+def test_pictures_explain_their_marks(committed):
+    first, second = (draw(committed).figure for draw in (pictures.coverage, pictures.widths))
+    low, high = first.axes[0].get_xlim()
+    ticks = [t for t in first.axes[0].get_xticks() if low <= t <= high]
+    assert np.allclose(np.diff(ticks), 0.05)
+    assert "simulation error" in first.axes[0].get_xlabel()
+    for figure, words in (
+        (first, ["meets the goal", "misses it", "plain jackknife interval"]),
+        (second, ["up to 1.3 times as wide", "wider"]),
+    ):
+        assert [t.get_text() for t in figure.legends[0].get_texts()] == words
+
+
 def test_misses_are_counted_by_hand():
     truth = np.zeros(200)
     rows = np.zeros((200, len(COLUMNS)))
@@ -174,7 +257,7 @@ def test_the_notebook_reports_through_the_real_path(tmp_path):
     )
     page = (place / "report.html").read_text()
     assert "How often do the intervals hold the truth?" in page
-    assert "7 kinds of pilot, 20 runs each" in page
+    assert "7 kinds of pilot with 20 runs each only show that the machinery works" in page
     table = pd.read_csv(place / "tables" / "coverage_study.csv")
     assert set(table["cell"]) == {c.name for c in QUICK}
 

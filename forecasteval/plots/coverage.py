@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MultipleLocator
 
 from forecasteval.coverage.study import GOALS, LEVEL
 from forecasteval.plots.canvas import INK, Absent, Picture, canvas, title
@@ -39,8 +40,8 @@ def coverage(table: pd.DataFrame) -> Picture | Absent:
     families = [f for f in FAMILIES if (known["family"] == f).any()]
     low = known["misses"].str.contains("coverage")
     message = (
-        f"{(~low).sum():,} of {len(known):,} kinds of 95% interval held the truth at least 93% of the time; "
-        f"{low.sum():,} did not"
+        f"{(~low).sum():,} of {len(known):,} kinds of 95% interval held the truth at least 93% of the time, "
+        f"within simulation error; {low.sum():,} did not"
     )
     least = float(np.floor(20 * min(known["coverage"].min(), known["coverage_plain"].min())) / 20)
     with canvas(1.4 + 0.52 * len(families)) as (figure, ax):
@@ -58,10 +59,13 @@ def coverage(table: pd.DataFrame) -> Picture | Absent:
         ax.set_yticks([-i for i in range(len(families))], [FAMILIES[f] for f in families], fontsize=8.5)
         ax.set_ylim(-len(families) + 0.45, 0.55)
         ax.set_xlim(max(0.0, least - 0.01), 1.005)
+        ax.xaxis.set_major_locator(MultipleLocator(0.05))
         ax.xaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
         ax.tick_params(axis="y", length=0)
         ax.set_xlabel(
-            "How often the interval held the truth\n(dashed: nominal 95%; shaded: 93% and more)", fontsize=9
+            "How often the interval held the truth\n(dashed: nominal 95%; shaded: 93% and more;\n"
+            "a blue dot left of it may be simulation error)",
+            fontsize=9,
         )
         handles = [
             ax.plot([], [], "o", color=OURS, ms=4, label="meets the goal")[0],
@@ -96,7 +100,7 @@ def widths(table: pd.DataFrame) -> Picture | Absent:
         f"Beside an oracle's, the intervals are {known['width'].median():.2f} times as wide in the middle; "
         f"{wide:,} of {len(known):,} are more than {GOALS['width']:g} times as wide"
     )
-    with canvas(1.3 + 0.5 * len(families)) as (figure, ax):
+    with canvas(1.6 + 0.5 * len(families)) as (figure, ax):
         title(figure, message)
         ax.axvspan(0, GOALS["width"], color="#eef3f7", lw=0)
         ax.axvline(1, color=INK, lw=1, ls=(0, (4, 3)))
@@ -111,5 +115,13 @@ def widths(table: pd.DataFrame) -> Picture | Absent:
         ax.set_ylim(-len(families) + 0.45, 0.55)
         ax.set_xlim(0, max(1.6, float(known["width"].max()) * 1.03))
         ax.tick_params(axis="y", length=0)
-        ax.set_xlabel("Width, in widths of an oracle's interval", fontsize=9)
+        ax.set_xlabel(
+            f"Width, in widths of an oracle's interval\n(dashed: as wide; shaded: up to {GOALS['width']:g} times)",
+            fontsize=9,
+        )
+        handles = [
+            ax.plot([], [], "o", color=OURS, ms=4, label=f"up to {GOALS['width']:g} times as wide")[0],
+            ax.plot([], [], "X", color=MISSED, ms=6, label="wider")[0],
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     return Picture("widths", f"{message}.", figure)

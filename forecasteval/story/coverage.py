@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from html import escape
 
+import numpy as np
 import pandas as pd
 
+from forecasteval import wording
+from forecasteval.coverage.design import FULL
 from forecasteval.coverage.study import GOALS
 from forecasteval.plots.coverage import FAMILIES
 from forecasteval.scores import METRICS
@@ -21,6 +24,10 @@ FOR = {
     "deal and period": "same reps, new quarters",
     "rep and period": "new reps and quarters",
 }
+FULL_RUNS = 2000  # of each cell in the full study
+_CLUSTERS = r"^\d+ clusters of "  # how pilots drawn from a real table are named
+# what is known of the real tables of the committed study that are hard
+_REAL = {"salvirt": "One seller holds 40% of that table."}
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Counts:
 
 
 # the committed study, reports/example/coverage_study.csv (a test holds the two together)
-PROOF = Counts(rows=1381, low=10, plain_low=122, one_sided=21, wide=94, false=0.0265, false_most=0.049)
+PROOF = Counts(rows=1381, low=10, plain_low=122, one_sided=21, wide=94, false=0.02652, false_most=0.049)
 
 
 def counted(table: pd.DataFrame) -> Counts:
@@ -82,8 +89,61 @@ def proof() -> str:
     )
 
 
+def is_full(table: pd.DataFrame) -> bool:
+    """Is this the whole declared design, with as many runs as the committed study? Else it is a quick look."""
+    return {c.name for c in FULL} <= set(table["cell"]) and bool(table["runs"].min() >= FULL_RUNS)
+
+
+def least_told(runs: int) -> float:
+    """The share below which a row counts as a miss: lower than the goal, as few runs tell little.
+
+    Parameters
+    ----------
+    runs : int
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> round(least_told(200), 2), round(least_told(2000), 2)
+    (0.89, 0.92)
+    """
+    share = np.linspace(0, GOALS["coverage"], 10_000)
+    return float(share[share + 1.96 * np.sqrt(share * (1 - share) / runs) < GOALS["coverage"]].max())
+
+
+def headline(table: pd.DataFrame) -> str:
+    """The study's answer in one sentence; of a quick look, that it is none.
+
+    Parameters
+    ----------
+    table : DataFrame of :meth:`forecasteval.coverage.Study.table`
+
+    Returns
+    -------
+    str
+    """
+    if table.empty:
+        return "No kind of pilot has been run yet."
+    if is_full(table):
+        return f"{_held(counted(table))}."
+    return (
+        f"{wording.count(table['cell'].nunique(), 'kinds')} of pilot with {int(table['runs'].max()):,} runs each only "
+        "show that the machinery works."
+    )
+
+
+def _held(c: Counts) -> str:
+    return (
+        f"{c.rows - c.low:,} of {c.rows:,} kinds of interval that were called reliable held the truth at least "
+        f"{GOALS['coverage']:.0%} of the time, within simulation error; {c.low:,} did not"
+    )
+
+
 def card(table: pd.DataFrame, waiting: int) -> Html:
-    """The study's answer in a few sentences.
+    """The card that answers the question; for a quick look it leads to the committed study.
 
     Parameters
     ----------
@@ -95,49 +155,74 @@ def card(table: pd.DataFrame, waiting: int) -> Html:
     -------
     Html
     """
+    left = (
+        f"{wording.count(waiting, 'cells')} not run yet; run the notebook again to go on." if waiting else ""
+    )
     if table.empty:
-        return paragraphs(["No cell has been run yet."])
-    c = counted(table)
-    lines = [
-        f"{table['cell'].nunique()} kinds of pilot, {int(table['runs'].max()):,} runs each, give {len(table):,} rows: one for "
-        f"each score and each answer to what may be different next time. {len(table) - c.rows:,} of them were always flagged.",
-        f"{c.rows - c.low:,} of {c.rows:,} intervals that were called reliable held the truth at least 93% of the time, "
-        f"within simulation error; {c.low:,} did not. Of the plain jackknife intervals {c.plain_low:,} did not.",
-        f"{c.one_sided:,} miss more than {GOALS['one_sided']:.1%} on one side; {c.wide:,} are more than {GOALS['width']:g} times as "
-        "wide as an oracle's.",
-        f"{(table['flagged'] > 0.5).sum():,} rows are flagged unreliable more often than not; over all rows "
-        f"{table['flagged'].mean():.1%} of the runs are.",
-    ]
-    if math.isfinite(c.false):
-        lines.append(
-            f"Where both forecasters are equally good, one was called better in {c.false:.1%} of the runs on average "
-            f"and in {c.false_most:.1%} at most."
+        return _card("unsure", "Nothing counted yet", headline(table), [left, f"The full study: {proof()}"])
+    c, runs = counted(table), int(table["runs"].max())
+    plain = f"Of the plain jackknife intervals {c.plain_low:,} did not."
+    if not is_full(table):
+        here = (
+            f"In this quick look: {_held(c)}. {plain} With {runs:,} runs only what held the truth less than "
+            f"{least_told(runs):.1%} of the time counts as a miss."
         )
-    if waiting:
-        lines.append(f"{waiting} cells have not been run yet; run the notebook again to go on.")
-    return paragraphs(lines)
+        evidence = f"The evidence is the full study. {proof()}"
+        how = "To run the full study again: forecasteval report coverage_study -p setting full"
+        return _card("unsure", "A quick look, not the evidence", headline(table), [evidence, here, how, left])
+    wide = (
+        f"{c.one_sided:,} miss more than {GOALS['one_sided']:.1%} on one side. {c.wide:,} are more than "
+        f"{GOALS['width']:g} times as wide as those of an oracle."
+    )
+    false = (
+        f"Where both forecasters are equally good, one was called better in {c.false:.1%} of the runs on average and "
+        f"in {c.false_most:.1%} at most."
+    )
+    size = (
+        f"{table['cell'].nunique()} kinds of pilot, {runs:,} runs each, give {len(table):,} rows: one for each score and "
+        f"each answer to what may be different next time. {len(table) - c.rows:,} of them were always flagged; over "
+        f"all rows {table['flagged'].mean():.1%} of the runs were."
+    )
+    badge = f"Full study: {c.low:,} of {c.rows:,} miss" if c.low else "Full study: none misses"
+    state = "unsure" if c.low else "same"
+    return _card(state, badge, headline(table), [f"{plain} {wide}", false, size, left])
+
+
+def _card(state: str, badge: str, said: str, lines: list[str]) -> Html:
+    lines = [line for line in lines if line]
+    html = (
+        f'<div class="verdict-card {state}"><p class="badge"><strong>{escape(badge)}</strong></p>'
+        f'<p class="headline"><strong>{escape(said)}</strong></p>'
+        + "".join(f"<p>{escape(line)}</p>" for line in lines)
+        + "</div>"
+    )
+    return Html(html, "\n".join([badge, said, *lines]))
 
 
 def glossary() -> Html:
     """What the words of the study mean."""
+    goal = f"{GOALS['coverage']:.0%}"
     return terms(
         [
             ("held the truth", "the interval contained the difference that the simulation was built with"),
             ("reliable", "not flagged by fe.compare; flagged runs are left out and counted"),
+            ("Coverage", "how often an interval that was called reliable held the truth; 0.95 is promised"),
+            (
+                "Plain jackknife",
+                "coverage of the best standard method: delete-one-cluster jackknife, Student's t with Bell-McCaffrey "
+                "degrees of freedom",
+            ),
+            ("Miss", f"rows whose coverage lies below {goal} by more than simulation error"),
             (
                 "oracle",
-                "an interval by somebody who knows the true spread of the estimate and the ideal quantile of the same "
-                "statistic in that cell",
+                "somebody who knows the true spread of the estimate and the ideal quantile of the same statistic in "
+                "that kind of pilot",
             ),
             (
-                "plain jackknife interval",
-                "delete-one-cluster jackknife, Student's t with Bell-McCaffrey degrees of freedom: the best standard "
-                "method",
-            ),
-            ("low", "rows whose coverage is below 93%, beyond simulation error"),
-            (
-                "false",
-                "the largest share of runs in which one of two equally good forecasters was called better",
+                "Width",
+                "of the typical interval, in widths of the oracle's. Below 1: the oracle has one width for every pilot "
+                "of a kind, and rare pilots that are far off make it wide; ours differs from pilot to pilot, and the "
+                "typical one may be narrower. It is no merit where the coverage is low",
             ),
             ("equally good", "both forecasters are drawn from the same law, each with errors of its own"),
         ],
@@ -145,8 +230,24 @@ def glossary() -> Html:
     )
 
 
+def _share(value: float) -> str:
+    """A share with two digits; with three where two would show the goal.
+
+    Examples
+    --------
+    >>> _share(0.925), _share(0.931), _share(0.951)
+    ('0.925', '0.931', '0.95')
+    """
+    text = f"{value:.2f}"
+    return f"{value:.3f}" if text == f"{GOALS['coverage']:.2f}" else text
+
+
+def _range(values: pd.Series) -> str:
+    return f"{_share(values.min())}–{_share(values.max())}"
+
+
 def families(table: pd.DataFrame) -> Html:
-    """By family and question: the range of coverage, and how many rows miss which goal.
+    """By family: the range of coverage and how many rows miss; folded away, the same by question.
 
     Parameters
     ----------
@@ -156,41 +257,124 @@ def families(table: pd.DataFrame) -> Html:
     -------
     Html
     """
-    rows = []
-    for (family, question), part in table.groupby(["family", "for"], sort=False):
-        known = part[part["coverage"].notna()]
-        if known.empty:
-            continue
-        false = known["false_better"].dropna()
-        rows.append(
-            [
-                FAMILIES[str(family)].replace("\n", " "),
-                FOR[str(question)],
-                f"{len(known)}",
-                f"{known['coverage'].min():.2f}–{known['coverage'].max():.2f}",
-                f"{known['coverage_plain'].min():.2f}–{known['coverage_plain'].max():.2f}",
-                f"{known['misses'].str.contains('coverage').sum()}",
-                f"{known['width'].median():.2f}",
-                f"{known['flagged'].mean():.0%}",
-                f"{false.max():.3f}" if len(false) else "–",
-            ]
-        )
-    columns = [
-        "Pilots differ in",
-        "For",
-        "Rows",
-        "Coverage",
-        "Plain",
-        "Below 93%",
-        "Width",
-        "Flagged",
-        "False better",
+    known = table[table["coverage"].notna()]
+    if known.empty:
+        return paragraphs(["No interval has been called reliable yet."], "note")
+    rows = [
+        [
+            _family(family),
+            f"{_low(part).sum()} of {len(part):,}",
+            _range(part["coverage"]),
+            _range(part["coverage_plain"]),
+        ]
+        for family, part in known.groupby("family", sort=False)
     ]
-    return html_table(columns, rows, "rungs", columns[2:])
+    columns = ["Pilots differ in", "Miss", "Coverage", "Plain jackknife"]
+    shown = html_table(columns, rows, "rungs", columns[1:])
+    more = [
+        [
+            _family(family),
+            FOR[str(question)],
+            f"{_low(part).sum()} of {len(part):,}",
+            _range(part["coverage"]),
+            f"{part['width'].median():.2f}",
+            f"{part['flagged'].mean():.0%}",
+        ]
+        for (family, question), part in known.groupby(["family", "for"], sort=False)
+    ]
+    finer = ["Pilots differ in", "For", "Miss", "Coverage", "Width", "Flagged"]
+    folded = _folded(
+        "The same by what may be different next time", html_table(finer, more, "rungs", finer[2:])
+    )
+    false = known.groupby("for", sort=False)["false_better"].max().dropna()
+    said = "; ".join(f"{share:.1%} for {FOR[str(question)]}" for question, share in false.items())
+    most = [f"Largest share of runs in which one of two equally good forecasters was called better: {said}."]
+    note = paragraphs(most if said else [], "note")
+    return Html(shown.html + folded.html + note.html, f"{shown.text}\n{folded.text}\n{note.text}")
+
+
+def _family(name: object) -> str:
+    return FAMILIES[str(name)].replace("\n", " ")
+
+
+def _low(table: pd.DataFrame) -> pd.Series:
+    return table["misses"].str.contains("coverage")
+
+
+def _folded(summary: str, body: Html) -> Html:
+    return Html(f"<details><summary>{escape(summary)}</summary>{body.html}</details>", body.text)
+
+
+def why_low(table: pd.DataFrame) -> Html:
+    """Which kinds of pilot miss the goal for coverage, and what is known of each: written from the table.
+
+    Parameters
+    ----------
+    table : DataFrame
+
+    Returns
+    -------
+    Html
+    """
+    low = table[_low(table)].sort_values("coverage")
+    one_sided = table["misses"].str.contains("one side")
+    also = (
+        f"{wording.count(int((one_sided & ~_low(table)).sum()), 'rows')} that hold the truth often enough miss more than "
+        f"{GOALS['one_sided']:.1%} on one side."
+        if (one_sided & ~_low(table)).any()
+        else ""
+    )
+    if low.empty:
+        none = f"No row misses the {GOALS['coverage']:.0%} by more than simulation error."
+        few = (
+            ""
+            if is_full(table)
+            else "So few runs and kinds of pilot would hardly show one; the full study does."
+        )
+        return paragraphs([" ".join(line for line in (none, few, also) if line)])
+    asked = sorted({FOR[str(q)] for q in low["for"]})
+    lead = (
+        f"{wording.count(len(low), 'rows')} held the truth less than {GOALS['coverage']:.0%} of the time, beyond "
+        f"simulation error, each for {' or '.join(asked)}."
+    )
+    kinds = low["cell"].str.replace(_CLUSTERS, "", regex=True)
+    items = [
+        f"{wording.count(len(part), 'rows')}: {_kind(str(kind), part)}"
+        for kind, part in sorted(low.groupby(kinds, sort=False), key=lambda pair: -len(pair[1]))
+    ]
+    parts = [paragraphs([lead]), bullets(items, "misses"), *([paragraphs([also])] if also else [])]
+    return Html("".join(p.html for p in parts), "\n".join(p.text for p in parts))
+
+
+def _kind(kind: str, rows: pd.DataFrame) -> str:
+    """A kind of pilot that misses: its name, its scores, how often it was flagged, and what makes it hard."""
+    lowest, highest = f"{rows['coverage'].min():.1%}", f"{rows['coverage'].max():.1%}"
+    held = lowest if lowest == highest else f"{lowest} to {highest}"
+    labels = list(dict.fromkeys(METRICS[m].label for m in rows["metric"]))
+    name = f"pilots drawn from {kind}, a real table" if (rows["family"] == "real tables").all() else kind
+    said = f"{name} ({', '.join(labels)}) held it {held} of the time."
+    if rows["flagged"].max() > 0.05:
+        said += f" fe.compare called {rows['flagged'].mean():.0%} of these pilots unreliable; the rest are counted."
+    return " ".join(part for part in (said, _hard(kind)) if part)
+
+
+def _hard(kind: str) -> str:
+    """What makes a kind of pilot hard, where the design says so."""
+    cell = next((c for c in FULL if c.name == kind), None)
+    if cell is None:
+        return _REAL.get(kind, "")
+    if cell.bias == "few":
+        return (
+            f"One rep in ten is far off there. A pilot of {cell.reps} reps has none of them in one case out of "
+            f"{1 / 0.9**cell.reps:.0f}, and then looks harmless."
+        )
+    if cell.bias == "exponential":
+        return f"A few reps are much more biased than the rest; {cell.reps} reps may show none of them."
+    return ""
 
 
 def failing(table: pd.DataFrame) -> Html:
-    """Every row that misses the goals for coverage, one side or false verdicts, worst first.
+    """Every row that misses the goals for coverage, one side or false verdicts, worst first, folded away.
 
     Parameters
     ----------
@@ -202,19 +386,18 @@ def failing(table: pd.DataFrame) -> Html:
     """
     missed = table[table["misses"].str.contains("coverage|one side|false")].sort_values("coverage")
     if missed.empty:
-        return bullets(["No row misses these goals."], "note")
+        return paragraphs([])
     rows = [
         [
             r["cell"],
             METRICS[r["metric"]].label,
             FOR[r["for"]],
             f"{r['coverage']:.3f}",
-            f"{r['coverage_plain']:.3f}",
             f"{r['below']:.3f} / {r['above']:.3f}",
             f"{r['flagged']:.0%}",
         ]
         for r in missed.to_dict("records")
     ]
-    columns = ["Pilot", "Score", "For", "Coverage", "Plain", "Below / above", "Flagged"]
+    columns = ["Pilot", "Score", "For", "Coverage", "Below / above", "Flagged"]
     body = html_table(columns, rows, "rungs", columns[3:])
-    return Html(f"<details><summary>{len(rows)} rows that miss</summary>{body.html}</details>", body.text)
+    return _folded(f"{wording.count(len(rows), 'rows')} that miss a goal, one by one", body)
