@@ -128,6 +128,20 @@ def day_of(text: Any) -> pd.Timestamp | None:
         return None
 
 
+def forecasts_of(entries: Sequence[Entry]) -> list[Entry]:
+    """The forecast that counts for each deal: its last line, since a candidate that was silent may have spoken after.
+
+    Examples
+    --------
+    >>> forecasts_of([
+    ...     {"kind": "forecast", "deal": "D1", "as_of": "2026-01-07", "candidate": None, "baseline": 0.4},
+    ...     {"kind": "forecast", "deal": "D1", "as_of": "2026-01-14", "candidate": 0.3, "baseline": 0.5},
+    ... ])
+    [{'kind': 'forecast', 'deal': 'D1', 'as_of': '2026-01-14', 'candidate': 0.3, 'baseline': 0.5}]
+    """
+    return list({e["deal"]: e for e in entries if e["kind"] == "forecast"}.values())
+
+
 def frozen(entries: Sequence[Entry]) -> pd.DataFrame:
     """One row per deal of the ledger: as_of, period, due_on, late, candidate, baseline, filled, won, void.
 
@@ -152,9 +166,7 @@ def frozen(entries: Sequence[Entry]) -> pd.DataFrame:
     looks = pd.DataFrame(
         [e for e in entries if e["kind"] == "look"], columns=["as_of", "period", "due_on", "late"]
     )
-    said = pd.DataFrame(
-        [e for e in entries if e["kind"] == "forecast"], columns=["deal", "as_of", "candidate", "baseline"]
-    )
+    said = pd.DataFrame(forecasts_of(entries), columns=["deal", "as_of", "candidate", "baseline"])
     known = pd.DataFrame([e for e in entries if e["kind"] == "outcome"], columns=["deal", "won"])
     known = known.assign(known=True, won=known["won"].astype(float))
     table = said.merge(looks, on="as_of", how="left").merge(known, on="deal", how="left")

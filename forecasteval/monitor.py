@@ -1,7 +1,11 @@
 """The weekly report: one frozen forecast per deal, cohorts that enter whole, a verdict that may be read every week.
 
-**Cohort.** The deals that a weekly look meets for the first time (with a forecast by the baseline); what both
-forecasters say at that look is frozen. A deal is in one cohort only, and its later forecasts do not count.
+**Cohort.** A deal is frozen at the first weekly look at which both forecasters speak, and belongs to the cohort of that
+look only; its later forecasts do not count. A candidate that scores once a week is silent when a deal first
+appears, so such a deal waits: while its target is open, that is until the end of the period, or for N days. If the
+candidate never speaks by then, the deal stays in the cohort of the first look at which the baseline spoke, with
+the baseline's value standing in, and is counted as filled. Whether a deal waits depends on who has spoken, never on
+what became of it; and what is frozen is frozen while the deal is open.
 
 **Order.** A cohort enters when the target of every deal in it is known: N days after the look, or at the freeze
 of its period, when all looks of the period enter together. Never deal by deal as they close: wins close
@@ -20,6 +24,9 @@ are not intersected with later ones. That any look at all gives a false verdict 
 **Ledger.** Rules first; then each look, its forecasts, and each outcome on the day that it is frozen
 (:mod:`forecasteval.ledger`). Everything reported is computed from the ledger, so what was frozen counts for good:
 
+- a deal on which the candidate is silent is written at once, with the baseline's value; if it speaks in time, a
+  second line follows, and the last line of a deal is the one that counts. No week that was reported holds a
+  deal that may still move: its cohort enters only when waiting is over;
 - two runs in a week: the second finds nothing new, writes nothing and reports the same;
 - a missed week: its cohort is taken up from the history as of its own week, marked late (by more than a week); deals whose state at
   that moment cannot be rebuilt are first met at the next look that knows them;
@@ -45,7 +52,7 @@ from forecasteval import periods as cal
 from forecasteval.compare import META
 from forecasteval.errors import CallError
 from forecasteval.ledger import Entry, Ledger
-from forecasteval.looks import Rules, cohorts_of, day_of, doubts_of, frozen, looks_of
+from forecasteval.looks import Rules, cohorts_of, day_of, doubts_of, forecasts_of, frozen, looks_of
 from forecasteval.match import match
 from forecasteval.organisation import Org, newest_record
 from forecasteval.panel import Record, Target, closings, looks_at, with_outcome
@@ -55,6 +62,9 @@ DIGITS = 6  # of a frozen probability: below any difference that matters, above 
 QUIET_DAYS = 4  # without a record that a long weekend explains
 WEEK = pd.Timedelta(days=7)
 LEDGER = Path("ledger") / "weekly_monitor.jsonl"
+FREEZE = (
+    "first look at which both speak"  # written beside the rules: a ledger begun otherwise is not continued
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +224,8 @@ def _check_rules(book: Ledger, rules: Rules, day: pd.Timestamp) -> None:
         raise CallError(f"{book.path} is not a ledger of the weekly monitor; name another file.")
     now = rules.plain
     other = [f"{k} was {kept.get(k)!r} and is {now[k]!r}" for k in now if kept.get(k) != now[k]]
+    if book.entries[0].get("freeze") != FREEZE:
+        other.append(f"a deal was frozen at the first look that met it, and now at the {FREEZE}")
     if other:
         raise CallError(
             f"The ledger {book.path} was begun under other rules: {'; '.join(other)}. Rules that change after looking "
@@ -230,19 +242,22 @@ def _check_rules(book: Ledger, rules: Rules, day: pd.Timestamp) -> None:
 def _new_looks(
     book: Ledger, calendar: pd.DataFrame, spoken: pd.DataFrame, rules: Rules, day: pd.Timestamp
 ) -> list[Entry]:
-    """Looks since the last one taken, with the forecasts for deals that the ledger meets for the first time."""
+    """Looks since the last one taken, with the forecasts for deals met for the first time or no longer waiting."""
     taken = [e["as_of"] for e in book.of("look")]
-    met = {e["deal"] for e in book.of("forecast")}
     fresh = calendar[calendar["as_of"] > pd.Timestamp(taken[-1])] if taken else calendar
     if rules.since:
         fresh = fresh[fresh["as_of"] >= pd.Timestamp(rules.since)]
-    first = spoken[spoken["as_of"].isin(fresh["as_of"]) & ~spoken["deal_id"].isin(met)]
-    first = first.drop_duplicates("deal_id")
+    said = spoken.merge(fresh[["as_of", "period", "due_on"]], on="as_of")
+    met = frozen(book.entries).rename(columns={"deal": "deal_id"})
+    first = said[~said["deal_id"].isin(met["deal_id"])].drop_duplicates("deal_id")
     if not taken:  # the ledger begins with the first week that has deals
         fresh = fresh[fresh["as_of"] >= first["as_of"].min()]
+    silent = pd.concat([met[met["filled"] & ~met["known"]], first[first["candidate"].isna()]])
+    heard = _heard(said, silent, Target.parse(rules.target))
+    lines = pd.concat([first, heard]).sort_values(["as_of", "deal_id"], kind="stable")
     entries: list[Entry] = []
     for look in fresh.assign(late=fresh["as_of"] < day - WEEK).itertuples():
-        deals = first[first["as_of"] == look.as_of]
+        deals = lines[lines["as_of"] == look.as_of]
         entries.append(
             {
                 "kind": "look",
@@ -269,6 +284,16 @@ def _new_looks(
     return entries
 
 
+def _heard(said: pd.DataFrame, silent: pd.DataFrame, aim: Target) -> pd.DataFrame:
+    """The first look at which both speak on each deal that waits for the candidate, if it comes in time."""
+    keys = ["deal_id", "period", "due_on"]
+    both = said[said["candidate"].notna()].merge(silent[keys], on="deal_id", suffixes=("", "_met"))
+    open_ = both["as_of"] < both["due_on_met"]
+    if aim.kind == "in period":  # over with the period, some days before the outcomes are frozen
+        open_ &= both["period"] == both["period_met"]
+    return both.loc[open_, said.columns].drop_duplicates("deal_id")
+
+
 def _outcomes(
     record: Record, calendar: pd.DataFrame, deals: pd.DataFrame, aim: Target, day: pd.Timestamp
 ) -> pd.DataFrame:
@@ -283,7 +308,7 @@ def _new_outcomes(
     entries: Sequence[Entry], record: Record, calendar: pd.DataFrame, aim: Target, day: pd.Timestamp
 ) -> list[Entry]:
     done = {e["deal"] for e in entries if e["kind"] == "outcome"}
-    open_ = [e for e in entries if e["kind"] == "forecast" and e["deal"] not in done]
+    open_ = [e for e in forecasts_of(entries) if e["deal"] not in done]
     deals = pd.DataFrame(open_, columns=["deal", "as_of"]).rename(columns={"deal": "deal_id"})
     deals["as_of"] = pd.to_datetime(deals["as_of"]).astype("datetime64[s]")
     due = deals[deals["as_of"].isin(calendar.loc[calendar["due_on"] <= day, "as_of"])]
@@ -341,9 +366,7 @@ def _flips(today: pd.DataFrame) -> pd.DataFrame:
 
 def _restated(entries: Sequence[Entry], spoken: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """Frozen forecasts that today's data give otherwise, and deals that turned up in weeks already taken."""
-    said = pd.DataFrame(
-        [e for e in entries if e["kind"] == "forecast"], columns=["deal", "as_of", "candidate", "baseline"]
-    )
+    said = pd.DataFrame(forecasts_of(entries), columns=["deal", "as_of", "candidate", "baseline"])
     said["as_of"] = pd.to_datetime(said["as_of"]).astype("datetime64[s]")
     said = said.astype({"candidate": float, "baseline": float})
     now = spoken.rename(columns={"deal_id": "deal"})[["deal", "as_of", "candidate", "baseline"]]
@@ -356,8 +379,12 @@ def _restated(entries: Sequence[Entry], spoken: pd.DataFrame) -> tuple[pd.DataFr
     taken = {e["as_of"] for e in entries if e["kind"] == "look"}
     first = now.drop_duplicates("deal")
     first = first[first["as_of"].dt.strftime("%Y-%m-%d").isin(taken)]
-    held = first.merge(said[["deal", "as_of"]], on="deal", how="left", suffixes=("", "_held"))
-    appeared = int((held["as_of_held"].isna() | (held["as_of_held"] > held["as_of"])).sum())
+    met: dict[str, str] = {}
+    for e in entries:
+        if e["kind"] == "forecast":
+            met.setdefault(e["deal"], e["as_of"])
+    held = pd.to_datetime(first["deal"].map(met))
+    appeared = int((held.isna() | (held > first["as_of"])).sum())
     return restated, appeared
 
 
@@ -412,7 +439,7 @@ def watch(org: Org, rules: Rules, *, ledger: str = "", through: str = "") -> Wat
     if calendar.empty or recorded.empty:
         raise CallError(f"Nothing was recorded by {day:%Y-%m-%d}, or the calendar begins after it.")
     spoken, meta = _spoken(replace(org, history=recorded), rules, day)
-    added: list[Entry] = [] if book.entries else [{"kind": "rules", "rules": rules.plain}]
+    added: list[Entry] = [] if book.entries else [{"kind": "rules", "rules": rules.plain, "freeze": FREEZE}]
     added += _new_looks(book, calendar, spoken, rules, day)
     added += _new_outcomes([*book.entries, *added], record, calendar, aim, day)
     added = books.sealed(added, book.head)

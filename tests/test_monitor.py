@@ -56,6 +56,11 @@ def run(org, path, through="", rules=RULES):
     return found
 
 
+def written(found):
+    """The file looks.csv, to the byte."""
+    return words.tables(found)["looks"].to_csv(index=False)
+
+
 def same(a, b):
     pd.testing.assert_frame_equal(a.reset_index(drop=True), b.reset_index(drop=True))
 
@@ -80,6 +85,7 @@ def replayed(small, tmp_path_factory):
 def test_replaying_all_weeks_gives_what_running_them_gave(weekly, replayed):
     last = weekly[2][-1]
     same(last.looks, replayed.looks)
+    assert written(last) == written(replayed)
     same(last.cohorts.drop(columns="late"), replayed.cohorts.drop(columns="late"))
     assert last.changes == replayed.changes
     assert np.isfinite(last.looks["low"]).sum() > 20
@@ -91,7 +97,16 @@ def test_replaying_holds_for_frozen_quarters_and_refitted_forecasters(small, tmp
         last = run(small, tmp_path / "a.jsonl", at, rules)
     fresh = run(small, tmp_path / "b.jsonl", "2026-03-01", rules)
     same(last.looks, fresh.looks)
+    assert written(last) == written(fresh)
     assert len(last.restated) == len(fresh.restated) == 0
+
+
+def test_what_is_written_of_looks_has_no_digits_that_come_by_chance(replayed):
+    shaken = replace(
+        replayed, looks=replayed.looks.map(lambda v: v * (1 + 3e-16) if isinstance(v, float) else v)
+    )
+    assert not shaken.looks.equals(replayed.looks)
+    assert written(shaken) == written(replayed)
 
 
 def test_all_weeks_of_a_frozen_quarter_enter_together(small, tmp_path):
@@ -430,13 +445,190 @@ def test_too_few_wins_or_too_many_gaps_carry_no_verdict():
     assert looks.looks_of(cohorts.assign(filled=11), RULES)["verdict"].iloc[-1] == "not enough evidence"
 
 
-def test_a_candidate_that_was_silent_is_filled_counted_and_capped(small, tmp_path):
-    found = monitor.watch(small, FREEZE, ledger=str(tmp_path / "a"))
+def test_a_candidate_that_stays_silent_is_filled_counted_and_capped(small, tmp_path):
+    silenced = set(small.forecasts["deal_id"].drop_duplicates().iloc[::3])
+    muted = replace(small, forecasts=small.forecasts[~small.forecasts["deal_id"].isin(silenced)])
+    found = monitor.watch(muted, FREEZE, ledger=str(tmp_path / "a"))
     silent = found.deals[found.deals["filled"]]
     assert (silent["candidate"] == silent["baseline"]).all()
     assert found.last["filled"] > 0.2 * found.last["deals"]
     assert "past 20% no verdict is given" in words.headline(found)
     assert "value stands in" in words.later(found).text
+
+
+# --- a candidate that scores once a week ----------------------------------------------------------------------
+
+
+def lines_of(found, deal):
+    return [e for e in found.entries if e["kind"] == "forecast" and e["deal"] == deal]
+
+
+@pytest.fixture(scope="module")
+def quarterly(small, tmp_path_factory):
+    """The vendor's scores, each quarter frozen as a whole; a deal may appear days before its first score."""
+    return run(small, tmp_path_factory.mktemp("quarterly") / "ledger.jsonl", rules=FREEZE)
+
+
+def test_a_deal_waits_until_both_have_spoken(quarterly):
+    """The vendor scores on Mondays: a new deal is silent in its first week and frozen in the next one."""
+    twice = [d for d in quarterly.deals["deal"] if len(lines_of(quarterly, d)) == 2]
+    assert len(twice) > 0.2 * len(
+        quarterly.deals
+    )  # all of them would be missing if the first look were final
+    assert quarterly.last["filled"] < 0.1 * quarterly.last["deals"]
+    weeks = {e["as_of"]: e for e in quarterly.entries if e["kind"] == "look"}
+    counted = quarterly.deals.set_index("deal")
+    for deal in twice:
+        met, heard = lines_of(quarterly, deal)
+        assert met["candidate"] is None
+        assert counted.loc[deal, ["candidate", "baseline"]].tolist() == [
+            heard["candidate"],
+            heard["baseline"],
+        ]
+        assert weeks[met["as_of"]]["period"] == weeks[heard["as_of"]]["period"]
+        assert met["as_of"] < heard["as_of"] < weeks[met["as_of"]]["due_on"]
+    assert all(len(lines_of(quarterly, d)) == 1 for d in counted.index.difference(twice))
+
+
+def muted_until(org, deal, first):
+    """The organisation if the vendor had not scored one deal before a day."""
+    early = (org.forecasts["deal_id"] == deal) & (
+        org.forecasts["issued_at"].dt.tz_localize(None) < day(first)
+    )
+    return replace(org, forecasts=org.forecasts[~early])
+
+
+@pytest.fixture(scope="module")
+def talkative(small, replayed):
+    """A deal that the vendor scores for long: when it was met, and the organisation."""
+    spoken = small.forecasts.groupby("deal_id")["issued_at"].agg(["min", "max"])
+    long = spoken[(spoken["max"] - spoken["min"]) > pd.Timedelta(days=150)].index
+    deals = replayed.deals[replayed.deals["known"] & ~replayed.deals["filled"]].set_index("deal")
+    candidates = deals.loc[deals.index.intersection(long)]
+    return candidates.index[0], candidates["as_of"].iloc[0]
+
+
+def test_a_score_that_comes_in_time_moves_the_deal_to_its_week(small, talkative, tmp_path):
+    deal, met = talkative
+    found = run(muted_until(small, deal, met + pd.Timedelta(days=20)), tmp_path / "a.jsonl", "2026-03-18")
+    row = found.deals.set_index("deal").loc[deal]
+    assert not row["filled"]
+    assert pd.Timedelta(days=20) < row["as_of"] - met < pd.Timedelta(days=90)
+    assert row["due_on"] == row["as_of"] + pd.Timedelta(
+        days=90
+    )  # its outcome is that of the week that counts
+
+
+def test_a_score_that_comes_after_the_outcome_changes_nothing(small, talkative, tmp_path):
+    deal, met = talkative
+    late = run(muted_until(small, deal, met + pd.Timedelta(days=91)), tmp_path / "a.jsonl", "2026-03-18")
+    never = run(muted_until(small, deal, "2030-01-01"), tmp_path / "b.jsonl", "2026-03-18")
+    row = late.deals.set_index("deal").loc[deal]
+    assert (row["filled"], row["as_of"], row["candidate"]) == (True, met, row["baseline"])
+    same(late.looks, never.looks)
+
+
+def test_who_waits_does_not_depend_on_what_became_of_it(small, quarterly, tmp_path):
+    """Frozen forecasts are the same when nothing that came later is known."""
+    for at in ("2024-12-04", "2025-06-11", "2026-01-15"):
+        then = monitor.watch(small, FREEZE, ledger=str(tmp_path / at), through=at)
+        lines = [{k: v for k, v in e.items() if k != "hash"} for e in then.entries if e["kind"] == "forecast"]
+        now = [
+            {k: v for k, v in e.items() if k != "hash"} for e in quarterly.entries if e["kind"] == "forecast"
+        ]
+        assert lines == now[: len(lines)]
+
+
+def test_no_deal_leaves_a_week_that_was_reported(small, tmp_path):
+    path, reported = tmp_path / "ledger.jsonl", {}
+    for at in pd.date_range("2025-07-02", "2025-12-31", freq="14D"):
+        found = run(small, path, at, FREEZE)
+        now = found.deals[found.deals["known"]].set_index("deal")[["as_of", "candidate"]].T.to_dict("list")
+        assert reported.items() <= now.items()
+        reported = now
+    assert len(reported) > 100
+
+
+def test_a_ledger_begun_under_the_older_freeze_is_not_continued(small, tmp_path):
+    found = monitor.watch(small, RULES, ledger=str(tmp_path / "new"), through="2025-06-04")
+    old = books.read(tmp_path / "old")
+    kept = [{k: v for k, v in e.items() if k not in ("hash", "freeze")} for e in found.added]
+    books.append(old, kept)
+    with pytest.raises(CallError, match="a deal was frozen at the first look that met it, and now"):
+        monitor.watch(small, RULES, ledger=str(old.path), through="2025-06-11")
+
+
+# --- words that the numbers call for --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ahead(demo, tmp_path_factory):
+    """The demo's model, ahead by 0.017 (0.009 to 0.026)."""
+    return monitor.watch(
+        demo, Rules("model", "rep_forecast"), ledger=str(tmp_path_factory.mktemp("ahead") / "a")
+    )
+
+
+def with_margin(found, margin):
+    rules = replace(found.rules, margin=margin)
+    return replace(found, rules=rules, looks=looks.looks_of(found.cohorts, rules))
+
+
+@pytest.mark.parametrize(
+    ("margin", "badge", "sentence"),
+    [
+        (
+            0.005,
+            "model is better",
+            "The lead is larger than the margin of 0.005: the whole interval lies beyond it.",
+        ),
+        (
+            0.02,
+            "model is better",
+            "Better, but not shown to be by more than the margin of 0.02: the interval begins",
+        ),
+        (
+            0.03,
+            "Practically the same",
+            "the whole interval lies inside the margin: it is too small to matter.",
+        ),
+    ],
+)
+def test_the_card_holds_a_lead_against_the_margin(ahead, margin, badge, sentence):
+    card = words.verdict_card(with_margin(ahead, margin)).text
+    assert card.startswith(badge)
+    assert sentence in card
+    assert "margin" not in words.verdict_card(ahead).text
+
+
+def test_without_a_verdict_the_card_says_that_the_margin_is_not_kept(quarterly):
+    card = words.verdict_card(with_margin(quarterly, 0.001)).text
+    assert "beyond the margin of 0.001: a difference that matters is not ruled out" in card
+
+
+def test_the_strict_row_is_explained(ahead):
+    table, note = words.questions(ahead).text.split("Strict: ")
+    assert "all looks, strict\t" in table
+    assert "counts every week alike" in note
+    assert "the picture leaves it out" in note
+
+
+def test_the_picture_says_why_its_band_begins_late(ahead):
+    assert "No band before 4 quarters are in: fewer cannot show" in pictures.running(ahead).alt
+    weekly = replace(ahead.rules, generalise_to=["deal"])
+    seen = replace(ahead, rules=weekly, looks=looks.looks_of(ahead.cohorts, weekly))
+    assert "No band before week 13: fewer weeks cannot show" in pictures.running(seen).alt
+    whole = replace(ahead, looks=ahead.looks[np.isfinite(ahead.looks["low"])])
+    assert "No band" not in pictures.running(whole).alt
+
+
+def test_dates_have_one_form_and_do_not_break(ahead):
+    blocks = [f(ahead) for f in (words.verdict_card, words.history, words.flips_table, words.method)]
+    for block in blocks:
+        assert not re.search(r"\d{4}-\d\d-\d\d", block.html)
+        assert not re.search(r"\d [A-Z][a-z]+ \d{4}", block.html)
+        assert "\N{NO-BREAK SPACE}" not in block.text
+    assert "<td>7&nbsp;February&nbsp;2025</td>" in blocks[2].html
 
 
 # --- bad calls, and little data ----------------------------------------------------------------------------

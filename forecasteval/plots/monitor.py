@@ -9,13 +9,11 @@ import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
 
-from forecasteval import wording
+from forecasteval import sequences, wording
 from forecasteval.looks import PERIODS, verdict_of
 from forecasteval.monitor import Watch
 from forecasteval.plots.canvas import FAINT, GREY, INK, Absent, Picture, canvas, colour, short, title
 from forecasteval.verdicts import BASELINE, CANDIDATE, SAME
-
-_DAY = "%Y-%m-%d"
 
 
 def message(found: Watch) -> str:
@@ -92,10 +90,25 @@ def running(found: Watch) -> Picture | Absent:
             f"Between the lines: the {wording.percent(rules.level)} interval for all looks together. Grey: what one look alone "
             "would show, too narrow to be read every week."
         )
+        note += _silence(found)
+        if rules.margin:
+            for at in (-rules.margin, rules.margin):
+                ax.axhline(at, color=INK, lw=0.8, ls=":")
+            note += " Dotted: the margin."
         if found.changes:
             note += " Dots: the verdict changed (full: a side is ahead; hollow: withdrawn)."
         figure.supxlabel(textwrap.fill(note, 84), fontsize=8, color=GREY, x=0.01, ha="left")
     return Picture("running", _alt(found), figure)
+
+
+def _silence(found: Watch) -> str:
+    """Why the band begins later than the data, if it does."""
+    if math.isfinite(found.looks["low"].iloc[0]):
+        return ""
+    if tuple(found.rules.generalise_to) != PERIODS:
+        return f" No band before week {found.rules.burn_in}: fewer weeks cannot show how far chance reaches."
+    noun = found.nouns.get("period", "periods")
+    return f" No band before {sequences.MIN_BLOCKS} {noun} are in: fewer cannot show how much {noun} differ."
 
 
 def _limits(found: Watch) -> tuple[float, float]:
@@ -129,8 +142,8 @@ def _alt(found: Watch) -> str:
         said += f"; interval for all looks together {numbers['low']} to {numbers['high']}"
     if math.isfinite(row["fixed_low"]):
         said += f", for one look {numbers['fixed_low']} to {numbers['fixed_high']}"
-    changes = "; ".join(f"{d:{_DAY}}: {v}" for d, v in found.changes)
-    return f"{message(found)}. {said}. Changes of the verdict: {changes or 'none'}."
+    changes = "; ".join(f"{d.day} {d:%B %Y}: {v}" for d, v in found.changes)
+    return f"{message(found)}. {said}.{_silence(found)} Changes of the verdict: {changes or 'none'}."
 
 
 def by_period(found: Watch) -> Picture | Absent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -33,6 +34,11 @@ __all__ = [
 ]
 
 _STATE = {CANDIDATE: "better", BASELINE: "better", SAME: "same", UNSURE: "unsure"}
+
+
+def _firm(block: Html) -> Html:
+    """The same with dates that no line end can break; the plain text keeps its spaces."""
+    return Html(re.sub(r"\b(\d{1,2}) ([A-Z]\w+) (\d{4})\b", r"\1&nbsp;\2&nbsp;\3", block.html), block.text)
 
 
 # --- the answer ---------------------------------------------------------------------------------------
@@ -68,7 +74,7 @@ def verdict_card(found: Watch) -> Html:
         + "".join(f"<p>{escape(line)}</p>" for line in lines)
         + "</div>"
     )
-    return Html(html, "\n".join([badge, sentence, *lines]))
+    return _firm(Html(html, "\n".join([badge, sentence, *lines])))
 
 
 def _cost(found: Watch) -> str:
@@ -101,7 +107,7 @@ def _next(found: Watch) -> str:
     if waiting.empty or found.next_on is None:
         return ""
     return (
-        f"{wording.count(len(waiting), 'deals')} already forecast and frozen still wait for their outcome; the next week's "
+        f"{wording.count(len(waiting), 'deals')} already met still wait for their outcome; the next week's "
         f"become known on {on(found.next_on)}."
     )
 
@@ -130,7 +136,7 @@ def who_is_who(found: Watch) -> Html:
             (metric.label, metric.gloss),
             (
                 "Weekly cohort",
-                "the deals that a week meets for the first time; their forecasts of that week are frozen",
+                "the deals on which both speak for the first time in that week; their forecasts of that week are frozen",
             ),
             (
                 f"{level} interval for all looks together",
@@ -174,24 +180,25 @@ def questions(found: Watch) -> Html:
         )
     rows.append(
         [
-            "all looks, strict: nothing assumed, each week counted alike",
+            "all looks, strict",
             *_cells(row, "strict_difference", "strict_"),
             _called(verdict_of(row, rules, "strict_"), rules),
         ]
     )
     columns = ["Right for", "Difference", "Interval", "Verdict"]
     shown = table(columns, rows, "rungs", ("Difference", "Interval"))
+    notes = [
+        "Strict: right without assuming that chance evens out over many weeks, and so wide. It counts every week alike, "
+        "however many its deals, so its difference is another average; the picture leaves it out."
+    ]
     widths = [row[f"{w}_high"] - row[f"{w}_low"] for w in ("weeks", "periods")]
-    if not (math.isfinite(widths[0]) and widths[0] > widths[1]):
-        return shown
-    periods = found.nouns.get("period", "periods")
-    note = paragraphs(
-        [
+    if math.isfinite(widths[0]) and widths[0] > widths[1]:
+        periods = found.nouns.get("period", "periods")
+        notes.append(
             f"Here the {periods} agree better than their weeks do. The weeks of one of them differ in size and in a regular way "
             "(its first meets most deals); an interval over weeks takes that for chance and is wider."
-        ],
-        "note",
-    )
+        )
+    note = paragraphs(notes, "note")
     return Html(shown.html + note.html, f"{shown.text}\n{note.text}")
 
 
@@ -226,7 +233,7 @@ def history(found: Watch) -> Html:
     ]
     said = paragraphs(["How the verdict went:"])
     listed = bullets(lines, "changes")
-    return Html(said.html + listed.html, f"{said.text}\n{listed.text}")
+    return _firm(Html(said.html + listed.html, f"{said.text}\n{listed.text}"))
 
 
 def later(found: Watch) -> Html:
@@ -254,11 +261,17 @@ def later(found: Watch) -> Html:
         lines.append(
             f"{wording.count(void, 'deals')} were gone from the records before their outcome was known; left out."
         )
-    filled = found.deals["filled"].mean() if len(found.deals) else 0.0
+    deals, who, other = found.deals, found.rules.candidate, found.rules.baseline
+    filled, waiting = (int((deals["filled"] & k).sum()) for k in (deals["known"], ~deals["known"]))
     if filled:
         lines.append(
-            f"{found.rules.candidate} was silent on {filled:.0%} of the deals when they were first met; "
-            f"{found.rules.baseline}'s value stands in."
+            f"{who} never spoke in time on {wording.count(filled, 'deals')} of {int(deals['known'].sum()):,} whose outcome is "
+            f"known; {other}'s value stands in."
+        )
+    if waiting:
+        lines.append(
+            f"{wording.count(waiting, 'deals')} of those whose outcome is not known yet had no word from {who} so far. Each is "
+            f"frozen in the first week in which both speak; if that never comes, {other}'s value stands in."
         )
     flips = len(found.flips)
     lines.append(
@@ -293,10 +306,10 @@ def flips_table(found: Watch) -> Html:
         return paragraphs([])
     newest = found.flips.sort_values(["known_on", "deal"], ascending=[False, True]).head(12)
     rows = [
-        [r["deal"], f"{r['as_of']:%Y-%m-%d}", f"{r['known_on']:%Y-%m-%d}", r["frozen"], r["today"]]
+        [r["deal"], on(r["as_of"]), on(r["known_on"]), r["frozen"], r["today"]]
         for r in newest.to_dict("records")
     ]
-    return table(["Deal", "Forecast of", "Frozen on", "Frozen as", "Today"], rows, "flips")
+    return _firm(table(["Deal", "Forecast of", "Frozen on", "Frozen as", "Today"], rows, "flips"))
 
 
 # --- how it was done -----------------------------------------------------------------------------------
@@ -338,7 +351,8 @@ def method(found: Watch) -> Html:
     entries = [
         (
             "Which deals",
-            f"Each deal once, with the forecasts of the first week that met it ({rules.population}).",
+            f"Each deal once, with the forecasts of the first week in which both had spoken ({rules.population}). Where "
+            f"{rules.candidate} never spoke while the target was open, {rules.baseline}'s value of the first week stands in.",
         ),
         ("Target", f"{rules.target}."),
         (
@@ -362,7 +376,7 @@ def method(found: Watch) -> Html:
         ("Ledger ends with", found.head[:16]),
         ("Data through", on(found.day)),
     ]
-    return terms(entries, "method")
+    return _firm(terms(entries, "method"))
 
 
 def caveats(org: Org, found: Watch) -> Html:
@@ -410,7 +424,7 @@ def caveats(org: Org, found: Watch) -> Html:
 
 
 def tables(found: Watch) -> dict[str, pd.DataFrame]:
-    """The tables that leave with the report, by name.
+    """The tables that leave with the report, by name; numbers of the looks to 12 digits, below which sums differ by chance.
 
     Parameters
     ----------
@@ -421,7 +435,7 @@ def tables(found: Watch) -> dict[str, pd.DataFrame]:
     dict of DataFrame
     """
     return {
-        "looks": found.looks,
+        "looks": found.looks.map(lambda v: float(f"{v:.12g}") if isinstance(v, float) else v),
         "cohorts": found.cohorts,
         "flips": found.flips,
         "restated": found.restated,

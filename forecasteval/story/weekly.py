@@ -47,7 +47,7 @@ def estimand(found: Watch) -> str:
     rules = found.rules
     return (
         f"{rules.candidate} minus {rules.baseline}, Brier score, averaged over the deals of all weeks so far, for the target "
-        f"{rules.target!r}; each deal with the forecasts of the week that first met it. The interval is for "
+        f"{rules.target!r}; each deal with the forecasts of the first week in which both had spoken. The interval is for "
         f"{scope(rules, found.nouns)} and holds at every look."
     )
 
@@ -96,18 +96,39 @@ def headline(found: Watch) -> str:
         return (
             f"{better} is better than {worse}, and has been since {on(found.changes[-1][0])}: Brier score {size} "
             f"lower ({level} interval for all looks together {wording.number(a, places)} to {wording.number(b, places)}), for "
-            f"{about}; {behind}."
+            f"{about}; {behind}.{_past_margin(rules, a)}"
         )
     if row["verdict"] == SAME:
         return (
             f"{rules.candidate} and {rules.baseline} are practically the same: Brier score difference {difference} ({level} "
-            f"interval for all looks together {low} to {high}), within the margin of {rules.margin:g}, for {about}; {behind}."
+            f"interval for all looks together {low} to {high}), within the margin of {rules.margin:g}, for {about}; {behind}.{_inside(row)}"
         )
     why = " ".join(d["text"] for d in found.doubts)
+    if rules.margin and not why:
+        why = f"The interval reaches beyond the margin of {rules.margin:g}: a difference that matters is not ruled out."
     return (
         f"Not enough evidence to tell {names}: Brier score difference {difference} ({level} interval for all looks together "
         f"{low} to {high}; above 0 favours {rules.baseline}), for {about}; {behind}. {why}".strip()
     )
+
+
+def _past_margin(rules: Rules, nearest: float) -> str:
+    """Whether a lead is one that matters; `nearest` is the end of its interval next to 0."""
+    if not rules.margin:
+        return ""
+    if nearest > rules.margin:
+        return f" The lead is larger than the margin of {rules.margin:g}: the whole interval lies beyond it."
+    return (
+        f" Better, but not shown to be by more than the margin of {rules.margin:g}: the interval begins inside it and ends "
+        "beyond it."
+    )
+
+
+def _inside(row: Mapping[str, Any]) -> str:
+    """Of an interval inside the margin: whether a lead, too small to matter, can be told all the same."""
+    if row["low"] <= 0 <= row["high"]:
+        return ""
+    return " A lead can be told, but the whole interval lies inside the margin: it is too small to matter."
 
 
 def flow(found: Watch) -> list[dict[str, Any]]:
