@@ -212,7 +212,7 @@ def test_the_table_uses_words_that_the_glossary_explains(committed):
     explained = story.glossary().text
     header = story.families(committed).text.splitlines()[0].split("\t")
     assert len(header) <= 4
-    for column in [*header[1:], "Width", "oracle"]:
+    for column in [*header[1:], "Width", "Flagged", "Below / above", "oracle"]:
         assert f"\n{column}: " in explained
 
 

@@ -205,7 +205,11 @@ def glossary() -> Html:
     return terms(
         [
             ("held the truth", "the interval contained the difference that the simulation was built with"),
-            ("reliable", "not flagged by fe.compare; flagged runs are left out and counted"),
+            ("reliable", "not flagged by fe.compare"),
+            (
+                "Flagged",
+                "share of the runs that fe.compare flagged as unreliable; they do not count towards coverage",
+            ),
             ("Coverage", "how often an interval that was called reliable held the truth; 0.95 is promised"),
             (
                 "Plain jackknife",
@@ -213,6 +217,7 @@ def glossary() -> Html:
                 "degrees of freedom",
             ),
             ("Miss", f"rows whose coverage lies below {goal} by more than simulation error"),
+            ("Below / above", "how often the interval lay wholly below the truth, and wholly above it"),
             (
                 "oracle",
                 "somebody who knows the true spread of the estimate and the ideal quantile of the same statistic in "
