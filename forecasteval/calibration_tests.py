@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from forecasteval import intervals
+from forecasteval import caution, intervals
 from forecasteval.calibration import reliability
 from forecasteval.logistic import EPSILON, Coefficient, NotEstimable, fit, logit
 from forecasteval.scores import brier
@@ -140,10 +140,10 @@ def _gap(off: Floats, cluster: NDArray[np.intp], level: float) -> Coefficient:
     se = intervals.cr3j(mean, intervals.leave_one_out(sums, size))
     df = intervals.bell_mccaffrey_df(size / size.sum())
     square = float(np.square(off - mean).sum())
-    spread = intervals.cautious(
+    spread = caution.cautious(
         intervals.Spread(se, df, "rep"), size / size.sum(), sums - mean * size, size, square
     )
-    i = intervals.interval(mean, spread, level)
+    i = caution.interval(mean, spread, level)
     return Coefficient(mean, se, df, i.low, i.high, 0.0, i.p_value)
 
 

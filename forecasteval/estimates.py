@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasteval import intervals, scores
+from forecasteval import caution, intervals, scores
 from forecasteval.intervals import Clusters, Interval, Spread
 
 Floats = NDArray[np.float64]
@@ -135,7 +135,7 @@ class Over:
     without: Triple
     sums: tuple[Floats, Floats] | None  # x and z of the difference, for the wild bootstrap
     kept: NDArray[np.intp]  # the clusters that carry weight, by number
-    lean: Mapping[str, float] = field(default_factory=dict)  # of each value: see intervals.lean
+    lean: Mapping[str, float] = field(default_factory=dict)  # of each value: see caution.lean
 
     @property
     def defined(self) -> bool:
@@ -171,7 +171,7 @@ class Estimate:
         spread = Spread(se, df, dimension)
         if dimension == "cell":  # only ever taken away
             return spread
-        spread = intervals.cautious(
+        spread = caution.cautious(
             spread, over.share, getattr(over.residual, which), over.rows, self.square[which]
         )
         return replace(spread, lean=over.lean.get(which, 0.0))
@@ -209,7 +209,7 @@ class Estimate:
         self, generalise_to: tuple[str, ...], which: str = "difference", level: float = 0.95
     ) -> Interval:
         """The interval around one of the values when these things may be different next time."""
-        return intervals.interval(getattr(self, which), self.spread(generalise_to, which), level)
+        return caution.interval(getattr(self, which), self.spread(generalise_to, which), level)
 
 
 # what may differ next time, in words; without reps, deals count as independent
@@ -275,13 +275,11 @@ class Biases:
         for promised, square in zip((self.candidate, self.baseline), self.squares, strict=True):
             sums = _added(member, promised)[kept]
             mean = sums.sum() / total
-            _, between, by_chance = intervals.components(sums - mean * rows, rows, square - total * mean**2)
+            _, between, by_chance = caution.components(sums - mean * rows, rows, square - total * mean**2)
             found.append((float(between), float(by_chance)))
         candidate, baseline = found
-        own = {
-            w: intervals.lean(f, (0.0, f[1])) for w, f in (("candidate", candidate), ("baseline", baseline))
-        }
-        return own | {"difference": intervals.lean(candidate, baseline)}
+        own = {w: caution.lean(f, (0.0, f[1])) for w, f in (("candidate", candidate), ("baseline", baseline))}
+        return own | {"difference": caution.lean(candidate, baseline)}
 
 
 def biases(deals: scores.Deals, groups: Grouping) -> Biases | None:

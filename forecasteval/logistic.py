@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from forecasteval import intervals
+from forecasteval import caution
 from forecasteval.intervals import Spread
 
 Floats = NDArray[np.float64]
@@ -110,7 +110,7 @@ class Logistic:
     def coefficient(self, at: int, *, against: float = 0.0, level: float = 0.95) -> Coefficient:
         """One coefficient with its interval over clusters, tested against a value."""
         value, spread = float(self.coefficients[at]), self.spreads[at]
-        i = intervals.interval(value - against, spread, level)
+        i = caution.interval(value - against, spread, level)
         return Coefficient(value, spread.se, spread.df, i.low + against, i.high + against, against, i.p_value)
 
 
@@ -141,7 +141,7 @@ def fit(
     b_(g) - b = -(M - M_g)^-1 s_g and V = (G - 1)/G sum_g (b_(g) - b)(b_(g) - b)'. The degrees of freedom
     of a coefficient are tr(C)^2 / tr(C^2) with C_gh = a_g' ([g = h] M_g - M_g M^-1 M_h) a_h and
     a_g = (M - M_g)^-1 e: those of Bell & McCaffrey; for a mean, the ones of ``bell_mccaffrey_df``. As in a
-    comparison, the interval then expects reps that differ (:func:`forecasteval.intervals.cautious`), with the
+    comparison, the interval then expects reps that differ (:func:`forecasteval.caution.cautious`), with the
     cluster's share e'M^-1 M_g M^-1 e / e'M^-1 e of what is known of the coefficient.
 
     Parameters
@@ -217,7 +217,7 @@ def fit(
         single = (x @ inverse[i]) * (y - mu)  # what each deal moves the coefficient by
         rows = np.bincount(g, minlength=n)
         square = float(np.square(single).sum())
-        spreads.append(intervals.cautious(spread, share, score @ inverse[i], rows, square))
+        spreads.append(caution.cautious(spread, share, score @ inverse[i], rows, square))
     cr0 = inverse @ (score.T @ score) @ inverse
     return Logistic(b, inverse, cr0, jackknife, tuple(spreads), n, float(fitted.llf))
 

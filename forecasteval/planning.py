@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasteval.intervals import bell_mccaffrey_df, clusters, reach, t_quantile, under_effects
+from forecasteval.caution import reach, under_effects
+from forecasteval.intervals import bell_mccaffrey_df, clusters, t_quantile
 from forecasteval.variance import Components
 from forecasteval.verdicts import FEW_PERIODS, LIMITS, MIN_CLUSTERS
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import forecasteval as fe
-from forecasteval import calibration, intervals, scores
+from forecasteval import calibration, caution, intervals, scores
 
 KNOWN = Path(__file__).parents[2] / "shared" / "known_answers"
 pytestmark = pytest.mark.skipif(
@@ -54,7 +54,7 @@ def test_the_arm_towards_zero_is_students_t_with_the_numbers_of_r(deals, toy):
     half = stats.t.ppf(0.975, df) * se
     assert found["high"] == pytest.approx(-toy["d_brier"]["mean"] + half, rel=1e-9)
     assert found["p_value"] == pytest.approx(2 * stats.t.sf(toy["d_brier"]["mean"] / se, df), rel=1e-9)
-    assert 1 < (found["difference"] - found["low"]) / half < 1 + intervals.LEAN_GAIN
+    assert 1 < (found["difference"] - found["low"]) / half < 1 + caution.LEAN_GAIN
 
 
 def test_two_way_standard_error(deals):

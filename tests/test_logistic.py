@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from forecasteval import intervals, logistic
+from forecasteval import caution, intervals, logistic
 
 
 def clustered(reps=15, deals=40, seed=0, spread=0.5):
@@ -62,7 +62,7 @@ def test_a_mean_has_the_caution_of_a_ratio():
     size = np.bincount(g).astype(float)
     mean = y.mean()
     e = np.bincount(g, weights=y) - mean * size
-    ratio = intervals.cautious(
+    ratio = caution.cautious(
         intervals.Spread(1.0, intervals.bell_mccaffrey_df(size / y.size), "rep"),
         size / y.size, e, size, float(np.square(y - mean).sum()),
     )  # fmt: skip

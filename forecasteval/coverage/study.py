@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasteval import estimates, intervals, verdicts
+from forecasteval import caution, estimates, intervals, verdicts
 from forecasteval.coverage.design import FULL, QUICK, Cell, Drawn
 from forecasteval.coverage.simulate import Pilot, Resampler, Simulator
 from forecasteval.errors import CallError
@@ -67,7 +67,7 @@ def judge(pilot: Pilot, metric: str, questions: Iterable[tuple[str, ...]]) -> di
         row[1] = estimate.difference
         if possible:
             spread = estimate.spread(question)
-            i = intervals.interval(estimate.difference, spread, LEVEL)
+            i = caution.interval(estimate.difference, spread, LEVEL)
             plain = intervals.t_interval(estimate.difference, spread, LEVEL)
             row[2:] = spread.se, i.low, i.high, plain.low, plain.high, 1.0, not doubts
         row[0] = pilot.truth.get((metric, question), math.nan)
@@ -238,9 +238,9 @@ class Study:
 
     def _file(self, cell: Cell | Drawn) -> Path:
         method = [
-            intervals.SKEW_GAIN,
-            intervals.LEAN_GAIN,
-            intervals.LONGEST_ARM,
+            caution.SKEW_GAIN,
+            caution.LEAN_GAIN,
+            caution.LONGEST_ARM,
             asdict(verdicts.LIMITS),
         ]
         about = asdict(cell)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from forecasteval import estimates, intervals
+from forecasteval import caution, estimates, intervals
 from forecasteval.coverage import Cell
 from forecasteval.coverage.simulate import Simulator
 from forecasteval.scores import METRICS, Deals
@@ -94,7 +94,7 @@ class Kinds:
 
 
 def ours(s: Sums, rng) -> tuple[float, float]:
-    i = intervals.interval(s.estimate, s.spread)
+    i = caution.interval(s.estimate, s.spread)
     return i.low, i.high
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 import forecasteval as fe
-from forecasteval import intervals, planning
+from forecasteval import caution, intervals, planning
 from forecasteval.planning import Design
 from forecasteval.variance import Components
 
@@ -42,7 +42,7 @@ def spread(x, z, question, square):
     def over(x, z, name):
         se = intervals.cr3j(ratio, intervals.leave_one_out(x, z))
         plain = intervals.Spread(se, intervals.bell_mccaffrey_df(z / z.sum()), name)
-        return intervals.cautious(plain, z / z.sum(), x - ratio * z, z, square)
+        return caution.cautious(plain, z / z.sum(), x - ratio * z, z, square)
 
     rep = over(x.sum(1), z.sum(1), "rep")
     if question == NEW_REPS:
@@ -81,7 +81,7 @@ def normal_pilots(design, c, question, differences, runs, seed):
             taken = spread(pilot * n, n, question, square)
         ratio = (pilot * n).sum() / n.sum()
         for i, difference in enumerate(differences):
-            found[i] += intervals.interval(ratio + difference, taken).low > 0
+            found[i] += caution.interval(ratio + difference, taken).low > 0
     return found / runs
 
 
