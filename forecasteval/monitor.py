@@ -4,8 +4,9 @@
 look only; its later forecasts do not count. A candidate that scores once a week is silent when a deal first
 appears, so such a deal waits: while its target is open, that is until the end of the period, or for N days. If the
 candidate never speaks by then, the deal stays in the cohort of the first look at which the baseline spoke, with
-the baseline's value standing in, and is counted as filled. Whether a deal waits depends on who has spoken, never on
-what became of it; and what is frozen is frozen while the deal is open.
+the baseline's value standing in, and is counted as filled. A deal that closes while it waits is such a one: it counts
+as no difference, so it favours neither. What both say is frozen while the deal is open, at the first moment at
+which it can be, whatever becomes of it.
 
 **Order.** A cohort enters when the target of every deal in it is known: N days after the look, or at the freeze
 of its period, when all looks of the period enter together. Never deal by deal as they close: wins close
