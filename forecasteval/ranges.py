@@ -211,9 +211,7 @@ def coverage(
             se = intervals.cr3j(held / n, intervals.leave_one_out(hits, size))
             spread = intervals.Spread(se, intervals.bell_mccaffrey_df(size / n), "rep")
             e, square = hits - held / n * size, held * (1 - held / n)
-            i = caution.interval(
-                held / n, caution.cautious(spread, size / n, e, size, square), confidence
-            )
+            i = caution.interval(held / n, caution.cautious(spread, size / n, e, size, square), confidence)
             by_cluster = (max(i.low, 0.0), min(i.high, 1.0)) if math.isfinite(i.low) else nothing
     independent = clusters in (0, n)
     p = float(binom_test(held, n, promised)) if level is not None and independent else math.nan
