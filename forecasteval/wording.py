@@ -82,10 +82,10 @@ def method(taken: str, is_ratio: bool) -> str:
     Examples
     --------
     >>> method("rep", True)
-    'delete-one jackknife over reps (CR3J, Bell-McCaffrey df); t with df for reps that differ, skewness corrected'
+    'delete-one jackknife over reps (CR3J, Bell-McCaffrey df); t with df for reps that differ, longer where skewness or differing biases point'
     """
     df = "Bell-McCaffrey df" if is_ratio else "clusters - 1 df"
-    careful = "skewness corrected"
+    careful = "longer where skewness or differing biases point"
     if taken == "deal":
         return "deals within fixed reps (stratified), t with Satterthwaite df"
     if taken == "two-way":
