@@ -29,15 +29,20 @@ _CLUSTER_NOUN = {"rep": "reps", "period": "periods", "account": "accounts", "cel
 def decimals(low: float, high: float) -> int:
     """Decimals that an interval supports: two digits of its half-width, between two and three in general.
 
+    More where an end would else read as zero though the interval lies wholly on one side of it.
+
     Examples
     --------
-    >>> decimals(0.009, 0.033), decimals(-0.4, 0.9), decimals(0.0001, 0.0004)
-    (3, 2, 5)
+    >>> decimals(0.009, 0.033), decimals(-0.4, 0.9), decimals(0.0001, 0.0004), decimals(-0.089, -0.0003)
+    (3, 2, 5, 4)
     """
     half = (high - low) / 2
     if not (math.isfinite(half) and half > 0):
         return 3
-    return int(min(max(1 - math.floor(math.log10(half)), 2), 3 if half > 0.002 else 6))
+    places = int(min(max(1 - math.floor(math.log10(half)), 2), 3 if half > 0.002 else 6))
+    while low * high > 0 and round(min(abs(low), abs(high)), places) == 0 and places < 6:
+        places += 1
+    return places
 
 
 def number(value: float, places: int = 3) -> str:
