@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from forecasteval.errors import Refusal
+
 SHOWN = 5
 DIVIDE = "It looks like a percentage: divide by 100?"
 
@@ -58,7 +60,7 @@ class Problem:
         return f"{place}: found {self.found}; expected {self.expected}. {self.advice}".rstrip()
 
 
-class InputError(ValueError):
+class InputError(Refusal):
     """The input cannot be used; ``problems`` says everything that is wrong with it at once, errors first.
 
     Examples

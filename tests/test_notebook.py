@@ -325,3 +325,20 @@ def test_a_single_name_is_a_list_of_one_and_near_words_are_told():
         CallError, match=r"generalise_to: \['reps', 'period'\] .* Did you mean \['rep', 'period'\]\?"
     ):
         Question("model", "rep_forecast", generalise_to=["reps", "period"])
+
+
+def test_a_notebook_shows_the_message_and_no_frames():
+    import nbformat
+    from nbclient import NotebookClient
+
+    cells = [
+        "from forecasteval.study import Question\nQuestion('model', 'model')",
+        "import forecasteval as fe\nfe.read('nowhere/at/all')",
+    ]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    NotebookClient(book, allow_errors=True, kernel_name="python3").execute()
+    for cell, word in zip(book.cells, ("name another forecaster", "nowhere"), strict=True):
+        error = cell.outputs[0]
+        assert len(error.traceback) == 1
+        assert word in error.traceback[0]
+        assert word in error.evalue
