@@ -421,6 +421,10 @@ def caveats(plan: Plan) -> Html:
         "and reps who were ahead about as often as planned.",
     ]
     if plan.past is not None:
+        lines.append(
+            "compare_forecasts says what could be told as well, from the one standard error that it found. The plan says "
+            "what to expect of pilots like it, so the two differ somewhat."
+        )
         h = plan.past.history
         if h.periods < 8:
             lines.append(
