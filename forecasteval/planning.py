@@ -153,8 +153,12 @@ class Expected:
         squared, _, weight = self._largest()
         return math.sqrt(float((weight * squared).sum()))
 
-    def power(self, difference: float, level: float = 0.95) -> float:
-        """Chance that the interval lies wholly on the true difference's side of 0."""
+    def power(self, difference: float, level: float = 0.95, lean: float = 0.0) -> float:
+        """Chance that the interval lies wholly on the true difference's side of 0.
+
+        ``lean``, from 0 to 1, is how much more the bias of the forecaster who is ahead varies between clusters than the
+        other's: then the arm towards zero is the longer one (:func:`forecasteval.caution.lean`).
+        """
         from scipy.special import nctdtr, ndtr
 
         if self.variance <= 0:
@@ -162,7 +166,7 @@ class Expected:
         sd = math.sqrt(self.variance)
         noncentral = abs(difference) / sd
         if all(part.drawn for part in self.parts[:2]):
-            return float(ndtr(noncentral - self._arms(level) / sd).mean())
+            return float(ndtr(noncentral - self._arms(level, lean) / sd).mean())
         if self.crossed is None:
             part = self.parts[0]
             reached = t_quantile(0.5 + level / 2, part.df) * math.sqrt(part.mean / self.variance)
@@ -179,7 +183,7 @@ class Expected:
         parts = tuple(replace(p, df=min(p.df, p.true_df), drawn=None) for p in self.parts)
         return replace(self, parts=parts)
 
-    def _arms(self, level: float) -> Floats:
+    def _arms(self, level: float, lean: float) -> Floats:
         """Lengths of the arm towards zero in the simulated pilots."""
         from scipy.special import stdtrit
 
@@ -201,7 +205,7 @@ class Expected:
             np.take_along_axis(v, taken[None], axis=0)[0] for v in (squared, df, skewness)
         )
         quantile = stdtrit(df, 0.5 + level / 2)
-        return reach(quantile, skewness, 0.0)[0] * np.sqrt(squared)
+        return reach(quantile, skewness, -lean)[0] * np.sqrt(squared)
 
     def _two_way(self, rep: Floats, period: Floats, rest: Floats) -> Floats:
         """rep + period - cells; cells = (G - 1)/(GT - 1) rep + (T - 1)/(GT - 1) period + what is left within both."""
@@ -226,16 +230,16 @@ class Expected:
         ways = np.stack([rep, period, self._two_way(rep, period, rest)])
         return ways.max(axis=0), ways.argmax(axis=0), weight
 
-    def detectable(self, *, level: float = 0.95, power: float = 0.8) -> float:
+    def detectable(self, *, level: float = 0.95, power: float = 0.8, lean: float = 0.0) -> float:
         """The smallest true difference that is found with this power; 0 where nothing varies."""
         from scipy.optimize import brentq
 
         if self.variance <= 0:
             return 0.0
         far = math.sqrt(self.variance)
-        while self.power(far, level) < power:
+        while self.power(far, level, lean) < power:
             far *= 2
-        return float(brentq(lambda d: self.power(d, level) - power, 0.0, far, xtol=far * 1e-9))
+        return float(brentq(lambda d: self.power(d, level, lean) - power, 0.0, far, xtol=far * 1e-9))
 
 
 def expected(design: Design, components: Components, question: Question) -> Expected:

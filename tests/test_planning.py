@@ -260,6 +260,34 @@ def test_compare_finds_what_was_predicted_where_deals_are_won_or_lost():
     assert np.std([r["difference"] for r in drawn]) == pytest.approx(np.sqrt(plan.variance), rel=0.12)
 
 
+def test_showing_the_reps_ahead_takes_more_where_their_bias_varies_more():
+    """The longer arm then lies towards zero: what is found lies between the plans without and with a full lean."""
+    design, slip, differs, worse, runs = Design(12, 4, 15, uneven=0.5), 0.05, 0.05, 0.18, 200
+
+    def pilot(design, rng):
+        table = simulation.deals_of(design, slip, differs, 0.0, rng)
+        return table.assign(model=(table["model"] + rng.choice((-worse, worse), len(table))).clip(0, 1))
+
+    rng = np.random.default_rng(0)
+    many = pilot(Design(800, 20, 10, uneven=0.0), rng)
+    d = (many["model"] - many["won"]) ** 2 - (many["rep_forecast"] - many["won"]) ** 2
+    _, c = simulation.components_of(slip, differs, 0.0, reps=400)
+    deal = np.sqrt(d.var() - c.rep**2 - c.rep_period**2)
+    plan = planning.expected(design, replace(c, deal=float(deal)), ("rep",))
+    options = {"metrics": ["brier"], "generalise_to": ("rep",)}
+    found = np.mean(
+        [
+            fe.compare(pilot(design, rng), "model", "rep_forecast", **options).verdict == "baseline better"
+            for _ in range(runs)
+        ]
+    )
+    most, least = plan.power(d.mean()), plan.power(d.mean(), lean=1.0)
+    error = 3 * np.sqrt(0.25 / runs)
+    assert least - error < found < most + error
+    assert most - least > 0.15
+    assert 1 < plan.detectable(lean=1.0) / plan.detectable() < 1.8
+
+
 # --- the plan in words and pictures -----------------------------------------------------------------------
 
 
