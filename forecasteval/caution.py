@@ -15,11 +15,9 @@ from numpy.typing import ArrayLike
 
 from forecasteval.intervals import Floats, Interval, Spread, t_quantile
 
-# Found in simulated pilots, where less and more were tried (notebooks/coverage_study.ipynb).
+# Chosen in simulated pilots; tests/benchmarks/other_intervals.py shows what each part adds.
 SKEW_GAIN = 1.5  # few clusters show less skewness than they were drawn from
-LEAN_GAIN = (
-    0.7  # how much longer the arm is on the side to which biases that differ lean an estimate, at most
-)
+LEAN_GAIN = 0.7  # how much longer the arm is, at most, on the side to which differing biases lean
 LONGEST_ARM = 2.0  # how much longer than Student's an arm of the interval may be for skewness
 
 

@@ -271,6 +271,8 @@ class Biases:
         rows = _added(member, self.rows)
         kept = rows > 0
         rows, total = rows[kept], self.rows.sum()
+        if total <= rows.size:  # single rows: what is a cluster's bias and what is chance cannot be told
+            return dict.fromkeys(("candidate", "baseline", "difference"), 0.0)
         found = []
         for promised, square in zip((self.candidate, self.baseline), self.squares, strict=True):
             sums = _added(member, promised)[kept]

@@ -307,6 +307,13 @@ def test_a_bias_has_no_side_and_a_rank_score_has_no_bias():
     assert biases.lean(groups.member["rep"])["difference"] < -0.5
 
 
+def test_clusters_of_single_deals_lean_nowhere():
+    table = biased(0.0, 1.0).assign(account=lambda t: t["deal_id"])
+    row = fe.compare(table, "model", "rep_forecast", metrics=["auc"], generalise_to=("account",)).primary
+    down, up = row["difference"] - row["low"], row["high"] - row["difference"]
+    assert max(down, up) < 1.1 * min(down, up)
+
+
 def test_skewed_uneven_reps_are_covered_where_the_plain_jackknife_fails():
     cell = Cell(
         "", "", 16, 1600, 1, 0.8, bias_sd=0.6, bias="exponential", metrics=("brier",), questions=(("rep",),)
