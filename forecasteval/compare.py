@@ -257,10 +257,7 @@ def _measure(metric: Metric, s: Sample, call: _Call, margin: float | None) -> di
 
     generalise_to = base["generalise_to"]
     dimensions, units = estimates.needed(generalise_to), "deal" in generalise_to
-    if metric.name == "auc":
-        estimate = estimates.of_auc(s.deals, groups, dimensions, units=units, biases=biases)
-    else:
-        estimate = estimates.of_ratio(metric, s.deals, groups, dimensions, units=units, biases=biases)
+    estimate = estimates.of_metric(metric, s.deals, groups, dimensions, units=units, biases=biases)
     row |= {
         "candidate_value": estimate.candidate,
         "baseline_value": estimate.baseline,

@@ -22,9 +22,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
 
 
-SORTED_IN_TURN = (
-    100_000  # from so many rows on, both forecasters are sorted at once: NumPy lets go of the lock
-)
+SORTED_IN_TURN = 100_000  # with more rows both forecasters are sorted at once: NumPy lets go of the lock
 ROUNDING = 1e-12  # relative: what floating point leaves of a zero
 
 
@@ -593,3 +591,18 @@ def of_auc(
         total=total,
         is_ratio=False,
     )
+
+
+def of_metric(
+    metric: scores.Metric,
+    deals: scores.Deals,
+    groups: Grouping,
+    dimensions: tuple[str, ...],
+    *,
+    units: bool,
+    biases: Biases | None = None,
+) -> Estimate:
+    """Estimate of any metric, by the road that it takes: :func:`of_auc` or :func:`of_ratio`."""
+    if metric.name == "auc":
+        return of_auc(deals, groups, dimensions, units=units, biases=biases)
+    return of_ratio(metric, deals, groups, dimensions, units=units, biases=biases)

@@ -63,9 +63,8 @@ DIGITS = 6  # of a frozen probability: below any difference that matters, above 
 QUIET_DAYS = 4  # without a record that a long weekend explains
 WEEK = pd.Timedelta(days=7)
 LEDGER = Path("ledger") / "weekly_monitor.jsonl"
-FREEZE = (
-    "first look at which both speak"  # written beside the rules: a ledger begun otherwise is not continued
-)
+# written beside the rules: a ledger begun otherwise is not continued
+FREEZE = "first look at which both speak"
 
 
 @dataclass(frozen=True, eq=False)

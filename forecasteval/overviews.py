@@ -147,10 +147,7 @@ def influence(
     if chosen.needs:
         s = sample.with_amounts(s, chosen)
     groups = s.grouping()
-    if metric == "auc":
-        estimate = estimates.of_auc(s.deals, groups, (by,), units=False)
-    else:
-        estimate = estimates.of_ratio(chosen, s.deals, groups, (by,), units=False)
+    estimate = estimates.of_metric(chosen, s.deals, groups, (by,), units=False)
     over = estimate.over[by]
     kept = over.kept
     size = groups.by(by, groups.sums(None))[kept]

@@ -67,11 +67,13 @@ def matched_rows(file: str | PathLike[str], columns: Iterable[str]) -> pd.DataFr
     parquet = _open(file)
     schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
     wanted = [c for c in dict.fromkeys(columns) if c in schema.names and c != "as_of"]
-    ids, read = np.empty(rows, dtype=np.uint64), {}
+    read: dict[str, Any] = {}
     labels: dict[str, dict[Any, int]] = {}
     for column in wanted:
         kind = schema.field(column).type
-        if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        if column == "deal_id":
+            read[column] = np.empty(rows, dtype=np.uint64)
+        elif pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
             read[column] = np.empty(rows)
         else:
             read[column], labels[column] = np.empty(rows, dtype=np.int32), {}
@@ -81,7 +83,7 @@ def matched_rows(file: str | PathLike[str], columns: Iterable[str]) -> pd.DataFr
         for column in wanted:
             values = batch.column(column)
             if column == "deal_id":
-                ids[here] = _hashed(values)
+                read[column][here] = _hashed(values)
                 gaps += (at + np.flatnonzero(values.is_null())).tolist()
             elif column in labels:
                 read[column][here] = _coded(values, labels[column])
@@ -96,14 +98,11 @@ def matched_rows(file: str | PathLike[str], columns: Iterable[str]) -> pd.DataFr
     found: dict[str, Any] = {
         c: pd.Categorical.from_codes(v, categories=list(labels[c])) if c in labels else v  # type: ignore[call-overload]
         for c, v in read.items()
-        if c != "deal_id"
     }
-    if "deal_id" in wanted:
-        found = {"deal_id": ids} | found
-    if "as_of" in columns and "as_of" in schema.names and not ("deal_id" in wanted and all_differ(ids)):
+    several = "deal_id" not in read or not all_differ(read["deal_id"])
+    if several and "as_of" in columns and "as_of" in schema.names:
         found["as_of"] = parquet.read(columns=["as_of"]).column(0).to_pandas()
     told = (schema.metadata or {}).get(b"PANDAS_ATTRS")
-    del batch, values, parquet
     pa.default_memory_pool().release_unused()
     table = pd.DataFrame(found, copy=False)
     table.attrs = json.loads(told) if told else {}

@@ -73,3 +73,10 @@ def test_an_empty_id_is_refused_in_a_file_too(tmp_path):
     table.to_parquet(tmp_path / "m.parquet")
     with pytest.raises(CallError, match="deal_id is empty in 1 rows, the first is row 6"):
         fe.compare(tmp_path / "m.parquet", "model", "rep_forecast")
+
+
+def test_an_empty_file_has_no_deals_to_compare(tmp_path):
+    deals().head(0).to_parquet(tmp_path / "m.parquet")
+    found = fe.compare(tmp_path / "m.parquet", "model", "rep_forecast")
+    assert found.primary["reasons"][-1]["code"] == "no_common_deals"
+    assert found.to_dict() == fe.compare(deals().head(0), "model", "rep_forecast").to_dict()

@@ -55,11 +55,8 @@ def judge(pilot: Pilot, metric: str, questions: Iterable[tuple[str, ...]]) -> di
     nothing = np.array([math.nan] * 7 + [0.0, 0.0])
     if wins in (0, won.size):
         return dict.fromkeys(questions, nothing)
-    options: dict[str, Any] = {"units": units, "biases": estimates.biases(deals, groups)}
-    if metric == "auc":
-        estimate = estimates.of_auc(deals, groups, needed, **options)
-    else:
-        estimate = estimates.of_ratio(METRICS[metric], deals, groups, needed, **options)
+    biases = estimates.biases(deals, groups)
+    estimate = estimates.of_metric(METRICS[metric], deals, groups, needed, units=units, biases=biases)
     found = {}
     for question in questions:
         possible, doubts = verdicts.doubts(estimate, question, wins, int(won.size) - wins, NOUNS)

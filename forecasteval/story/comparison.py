@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import pandas as pd
@@ -15,7 +14,7 @@ from forecasteval.closer_look import CloserLook
 from forecasteval.compare import META, Comparison, has
 from forecasteval.equivalence import WithinMargin, in_words
 from forecasteval.scores import METRICS
-from forecasteval.story.html import Html, bullets, paragraphs, table, terms
+from forecasteval.story.html import Html, bullets, card, paragraphs, table, terms
 from forecasteval.tables import Org
 from forecasteval.verdicts import BASELINE, CANDIDATE, CANNOT, SAME, UNSURE
 
@@ -123,14 +122,7 @@ def verdict_card(
         what_could_be_told(comparison),
         weakest_point(comparison, influence),
     )
-    lines = [line for line in more if line]
-    html = (
-        f'<div class="verdict-card {_STATE[verdict]}"><p class="badge"><strong>{escape(badge)}</strong></p>'
-        f'<p class="headline"><strong>{escape(comparison.headline)}</strong></p>'
-        + "".join(f"<p>{escape(line)}</p>" for line in lines)
-        + "</div>"
-    )
-    return Html(html, "\n".join([badge, comparison.headline, *lines]))
+    return card(_STATE[verdict], badge, comparison.headline, more)
 
 
 def about_weeks(weeks: Mapping[int, Comparison]) -> Html:

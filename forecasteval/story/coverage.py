@@ -14,6 +14,7 @@ from forecasteval.coverage.study import GOALS
 from forecasteval.plots.coverage import FAMILIES
 from forecasteval.scores import METRICS
 from forecasteval.story.html import Html, bullets, paragraphs, terms
+from forecasteval.story.html import card as html_card
 from forecasteval.story.html import table as html_table
 
 FOR = {
@@ -159,7 +160,9 @@ def card(table: pd.DataFrame, waiting: int) -> Html:
         f"{wording.count(waiting, 'cells')} not run yet; run the notebook again to go on." if waiting else ""
     )
     if table.empty:
-        return _card("unsure", "Nothing counted yet", headline(table), [left, f"The full study: {proof()}"])
+        return html_card(
+            "unsure", "Nothing counted yet", headline(table), [left, f"The full study: {proof()}"]
+        )
     c, runs = counted(table), int(table["runs"].max())
     plain = f"Of the plain jackknife intervals {c.plain_low:,} did not."
     if not is_full(table):
@@ -169,7 +172,9 @@ def card(table: pd.DataFrame, waiting: int) -> Html:
         )
         evidence = f"The evidence is the full study. {proof()}"
         how = "To run the full study again: forecasteval report coverage_study -p setting full"
-        return _card("unsure", "A quick look, not the evidence", headline(table), [evidence, here, how, left])
+        return html_card(
+            "unsure", "A quick look, not the evidence", headline(table), [evidence, here, how, left]
+        )
     wide = (
         f"{c.one_sided:,} miss more than {GOALS['one_sided']:.1%} on one side. {c.wide:,} are more than "
         f"{GOALS['width']:g} times as wide as those of an oracle."
@@ -185,18 +190,7 @@ def card(table: pd.DataFrame, waiting: int) -> Html:
     )
     badge = f"Full study: {c.low:,} of {c.rows:,} miss" if c.low else "Full study: none misses"
     state = "unsure" if c.low else "same"
-    return _card(state, badge, headline(table), [f"{plain} {wide}", false, size, left])
-
-
-def _card(state: str, badge: str, said: str, lines: list[str]) -> Html:
-    lines = [line for line in lines if line]
-    html = (
-        f'<div class="verdict-card {state}"><p class="badge"><strong>{escape(badge)}</strong></p>'
-        f'<p class="headline"><strong>{escape(said)}</strong></p>'
-        + "".join(f"<p>{escape(line)}</p>" for line in lines)
-        + "</div>"
-    )
-    return Html(html, "\n".join([badge, said, *lines]))
+    return html_card(state, badge, headline(table), [f"{plain} {wide}", false, size, left])
 
 
 def glossary() -> Html:

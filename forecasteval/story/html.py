@@ -19,6 +19,18 @@ class Html:
         return {"text/html": self.html, "text/plain": self.text}
 
 
+def card(state: str, badge: str, said: str, lines: Sequence[str]) -> Html:
+    """The card that answers a page's question: a badge in the state's colour, one sentence, and what belongs to it."""
+    lines = [line for line in lines if line]
+    html = (
+        f'<div class="verdict-card {state}"><p class="badge"><strong>{escape(badge)}</strong></p>'
+        f'<p class="headline"><strong>{escape(said)}</strong></p>'
+        + "".join(f"<p>{escape(line)}</p>" for line in lines)
+        + "</div>"
+    )
+    return Html(html, "\n".join([badge, said, *lines]))
+
+
 def paragraphs(lines: Sequence[str], css: str = "") -> Html:
     """Lines as paragraphs."""
     attribute = f' class="{css}"' if css else ""

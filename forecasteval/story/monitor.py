@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 import pandas as pd
@@ -14,7 +13,7 @@ from forecasteval import sequences, wording
 from forecasteval.looks import PERIODS, Rules, verdict_of
 from forecasteval.monitor import Watch
 from forecasteval.scores import METRICS
-from forecasteval.story.html import Html, bullets, paragraphs, table, terms
+from forecasteval.story.html import Html, bullets, card, paragraphs, table, terms
 from forecasteval.story.weekly import estimand, flow, headline, on, results, scope
 from forecasteval.tables import Org
 from forecasteval.verdicts import BASELINE, CANDIDATE, SAME, UNSURE
@@ -66,15 +65,8 @@ def verdict_card(found: Watch) -> Html:
     badge = {SAME: "Practically the same", UNSURE: "Not enough evidence"}.get(
         verdict, f"{_called(verdict, rules).removesuffix(' better')} is better"
     )
-    lines = [line for line in (_weakest(found), _cost(found), _next(found)) if line]
-    sentence = headline(found)
-    html = (
-        f'<div class="verdict-card {_STATE[verdict]}"><p class="badge"><strong>{escape(badge)}</strong></p>'
-        f'<p class="headline"><strong>{escape(sentence)}</strong></p>'
-        + "".join(f"<p>{escape(line)}</p>" for line in lines)
-        + "</div>"
-    )
-    return _firm(Html(html, "\n".join([badge, sentence, *lines])))
+    lines = (_weakest(found), _cost(found), _next(found))
+    return _firm(card(_STATE[verdict], badge, headline(found), lines))
 
 
 def _cost(found: Watch) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from html import escape
 from typing import Any
 
 import pandas as pd
 
 from forecasteval import planning, wording
 from forecasteval.pilot import Plan
-from forecasteval.story.html import Html, bullets, paragraphs, table, terms
+from forecasteval.story.html import Html, bullets, card, paragraphs, table, terms
 from forecasteval.verdicts import FEW_PERIODS, MIN_CLUSTERS
 
 _WHAT = {
@@ -185,14 +184,8 @@ def answer_card(plan: Plan) -> Html:
             ways += f" About {wording.count(fewest, 'reps')} would be enough."
     else:
         ways = needs(plan)
-    lines = [line for line in (ways, more_deals(plan), _range(plan), _limits(plan)) if line]
-    html = (
-        f'<div class="verdict-card {"same" if plan.enough else "unsure"}"><p class="badge"><strong>{escape(badge)}'
-        f'</strong></p><p class="headline"><strong>{escape(headline(plan))}</strong></p>'
-        + "".join(f"<p>{escape(line)}</p>" for line in lines)
-        + "</div>"
-    )
-    return Html(html, "\n".join([badge, headline(plan), *lines]))
+    lines = (ways, more_deals(plan), _range(plan), _limits(plan))
+    return card("same" if plan.enough else "unsure", badge, headline(plan), lines)
 
 
 def glossary(plan: Plan) -> Html:

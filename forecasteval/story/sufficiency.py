@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from html import escape
 
 import pandas as pd
 
@@ -12,7 +11,7 @@ from forecasteval import wording
 from forecasteval.compare import Comparison
 from forecasteval.plots.sufficiency import who
 from forecasteval.story.comparison import flow_table
-from forecasteval.story.html import Html, bullets, paragraphs, table, terms
+from forecasteval.story.html import Html, bullets, card, paragraphs, table, terms
 from forecasteval.sufficiency import Curve, Learning, Sufficiency
 from forecasteval.verdicts import BASELINE, CANDIDATE, FEW_PERIODS
 
@@ -196,15 +195,7 @@ def answer_card(question: Sufficiency, learning: Learning, curve: Curve | None) 
     else:
         badge, state = f"{curve.reached:,} closed deals", "better"
         lines = [until_then(question, curve), _against_rule(question, curve), overconfident(question, curve)]
-    said = headline(question, learning, curve)
-    lines = [line for line in lines if line]
-    html = (
-        f'<div class="verdict-card {state}"><p class="badge"><strong>{escape(badge)}</strong></p>'
-        f'<p class="headline"><strong>{escape(said)}</strong></p>'
-        + "".join(f"<p>{escape(line)}</p>" for line in lines)
-        + "</div>"
-    )
-    return Html(html, "\n".join([badge, said, *lines]))
+    return card(state, badge, headline(question, learning, curve), lines)
 
 
 def glossary(question: Sufficiency, learning: Learning) -> Html:
