@@ -1,11 +1,11 @@
 """Measure deal forecasts against each other, on the same deals, with intervals that can be believed."""
 
 from forecasteval import scores
-from forecasteval.compare import Comparison, compare
-from forecasteval.match import match
-from forecasteval.overviews import against, by_group, influence, ladder
-from forecasteval.study import Question
-from forecasteval.tables import read
+from forecasteval.compare.compare import Comparison, compare
+from forecasteval.compare.repeated import against, by_group, influence, ladder
+from forecasteval.matching.match import match
+from forecasteval.sources.folder import read
+from forecasteval.studies.compare_forecasts.study import Question
 
 __version__ = "0.1.0"
 __all__ = [

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from forecasteval.tables import Org, Problem
+    from forecasteval.errors import Problem
+    from forecasteval.tables.organisation import Org
 
 DEBUG = "FORECASTEVAL_DEBUG"
 SETTINGS = "organisation.yaml"
@@ -80,12 +81,12 @@ def _joined_parameters(words: Sequence[str]) -> list[str]:
 
 
 def _told(error: Exception) -> tuple[str, int]:
-    from forecasteval.report.errors import ReportError
+    from forecasteval.errors import InputError, Refusal, RunFailed
 
-    if isinstance(error, ReportError):
+    if isinstance(error, InputError):
+        return _listed(error.problems), error.exit_code
+    if isinstance(error, Refusal | RunFailed):
         return str(error), error.exit_code
-    if isinstance(error, ValueError) and hasattr(error, "problems"):
-        return _listed(error.problems), 2
     if isinstance(error, OSError):
         return f"{error.filename or 'A file'}: {error.strerror or error}.", 1
     return f"{type(error).__name__}: {error}\nWhere this happened: run again with {DEBUG}=1.", 1
@@ -133,8 +134,9 @@ def import_salesforce(
     ] = None,
 ) -> None:
     """Import a Salesforce export: its objects as CSV, or a folder of dated copies."""
-    from forecasteval import tables
-    from forecasteval.crm import salesforce
+    from forecasteval.sources import salesforce
+    from forecasteval.sources.folder import read, write_tables
+    from forecasteval.tables.settings import Settings, read_settings
 
     options = {"name": name, "timezone": timezone, "fiscal_year_start_month": fiscal_start_month}
     given = {key: value for key, value in options.items() if value is not None}
@@ -143,14 +145,14 @@ def import_salesforce(
     if _same(export, out / "export"):
         if new:
             # an export that cannot be read leaves no settings behind
-            salesforce.import_folder(export, tables.Settings(**new))
+            salesforce.import_folder(export, Settings(**new))
         _write_settings(out, new)
     else:
-        found = tables.read_settings(out)[0] if (out / SETTINGS).exists() else None
-        org = salesforce.import_folder(export, tables.Settings(**new) if new else found)
+        found = read_settings(out)[0] if (out / SETTINGS).exists() else None
+        org = salesforce.import_folder(export, Settings(**new) if new else found)
         _write_settings(out, new)
-        tables.write_tables(org, out)
-    _written(tables.read(out), out)
+        write_tables(org, out)
+    _written(read(out), out)
 
 
 OPTIONS = {"name": "--name", "timezone": "--timezone", "fiscal_year_start_month": "--fiscal-start-month"}
@@ -160,9 +162,8 @@ def _new_settings(export: Path, out: Path, given: dict[str, Any]) -> dict[str, A
     """The settings of the call that no file has yet; refuses wrong ones and those that a file contradicts."""
     import yaml
 
-    from forecasteval.cells import InputError
-    from forecasteval.organisation import check_options
-    from forecasteval.report.errors import CallError
+    from forecasteval.errors import CallError, InputError
+    from forecasteval.tables.settings import check_options
 
     wrong = check_options(given, OPTIONS)
     if wrong:
@@ -210,21 +211,22 @@ def import_table(
     ] = False,
 ) -> None:
     """Import one table that already holds forecasts and outcomes side by side."""
-    from forecasteval import tables
-    from forecasteval.crm import table
-    from forecasteval.report.errors import CallError
+    from forecasteval.errors import CallError
+    from forecasteval.sources import flat_table, flat_table_draft
+    from forecasteval.sources.folder import write_tables
+    from forecasteval.tables.organisation import Org
 
     if explain:
-        print(table.explain(file))
+        print(flat_table_draft.explain(file))
         return
     if mapping is None or out is None:
         raise CallError(
             "import table needs --mapping and --out. "
             f"For a draft of the mapping: forecasteval import table {file} --explain > mapping.yaml"
         )
-    matched = table.import_table(file, mapping)
-    org = tables.Org(name=out.name, folder=out, matched=matched, warnings=table.shortcomings(matched))
-    tables.write_tables(org, out)
+    matched = flat_table.import_table(file, mapping)
+    org = Org(name=out.name, folder=out, matched=matched, warnings=flat_table.shortcomings(matched))
+    write_tables(org, out)
     _written(org, out)
 
 
@@ -268,7 +270,7 @@ def _by_people(name: str, by: str | None) -> bool:
 
 
 def _counts(org: Org) -> str:
-    from forecasteval.wording import count
+    from forecasteval.compare.wording import count
 
     nouns = {"history": "versions in the history", "matched": "matched rows"}
     names = ("deals", "history", "snapshots", "forecasts", "calls", "periods", "stages", "matched")
@@ -278,14 +280,15 @@ def _counts(org: Org) -> str:
 # --- check ------------------------------------------------------------------------------------------
 
 
-@app.command()
-def check(
+@app.command("check")
+def check_folder(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data folder or bare export.")],
 ) -> None:
     """Every problem of a data folder: file, row, column, what was found and expected, what to do."""
-    from forecasteval import tables
+    from forecasteval.sources.folder import check, read
+    from forecasteval.tables.organisation import newest_record
 
-    problems = tables.check(folder)
+    problems = check(folder)
     errors = [p for p in problems if p.severity == "error"]
     if errors:
         counted = f"{len(errors)} problem{'s' if len(errors) > 1 else ''} to mend"
@@ -295,8 +298,8 @@ def check(
         print(f"{folder}: can be used; to look at ({len(problems)}):\n{_listed(problems)}")
     else:
         print(f"{folder}: no problems.")
-    org = tables.read(folder)
-    newest = tables.newest_record(org)
+    org = read(folder)
+    newest = newest_record(org)
     print(_counts(org) + (f"; newest record {newest:%Y-%m-%d}." if newest is not None else "."))
     for note in org.notes:
         print(f"- {note}")
@@ -355,7 +358,7 @@ def report(
 
 
 def _texts(given: Sequence[str]) -> dict[str, str]:
-    from forecasteval.report.errors import CallError
+    from forecasteval.errors import CallError
 
     texts = {}
     for word in given:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
 
 class Refusal(ValueError):
     """Something that cannot be used; the message says what was found, what is allowed, and what to do."""
+
+    exit_code = 2  # of a command that was refused
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows: the message alone, for the frames inside the package help nobody."""
@@ -13,3 +22,137 @@ class Refusal(ValueError):
 
 class CallError(Refusal):
     """A call or a table that cannot be used; the sentence says what was found and what is allowed."""
+
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with the input: where, what was found, what was expected, what to do.
+
+    Parameters
+    ----------
+    file : name of the file, as a user would look for it
+    row : line of the file as a spreadsheet shows it (header = 1), or None for the whole file or column
+    column : name of the column as it stands in the file, or None
+    found, expected, advice : words; ``advice`` is a sentence that says what to do
+    severity : "error" (nothing is read) or "warning"
+
+    Examples
+    --------
+    >>> print(Problem("deals.csv", 7, "outcome", "'win'", "won, lost or open", "Correct the word."))
+    deals.csv, row 7, column outcome: found 'win'; expected won, lost or open. Correct the word.
+    """
+
+    file: str
+    row: int | None
+    column: str | None
+    found: str
+    expected: str
+    advice: str
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        """The problem as one line."""
+        place = self.file
+        if self.row is not None:
+            place += f", row {self.row}"
+        if self.column is not None:
+            place += f", column {self.column}"
+        return f"{place}: found {self.found}; expected {self.expected}. {self.advice}".rstrip()
+
+
+class InputError(Refusal):
+    """The input cannot be used; ``problems`` says everything that is wrong with it at once, errors first.
+
+    Examples
+    --------
+    >>> error = InputError([Problem("a.csv", None, "won", "no such column", "a column won", "Add it.")])
+    >>> str(error)
+    'a.csv, column won: found no such column; expected a column won. Add it.'
+    >>> len(error.problems)
+    1
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        """Keep the problems and put the errors into the message, one per line."""
+        self.problems: list[Problem] = sorted(problems, key=lambda problem: problem.severity != "error")
+        errors = [problem for problem in self.problems if problem.severity == "error"]
+        super().__init__("\n".join(str(problem) for problem in errors))
+
+
+def pinned(
+    file: str,
+    column: str | None,
+    cells: pd.Series,
+    expected: str,
+    advice: str,
+    *,
+    severity: str = "error",
+    found: str = "{}",
+) -> list[Problem]:
+    """One problem for each offending cell, five at most, and one more line that counts the others.
+
+    Parameters
+    ----------
+    file, column : where
+    cells : the offending values, indexed by spreadsheet row
+    expected, advice : as in :class:`Problem`
+    severity : "error" or "warning"
+    found : how a value is worded; ``{}`` stands for the value in quotes
+
+    Returns
+    -------
+    list of Problem
+
+    Examples
+    --------
+    >>> bad = pd.Series(["x"] * 42, index=range(2, 44))
+    >>> many = pinned("a.csv", "amount", bad, "a number", "Correct it.")
+    >>> len(many), many[-1].found
+    (6, '37 more rows like these')
+    """
+    shown = cells.iloc[:SHOWN]
+    problems = [
+        Problem(file, int(str(row)), column, found.format(_quoted(value)), expected, advice, severity)
+        for row, value in shown.items()
+    ]
+    rest = len(cells) - len(shown)
+    if rest > 0:
+        words = f"{rest:,} more row{'s' if rest > 1 else ''} like these"
+        problems.append(Problem(file, None, column, words, expected, "", severity))
+    return problems
+
+
+def _quoted(value: Any) -> str:
+    if value is None or value is pd.NaT or value is pd.NA or value != value:
+        return "nothing"
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d}"
+    if isinstance(value, float | np.floating):
+        return f"{value:.10g}"
+    return f"'{value}'" if isinstance(value, str) else str(value)
+
+
+def nearest(word: str, words: Sequence[str]) -> str:
+    """A did-you-mean for a misspelt word, or an empty string.
+
+    Examples
+    --------
+    >>> nearest("timezon", ["timezone", "currency"])
+    'Did you mean timezone? '
+    """
+    import difflib
+
+    close = difflib.get_close_matches(word, list(words), n=1)
+    return f"Did you mean {close[0]}? " if close else ""
+
+
+class RunFailed(Exception):
+    """A cell of the notebook raised an error, or not every cell was run."""
+
+    def __init__(self, message: str, *, exit_code: int = 1) -> None:
+        """Keep the sentence and the exit code (2 if the cell found the input to be wrong)."""
+        super().__init__(message)
+        self.exit_code = exit_code

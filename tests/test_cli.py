@@ -120,7 +120,7 @@ def test_unknown_words_and_missing_ones_are_exit_code_2(run):
 
 
 def test_an_error_of_our_own_is_short_unless_debugging(run, monkeypatch, tmp_path):
-    monkeypatch.setattr("forecasteval.tables.check", lambda folder: {}["oops"])
+    monkeypatch.setattr("forecasteval.sources.folder.check", lambda folder: {}["oops"])
     monkeypatch.delenv("FORECASTEVAL_DEBUG", raising=False)
     code, _, err = run("check", tmp_path)
     assert code == 1
@@ -172,7 +172,7 @@ def test_import_check_and_settings_from_options(run, export, tmp_path):
         assert "1 deal," in out
         assert f"Next: forecasteval report compare_forecasts --data {tmp_path / 'acme'}" in out
 
-    from forecasteval import tables
+    from forecasteval.sources import folder as tables
 
     org = tables.read(tmp_path / "acme")
     assert (org.name, org.settings.timezone, org.settings.fiscal_year_start_month) == (
@@ -299,7 +299,8 @@ def test_the_next_step_after_a_table_can_be_run(run, tmp_path, mapping, words):
     assert words in out
     assert ("neither forecasts nor features" in err) == ("-p" not in words)
     if "-p" in words:
-        from forecasteval import Question, read
+        from forecasteval.sources.folder import read
+        from forecasteval.studies.compare_forecasts.study import Question
 
         candidate, baseline = shlex.split(out.split("-p candidate ")[1])[0], shlex.split(out)[-1]
         matched = Question(candidate, baseline).match(read(tmp_path / "x"))

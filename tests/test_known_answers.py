@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 
 import forecasteval as fe
-from forecasteval import calibration, caution, intervals, scores
+from forecasteval import scores
+from forecasteval.inference import few_clusters as caution
+from forecasteval.inference import jackknife as intervals
+from forecasteval.scores import reliability as calibration
 
 KNOWN = Path(__file__).parents[2] / "shared" / "known_answers"
 pytestmark = pytest.mark.skipif(

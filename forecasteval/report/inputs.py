@@ -8,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from forecasteval.errors import InputError, Problem
 from forecasteval.report.published import MIME
+from forecasteval.tables.organisation import stale
 
 SHRUNK = 0.8  # a table with less than this share of its rows last time is refused
 _TABLES = ("deals", "history", "snapshots", "forecasts", "calls", "periods", "matched")
@@ -56,16 +58,16 @@ def examine(
     InputError
         If the folder cannot be read, its newest record is too old, or a table is much shorter than last time.
     """
-    from forecasteval import tables
+    from forecasteval.sources import folder as tables
 
     org = tables.read(folder)
     rows = {name: len(table) for name in _TABLES if (table := getattr(org, name, None)) is not None}
     found = [] if allow_shrunk else _shrunk(folder, rows, last_rows or {})
     day = date.fromisoformat(today) if today else pd.Timestamp.now().date()
-    if not allow_stale and (problem := tables.stale(org, day)):
+    if not allow_stale and (problem := stale(org, day)):
         found.append(_with_flag(problem, "--allow-stale"))
     if found:
-        raise tables.InputError(found)
+        raise InputError(found)
     return Examined(str(folder), str(getattr(org, "name", "")), rows)
 
 
@@ -76,10 +78,9 @@ def _with_flag(problem: Any, flag: str) -> Any:
 
 
 def _shrunk(folder: str, rows: Mapping[str, int], last_rows: Mapping[str, int]) -> list[Any]:
-    from forecasteval import tables
 
     return [
-        tables.Problem(
+        Problem(
             file=f"{folder}, table {table}",
             row=None,
             column=None,

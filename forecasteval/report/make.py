@@ -14,10 +14,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from forecasteval.errors import CallError, RunFailed
 from forecasteval.report import execute as running
 from forecasteval.report import manifest as records
 from forecasteval.report import page
-from forecasteval.report.errors import CallError, RunFailed
 from forecasteval.report.parameters import Parameter, check_values, parameters_of, read_values
 from forecasteval.report.published import Harvest, collect, slug
 

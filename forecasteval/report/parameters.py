@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from forecasteval.report.errors import CallError
+from forecasteval.errors import CallError
 
 _SCALARS = ("str", "int", "float", "bool", "None")
 _LISTS = frozenset(["list", "List", "Sequence", "tuple", "Tuple"])

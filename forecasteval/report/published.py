@@ -59,7 +59,7 @@ def publish(
     >>> publish({"headline": "model is better", "low": float("nan")}).results
     {'headline': 'model is better', 'low': None}
     """
-    from forecasteval.compare import plain
+    from forecasteval.compare.results import plain
 
     return Published(plain(dict(results or {})), {str(k): csv_text(t) for k, t in (tables or {}).items()})
 

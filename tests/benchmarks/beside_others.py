@@ -19,9 +19,10 @@ from compare_speed import matched
 from scipy import stats
 
 import forecasteval as fe
-from forecasteval import estimates, scores
-from forecasteval.coverage.design import Cell
-from forecasteval.coverage.simulate import Simulator
+from forecasteval import scores
+from forecasteval.inference import ratio_of_sums as estimates
+from forecasteval.studies.coverage_study.design import Cell
+from forecasteval.studies.coverage_study.simulate import Simulator
 
 DRAWS = 2000
 

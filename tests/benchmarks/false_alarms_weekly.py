@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import brentq
 
-from forecasteval import sequences
+from forecasteval.inference import confidence_sequences as sequences
 
 WEEKS, REPS, QUARTER, WINDOW = 104, 20, 13, 90
 LOOKS = (13, 26, 52, 78, 104)

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from forecasteval import caution, estimates, intervals
-from forecasteval.coverage import Cell
-from forecasteval.coverage.simulate import Simulator
-from forecasteval.scores import METRICS, Deals
+from forecasteval.inference import few_clusters as caution
+from forecasteval.inference import jackknife as intervals
+from forecasteval.inference import ratio_of_sums as estimates
+from forecasteval.scores.probability import METRICS, Deals
+from forecasteval.studies.coverage_study.design import Cell
+from forecasteval.studies.coverage_study.simulate import Simulator
 
 REP = ("rep",)
 PLAIN = {"metrics": ("brier",), "questions": (REP,)}

@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 
 import forecasteval as fe
-from forecasteval import caution, intervals, planning
-from forecasteval.planning import Design
-from forecasteval.variance import Components
+from forecasteval.inference import few_clusters as caution
+from forecasteval.inference import jackknife as intervals
+from forecasteval.inference import power as planning
+from forecasteval.inference.power import Design
+from forecasteval.inference.variance_components import Components
 
 # reps, periods, deals per rep and period, sd of log sizes, components, question
 NEW_REPS, BOTH = ("rep",), ("rep", "period")

@@ -1,0 +1,1 @@
+"""Matched deals in, a comparison with verdicts out."""

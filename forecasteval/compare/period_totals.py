@@ -1,0 +1,257 @@
+"""Two forecasters' amounts, period by period: a test for few periods, refused where they are too few."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from forecasteval.compare import rows as sample
+from forecasteval.errors import CallError
+from forecasteval.inference.jackknife import Spread, t_interval
+
+Floats = NDArray[np.float64]
+
+LEAST_PERIODS = 8  # fewer: "too few", no test and no interval
+LOSSES = ("absolute", "squared")
+
+
+@dataclass(frozen=True)
+class SeriesTest:
+    """Mean difference of losses over periods.
+
+    `low`, `high`, `p_value` are the paired t's; `p_ewc` is the check that allows periods to resemble their
+    neighbours, with `df_ewc` degrees of freedom. All are NaN where `reason` says why; a sensitivity check
+    never replaces the main one.
+    """
+
+    mean: float
+    se: float
+    df: float
+    low: float
+    high: float
+    p_value: float
+    p_ewc: float
+    df_ewc: float
+    periods: int
+    level: float
+    reason: str = ""
+
+
+def ewc(difference: ArrayLike, *, cosines: int | None = None) -> Spread:
+    """Standard error of a mean over time by equal-weighted cosines; never negative.
+
+    Omega = 1/B sum_j [sqrt(2/T) sum_t d_t cos(pi j (t - 1/2)/T)]^2, SE = sqrt(Omega/T), t with B degrees of
+    freedom, B = the whole part of 0.4 T^(2/3), at least 1.
+
+    Parameters
+    ----------
+    difference : array of shape (periods,), in order of time
+    cosines : int, optional
+        B, where another than the standard choice is wanted.
+
+    Returns
+    -------
+    Spread
+
+    References
+    ----------
+    Lazarus, Lewis, Stock & Watson (2018), Journal of Business & Economic Statistics 36(4), 541-559.
+
+    Examples
+    --------
+    >>> s = ewc([1.0, 2.0, 0.0, 1.5, 0.5, 1.0, 2.5, -0.5])
+    >>> s.df, round(s.se, 4)
+    (1, 0.1229)
+    """
+    d = np.asarray(difference, dtype=float)
+    t = d.size
+    b = max(int(0.4 * t ** (2 / 3)), 1) if cosines is None else cosines
+    if not 1 <= b < t:
+        raise ValueError(f"{b} cosines for {t} periods; from 1 to {t - 1} can be used.")
+    waves = np.cos(np.pi * np.outer(np.arange(1, b + 1), np.arange(t) + 0.5) / t)
+    omega = float(np.square(math.sqrt(2 / t) * waves @ d).mean())
+    return Spread(math.sqrt(omega / t), b, "EWC")
+
+
+def paired_t(difference: ArrayLike, *, level: float = 0.95, least: int = LEAST_PERIODS) -> SeriesTest:
+    """Paired t test on losses by period, with the equal-weighted-cosine test beside it.
+
+    t = mean / (s / sqrt(T)), T - 1 degrees of freedom. For forecasts one period ahead this is the Diebold-
+    Mariano statistic with the correction of Harvey, Leybourne and Newbold: DM sqrt((T - 1)/T).
+
+    Parameters
+    ----------
+    difference : array of shape (periods,), in order of time
+        Candidate's loss minus the baseline's.
+    level : float
+    least : int
+        Fewer periods are refused.
+
+    Returns
+    -------
+    SeriesTest
+
+    References
+    ----------
+    Diebold & Mariano (1995), Journal of Business & Economic Statistics 13(3), 253-263; Harvey, Leybourne &
+    Newbold (1997), International Journal of Forecasting 13(2), 281-291.
+
+    Examples
+    --------
+    >>> paired_t([1.0, 2.0, 0.0, 1.5, 0.5, 1.0, 2.5, -0.5]).p_value.__round__(4)
+    0.0255
+    >>> paired_t([1.0, 2.0, 0.0]).reason
+    'Too few periods: 3, at least 8 are needed for a test of period totals.'
+    """
+    d = np.asarray(difference, dtype=float)
+    if not np.isfinite(d).all():
+        raise ValueError(f"{int((~np.isfinite(d)).sum())} of {d.size} periods have no finite difference.")
+    nan = math.nan
+    mean = float(d.mean()) if d.size else nan
+
+    def none(why: str) -> SeriesTest:
+        return SeriesTest(mean, nan, nan, nan, nan, nan, nan, nan, d.size, level, why)
+
+    if d.size < max(least, 2):
+        return none(
+            f"Too few periods: {d.size}, at least {max(least, 2)} are needed for a test of period totals."
+        )
+    se = float(d.std(ddof=1) / math.sqrt(d.size))
+    if se <= 1e-12 * np.abs(d).max():
+        return none("The difference is the same in every period, so no interval can be formed.")
+    i = t_interval(mean, Spread(se, d.size - 1, "period"), level)
+    check = ewc(d)
+    p_ewc = t_interval(mean, check, level).p_value
+    return SeriesTest(mean, se, d.size - 1, i.low, i.high, i.p_value, p_ewc, check.df, d.size, level)
+
+
+@dataclass(frozen=True, eq=False)
+class Totals:
+    """Expected and booked amounts by period, and who was closer.
+
+    ``table`` has period, deals, booked, one column per forecaster with what it expected, and `difference`,
+    candidate's loss minus baseline's. ``wmape`` is sum |expected - booked| / sum booked by forecaster;
+    ``test`` is about the mean of `difference`. ``left_out`` counts rows without a usable amount or forecast.
+    """
+
+    candidate: str
+    baseline: str
+    loss: str
+    table: pd.DataFrame
+    wmape: dict[str, float]
+    test: SeriesTest
+    left_out: int
+
+
+def wmape(expected: ArrayLike, booked: ArrayLike) -> float:
+    """Weighted absolute percentage error of amounts by period; 0 is perfect, lower is better.
+
+    sum |expected - booked| / sum booked
+
+    Parameters
+    ----------
+    expected, booked : arrays of shape (periods,)
+        Sums over deals. Never single deals: there it rewards saying that nobody wins.
+
+    Returns
+    -------
+    float; infinite where nothing was booked
+
+    References
+    ----------
+    Kolassa & Schuetz (2007), Foresight 6, 40-43.
+
+    Examples
+    --------
+    >>> wmape([110.0, 180.0], [100.0, 200.0])
+    0.1
+    """
+    e, b = np.asarray(expected, dtype=float), np.asarray(booked, dtype=float)
+    total = float(b.sum())
+    return float(np.abs(e - b).sum() / total) if total > 0 else math.inf
+
+
+def period_totals(
+    matched: pd.DataFrame, candidate: str, baseline: str, *, loss: str = "absolute", level: float = 0.95
+) -> Totals:
+    """Sum of probability times amount against what was booked of the same deals, by period.
+
+    Parameters
+    ----------
+    matched : DataFrame, one row per deal, seen once in each period
+    candidate, baseline : names of forecasters that give probabilities
+    loss : "absolute" or "squared" error of the period's total
+    level : float
+
+    Returns
+    -------
+    Totals
+
+    Raises
+    ------
+    CallError
+        For a missing column, a deal that is seen twice in one period (the looks overlap: they are not
+        separate forecasts of the total), or an unknown loss.
+
+    Examples
+    --------
+    >>> deals = pd.DataFrame({"deal_id": list("abcd"), "period": ["Q1", "Q1", "Q2", "Q2"], "won": [1, 0, 0, 1],
+    ...     "amount": [100.0, 50, 80, 40], "model": [0.9, 0.2, 0.3, 0.5], "rep_forecast": [1, 0.5, 0.5, 0.5]})
+    >>> t = period_totals(deals, "model", "rep_forecast")
+    >>> t.table["model"].tolist(), t.test.reason
+    ([100.0, 44.0], 'Too few periods: 2, at least 8 are needed for a test of period totals.')
+    """
+    if loss not in LOSSES:
+        raise CallError(f"loss: {loss!r} is not one of {', '.join(LOSSES)}.")
+    absent = [
+        c for c in ("period", "amount", candidate, baseline) if c not in matched or matched[c].isna().all()
+    ]
+    if absent:
+        raise CallError(f"Totals by period need a column {', '.join(absent)}.")
+    twice = matched.duplicated(["deal_id", "period"])
+    if twice.any():
+        raise CallError(
+            f"{int(twice.sum()):,} rows repeat a deal within a period. Totals need one look at each deal in each "
+            "period: take one week."
+        )
+    c, b, amount = (sample.numbers(matched, name) for name in (candidate, baseline, "amount"))
+    outside = {n: v for n, v in ((candidate, c), (baseline, b)) if ((v < 0) | (v > 1)).any()}
+    if outside:
+        raise CallError(
+            f"Totals are expected from probabilities; {' and '.join(outside)} hold other values than 0 to 1."
+        )
+    won = matched["won"].to_numpy(dtype=float)
+    booked = sample.numbers(matched, "amount_won") if "amount_won" in matched else won * amount
+    c = np.where(
+        np.isnan(c), b, c
+    )  # as in a comparison, the baseline stands in where the candidate is silent
+    usable = np.isfinite(c) & np.isfinite(b) & np.isfinite(amount) & (amount >= 0) & np.isfinite(booked)
+    rows = pd.DataFrame(
+        {
+            "period": matched["period"].astype(str).to_numpy(),
+            "when": matched["as_of"].to_numpy() if "as_of" in matched else 0,
+            "booked": booked,
+            candidate: c * amount,
+            baseline: b * amount,
+        }
+    )[usable]
+    grouped = rows.groupby("period", sort=True)
+    table = grouped[["booked", candidate, baseline]].sum()
+    table.insert(0, "deals", grouped.size())
+    table = table.loc[grouped["when"].min().sort_values(kind="stable").index].reset_index()
+    error = {n: (table[n] - table["booked"]).to_numpy(dtype=float) for n in (candidate, baseline)}
+    size = np.abs if loss == "absolute" else np.square
+    table["difference"] = size(error[candidate]) - size(error[baseline])
+    return Totals(
+        candidate,
+        baseline,
+        loss,
+        table,
+        {n: wmape(table[n], table["booked"]) for n in (candidate, baseline)},
+        paired_t(table["difference"], level=level),
+        int((~usable).sum()),
+    )

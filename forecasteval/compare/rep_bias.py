@@ -1,0 +1,262 @@
+"""Each rep's bias, pulled towards that of all in proportion to how little is known of the rep."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from forecasteval.compare import rows as sample
+from forecasteval.compare.repeated import pseudonyms
+from forecasteval.errors import CallError
+from forecasteval.inference.jackknife import t_quantile
+
+Floats = NDArray[np.float64]
+
+LEAST_REPS = 5  # fewer: nothing is known of how reps differ
+LEAST_DEALS = 20  # fewer: a rep's own raw bias is not shown
+
+
+@dataclass(frozen=True)
+class Between:
+    """Random effects over groups: their mean, its standard error, and their standard deviation `tau`."""
+
+    mean: float
+    se: float
+    tau: float
+    tau_low: float
+    tau_high: float
+
+
+def between(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> Between:
+    """How much groups truly differ, given what chance alone would make of them.
+
+    Q(t) = sum (y - mu_t)^2 / (v + t) with mu_t weighted by 1/(v + t). tau^2 solves Q = k - 1 (Paule and
+    Mandel), its interval Q = the quantiles of chi2 with k - 1 degrees of freedom (Q-profile); 0 where Q(0)
+    is smaller already.
+
+    Parameters
+    ----------
+    effect : array of shape (groups,)
+    variance : array of shape (groups,), above 0
+        Of each effect by chance.
+    level : float
+
+    Returns
+    -------
+    Between
+
+    References
+    ----------
+    Paule & Mandel (1982), Journal of Research of the NBS 87(5), 377-385; Viechtbauer (2007), Statistics in
+    Medicine 26(1), 37-52.
+
+    Examples
+    --------
+    >>> b = between([0.1, 0.3, -0.1, 0.2, 0.5, 0.0], [0.01] * 6)
+    >>> round(b.tau, 3), b.tau_low < b.tau < b.tau_high
+    (0.191, True)
+    """
+    from scipy.optimize import brentq
+    from scipy.special import chdtri
+
+    y, v = np.asarray(effect, dtype=float), np.asarray(variance, dtype=float)
+    if y.size < 2 or not (v > 0).all() or not np.isfinite(y).all():
+        raise ValueError("At least two effects, each with a variance above 0, are needed.")
+
+    def q(t: float) -> float:
+        w = 1 / (v + t)
+        return float((w * np.square(y - (w * y).sum() / w.sum())).sum())
+
+    def solve(target: float) -> float:
+        if q(0.0) <= target:
+            return 0.0
+        top = max(float(np.var(y)), float(v.max()))
+        while q(top) > target:
+            top *= 4
+        return float(brentq(lambda t: q(t) - target, 0.0, top, xtol=1e-14, rtol=1e-12))
+
+    k = y.size - 1
+    alpha = (1 - level) / 2
+    low, high = (solve(float(chdtri(k, a))) for a in (alpha, 1 - alpha))
+    tau2 = solve(k)
+    w = 1 / (v + tau2)
+    mean = float((w * y).sum() / w.sum())
+    return Between(mean, float(w.sum() ** -0.5), math.sqrt(tau2), math.sqrt(low), math.sqrt(high))
+
+
+def shrink(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> pd.DataFrame:
+    """Each group's effect pulled towards the mean of all, with its interval.
+
+    B = (k - 3)/(k - 1) v/(v + tau^2), shrunken = y - B (y - mean), variance = v (1 - B) + B^2 se(mean)^2
+    + 2/(k - 3) B^2 (y - mean)^2 (v_bar + tau^2)/(v + tau^2): the last term is what is not known of tau.
+    The mean is weighted by 1/(v + tau^2).
+
+    Parameters
+    ----------
+    effect : array of shape (groups,), at least 5
+    variance : array of shape (groups,), above 0
+    level : float
+
+    Returns
+    -------
+    DataFrame with shrunken, low, high, pulled (the share B of the way to the mean)
+
+    References
+    ----------
+    Morris (1983), Journal of the American Statistical Association 78(381), 47-55, section 5.
+
+    Examples
+    --------
+    >>> shrink([0.1, 0.3, -0.1, 0.2, 0.5, 0.0], [0.001] * 5 + [1.0])["pulled"].round(2).tolist()
+    [0.01, 0.01, 0.01, 0.01, 0.01, 0.58]
+    """
+    y, v = np.asarray(effect, dtype=float), np.asarray(variance, dtype=float)
+    if y.size < LEAST_REPS:
+        raise ValueError(f"{y.size} groups; at least {LEAST_REPS} are needed to know how they differ.")
+    b = between(y, v, level=level)
+    k, tau2 = y.size, b.tau**2
+    pulled = (k - 3) / (k - 1) * v / (v + tau2)
+    away = y - b.mean
+    weight = 1 / (v + tau2)
+    typical = float((weight * v).sum() / weight.sum())
+    unknown = 2 / (k - 3) * np.square(pulled * away) * (typical + tau2) / (v + tau2)
+    se = np.sqrt(v * (1 - pulled) + np.square(pulled * b.se) + unknown)
+    half = t_quantile(0.5 + level / 2, math.inf) * se
+    shrunken = y - pulled * away
+    return pd.DataFrame(
+        {"shrunken": shrunken, "low": shrunken - half, "high": shrunken + half, "pulled": pulled}
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class RepBias:
+    """How far each rep strays, as far as it can be told.
+
+    ``table`` has name, deals, wins, bias (NaN below the least number of deals), shrunken, low, high, pulled;
+    most looks at deals first, never by bias. ``mean`` is the typical rep's bias, ``tau`` the standard deviation between
+    reps with its interval. ``reason`` says why there is nothing.
+    """
+
+    forecaster: str
+    table: pd.DataFrame
+    mean: float
+    mean_low: float
+    mean_high: float
+    tau: float
+    tau_low: float
+    tau_high: float
+    level: float
+    least: int
+    reason: str = ""
+
+
+def rep_bias(
+    matched: pd.DataFrame,
+    forecaster: str,
+    *,
+    level: float = 0.95,
+    least: int = LEAST_DEALS,
+    show_names: bool = False,
+) -> RepBias:
+    """Each rep's bias, mean of probability minus outcome, by partial pooling.
+
+    A rep's own bias has the variance s^2 sum_u n_u^2 / n^2, with n_u the looks at deal u and s^2 the spread of
+    deals within reps, pooled over all: a rep with five deals cannot have a spread of its own. Small reps are
+    pulled to the mean of all; ranking them by their raw bias would rank their luck.
+
+    Parameters
+    ----------
+    matched : DataFrame with deal_id, rep, won and the forecaster
+    forecaster : str, a probability
+    level : float
+    least : int
+        Reps with fewer deals are shown by the shrunken value only.
+    show_names : bool
+        Names instead of pseudonyms.
+
+    Returns
+    -------
+    RepBias
+
+    Raises
+    ------
+    CallError
+        If the forecaster is missing or gives other values than probabilities.
+
+    References
+    ----------
+    Efron & Morris (1975), Journal of the American Statistical Association 70(350), 311-319; Morris (1983).
+
+    Examples
+    --------
+    >>> deals = pd.DataFrame({"deal_id": range(200), "rep": np.arange(200) // 25, "won": [0, 1] * 100, "model": 0.6})
+    >>> r = rep_bias(deals, "model")
+    >>> r.table.loc[0, "name"], round(r.mean, 3)
+    ('rep 1', 0.1)
+    """
+    if forecaster not in matched:
+        raise CallError(f"There is no forecast named {forecaster}.")
+    p = sample.numbers(matched, forecaster)
+    nan = math.nan
+    columns = ["name", "deals", "wins", "bias", "shrunken", "low", "high", "pulled"]
+
+    def none(why: str) -> RepBias:
+        return RepBias(
+            forecaster, pd.DataFrame(columns=columns), nan, nan, nan, nan, nan, nan, level, least, why
+        )
+
+    if ((p < 0) | (p > 1)).any():
+        raise CallError(f"{forecaster} holds values outside 0-1: a bias needs probabilities.")
+    if "rep" not in matched or matched["rep"].isna().all():
+        return none("The table knows no reps.")
+    keep = ~np.isnan(p) & matched["rep"].notna().to_numpy()
+    rows = pd.DataFrame(
+        {
+            "rep": matched["rep"].astype(str).to_numpy(),
+            "deal": matched["deal_id"].to_numpy(),
+            "off": p - matched["won"].to_numpy(dtype=float),
+            "won": matched["won"].to_numpy(dtype=float),
+        }
+    )[keep]
+    units = rows.groupby(["rep", "deal"], sort=True)["off"].agg(["sum", "size"]).reset_index()
+    n = units.groupby("rep")["size"].sum()
+    if len(n) < LEAST_REPS:
+        return none(f"{len(n)} reps: at least {LEAST_REPS} are needed to know how reps differ.")
+    bias = units.groupby("rep")["sum"].sum() / n
+    residual = units["sum"] - units["size"] * units["rep"].map(bias)
+    spare = len(units) - len(n)
+    squares = np.square(units["size"])
+    if spare < 1 or not np.square(residual).sum() > 1e-12 * squares.sum():
+        return none("The deals of no rep differ from each other, so chance cannot be told from bias.")
+    spread = float(np.square(residual).sum() / squares.sum()) * len(units) / spare
+    variance = spread * squares.groupby(units["rep"]).sum() / np.square(n)
+    b = between(bias, variance, level=level)
+    names = pseudonyms(matched["rep"])
+    deals = units.groupby("rep").size()
+    table = pd.DataFrame(
+        {
+            "name": [r if show_names else names[r] for r in n.index],
+            "deals": deals.to_numpy(),
+            "wins": rows[rows["won"] == 1].groupby("rep")["deal"].nunique().reindex(n.index, fill_value=0),
+            "bias": bias.where(deals >= least).to_numpy(),
+        }
+    ).reset_index(drop=True)
+    table = pd.concat([table, shrink(bias, variance, level=level)], axis=1)
+    half = t_quantile(0.5 + level / 2, len(n) - 1) * b.se
+    order = np.lexsort((n.index.to_numpy(dtype=str), -n.to_numpy()))  # as pseudonyms are numbered
+    return RepBias(
+        forecaster,
+        table.iloc[order].reset_index(drop=True)[columns],
+        b.mean,
+        b.mean - half,
+        b.mean + half,
+        b.tau,
+        b.tau_low,
+        b.tau_high,
+        level,
+        least,
+    )

@@ -1,0 +1,231 @@
+"""Results in words: written from the numbers, so that a sentence can never contradict a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from forecasteval.inference.questions import QUESTIONS, WITHOUT_REPS
+from forecasteval.scores.probability import Metric
+
+# reasons that inform; every other one speaks against the comparison
+INFORMATION = frozenset(
+    [
+        "amount_missing",
+        "amount_won_assumed",
+        "common_deals",
+        "crossing_reps",
+        "default_dropped",
+        "filled",
+        "identical",
+        "no_reps",
+        "read_as_rank_score",
+    ]
+)
+_CLUSTER_NOUN = {"rep": "reps", "period": "periods", "account": "accounts", "cell": "cells"}
+
+
+def decimals(low: float, high: float) -> int:
+    """Decimals that an interval supports: two digits of its half-width, between two and three in general.
+
+    More where an end would else read as zero though the interval lies wholly on one side of it.
+
+    Examples
+    --------
+    >>> decimals(0.009, 0.033), decimals(-0.4, 0.9), decimals(0.0001, 0.0004), decimals(-0.089, -0.0003)
+    (3, 2, 5, 4)
+    """
+    half = (high - low) / 2
+    if not (math.isfinite(half) and half > 0):
+        return 3
+    places = int(min(max(1 - math.floor(math.log10(half)), 2), 3 if half > 0.002 else 6))
+    while low * high > 0 and round(min(abs(low), abs(high)), places) == 0 and places < 6:
+        places += 1
+    return places
+
+
+def number(value: float, places: int = 3) -> str:
+    """A number with a true minus sign; a dash where there is none.
+
+    Examples
+    --------
+    >>> number(-0.0215), number(float("nan"))
+    ('−0.021', '–')
+    """
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else "infinite"
+    text = f"{value:.{places}f}"
+    return text.replace("-", "−") if float(text) != 0 else text.replace("-", "")
+
+
+def percent(level: float) -> str:
+    """A level in percent, with no digit too many or too few.
+
+    Examples
+    --------
+    >>> percent(0.95), percent(0.999)
+    ('95%', '99.9%')
+    """
+    return f"{100 * level:.10g}%"
+
+
+def count(n: int, noun: str) -> str:
+    """A number of things, singular where it is one.
+
+    Examples
+    --------
+    >>> count(1, "deals"), count(2310, "deals")
+    ('1 deal', '2,310 deals')
+    """
+    return f"{n:,} {noun.removesuffix('s') if n == 1 else noun}"
+
+
+def method(taken: str, is_ratio: bool) -> str:
+    """The interval's method, from the name of its spread.
+
+    Examples
+    --------
+    >>> method("rep", True)
+    'delete-one jackknife over reps (CR3J, Bell-McCaffrey df); t with df for reps that differ, longer where skewness or differing biases point'
+    """
+    df = "Bell-McCaffrey df" if is_ratio else "clusters - 1 df"
+    careful = "longer where skewness or differing biases point"
+    if taken == "deal":
+        return "deals within fixed reps (stratified), t with Satterthwaite df"
+    if taken == "two-way":
+        return (
+            f"two-way jackknife over reps and periods (CR3J, the smaller {df}); t with df for reps and periods that "
+            f"differ, {careful}"
+        )
+    noun = _CLUSTER_NOUN[taken]
+    return f"delete-one jackknife over {noun} (CR3J, {df}); t with df for {noun} that differ, {careful}"
+
+
+def scope(generalise_to: tuple[str, ...], nouns: Mapping[str, str]) -> str:
+    """What may be different next time, in words.
+
+    Examples
+    --------
+    >>> scope(("rep", "period"), {"period": "quarters"})
+    'new reps and new quarters'
+    """
+    reps = nouns.get("rep", "reps")
+    words = QUESTIONS[generalise_to] if reps else WITHOUT_REPS.get(generalise_to, QUESTIONS[generalise_to])
+    return words.format(periods=nouns.get("period", "periods")).replace("reps", reps)
+
+
+def estimand(
+    generalise_to: tuple[str, ...],
+    candidate: str,
+    baseline: str,
+    meta: Mapping[str, Any],
+    nouns: Mapping[str, str],
+) -> str:
+    """The question that the interval answers.
+
+    Examples
+    --------
+    >>> estimand(("rep",), "model", "rep_forecast", {}, {})
+    'model minus rep_forecast, on the deals of the table; the interval is for new reps.'
+    """
+    population = meta.get("population", "the deals of the table")
+    target = f", for the target {meta['target']!r}" if meta.get("target") else ""
+    return f"{candidate} minus {baseline}, on {population}{target}; the interval is for {scope(generalise_to, nouns)}."
+
+
+def flow_of(deals: int, rows: int, meta: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The flow that came with a table of so many deals and rows, closed by what was selected from it since."""
+    steps = [dict(s) for s in meta.get("flow", [])]
+    if not steps:
+        return [{"step": "deals in the table", "deals": deals, "dropped": 0, "why": ""}]
+    before = int(steps[-1]["deals"])
+    if before not in (deals, rows):  # imported tables count rows
+        why = "outside the selection that was compared"
+        steps.append({"step": "selected", "deals": deals, "dropped": before - deals, "why": why})
+    return steps
+
+
+def size(row: Mapping[str, Any], nouns: Mapping[str, str]) -> str:
+    """Deals and clusters behind a result.
+
+    Examples
+    --------
+    >>> size({"deals": 2310, "clusters": {"rep": {"count": 24}, "period": {"count": 8}}}, {"period": "quarters"})
+    '2,310 deals, 24 reps, 8 quarters'
+    """
+    seen = f" (seen {row['rows']:,} times)" if row.get("rows", 0) > row["deals"] else ""
+    parts = [count(row["deals"], "deals") + seen]
+    for dimension, report in row["clusters"].items():
+        parts.append(count(report["count"], nouns.get(dimension, f"{dimension}s")))
+    return ", ".join(parts)
+
+
+def headline(
+    row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str], meta: Mapping[str, Any] | None = None
+) -> str:
+    """One sentence: moment, verdict, estimate, interval, estimand; the forecasters under their own names.
+
+    Parameters
+    ----------
+    row : one row of `comparison.table`
+    metric : its metric
+    nouns : what the clusters are called
+    meta : where the table comes from: ``when`` and ``where`` open the sentence
+
+    Returns
+    -------
+    str
+    """
+    said = meta or {}
+    opening = ", ".join(str(said[k]) for k in ("when", "where") if said.get(k))
+    sentence = _sentence(row, metric, nouns)
+    if not opening:
+        return sentence
+    if sentence.startswith("Not enough"):
+        sentence = "n" + sentence[1:]
+    return f"{opening[0].upper()}{opening[1:]}, {sentence}"
+
+
+def _sentence(row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str]) -> str:
+    candidate, baseline, verdict = row["candidate"], row["baseline"], row["verdict"]
+    difference, low, high = row["difference"], row["low"], row["high"]
+    places = decimals(low, high)
+    level = percent(row["level"])
+    label = metric.label if metric.label.isupper() else metric.label[0].lower() + metric.label[1:]
+    label = label.replace("brier", "Brier")
+    about = scope(row["generalise_to"], nouns)
+    behind = size(row, nouns)
+    why = " ".join(r["text"] for r in row["reasons"] if r["code"] not in INFORMATION)
+    if verdict == "cannot be compared":
+        return f"{candidate} and {baseline} cannot be compared. {why}".strip()
+    if metric.better == "nearer_zero":
+        return (
+            f"{metric.label} of {candidate} {number(row['candidate_value'])}, of {baseline} "
+            f"{number(row['baseline_value'])}; a bias is described, not won. {behind}."
+        )
+    if verdict == "practically the same":
+        if math.isnan(low):
+            return f"{candidate} and {baseline} are practically the same: every {label} difference is 0; {behind}."
+        return (
+            f"{candidate} and {baseline} are practically the same: {label} difference {number(difference, places)} "
+            f"({level} interval {number(low, places)} to {number(high, places)}), within the margin of "
+            f"{row['margin']:g}, for {about}; {behind}."
+        )
+    if verdict in ("candidate better", "baseline better"):
+        winner, loser = (candidate, baseline) if verdict == "candidate better" else (baseline, candidate)
+        a, b = sorted((abs(low), abs(high)))
+        direction = "lower" if metric.better == "lower" else "higher"
+        return (
+            f"{winner} is better than {loser}: {label} {number(abs(difference), places)} {direction} "
+            f"({level} interval {number(a, places)} to {number(b, places)}), for {about}; {behind}."
+        )
+    start = f"Not enough evidence to tell {candidate} from {baseline}"
+    if math.isnan(low):
+        return f"{start}: {label} difference {number(difference)}, with no interval for {about}; {behind}. {why}".strip()
+    side = candidate if metric.better == "higher" else baseline
+    text = (
+        f"{start}: {label} difference {number(difference, places)} ({level} interval {number(low, places)} to "
+        f"{number(high, places)}; above 0 favours {side}), for {about}; {behind}."
+    )
+    return text if row["reliable"] else f"{text} The interval is not reliable: {why}"

@@ -1,0 +1,1 @@
+"""Which deals two forecasters are compared on, and what each had said by then."""

@@ -1,0 +1,211 @@
+"""Deals as they stood at each look, and how they ended: what forecasters speak about and are judged by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecasteval.errors import CallError
+from forecasteval.sources.history import states
+from forecasteval.tables import calendar as cal
+from forecasteval.tables.settings import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """The tables that matching needs, none of them missing."""
+
+    deals: pd.DataFrame
+    history: pd.DataFrame
+    periods: pd.DataFrame
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a forecast is a probability of, and when that is known."""
+
+    name: str
+    kind: str
+    days: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """Read "won in period", "won at all" or "won within N days".
+
+        Examples
+        --------
+        >>> Target.parse("won within 90 days").days
+        90
+        """
+        if text in ("won in period", "won at all"):
+            return cls(text, text.removeprefix("won "))
+        within = re.fullmatch(r"won within (\d+) days", text)
+        if within:
+            return cls(text, "within", int(within[1]))
+        raise CallError(
+            f"target {text!r} is not one of 'won in period', 'won at all' or 'won within N days' (such as 90)."
+        )
+
+
+# --- the moments -----------------------------------------------------------------------------------
+
+
+def _weeks(as_of: str | Sequence[str], periods: pd.DataFrame) -> list[int]:
+    weeks = []
+    for text in [as_of] if isinstance(as_of, str) else as_of:
+        found = re.fullmatch(r"week (\d+)", str(text).strip())
+        most = int(cal.weeks_in(periods).max())
+        if not found or not 1 <= int(found[1]) <= most:
+            raise CallError(
+                f"as_of {text!r} is neither 'week 1' to 'week {most}' nor a date such as '2026-02-28'."
+            )
+        weeks.append(int(found[1]))
+    return weeks
+
+
+def looks_at(periods: pd.DataFrame, as_of: Any) -> pd.DataFrame:
+    """One row per moment at which the deals are looked at: period, series, as_of, evaluated.
+
+    A series is what a fitted forecaster learns from: the same week, or the same day, of earlier periods.
+    """
+    is_day = not isinstance(as_of, str | list | tuple) or re.fullmatch(
+        r"\d{4}-\d{2}-\d{2}", str(as_of).strip()
+    )
+    day = pd.Timestamp(as_of) if is_day else None
+    if day is None:
+        ends = cal.week_ends(periods)
+        looks = ends[ends["week"].isin(_weeks(as_of, periods))].assign(evaluated=True)
+        looks = looks.rename(columns={"week": "series", "ends_on": "as_of"})
+    else:
+        inside = (periods["starts_on"] <= day) & (day <= periods["ends_on"])
+        if not inside.any():
+            raise CallError(f"as_of {day:%Y-%m-%d} lies in no period of the calendar.")
+        offset = day - periods.loc[inside, "starts_on"].iloc[0]
+        earlier = periods[periods["starts_on"] <= day]
+        moments = (earlier["starts_on"] + offset).clip(upper=earlier["ends_on"])
+        looks = earlier[["period"]].assign(series=0, as_of=moments, evaluated=moments == day)
+    return looks.merge(periods, on="period")[
+        ["period", "series", "as_of", "evaluated", "starts_on", "ends_on", "freezes_on"]
+    ]
+
+
+# --- the panel: states, outcomes, what a model may see ------------------------------------------------
+
+
+def _journey(history: pd.DataFrame) -> pd.DataFrame:
+    """For each version, how often the close date was pushed before and since when the deal is in its stage."""
+    h = history.sort_values(["deal_id", "valid_from"], kind="stable")[
+        ["deal_id", "valid_from", "stage", "close_on"]
+    ]
+    same = h["deal_id"].eq(h["deal_id"].shift())
+    pushed = same & (h["close_on"] > h["close_on"].shift())
+    moved = ~same | h["stage"].ne(h["stage"].shift())
+    since = h["valid_from"].where(moved)
+    return h[["deal_id", "valid_from"]].assign(
+        pushes=pushed.groupby(h["deal_id"]).cumsum().astype(float),
+        stage_since=since.groupby(h["deal_id"]).ffill(),
+    )
+
+
+def panel_of(record: Record, looks: pd.DataFrame) -> pd.DataFrame:
+    """Every open deal at every look, with its state and what follows from it at that moment."""
+    days = pd.DatetimeIndex(looks["as_of"].unique())
+    panel = states(record.history, days, record.settings, open_only=True).merge(looks, on="as_of")
+    panel["moment"] = cal.moment(panel["as_of"], record.settings).astype("datetime64[us]")
+    segments = [c for c in record.deals if c not in {"rep", "amount", "closed_on", "outcome"}]
+    panel = panel.merge(record.deals[segments], on="deal_id", how="left")
+    panel = panel.sort_values(["moment", "deal_id"], kind="stable", ignore_index=True)
+    journey = _journey(record.history).sort_values("valid_from", kind="stable")
+    journey["valid_from"] = journey["valid_from"].astype("datetime64[us]")
+    panel = pd.merge_asof(
+        panel,
+        journey,
+        left_on="moment",
+        right_on="valid_from",
+        by="deal_id",
+        allow_exact_matches=False,  # a version that starts as the day ends belongs to the next day
+    )
+    panel["age_days"] = (panel["as_of"] - panel["created_on"]).dt.days.fillna(0)
+    panel["days_to_close"] = (panel["close_on"] - panel["as_of"]).dt.days
+    panel["days_in_stage"] = (panel["moment"] - panel["stage_since"]).dt.days.fillna(0)
+    panel["pushes"] = panel["pushes"].fillna(0)
+    return panel
+
+
+def closings(record: Record) -> pd.DataFrame:
+    """How each deal stands today and since when it is known: deal_id, status, close_on, amount, known_on."""
+    h = record.history.sort_values(["deal_id", "valid_from"], kind="stable")
+    if h["status"].ne("open").any():
+        last = h.groupby("deal_id").tail(1)
+        return last[["deal_id", "status", "close_on", "amount"]].assign(
+            known_on=cal.local_dates(last["valid_from"], record.settings)
+        )
+    d = record.deals
+    status = d["outcome"].where(d["outcome"].isin(["won", "lost"]), "open")
+    return pd.DataFrame(
+        {
+            "deal_id": d["deal_id"],
+            "status": status,
+            "close_on": d["closed_on"],
+            "amount": d["amount"],
+            "known_on": d["closed_on"],
+        }
+    )
+
+
+def _at(record: Record, panel: pd.DataFrame, day: pd.Series) -> pd.DataFrame:
+    """Status, close date and amount of the panel's deals on given days, as recorded by then."""
+    if record.history["status"].eq("open").all():  # hand-made snapshots of open deals: today's record decides
+        then = panel[["deal_id"]].merge(closings(record), on="deal_id", how="left")
+        open_still = then["close_on"].to_numpy() > day.to_numpy()
+        return then.assign(status=then["status"].mask(open_still, "open"))
+    days = pd.DatetimeIndex(day.dropna().unique())
+    then = states(record.history, days, record.settings)[["deal_id", "as_of", "status", "close_on", "amount"]]
+    asked = panel[["deal_id"]].assign(as_of=day.to_numpy())
+    return asked.merge(then, on=["deal_id", "as_of"], how="left")
+
+
+def with_outcome(
+    record: Record, panel: pd.DataFrame, target: Target, through: pd.Timestamp, resolve_after: int
+) -> tuple[pd.DataFrame, str]:
+    """The panel with won, amount_won and known_on (empty where it is not known yet), and what to say of it."""
+    if target.kind == "in period":
+        known_on = panel["freezes_on"]
+    elif target.kind == "within":
+        known_on = panel["as_of"] + pd.Timedelta(days=target.days)
+    else:
+        known_on = panel["as_of"] + pd.Timedelta(days=resolve_after)
+    if target.kind == "at all":
+        then = panel[["deal_id"]].merge(closings(record), on="deal_id", how="left")
+        resolved = then["status"].isin(["won", "lost"]).to_numpy()
+        known_on = known_on.where(~resolved, then["known_on"].to_numpy())
+        known_on = known_on.where(known_on <= through)
+        # a cohort counts when every deal of it is known, else the quick ones would speak for the slow
+        complete = known_on.notna().groupby(panel["as_of"]).transform("all")
+        waiting = int((~resolved & complete).sum())
+        note = (
+            f"{waiting / max(int(complete.sum()), 1):.1%} of the deals were unresolved after {resolve_after} days "
+            "and count as not won."
+        )
+        evaluated = panel["evaluated"] & complete
+    else:
+        known_on = known_on.where(known_on <= through)
+        then = _at(record, panel, known_on)
+        evaluated = panel["evaluated"] & known_on.notna()
+        note = ""
+    won = then["status"].eq("won").to_numpy()
+    closed = then["close_on"].to_numpy()
+    if target.kind == "in period":
+        won = won & (panel["starts_on"].to_numpy() <= closed) & (closed <= panel["ends_on"].to_numpy())
+    elif target.kind == "within":
+        won = won & (closed <= known_on.to_numpy())
+    booked = np.where(won, then["amount"].to_numpy(dtype=float, na_value=np.nan), 0.0)
+    return panel.assign(
+        won=won.astype(int), amount_won=booked, known_on=known_on, complete=evaluated | ~panel["evaluated"]
+    ), note

@@ -1,0 +1,112 @@
+"""Text blocks that show themselves in a notebook: paragraphs, lists, terms, tables; everything is escaped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from forecasteval.compare import wording
+from forecasteval.compare.compare import Comparison
+from forecasteval.compare.verdicts import BASELINE, CANDIDATE
+
+
+@dataclass(frozen=True)
+class Html:
+    """Text that shows itself in a notebook; everything that came from data is escaped before."""
+
+    html: str
+    text: str
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/html": self.html, "text/plain": self.text}
+
+
+def card(state: str, badge: str, said: str, lines: Sequence[str]) -> Html:
+    """The card that answers a page's question: a badge in the state's colour, one sentence, and what belongs to it."""
+    lines = [line for line in lines if line]
+    html = (
+        f'<div class="verdict-card {state}"><p class="badge"><strong>{escape(badge)}</strong></p>'
+        f'<p class="headline"><strong>{escape(said)}</strong></p>'
+        + "".join(f"<p>{escape(line)}</p>" for line in lines)
+        + "</div>"
+    )
+    return Html(html, "\n".join([badge, said, *lines]))
+
+
+def paragraphs(lines: Sequence[str], css: str = "") -> Html:
+    """Lines as paragraphs."""
+    attribute = f' class="{css}"' if css else ""
+    return Html("".join(f"<p{attribute}>{escape(line)}</p>" for line in lines), "\n".join(lines))
+
+
+def bullets(lines: Sequence[str], css: str) -> Html:
+    """Lines as a list."""
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return Html(f'<ul class="{css}">{items}</ul>', "\n".join(f"- {line}" for line in lines))
+
+
+def terms(entries: Sequence[tuple[str, str]], css: str) -> Html:
+    """Terms and what is said of each."""
+    items = "".join(f"<dt>{escape(term)}</dt><dd>{escape(said)}</dd>" for term, said in entries)
+    return Html(f'<dl class="{css}">{items}</dl>', "\n".join(f"{term}: {said}" for term, said in entries))
+
+
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], css: str, numbers: Sequence[str] = ()
+) -> Html:
+    """A table; the columns named in `numbers` stand right-aligned."""
+
+    def cells(row: Sequence[str], tag: str) -> str:
+        kinds = [' class="num"' if c in numbers else "" for c in columns]
+        return "".join(
+            f"<{tag}{kind}>{escape(str(value))}</{tag}>" for kind, value in zip(kinds, row, strict=True)
+        )
+
+    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
+    html = f'<table class="{css}"><thead><tr>{cells(columns, "th")}</tr></thead><tbody>{body}</tbody></table>'
+    text = "\n".join("\t".join(str(v) for v in row) for row in [columns, *rows])
+    return Html(html, text)
+
+
+# --- tables -------------------------------------------------------------------------------------------
+
+
+def _difference_cells(row: Mapping[Any, Any]) -> list[str]:
+    places = wording.decimals(row["low"], row["high"])
+    interval = (
+        "none"
+        if math.isnan(row["low"])
+        else f"{wording.number(row['low'], places)} to {wording.number(row['high'], places)}"
+    )
+    return [wording.number(row["difference"], places), interval]
+
+
+def _verdict_words(row: Mapping[Any, Any]) -> str:
+    if row["verdict"] is None or (isinstance(row["verdict"], float) and math.isnan(row["verdict"])):
+        return "described, no verdict"
+    words = str(row["verdict"])
+    if words in (CANDIDATE, BASELINE):
+        winner = row["candidate"] if words == CANDIDATE else row["baseline"]
+        words = f"{winner} better"
+    return words
+
+
+def flow_table(comparison: Comparison) -> Html:
+    """The way from the export to the compared deals, each exclusion with its reason and count.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    Html
+    """
+    rows = [
+        [step["step"], step["why"] if step["dropped"] else "", f"{step['dropped']:,}", f"{step['deals']:,}"]
+        for step in comparison.flow.to_dict("records")
+    ]
+    return table(["Step", "Left out because", "Left out", "Deals"], rows, "flow", ("Left out", "Deals"))

@@ -1,0 +1,196 @@
+"""What every picture shares: its size, its colours, its name and its text alternative.
+
+Forecasters keep their colour (Okabe-Ito, distinct without colour vision and in grey).
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from forecasteval.compare import wording
+from forecasteval.compare.compare import Comparison
+from forecasteval.scores.probability import METRICS
+
+WIDTH = 4.8  # inches: letters stay readable where a phone shows it at full width
+INK, GREY, FAINT = "#1f2933", "#6b7280", "#d5d9de"
+_COLOURS = {
+    "model": "#0072B2",
+    "rep_forecast": "#D55E00",
+    "rep_recalibrated": "#E69F00",
+    "rep_category": "#CC79A7",
+    "stage_rate": "#009E73",
+    "base_rate": "#7a7a7a",
+    "mix": "#56B4E9",
+}
+_OTHERS = ("#000000", "#8b5a2b", "#5e3c99", "#1b7837")
+_STYLE: Any = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlecolor": INK,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": GREY,
+    "ytick.color": INK,
+    "xtick.labelcolor": INK,
+    "text.parse_math": False,  # a name with $ signs is a name
+    "figure.dpi": 100,
+    "savefig.dpi": 180,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A figure with its name and its text alternative; shows itself in a notebook."""
+
+    name: str
+    alt: str
+    figure: Figure
+
+    def png(self) -> bytes:
+        """The picture as PNG."""
+        buffer = io.BytesIO()
+        with mpl.rc_context(_STYLE):
+            self.figure.savefig(buffer, format="png", metadata={"Software": None, "Description": self.alt})
+        return buffer.getvalue()
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        data = {"image/png": base64.b64encode(self.png()).decode("ascii"), "text/plain": self.alt}
+        return data, {"image/png": {"alt": self.alt, "name": self.name, "width": 580}}
+
+
+@dataclass(frozen=True)
+class Absent:
+    """What stands in a report where there is nothing to draw: the reason."""
+
+    why: str
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/html": f'<p class="note">{escape(self.why)}</p>', "text/plain": self.why}
+
+
+def colour(name: str, among: Sequence[str] = ()) -> str:
+    """The colour of a forecaster, the same in every picture.
+
+    Examples
+    --------
+    >>> colour("model")
+    '#0072B2'
+    """
+    if name in _COLOURS:
+        return _COLOURS[name]
+    others = [n for n in among if n not in _COLOURS]
+    return _OTHERS[others.index(name) % len(_OTHERS)] if name in others else _OTHERS[0]
+
+
+def short(text: str, most: int = 26) -> str:
+    """A label that cannot blow a picture up.
+
+    Examples
+    --------
+    >>> short("a" * 40)
+    'aaaaaaaaaaaaaaaaaaaaaaaaa…'
+    """
+    text = " ".join(str(text).split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+@contextmanager
+def canvas(height: float, columns: int = 1, **grid: Any) -> Iterator[tuple[Figure, Any]]:
+    """A figure and its axes in the style of the reports; `height` in inches, `grid` for `subplots`."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        yield figure, figure.subplots(ncols=columns, **({"sharey": columns > 1} | grid))
+
+
+def title(figure: Figure, message: str) -> None:
+    """Write the message of a picture above it."""
+    figure.suptitle(
+        textwrap.fill(short(message, 150), 46), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color=INK
+    )
+
+
+def _direction(comparison: Comparison) -> tuple[str, str]:
+    """Who is better to the left and to the right of zero."""
+    left_is_candidate = METRICS[str(comparison.primary["metric"])].better != "higher"
+    names = (short(comparison.candidate, 18), short(comparison.baseline, 18))
+    return names if left_is_candidate else (names[1], names[0])
+
+
+def axis_label(comparison: Comparison) -> str:
+    """What the axis measures, and who is better to either side of zero."""
+    left, right = _direction(comparison)
+    label = METRICS[str(comparison.primary["metric"])].label
+    return f"Difference in {label}\n← {left} better   |   {right} better →"
+
+
+def _interval(ax: Axes, y: float, row: Mapping[str, Any], shade: str) -> None:
+    """One estimate with its interval; hollow where it is not reliable, without bar where there is none."""
+    face = shade if row["reliable"] else "white"
+    if math.isfinite(row["low"]):
+        style = "-" if row["reliable"] else (0, (3, 2))
+        ax.plot([row["low"], row["high"]], [y, y], color=shade, lw=2.4, ls=style, solid_capstyle="butt")
+    ax.plot([row["difference"]], [y], "o", ms=7, mfc=face, mec=shade, mew=1.6)
+
+
+def _in_words(row: Mapping[str, Any]) -> str:
+    places = wording.decimals(row["low"], row["high"])
+    if math.isnan(row["difference"]):
+        return "cannot be compared"
+    if math.isnan(row["low"]):
+        return f"{wording.number(row['difference'])}, no interval"
+    low, high = wording.number(row["low"], places), wording.number(row["high"], places)
+    return f"{wording.number(row['difference'], places)} ({low} to {high})"
+
+
+ROOM = 0.5  # share of the axis that an estimate with its interval takes in figures
+
+
+def stacked(
+    name: str, message: str, rows: Sequence[tuple[str, Comparison, str]], axis_label: str, note: str
+) -> Picture:
+    """Estimates with intervals one under the other, around a zero line."""
+    with canvas(1.5 + 0.55 * len(rows)) as (figure, ax):
+        title(figure, message)
+        ax.axvline(0, color=INK, lw=1)
+        for i, (_, comparison, shade) in enumerate(rows):
+            _interval(ax, -i, comparison.primary, shade)
+        ax.set_yticks([-i for i in range(len(rows))], [r[0] for r in rows])
+        ax.set_ylim(-len(rows) + 0.45, 0.6)
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+        ax.set_xlabel(axis_label, fontsize=9)
+        ax.margins(x=0.08)
+        ax.locator_params(axis="x", nbins=5)
+        lowest, highest = ax.get_xlim()
+        zero = -lowest / (highest - lowest)
+        # figures stand on the side of the zero line that has room for them, so as not to cross it
+        side: Literal["left", "right"] = "left" if zero < 1 - ROOM else "right"
+        at = zero if zero > ROOM or side == "left" else 1.0
+        away = 0 if at == 1.0 else 5 if side == "left" else -5
+        for i, (_, comparison, _) in enumerate(rows):
+            ax.annotate(
+                _in_words(comparison.primary), (at, -i), (away, 9), xycoords=("axes fraction", "data"),
+                textcoords="offset points", ha=side, va="center", fontsize=8.5, color=GREY, zorder=1,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+            )  # fmt: skip
+        ax.set_xlim(lowest, highest)
+        if note:
+            figure.supxlabel(textwrap.fill(note, 80), fontsize=8, color=GREY, x=0.01, ha="left")
+    said = "; ".join(f"{label}: {_in_words(c.primary)}".replace("\n", " ") for label, c, _ in rows)
+    return Picture(name, f"{message} Differences with intervals. {said}.", figure)

@@ -1,0 +1,1 @@
+"""Anything that becomes tidy tables."""

@@ -1,0 +1,199 @@
+"""What the rebuilding of the past found: shares, gaps, ties and disagreements, each with what it means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from forecasteval.sources.records import Tally
+from forecasteval.sources.stages import Labels
+from forecasteval.tables.calendar import local_dates
+from forecasteval.tables.columns import eighteen
+from forecasteval.tables.organisation import Org
+
+ONLY_TODAY = (
+    "Only today's Opportunity.csv was exported: nothing can be known about the past, so forecasts cannot be "
+    "compared. Export OpportunityHistory and OpportunityFieldHistory, or keep weekly copies."
+)
+Row = tuple[str, int, int, str]
+COLUMNS = ["check", "count", "of", "share", "what_it_means"]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What only the import knows.
+
+    Parameters
+    ----------
+    tally : counts from the reading of the files
+    labels : stages, with how many labels were translated
+    full, changes : what was recorded, None where the export has none
+    current : today's records
+    forecasts : the outside forecasts as they came
+    """
+
+    tally: Tally
+    labels: Labels
+    full: pd.DataFrame | None
+    changes: pd.DataFrame | None
+    current: pd.DataFrame
+    forecasts: pd.DataFrame | None
+
+
+def audit(org: Org, facts: Facts) -> pd.DataFrame:
+    """One row per check: ``check, count, of, share, what_it_means``.
+
+    Parameters
+    ----------
+    org : the imported organisation
+    facts : what the import counted
+
+    Returns
+    -------
+    DataFrame; ``share`` is NaN where there is nothing to count
+    """
+    rows = []
+    if org.history is None:
+        rows.append(("past states known", 0, len(facts.current), ONLY_TODAY))
+    else:
+        rows += _states(org) + _spells(org)
+        if facts.full is not None or facts.changes is not None:
+            rows += _recording(org.history, facts) + _disagreements(facts) + _backdated(org)
+    rows += _records(org, facts)
+    return table(rows)
+
+
+def table(rows: list[Row]) -> pd.DataFrame:
+    """The audit's rows with their shares.
+
+    Examples
+    --------
+    >>> table([("ties", 1, 4, "Harmless.")])["share"].tolist()
+    [0.25]
+    """
+    frame = pd.DataFrame(rows, columns=["check", "count", "of", "what_it_means"])
+    frame["share"] = frame["count"] / frame["of"].where(frame["of"] > 0)
+    return frame[COLUMNS]
+
+
+def _states(org: Org) -> list[Row]:
+    if org.snapshots is None:
+        return []
+    still_open = org.snapshots[~org.snapshots["status"].isin(["won", "lost"])]
+    meaning = {
+        "known": "recorded by the end of that week",
+        "carried": "taken back from a later record, by one of the two permitted ways",
+        "unknown": "not recoverable: such deals cannot be compared at that week",
+    }
+    rows = []
+    for column, subject in (("values_state", "values"), ("rep_state", "owner")):
+        counts = still_open[column].value_counts()
+        for state, words in meaning.items():
+            text = f"The {subject} of an open deal at a week's end: {words}."
+            rows.append((f"weekly {subject} {state}", int(counts.get(state, 0)), len(still_open), text))
+    return rows
+
+
+def _spells(org: Org) -> list[Row]:
+    """Deals that were deleted and deals that were closed more than once."""
+    assert org.history is not None
+    assert org.deals is not None
+    deal, status = org.history["deal_id"], org.history["status"]
+    reopened = status.eq("open") & status.shift().isin(["won", "lost"]) & (deal == deal.shift())
+    deleted = org.deals.loc[org.deals["outcome"] == "deleted", "deal_id"]
+    silent = int((~deleted.isin(deal)).sum())
+    lost_past = "Deals that are in no snapshot because their past was deleted with them: survivorship."
+    kept_past = "Deleted deals whose past survived; they are in the snapshots of their time."
+    spells = "Deals that were closed and then open again; every spell is kept, the freeze decides."
+    return [
+        ("deleted without history", silent, len(org.deals), lost_past),
+        ("deleted with history", len(deleted) - silent, len(org.deals), kept_past),
+        ("re-opened", int(deal[reopened].nunique()), int(deal.nunique()), spells),
+    ]
+
+
+def _recording(versions: pd.DataFrame, facts: Facts) -> list[Row]:
+    """How the history was recorded: beginnings, ties, owners by name."""
+    first = versions[~versions["deal_id"].duplicated()]
+    late = int(first["values_state"].ne("known").sum())
+    owners = 0 if facts.changes is None else int((facts.changes["field"] == "rep").sum())
+    gap = "Deals whose values between creation and the first history row were not recorded."
+    tie = "Records of one deal within one second; the order of their ids decides."
+    names = "Owner changes that gave names only; a name shared by two users stays a name."
+    return [
+        ("first version missing", late, len(first), gap),
+        ("same-second ties", facts.tally.ties, facts.tally.statements, tie),
+        ("owner changes without ids", facts.tally.names_only, owners, names),
+    ]
+
+
+def _disagreements(facts: Facts) -> list[Row]:
+    """The last history row against today's record, field by field."""
+    if facts.full is None or facts.full.empty:
+        return []
+    alive = facts.current[~facts.current["is_deleted"]].set_index("deal_id")
+    last = facts.full.drop_duplicates("deal_id", keep="last").set_index("deal_id")
+    both = last.index.intersection(alive.index)
+    text = "Deals in today's table of which no full version was exported."
+    rows = [("deals without any history row", len(alive) - len(both), len(alive), text)]
+    for name in ("stage", "amount", "close_on", "rep_probability", "rep_category"):
+        if name not in last or alive[name].isna().all():
+            continue
+        a, b = last.loc[both, name], alive.loc[both, name]
+        equal = pd.Series(np.isclose(a, b), index=both) if name in ("amount", "rep_probability") else a.eq(b)
+        differs = ~equal & ~(a.isna() & b.isna())
+        text = f"The last history row and today's record give different values of {name}."
+        rows.append((f"last version disagrees: {name}", int(differs.sum()), len(both), text))
+    return rows
+
+
+def _backdated(org: Org) -> list[Row]:
+    assert org.history is not None
+    assert org.deals is not None
+    deal, status = org.history["deal_id"], org.history["status"]
+    booked = org.history[status.eq("won") & ~(status.shift().eq("won") & (deal == deal.shift()))]
+    last = booked.drop_duplicates("deal_id", keep="last")
+    recorded = local_dates(last["valid_from"], org.settings).set_axis(last["deal_id"])
+    deals = org.deals[org.deals["outcome"] == "won"]
+    recorded_on = recorded.reindex(deals["deal_id"]).set_axis(deals.index)
+    early = int((deals["closed_on"] < recorded_on).sum())
+    text = "Won deals whose close date lies before the day on which the win was recorded."
+    return [("backdated closes", early, int(recorded_on.notna().sum()), text)]
+
+
+def _records(org: Org, facts: Facts) -> list[Row]:
+    """What today's records and the files beside them show."""
+    assert org.deals is not None
+    labels = facts.labels
+    translated = "Labels translated by stage_renames.csv to what the stage is called today."
+    missing = "Deals without an amount; measures weighted by amount leave them out."
+    rows = [
+        ("stage labels renamed", labels.renamed, labels.translated, translated),
+        ("amount missing", int(org.deals["amount"].isna().sum()), len(org.deals), missing),
+    ]
+    snapshots = org.snapshots
+    if snapshots is not None and org.stages is not None:
+        snapshots = snapshots[~snapshots["status"].isin(["won", "lost"])]
+        by_stage = org.stages.set_index("stage")["default_probability"]
+        default = by_stage.reindex(snapshots["stage"]).to_numpy(float)
+        stated = snapshots["rep_probability"].to_numpy(float)
+        usable = ~np.isnan(stated) & ~np.isnan(default)
+        same = np.isclose(stated, default) & usable
+        text = (
+            "Open-deal probabilities equal to their stage's default: near 100% means a stage table, not a "
+            "rep's judgement."
+        )
+        rows.append(("probability equals stage default", int(same.sum()), int(usable.sum()), text))
+    if facts.forecasts is not None and org.forecasts is not None:
+        ids = pd.Series(facts.forecasts["deal_id"].unique(), dtype="str")
+        kept = set(org.forecasts["deal_id"])
+        unknown = int((~ids.isin(kept) & ~eighteen(ids).isin(kept)).sum())
+        text = "Deals that only the forecast files name: deleted since, or never in the export; left out."
+        rows.append(("forecast deals that the export lacks", unknown, len(ids), text))
+    if facts.tally.footers:
+        rows.append(
+            ("report footer rows", facts.tally.footers, len(facts.current), "Rows that were not data.")
+        )
+    return rows

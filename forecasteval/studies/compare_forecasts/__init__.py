@@ -1,0 +1,1 @@
+"""Whose forecasts are better."""

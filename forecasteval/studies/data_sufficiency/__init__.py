@@ -1,0 +1,1 @@
+"""How many closed deals a model needs."""

@@ -1,0 +1,1 @@
+"""How large a pilot has to be."""

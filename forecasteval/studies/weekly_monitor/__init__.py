@@ -1,0 +1,1 @@
+"""Is one of them better by now."""

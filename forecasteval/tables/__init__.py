@@ -1,0 +1,1 @@
+"""The tidy tables: schemas, checks, calendar, settings, the organisation."""

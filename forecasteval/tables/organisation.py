@@ -1,0 +1,140 @@
+"""One organisation: its settings, its tidy tables, and how old they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from forecasteval.errors import Problem
+from forecasteval.tables import calendar
+from forecasteval.tables.settings import Settings
+
+
+@dataclass(frozen=True)
+class Org:
+    """The tidy tables of one organisation; a table that the source does not have is None.
+
+    Parameters
+    ----------
+    name : how reports call it
+    folder : where it was read
+    settings : see :class:`Settings`
+    deals, history, snapshots, forecasts, calls, periods, stages, users : DataFrames or None
+    audit : what the rebuilding of the past found (check, count, of, share, what_it_means)
+    matched : a matched table that came in as such; everything else is None then
+    notes : what the reader was told
+    warnings : problems that did not stop the reading
+
+    Examples
+    --------
+    >>> Org("acme", None).history is None
+    True
+    """
+
+    name: str
+    folder: Path | None
+    settings: Settings = field(default_factory=Settings)
+    deals: pd.DataFrame | None = None
+    history: pd.DataFrame | None = None
+    snapshots: pd.DataFrame | None = None
+    forecasts: pd.DataFrame | None = None
+    calls: pd.DataFrame | None = None
+    periods: pd.DataFrame | None = None
+    stages: pd.DataFrame | None = None
+    users: pd.DataFrame | None = None
+    audit: pd.DataFrame | None = None
+    matched: pd.DataFrame | None = None
+    notes: list[str] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+
+def newest_record(org: Org) -> pd.Timestamp | None:
+    """The day of the newest record that the organisation's data holds, or None if nothing is dated.
+
+    Examples
+    --------
+    >>> newest_record(Org("acme", None)) is None
+    True
+    """
+    if org.history is not None and len(org.history):
+        known = org.history["values_state"].eq("known") | org.history["rep_state"].eq("known")
+        return calendar.local_dates(org.history.loc[known, "valid_from"], org.settings).max()
+    columns = [
+        (org.snapshots, "as_of"),
+        (org.deals, "created_on"),
+        (org.forecasts, "issued_at"),
+        (org.matched, "as_of"),
+    ]
+    newest = [
+        table[column].max()
+        for table, column in columns
+        if table is not None and column in table and table[column].notna().any()
+    ]
+    return pd.Timestamp(max(newest)).floor("D") if newest else None
+
+
+def stale(org: Org, today: Any) -> Problem | None:
+    """The problem that the newest record is older than ``settings.max_age_days``, or None.
+
+    Parameters
+    ----------
+    org : what was read; a matched table is never stale
+    today : the day to compare with
+
+    Returns
+    -------
+    Problem (an error), or None
+
+    Examples
+    --------
+    >>> old = Org("acme", Path("acme"), deals=pd.DataFrame({"created_on": pd.to_datetime(["2026-01-01"])}))
+    >>> stale(old, "2026-03-01").found
+    'a newest record of 2026-01-01, 59 days before 2026-03-01'
+    """
+    limit = org.settings.max_age_days
+    newest = newest_record(org)
+    if org.matched is not None or limit == 0 or newest is None:
+        return None
+    age = (pd.Timestamp(today) - newest).days
+    if age <= limit:
+        return None
+    return Problem(
+        org.folder.name if org.folder else org.name,
+        None,
+        None,
+        f"a newest record of {newest:%Y-%m-%d}, {age} days before {pd.Timestamp(today):%Y-%m-%d}",
+        f"data at most {limit} days old",
+        "Export again; or set max_age_days in organisation.yaml (0 = any age).",
+    )
+
+
+def with_calendar(org: Org, periods: pd.DataFrame | None) -> Org:
+    """The organisation with the calendar that was given, or with fiscal quarters and a note that says so.
+
+    Examples
+    --------
+    >>> deals = pd.DataFrame({"created_on": pd.to_datetime(["2026-01-05"]), "closed_on": pd.to_datetime([None])})
+    >>> with_calendar(Org("acme", None, deals=deals), None).periods["period"].tolist()
+    ['FY2026-Q1', 'FY2026-Q2', 'FY2026-Q3', 'FY2026-Q4', 'FY2027-Q1']
+    """
+    if periods is not None:
+        return replace(org, periods=periods)
+    newest = newest_record(org)
+    if newest is None or org.deals is None:
+        return org
+    days = [org.deals["created_on"].min(), org.deals["closed_on"].min(), newest]
+    if org.snapshots is not None and len(org.snapshots):
+        days.append(org.snapshots["as_of"].min())
+    first = min(pd.Timestamp(day) for day in days if not pd.isna(day))
+    settings = org.settings
+    made = calendar.fiscal_quarters(
+        settings.fiscal_year_start_month, first, newest + pd.Timedelta(days=366), settings.grace_business_days
+    )
+    note = (
+        "There is no calendar.csv: fiscal quarters were made from fiscal_year_start_month = "
+        f"{settings.fiscal_year_start_month}."
+    )
+    return replace(org, periods=made, notes=[*org.notes, note])

@@ -1,0 +1,370 @@
+"""How much data the model needs: no hindsight, the answer and its error rate, and the notebook as it is run."""
+
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import forecasteval as fe
+from forecasteval.compare.verdicts import BASELINE, CANDIDATE, UNSURE
+from forecasteval.errors import CallError
+from forecasteval.matching import forecasters as fc
+from forecasteval.matching import rolling_origin as learn
+from forecasteval.matching.matched import META
+from forecasteval.report.figures import Absent
+from forecasteval.report.make import make_report
+from forecasteval.studies.data_sufficiency import figures as pictures
+from forecasteval.studies.data_sufficiency import study as sufficiency
+from forecasteval.studies.data_sufficiency import words
+from forecasteval.studies.data_sufficiency.study import Sufficiency, sizes_for
+from forecasteval.tables.organisation import Org
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOK = ROOT / "notebooks" / "data_sufficiency.ipynb"
+KNOWN = ROOT.parent / "shared" / "known_answers"
+
+
+@pytest.fixture(scope="module")
+def org():
+    return fe.read(ROOT / "data" / "demo")
+
+
+@pytest.fixture(scope="module")
+def question():
+    return Sufficiency(sizes=[30, 60, 200])
+
+
+@pytest.fixture(scope="module")
+def learning(org, question):
+    return question.learn(org)
+
+
+# --- the answer -----------------------------------------------------------------------------------------
+
+
+def verdicts(found):
+    return {n: SimpleNamespace(verdict=v) for n, v in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("found", "answer"),
+    [
+        ({50: UNSURE, 100: CANDIDATE, 200: CANDIDATE}, 100),
+        ({50: CANDIDATE, 100: UNSURE, 200: CANDIDATE}, 200),  # 50 may be luck: 100 was not better
+        ({50: CANDIDATE, 100: CANDIDATE, 200: UNSURE}, None),
+        ({50: BASELINE, 100: BASELINE}, None),
+        ({100: CANDIDATE, 50: CANDIDATE}, 50),
+        ({}, None),
+    ],
+)
+def test_the_answer_is_the_smallest_size_of_an_unbroken_run(found, answer):
+    assert sufficiency.reached(verdicts(found)) == answer
+
+
+def test_a_lead_that_is_not_there_is_seldom_found_at_a_smaller_size():
+    """The largest size is truly better, the smaller ones are exactly as good as the baseline."""
+    rng = np.random.default_rng(11)
+    runs, n, hits = 200, 600, 0
+    rep = np.repeat(np.arange(20), n // 20)
+    for _ in range(runs):
+        truth = rng.uniform(0.1, 0.6, n)
+        bias = rng.normal(0, 0.08, (3, 20))[:, rep]  # of reps' own, equally wide for all
+        said = (truth + bias + rng.normal(0, 0.05, (3, n))).clip(0, 1)
+        said[2] = truth
+        table = pd.DataFrame({"deal_id": range(n), "rep": rep, "won": (rng.random(n) < truth).astype(int)})
+        table = table.assign(**{f"c{i}": p for i, p in enumerate(said)})
+        found = {i: fe.compare(table, f"c{i}", "c0", metrics=["brier"]) for i in (1, 2)}
+        hits += sufficiency.reached(found) == 1
+    assert hits / runs < 0.025 + 3 * np.sqrt(0.025 * 0.975 / runs)
+
+
+@pytest.mark.skipif(not KNOWN.is_dir(), reason="the reference numbers are not beside the checkout")
+@pytest.mark.parametrize("name", ["p_model", "p_rep"])
+def test_slope_is_that_of_r(name):
+    """glm(won ~ qlogis(p), binomial)."""
+    deals = pd.read_csv(KNOWN / "deals_toy.csv")
+    expected = json.loads((KNOWN / "calibration.json").read_text())[name]["slope"]
+    found = sufficiency.slope(deals[name].to_numpy(float), deals["won"].to_numpy(float))
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+@given(st.floats(0.3, 3.0))
+def test_slope_undoes_a_stretch_of_the_log_odds(by):
+    rng = np.random.default_rng(2)
+    odds = rng.normal(0, 1.5, 400)
+    won = (rng.random(400) < 1 / (1 + np.exp(-odds))).astype(float)
+    plain, stretched = (sufficiency.slope(1 / (1 + np.exp(-k * odds)), won) for k in (1.0, by))
+    assert stretched * by == pytest.approx(plain, rel=1e-3)
+
+
+def test_slope_says_nothing_where_nothing_differs():
+    assert np.isnan(sufficiency.slope(np.full(50, 0.3), np.tile([0.0, 1.0], 25)))
+    assert np.isnan(sufficiency.slope(np.linspace(0.1, 0.9, 50), np.ones(50)))
+
+
+def panel_of(org, question):
+    rows = fe.match(org, as_of=question.as_of, forecasters=["rep_forecast"])
+    return learn.panel_of_learning(org, rows, question.as_of, question.target)
+
+
+# --- rolling origin ---------------------------------------------------------------------------------------
+
+
+def test_nothing_is_learned_before_it_was_known(org, question):
+    panel = panel_of(org, question)
+    pasts = learn.pasts_of(panel, 0)
+    assert len(pasts) == panel["as_of"].nunique()
+    for day, train in pasts:
+        rows = panel.iloc[train]
+        assert (rows["known_on"] <= day).all()
+        assert (rows["as_of"] < day).all()
+        assert rows["known_on"].is_monotonic_increasing  # so that the last n are the latest known
+
+
+def test_outcomes_of_the_future_change_nothing_that_was_said_before(org, question):
+    panel = panel_of(org, question)
+    days = sorted(panel["as_of"].unique())
+    later = panel["as_of"] >= days[-2]
+    lied = panel.assign(won=panel["won"].where(~later, 1 - panel["won"]))
+    said = []
+    for rows in (panel, lied):
+        pasts = [p for p in learn.pasts_of(rows, 0) if len(p[1]) >= 200]
+        table = learn.roll(rows, pasts, (30, 60, 200), "stage_rate").columns
+        said.append(table.set_index(["deal_id", "as_of"])[["model_n30", "model_n200", "stage_rate_n60"]])
+    same = said[0].index.get_level_values("as_of") <= days[-2]
+    pd.testing.assert_frame_equal(said[0][same], said[1][same])
+    assert not np.allclose(said[0][~same], said[1][~same])  # the lie is seen once it was known
+
+
+def test_every_size_speaks_about_the_same_deals(learning):
+    columns = [*learning.model.values(), *learning.rule.values()]
+    assert learning.table[columns].notna().all().all()
+    assert (learning.fits.groupby("size")["deals"].unique().map(list) == [[30], [60], [200]]).all()
+
+
+def test_all_that_was_known_is_the_package_s_own_model(org, question):
+    """Learning from every closed deal must give what `match` gives as `model`."""
+    matched = fe.match(org, as_of="week 4", forecasters=["model", "rep_forecast"])
+    learned = matched.attrs[META]["forecasters"]["model"]["learned"][-1]
+    last = Sufficiency(sizes=[learned["deals"]]).learn(org).table
+    ours = last.set_index("deal_id")[f"model_n{learned['deals']}"].sort_index()
+    theirs = matched[matched["period"] == learned["period"]].set_index("deal_id")["model"].sort_index()
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_few_deals_make_it_overconfident_and_more_make_it_better(learning, question):
+    table = question.judge(learning).table.set_index("size")
+    assert table.loc[30, "slope_high"] < 0.6
+    assert table.loc[200, "slope"] > table.loc[30, "slope"] + 0.3
+    assert table.loc[200, "miscalibration"] < table.loc[30, "miscalibration"]
+    assert table.loc[200, "brier"] < table.loc[30, "brier"]
+    assert table.loc[30, "events_per_variable"] < table.loc[200, "events_per_variable"] < 10
+
+
+def test_one_outcome_only_leaves_the_bare_rate():
+    design = np.ones((30, 2)) * np.arange(30)[:, None]
+    flat = np.zeros(30, dtype=int)
+    past = fc.Seen(design, flat, flat, np.full(30, np.nan), np.zeros(30))
+    parameters, speak = learn.fit(past)
+    assert parameters == 0
+    assert speak(past, past.unaware()) == pytest.approx(0.5 / 31)
+
+
+def test_the_grid_goes_as_far_as_six_periods_can_be_judged():
+    known = [0, 58, 226, 425, 657, 860, 1069, 1279]
+    assert sizes_for([], known)[0][-1] == 200  # six looks had 226 or more before them
+    assert sizes_for([], known[:6])[0][-1] == 200  # four such looks are left
+    assert sizes_for([], [0, 20])[1].startswith("By the last period the outcome of only 20 deals")
+    with pytest.raises(
+        CallError, match="2,000 deals cannot be learned from; by the last period the outcome of 1,279"
+    ):
+        sizes_for([50, 2000], known)
+
+
+# --- words and pictures -----------------------------------------------------------------------------------
+
+
+def test_not_reached_is_said_with_how_far(org):
+    question = Sufficiency(baseline="rep_recalibrated", sizes=[50, 200])
+    learning = question.learn(org)
+    curve = question.judge(learning)
+    card = words.answer_card(question, learning, curve).text
+    assert curve.reached is None
+    assert card.startswith("Not reached")
+    assert "How far: the interval reaches" in card
+    assert "stay with rep_recalibrated" in card
+    assert pictures.learning_curve(question, curve).alt.startswith("Not reached: up to 200 deals")
+
+
+def test_too_few_periods_cannot_be_told_which_is_not_the_same_as_not_reached(org):
+    question = Sufficiency(sizes=[100, 650])
+    learning = question.learn(org)
+    curve = question.judge(learning)
+    card = words.answer_card(question, learning, curve).text
+    assert card.startswith("Cannot be told")
+    assert "trusted from 6" in card
+    assert "would leave more quarters" in card
+
+
+def test_the_rule_is_recommended_until_then(learning, question):
+    curve = question.judge(learning)
+    row = curve.table.set_index("size")
+    said = words.until_then(question, curve)
+    before = [n for n in curve.learning.sizes if curve.reached is None or n < curve.reached][-1]
+    assert said.startswith("Until then, use stage_rate")
+    assert f"{row.loc[before, 'rule_brier']:.3f}" in said
+    assert row.loc[before, "rule_brier"] < row.loc[before, "baseline_brier"]
+
+
+def test_a_table_without_time_is_not_split_at_random():
+    rows = pd.DataFrame({"deal_id": range(40), "won": [0, 1] * 20, "rep_forecast": 0.5})
+    flat = Org(name="flat", folder=Path(), matched=rows)
+    question = Sufficiency()
+    learning = question.learn(flat)
+    assert question.judge(learning) is None
+    assert "a random split would promise too much" in words.headline(question, learning, None)
+    assert words.answer_card(question, learning, None).text.startswith("Cannot be told")
+    for picture in (pictures.learning_curve, pictures.overconfidence, pictures.segments):
+        assert isinstance(picture(question, None), Absent)
+    assert question.results(learning, None, "x")["reached"] is None
+
+
+def test_a_vendor_s_scores_by_training_size():
+    rng = np.random.default_rng(3)
+    n = 2400
+    truth = rng.beta(1.2, 2.8, n)
+    rows = pd.DataFrame(
+        {
+            "deal_id": range(n),
+            "period": [f"P{i % 8}" for i in range(n)],
+            "rep": [f"r{i % 12}" for i in range(n)],
+            "won": (rng.random(n) < truth).astype(int),
+            "rep_forecast": (truth + 0.1).clip(0, 1),
+            "vendor_50": (truth + rng.normal(0, 0.3, n)).clip(0, 1),
+            "vendor_500": truth,
+        }
+    )
+    org = Org(name="flat", folder=Path(), matched=rows)
+    question = Sufficiency(scores={"vendor_500": 500, "vendor_50": 50})
+    learning = question.learn(org)
+    curve = question.judge(learning)
+    assert learning.sizes == (50, 500)
+    assert curve.reached == 500
+    assert curve.table.set_index("size").loc[50, "slope"] < 0.9
+    assert "From 500 closed deals on the vendor's model is better" in words.headline(
+        question, learning, curve
+    )
+    missing = Sufficiency(scores={"vendor_7": 77}).learn(org)
+    assert "no forecast named vendor_7" in missing.stop
+
+
+def test_wrong_values_are_refused_all_at_once(org, question, learning):
+    with pytest.raises(CallError) as refused:
+        Sufficiency(
+            rule="gut", as_of="2026-02-28", sizes=[3], scores={"a": 50, "b": 50}, level=95, target="won"
+        )
+    for sentence in (
+        "6 parameters",
+        "rule: 'gut'",
+        "as_of: '2026-02-28'",
+        "sizes: 3",
+        "scores: two",
+        "level: 95",
+    ):
+        assert sentence in str(refused.value)
+    with pytest.raises(CallError, match="no column 'planet'; the deals have region, segment"):
+        Sufficiency(segments=["planet"]).judge(learning)
+
+
+# --- the notebook -----------------------------------------------------------------------------------------
+
+
+def run(out, **parameters):
+    data = ROOT / "data" / "demo"
+    folder = make_report(NOTEBOOK, out=out, data=data, parameters=parameters, allow_stale=True)
+    return json.loads((folder / "results.json").read_text()), (folder / "report.html").read_text(), folder
+
+
+def text_of(page):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("demo"))
+
+
+def test_the_answer_comes_first_and_is_the_tables(demo):
+    results, page, folder = demo
+    said = text_of(page)
+    assert results["headline"] in said
+    assert said.index(results["headline"]) < said.index("The learning curve Each point")
+    curve = pd.read_csv(folder / "tables" / "learning_curve.csv")
+    better = curve.loc[curve["verdict"] == "candidate better", "size"]
+    assert results["reached"] == better.min()
+    assert f"From {results['reached']} closed deals on" in results["headline"]
+    assert {p.stem for p in (folder / "figures").iterdir()} == {
+        "learning_curve",
+        "overconfidence",
+        "segments",
+    }
+    assert all(len(alt) > 40 for alt in re.findall(r'<img[^>]+alt="([^"]*)"', page))
+
+
+def test_segments_share_the_chance_of_a_false_answer(demo):
+    segments = pd.DataFrame(demo[0]["segments"])
+    assert segments["level"].to_numpy() == pytest.approx(1 - 0.05 / len(segments))
+    assert set(segments["segment"]) == {"region", "segment"}
+    assert segments["reached"].isna().any()
+
+
+def test_reps_stay_unnamed(demo, org):
+    results, page, folder = demo
+    everything = page + json.dumps(results) + "".join(p.read_text() for p in (folder / "tables").iterdir())
+    assert not [o for o in org.deals["rep"].dropna().unique() if o in everything]
+
+
+def test_the_same_input_gives_the_same_results(demo, org):
+    """Worked out again in another process, to the last digit."""
+    question = Sufficiency()
+    learning = question.learn(org)
+    curve = question.judge(learning)
+    again = question.results(learning, curve, words.headline(question, learning, curve))
+    assert json.dumps(again) == json.dumps(demo[0])
+
+
+def test_other_choices(tmp_path):
+    results, _, _ = run(
+        tmp_path,
+        rule="base_rate",
+        as_of="week 8",
+        sizes=[40, 120],
+        segments=["region"],
+        generalise_to=["rep"],
+        level=0.9,
+    )
+    assert results["sizes"] == [40, 120]
+    assert {s["segment"] for s in results["segments"]} == {"region"}
+
+
+def test_papermill_explains_the_parameters():
+    from papermill.inspection import inspect_notebook
+
+    found = inspect_notebook(str(NOTEBOOK))
+    assert len(found) == 12
+    assert all(
+        p["help"] and p["inferred_type_name"] in {"str", "list", "list[int]", "float", "int", "dict"}
+        for p in found.values()
+    )
+
+
+def test_cells_are_thin():
+    cells = [c for c in json.loads(NOTEBOOK.read_text())["cells"] if c["cell_type"] == "code"]
+    text = ["".join(c["source"]) for c in cells if "parameters" not in c["metadata"].get("tags", ())]
+    assert not [t for t in text if re.search(r"^\s*(for|while|def|if)\b|groupby", t, re.M)]

@@ -1,0 +1,171 @@
+"""Cells of files as people and systems write them."""
+
+import pandas as pd
+import pytest
+
+from forecasteval.tables.columns import Sheet, eighteen, read_text
+
+
+def column(*cells, file="t.csv", zone="UTC"):
+    return Sheet(
+        file, pd.DataFrame({"x": list(cells)}, index=range(2, len(cells) + 2), dtype="str"), [], zone
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["1", "1.5", "-2", "1e3"], [1, 1.5, -2, 1000]),
+        (["$1,234.50", "USD 7", "(5)", "3,000,190.00"], [1234.5, 7, -5, 3000190]),
+        (["1.234,50", "1.234", "7"], [1234.5, 1234, 7]),
+        (["12,5", "€ 3"], [12.5, 3]),
+        (["1 234", "5'000"], [1234, 5000]),
+        (["0,555", "0,1"], [0.555, 0.1]),
+        (["12,3456"], [12.3456]),
+        (["1,234", "56,789"], [1234, 56789]),
+    ],
+)
+def test_numbers_in_the_notations_of_several_countries(cells, values):
+    sheet = column(*cells)
+    assert sheet.numbers("x").tolist() == values
+    assert sheet.problems == []
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["1,5", "1.5"],
+        ["1.23.4"],
+        ["five"],
+        ["inf"],
+        ["1,2,3"],
+        ["Tier 1"],
+        ["<b>(1)</b>"],
+        ["n12"],
+        ["5 deals"],
+    ],
+)
+def test_numbers_that_are_none_are_named(cells):
+    sheet = column(*cells)
+    sheet.numbers("x")
+    assert sheet.problems[-1].expected == "a number"
+
+
+def test_words_with_figures_stay_words():
+    assert column("Tier 1", "2").numbers_or_text("x").tolist() == ["Tier 1", "2"]
+    assert column("1", None, "2.5").numbers_or_text("x").fillna(0).tolist() == [1, 0, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("cell", "utc"),
+    [
+        ("2026-02-03T10:00:00.000Z", "2026-02-03 10:00"),
+        ("2026-02-03T10:00:00.000+0000", "2026-02-03 10:00"),
+        ("2026-02-03T10:00:00+02:00", "2026-02-03 08:00"),
+        ("2026-02-03 10:00:00", "2026-02-03 15:00"),
+        ("2026-02-03 9:05:18", "2026-02-03 14:05:18"),
+        ("2026-02-03", "2026-02-03 05:00"),
+        ("2/23/2026", "2026-02-23 05:00"),
+        ("02/23/26 08:55 PM", "2026-02-24 01:55"),
+        ("02/23/26 12:05 AM", "2026-02-23 05:05"),
+        ("2/23/2026, 12:05 PM", "2026-02-23 17:05"),
+        ("23.02.2026 14:30", "2026-02-23 19:30"),
+        ("01.02.2026", "2026-02-01 05:00"),
+        ("2026/02/03", "2026-02-03 05:00"),
+    ],
+)
+def test_moments_with_and_without_a_zone(cell, utc):
+    sheet = column(cell, zone="America/New_York")
+    assert sheet.moments("x").tolist() == [pd.Timestamp(utc)]
+    assert sheet.problems == []
+
+
+def test_day_and_month_are_told_from_the_whole_column():
+    assert column("01/02/2026", "13/02/2026").dates("x").dt.month.tolist() == [2, 2]
+    assert column("01/02/2026", "02/13/2026").dates("x").dt.month.tolist() == [1, 2]
+
+
+def test_sentinel_dates_of_far_away_years_are_dates():
+    assert column("9999-12-31 23:59:59").moments("x").dt.year.tolist() == [9999]
+
+
+def test_flags_in_all_their_spellings():
+    sheet = column("true", "TRUE", "1", "Yes", "false", "FALSE", "0", None)
+    assert sheet.flags("x").tolist() == [True] * 4 + [False] * 4
+    sheet = column("true", "maybe")
+    sheet.flags("x")
+    assert sheet.problems[0].row == 3
+
+
+def test_shares_outside_their_range_are_named_with_a_hint():
+    sheet = column("62", "0.5")
+    assert sheet.shares("x", percent=False).isna().tolist() == [True, False]
+    assert "divide by 100?" in sheet.problems[0].advice
+    sheet = column("0.2", "0.9")
+    sheet.shares("x", percent=True)
+    assert "multiply it by 100" in sheet.problems[0].advice
+    assert column("60%", "5 %").shares("x", percent=True).tolist() == [0.6, 0.05]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "iso-8859-1", "utf-16"])
+def test_files_in_the_usual_encodings(tmp_path, encoding):
+    path = tmp_path / "t.csv"
+    path.write_bytes("name;won\nZoë;1\n".encode(encoding))
+    cells, problems, notes = read_text(path)
+    assert cells["name"].tolist() == ["Zoë"]
+    assert problems == []
+    assert len(notes) == (encoding == "iso-8859-1")
+
+
+def test_rows_keep_the_numbers_that_a_spreadsheet_shows(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('a,b\n"two\nlines",1\n\n,\nx,2\n')
+    cells, _, _ = read_text(path)
+    assert cells.index.tolist() == [2, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "words"),
+    [("a,b\n1,2\n1,2,3\n", 3, "double quotes"), ("", 1, "header"), ("\n\n", 1, "header")],
+)
+def test_files_that_are_no_tables_are_refused(tmp_path, text, row, words):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    _, (problem,), _ = read_text(path)
+    assert problem.row == row
+    assert words in problem.advice
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    ("text", "row", "cells"),
+    [("a,b\n1,2,3\n4,5\n", 2, "3 cells"), ('a;b\n"x\ny";2\n1;2;3\n1;2\n', 3, "3 cells")],
+)
+def test_rows_with_too_many_cells_are_refused_outside_of_tests_too(tmp_path, text, row, cells, recwarn):
+    (tmp_path / "t.csv").write_text(text)
+    _, (problem,), _ = read_text(tmp_path / "t.csv")
+    assert problem.found == cells
+    assert problem.expected == "2, as in the header"
+    assert problem.row in (row, row + 1)  # a line break inside quotes counts as a line in one of the parsers
+    assert not recwarn.list
+
+
+def test_a_delimiter_at_the_end_of_each_row_is_no_cell(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2,\n3,4,\n")
+    cells, problems, _ = read_text(tmp_path / "t.csv")
+    assert problems == []
+    assert cells["b"].tolist() == ["2", "4"]
+
+
+@pytest.mark.parametrize("start", ["<html>", "\n<!DOCTYPE html>\n<html>"])
+def test_a_web_page_saved_as_csv_is_called_one(tmp_path, start):
+    (tmp_path / "t.csv").write_text(start + "<body>Log in, please</body></html>")
+    _, (problem,), _ = read_text(tmp_path / "t.csv")
+    assert problem.found == "a file that starts with " + start.split("\n")[-1 if start[0] == "<" else 1]
+    assert "web page" in problem.advice
+
+
+def test_ids_of_salesforce_are_completed_and_others_left_alone():
+    ids = pd.Series(["006q000000Hddoh", "006q000000HddohAAB", "D-1", None, "abcdefghijklmno"])
+    assert eighteen(ids).tolist()[:3] == ["006q000000HddohAAB", "006q000000HddohAAB", "D-1"]
+    assert eighteen(ids).tolist()[4] == "abcdefghijklmno"
