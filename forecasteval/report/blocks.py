@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from functools import cached_property
+from html import escape, unescape
+from pathlib import Path
 from typing import Any
 
 from forecasteval.compare import wording
@@ -20,8 +23,52 @@ class Html:
     html: str
     text: str
 
+    @classmethod
+    def of(cls, html: str) -> Html:
+        """A block from markup alone; its plain text is the markup without tags, a line for each row or paragraph."""
+        rows = re.sub(r"\s*\n\s*", " ", html)
+        lines = re.sub(r"</(?:p|li|tr|dd|h\d|summary)>", "\n", re.sub(r"</(?:th|td|dt)>", "\t", rows))
+        text = unescape(re.sub(r"<[^>]+>", "", lines))
+        return cls(html, "\n".join(line.strip() for line in text.split("\n")).strip())
+
+    def __html__(self) -> str:
+        """The markup, for a template that holds this block."""
+        return self.html
+
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/html": self.html, "text/plain": self.text}
+
+
+class Words:
+    """The words of one study: macros of the template beside its code, each a block that shows itself.
+
+    ``say = Words(__file__)`` and then ``say("ladder", section)`` renders the macro `ladder` of ``words.html.j2``.
+    Everything is escaped, and a name that the template does not know is an error. ``blocks.html.j2`` holds what
+    every page shares.
+    """
+
+    def __init__(self, beside: str) -> None:
+        """Name a file of the study's folder."""
+        self.folder = Path(beside).parent
+
+    @cached_property
+    def _macros(self) -> Any:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+        environment = Environment(
+            loader=FileSystemLoader([self.folder, Path(__file__).parent]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters |= {"number": wording.number, "percent": wording.percent}
+        environment.globals |= {"count": wording.count, "decimals": wording.decimals}
+        return environment.get_template("words.html.j2").module
+
+    def __call__(self, macro: str, *values: Any, **named: Any) -> Html:
+        """Render one macro."""
+        return Html.of(str(getattr(self._macros, macro)(*values, **named)).strip())
 
 
 def card(state: str, badge: str, said: str, lines: Sequence[str]) -> Html:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,14 +38,24 @@ class Published:
         return f"Published for results.json: {', '.join(self.results) or 'nothing'}; tables: {tables}"
 
 
+class Answer(Protocol):
+    """What a study found: everything that leaves with its report."""
+
+    def results(self) -> Mapping[str, Any]:
+        """The content of ``results.json``."""
+
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """Name to table."""
+
+
 def publish(
-    results: Mapping[str, Any] | None = None, tables: Mapping[str, pd.DataFrame] | None = None
+    results: Answer | Mapping[str, Any] | None = None, tables: Mapping[str, pd.DataFrame] | None = None
 ) -> Published:
-    """Hand results and tables to the report: shown as the last value of a cell, they become its files.
+    """Hand an answer, or results and tables, to the report: as the last value of a cell they become its files.
 
     Parameters
     ----------
-    results : what goes into ``results.json``, in this order; numbers are kept to 12 digits, what is not
+    results : a study's answer, which brings its own tables; or what goes into ``results.json``, in this order; numbers are kept to 12 digits, what is not
         finite becomes null, dates become ISO text
     tables : name to table; each becomes ``tables/<name>.csv``
 
@@ -61,6 +71,9 @@ def publish(
     """
     from forecasteval.compare.results import plain
 
+    if results is not None and not isinstance(results, Mapping):
+        tables = {**results.tables(), **(tables or {})}
+        results = results.results()
     return Published(plain(dict(results or {})), {str(k): csv_text(t) for k, t in (tables or {}).items()})
 
 

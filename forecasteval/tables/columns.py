@@ -26,8 +26,8 @@ def normal(header: str) -> str:
 
     Examples
     --------
-    >>> {normal(h) for h in ["StageName", "stage_name", "Stage Name"]}
-    {'stagename'}
+    >>> {normal(h) for h in ["CloseDate", "close_date", "Close Date"]}
+    {'closedate'}
     >>> normal("Probability (%)")
     'probability'
     """

@@ -1,0 +1,190 @@
+"""Parameters of a study, typed once: every value is checked when it is made, and all that is wrong is said at once.
+
+The fields that several studies share stand here with their sentences; a study's own class adds the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from forecasteval.errors import CallError
+from forecasteval.inference.questions import QUESTIONS
+from forecasteval.matching.deals_as_of import Target
+from forecasteval.matching.match import POPULATIONS
+from forecasteval.scores.probability import METRICS
+
+_KINDS = {
+    "string_type": "text",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "list_type": "a list",
+    "dict_type": 'an object such as {"rep": 0.03}',
+    "finite_number": "a finite number",
+}
+
+
+class Parameters(BaseModel):
+    """Checked parameters: a wrong value is refused with what is allowed, all of them in one error.
+
+    Raises
+    ------
+    CallError
+        Lists every value that is not allowed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ser_json_inf_nan="null")
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        """Take values by position, in the order of the fields, or by name."""
+        given = dict(zip(type(self).model_fields, values, strict=False)) | named
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            raise CallError(all_at_once(_sentences(error, list(type(self).model_fields)))) from None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters as plain values."""
+        return self.model_dump()
+
+
+def all_at_once(wrong: Sequence[str]) -> str:
+    """One message of several sentences.
+
+    Examples
+    --------
+    >>> print(all_at_once(["level: 95 is too much."]))
+    1 parameter cannot be used:
+    - level: 95 is too much.
+    """
+    return "\n- ".join([f"{len(wrong)} parameter{'s' if len(wrong) > 1 else ''} cannot be used:", *wrong])
+
+
+def _sentences(error: ValidationError, fields: Sequence[str]) -> list[str]:
+    found = []
+    for e in error.errors(include_url=False):
+        name = str(e["loc"][0]) if e["loc"] else ""
+        if e["type"] == "value_error":
+            found += [f"{name}: {line}" for line in str(e["ctx"]["error"]).split("\n")]
+        elif e["type"] == "extra_forbidden":
+            found.append(f"{name}: there is no such parameter.{did_you_mean(name, fields)}")
+        elif e["type"] == "missing":
+            found.append(f"{name}: must be given.")
+        else:
+            found.append(f"{name}: {e['input']!r} is not {_KINDS.get(e['type'], e['msg'])}.")
+    return found
+
+
+def did_you_mean(word: object, allowed: Sequence[str]) -> str:
+    """A hint at the nearest allowed word, with a space before it; empty where none is near."""
+    near = get_close_matches(str(word), list(allowed), 1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+# --- rules ------------------------------------------------------------------------------------------
+
+
+def one_of(allowed: Sequence[str]) -> AfterValidator:
+    """Only these words."""
+
+    def check(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(f"{value!r} is not one of {', '.join(allowed)}.{did_you_mean(value, allowed)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def between(low: float, high: float, advice: str, *, ends: bool = False) -> BeforeValidator:
+    """Only numbers between two others; with `ends`, these count as between."""
+
+    def check(value: Any) -> Any:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number and (low < value < high or (ends and low <= value <= high))):
+            raise ValueError(f"{value!r} is not between {low:g} and {high:g}; {advice}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def asked_of(questions: Mapping[tuple[str, ...], Any] | Sequence[tuple[str, ...]]) -> AfterValidator:
+    """Only what may differ next time by one of these questions; empty for the default."""
+
+    def check(value: list[str]) -> list[str]:
+        if not value or tuple(value) in questions:
+            return value
+        allowed = "; ".join(str(list(q)) for q in questions)
+        words = sorted({word for question in questions for word in question})
+        meant = [(get_close_matches(str(w), words, 1) or [str(w)])[0] for w in value]
+        hint = f" Did you mean {meant}?" if tuple(meant) in questions else ""
+        raise ValueError(f"{list(value)} is not one of {allowed}.{hint}")
+
+    return AfterValidator(check)
+
+
+def _listed(value: Any) -> Any:
+    """One name is a list of one; a tuple is a list."""
+    if isinstance(value, str):
+        return [value] if value else []
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _target(value: str) -> str:
+    Target.parse(value)
+    return value
+
+
+def _level(value: Any) -> Any:
+    if not (isinstance(value, int | float) and not isinstance(value, bool) and 0.5 <= value < 1):
+        raise ValueError(f"{value!r} is not between 0.5 and 1; 0.95 is usual.")
+    return value
+
+
+def _not_negative(value: Any) -> Any:
+    if not (isinstance(value, int | float) and not isinstance(value, bool) and value >= 0):
+        raise ValueError(f"{value!r} is below 0; give the largest difference that does not matter.")
+    return value
+
+
+def _known_metrics(value: list[str]) -> list[str]:
+    if not value:
+        raise ValueError(f"none is named; choose from {', '.join(METRICS)}.")
+    unknown = [m for m in value if m not in METRICS]
+    wrong = [f"{m!r} is not one of {', '.join(METRICS)}.{did_you_mean(m, list(METRICS))}" for m in unknown]
+    if value[0] in METRICS and METRICS[value[0]].better == "nearer_zero":
+        wrong.append(f"{value[0]} cannot come first; a bias has no verdict.")
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return value
+
+
+# --- fields that several studies share ----------------------------------------------------------------
+
+Names = Annotated[list[str], BeforeValidator(_listed)]
+Metrics = Annotated[Names, AfterValidator(_known_metrics)]
+GeneraliseTo = Annotated[Names, asked_of(QUESTIONS)]
+TargetName = Annotated[str, AfterValidator(_target)]
+Population = Annotated[str, one_of(POPULATIONS)]
+Level = Annotated[float, BeforeValidator(_level)]
+Margin = Annotated[float, BeforeValidator(_not_negative)]
+Seed = Annotated[int, Field(ge=0)]
+
+
+def another_than(first: str) -> Callable[[type[Any], str, Any], str]:
+    """For a validator of the second of two forecasters: it cannot be the first as well."""
+
+    def check(cls: type[Any], value: str, info: Any) -> str:
+        if value == info.data.get(first):
+            raise ValueError(f"{value!r} is the {first} as well; name another forecaster.")
+        return value
+
+    return check
