@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from forecasteval.inference import few_clusters as caution
-from forecasteval.inference import jackknife as intervals
-from forecasteval.inference.limits import LIMITS, MIN_CLUSTERS
-from forecasteval.inference.logistic import EPSILON, Coefficient, NotEstimable, fit, logit
+from forecasteval.inference.estimate import Estimate, Reason, against, reason
+from forecasteval.inference.jackknife import clusters
+from forecasteval.inference.limits import EVENTS_FOR_A_FIT, MIN_CLUSTERS, doubts, few_events, too_few
+from forecasteval.inference.logistic import EPSILON, NotEstimable, fit, logit
+from forecasteval.inference.statistic import mean_over_clusters
 from forecasteval.scores.probability import brier
 from forecasteval.scores.reliability import reliability
 
 Floats = NDArray[np.float64]
 
-FEWEST = 20  # deals won, and deals not won: a fit of intercept and slope asks more than a mean
-LEAST_REPS = MIN_CLUSTERS["rep"]  # fewer: no interval over new reps
-INFORMATION = frozenset(["moved_from_the_edge", "no_reps"])  # reasons that only inform
+NO_REPS = "The table knows no reps, so deals count as independent of each other."
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Calibration:
 
     Attributes
     ----------
-    gap : Coefficient or None
+    gap : Estimate or None
         Mean probability minus share won; above 0: too optimistic.
-    in_the_large : Coefficient or None
+    in_the_large : Estimate or None
         Shift of the log-odds that would make the mean right, slope fixed at 1. Below 0: too optimistic.
         Not the intercept of the fit with a free slope.
-    intercept, slope : Coefficient or None
+    intercept, slope : Estimate or None
         log-odds of winning = intercept + slope x log-odds that were said. Slope below 1: too sure of itself.
     likelihood_ratio : (chi2, p) of intercept 0 and slope 1 together, deals taken as independent; or None
     spiegelhalter : (z, p) of the Brier score being what the forecast itself expects, deals independent
@@ -42,49 +42,31 @@ class Calibration:
     epsilon : float
     deals, reps : int
         Rows and clusters.
-    reasons : tuple of (code, text)
+    reasons : tuple of {code, text}
         Why something is missing or not to be believed.
     """
 
-    gap: Coefficient | None
-    in_the_large: Coefficient | None
-    intercept: Coefficient | None
-    slope: Coefficient | None
+    gap: Estimate | None
+    in_the_large: Estimate | None
+    intercept: Estimate | None
+    slope: Estimate | None
     likelihood_ratio: tuple[float, float] | None
     spiegelhalter: tuple[float, float]
     moved: int
     epsilon: float
     deals: int
     reps: int
-    reasons: tuple[tuple[str, str], ...]
+    reasons: tuple[Reason, ...]
 
     @property
     def reliable(self) -> bool:
         """Does nothing speak against believing the intervals?"""
-        return all(code in INFORMATION for code, _ in self.reasons)
+        return not against(self.reasons)
 
-
-def doubts(won: Floats, cluster: NDArray[np.intp]) -> list[tuple[str, str]]:
-    """What speaks against intervals over these reps: the limits of a comparison.
-
-    Examples
-    --------
-    >>> [code for code, _ in doubts(np.repeat([0.0, 1.0], [90, 10]), np.arange(100) % 10)]
-    ['few_events']
-    """
-    found = []
-    of = intervals.clusters(np.bincount(cluster) / cluster.size)
-    fewest = int(min(won.sum(), won.size - won.sum()))
-    if fewest < FEWEST:
-        what = "were won" if won.sum() == fewest else "were not won"
-        text = f"Only {fewest} of {won.size:,} deals {what}; intervals are trusted from {FEWEST}."
-        found.append(("few_events", text))
-    if LIMITS.uneven(of):
-        text = f"The {of.count} reps are so uneven that they count for only {of.effective:.1f}."
-        found.append(("few_effective_reps", text))
-    if of.largest_share > LIMITS.largest_share:
-        found.append(("dominant_rep", f"One of the reps holds {of.largest_share:.0%} of the deals."))
-    return found
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {k: v.to_dict() if isinstance(v, Estimate) else v for k, v in values.items()}
 
 
 def spiegelhalter(probability: ArrayLike, won: ArrayLike) -> tuple[float, float]:
@@ -133,19 +115,18 @@ def codes(cluster: ArrayLike | None, rows: int) -> NDArray[np.intp]:
     return np.unique(np.asarray(cluster).astype(str), return_inverse=True)[1].astype(np.intp)
 
 
-def _gap(off: Floats, cluster: NDArray[np.intp], level: float) -> Coefficient:
+def _gap(off: Floats, cluster: NDArray[np.intp], level: float) -> Estimate:
     """Mean of p - y with its interval over clusters."""
-    size = np.bincount(cluster).astype(float)
-    sums = np.bincount(cluster, weights=off)
     mean = float(off.mean())
-    se = intervals.cr3j(mean, intervals.leave_one_out(sums, size))
-    df = intervals.bell_mccaffrey_df(size / size.sum())
-    square = float(np.square(off - mean).sum())
-    spread = caution.cautious(
-        intervals.Spread(se, df, "rep"), size / size.sum(), sums - mean * size, size, square
-    )
-    i = caution.interval(mean, spread, level)
-    return Coefficient(mean, se, df, i.low, i.high, 0.0, i.p_value)
+    sums, size = np.bincount(cluster, weights=off), np.bincount(cluster).astype(float)
+    return mean_over_clusters(mean, sums, size, float(np.square(off - mean).sum()), level)
+
+
+def doubts_of_fit(won: Floats, cluster: NDArray[np.intp]) -> list[Reason]:
+    """What speaks against a fit with intervals over these reps: the limits of a comparison, and more events."""
+    found = few_events(int(won.sum()), int(won.size - won.sum()), EVENTS_FOR_A_FIT)
+    shares = clusters(np.bincount(cluster) / cluster.size)
+    return found + doubts({"rep": shares}, {"rep": "reps"}, weight="deals")[1]
 
 
 def calibrate(
@@ -198,31 +179,30 @@ def calibrate(
     said, moved = logit(probability, epsilon=epsilon)
     g = codes(rep, y.size)
     reps = int(g.max(initial=-1)) + 1
-    found: dict[str, Coefficient] = {}
+    found: dict[str, Estimate] = {}
     ratio: tuple[float, float] | None = None
-    reasons: list[tuple[str, str]] = []
+    reasons: list[Reason] = []
     if rep is None:
-        reasons.append(("no_reps", "The table knows no reps, so deals count as independent of each other."))
+        reasons.append(reason("no_reps", NO_REPS))
     if moved:
         text = f"{moved:,} of {y.size:,} probabilities lie within {epsilon:g} of 0 or 1 and are read as {epsilon:g} or {1 - epsilon:g}."
-        reasons.append(("moved_from_the_edge", text))
-    if reps < LEAST_REPS:
-        text = f"{reps} reps: at least {LEAST_REPS} are needed to speak about new reps."
-        reasons.append(("too_few_reps", text))
+        reasons.append(reason("moved_from_the_edge", text))
+    if missing := too_few(reps, "rep", "reps"):
+        reasons += missing
     else:
         one = np.ones((y.size, 1))
         found["gap"] = _gap(np.asarray(probability, dtype=float) - y, g, level)
         try:
-            found["in_the_large"] = fit(one, y, g, offset=said).coefficient(0, level=level)
+            found["in_the_large"] = fit(one, y, g, offset=said).estimate(0, level=level)
             free = fit(np.column_stack([one, said]), y, g)
-            found["intercept"] = free.coefficient(0, level=level)
-            found["slope"] = free.coefficient(1, against=1.0, level=level)
+            found["intercept"] = free.estimate(0, level=level)
+            found["slope"] = free.estimate(1, null=1.0, level=level)
             exact = -np.logaddexp(0.0, np.where(y == 1, -said, said)).sum()
             chi2 = max(2 * (free.log_likelihood - float(exact)), 0.0)
             ratio = (chi2, math.exp(-chi2 / 2))  # two degrees of freedom
         except NotEstimable as refused:
-            reasons.append((refused.code, str(refused)))
-        reasons += doubts(y, g) if y.min() != y.max() else []
+            reasons.append(reason(refused.code, str(refused)))
+        reasons += doubts_of_fit(y, g) if y.min() != y.max() else []
     return Calibration(
         found.get("gap"),
         found.get("in_the_large"),
@@ -355,10 +335,9 @@ def word_test(
 
     if y.min() == y.max():
         return none("All deals ended alike, so nothing tells what was said from what happened.")
-    if rep is not None and reps < LEAST_REPS:
-        return none(
-            f"{reps} reps: at least {LEAST_REPS} are needed to know how alike the deals of one rep are."
-        )
+    least = MIN_CLUSTERS["rep"]
+    if rep is not None and reps < least:
+        return none(f"{reps} reps: at least {least} are needed to know how alike the deals of one rep are.")
     rho = 0.0 if rep is None else resemblance(p, y, g)
     # deals of one rep with the same probability are drawn as one count
     values, at = np.unique(p, return_inverse=True)

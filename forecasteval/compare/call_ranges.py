@@ -11,11 +11,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from forecasteval.errors import CallError
-from forecasteval.inference import few_clusters as caution
-from forecasteval.inference import jackknife as intervals
+from forecasteval.inference.limits import MIN_CLUSTERS
+from forecasteval.inference.statistic import mean_over_clusters
 from forecasteval.scores.amounts import _checked_level, _range, interval_score
-
-LEAST_CLUSTERS = 5
 
 
 @dataclass(frozen=True)
@@ -124,12 +122,9 @@ def coverage(
         g = np.unique(np.asarray(cluster).astype(str)[usable], return_inverse=True)[1]
         size = np.bincount(g).astype(float)
         clusters = int(size.size)
-        if clusters >= LEAST_CLUSTERS:
+        if clusters >= MIN_CLUSTERS["rep"]:
             hits = np.bincount(g, weights=inside)
-            se = intervals.cr3j(held / n, intervals.leave_one_out(hits, size))
-            spread = intervals.Spread(se, intervals.bell_mccaffrey_df(size / n), "rep")
-            e, square = hits - held / n * size, held * (1 - held / n)
-            i = caution.interval(held / n, caution.cautious(spread, size / n, e, size, square), confidence)
+            i = mean_over_clusters(held / n, hits, size, held * (1 - held / n), confidence)
             by_cluster = (max(i.low, 0.0), min(i.high, 1.0)) if math.isfinite(i.low) else nothing
     independent = clusters in (0, n)
     p = float(binom_test(held, n, promised)) if level is not None and independent else math.nan

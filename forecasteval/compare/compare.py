@@ -11,22 +11,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasteval.compare import parquet, verdicts, wording
-from forecasteval.compare import rows as sample
+from forecasteval.compare import parquet, wording
+from forecasteval.compare.pair import Biases, Pair, pair_of
 from forecasteval.compare.results import plain
-from forecasteval.compare.rows import Reason, Sample, reason
-from forecasteval.compare.verdicts import CANNOT, SAME, UNSURE
+from forecasteval.compare.rows import Rows
+from forecasteval.compare.verdicts import CANNOT, SAME, UNSURE, decide
 from forecasteval.errors import CallError, nearest
-from forecasteval.inference import jackknife as intervals
-from forecasteval.inference import ratio_of_sums as estimates
+from forecasteval.inference.estimate import Estimate, Reason, reason
+from forecasteval.inference.grouping import Grouping
+from forecasteval.inference.jackknife import clusters, wild_p_value
+from forecasteval.inference.limits import doubts, few_events
 from forecasteval.inference.questions import QUESTIONS, needed
-from forecasteval.inference.ratio_of_sums import Biases, Estimate, Grouping
-from forecasteval.matching.matched import META, RESERVED, forecaster_columns, has
+from forecasteval.matching.matched import RESERVED, Matched, numbers
 from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Metric
 from forecasteval.tables.organisation import Org
 
 MAX_FILLED = 0.20
-KINDS = ("probability", "rank_score")
+_KINDS = ("probability", "rank_score")
 
 
 _COLUMNS: dict[str, Any] = {
@@ -118,73 +119,153 @@ class Comparison:
 # --- one metric -------------------------------------------------------------------------------------
 
 
-def _doubts(
-    estimate: Estimate, generalise_to: tuple[str, ...], s: Sample, nouns: Mapping[str, str]
-) -> tuple[bool, list[Reason]]:
-    won, other = (s.count(s.deals.won == outcome) for outcome in (1, 0))
-    possible, doubts = verdicts.doubts(estimate, generalise_to, won, other, nouns)
-    if s.gaps > MAX_FILLED * s.rows:
-        text = f"{s.gaps / s.rows:.0%} of the candidate's forecasts are missing; past {MAX_FILLED:.0%} no verdict is given."
-        doubts.append(reason("filled_too_much", text))
-    return possible, doubts
-
-
-def _cluster_report(estimate: Estimate, groups: Grouping) -> dict[str, dict[str, float]]:
-    report = {d: estimate.clusters(d) for d in estimate.over if d != "cell"}
-    for dimension in ("rep", "period", "account"):
-        if dimension in groups.member and dimension not in report:
-            rows = groups.by(dimension, groups.sums(None))
-            report[dimension] = intervals.clusters(rows[rows > 0] / rows.sum())
-    return {
-        d: {"count": c.count, "effective": c.effective, "largest_share": c.largest_share}
-        for d, c in report.items()
-    }
-
-
-def _certain_and_wrong(s: Sample, candidate: str, baseline: str) -> list[Reason]:
+def _certain_and_wrong(rows: Rows, candidate: str, baseline: str) -> list[Reason]:
     found = []
-    for who, p in ((candidate, s.deals.candidate), (baseline, s.deals.baseline)):
-        sure = int((((p == 0) & (s.deals.won == 1)) | ((p == 1) & (s.deals.won == 0))).sum())
+    for who, p in ((candidate, rows.deals.candidate), (baseline, rows.deals.baseline)):
+        sure = int((((p == 0) & (rows.deals.won == 1)) | ((p == 1) & (rows.deals.won == 0))).sum())
         if sure:
             text = f"{who} was certain and wrong {sure:,} times: its log score is infinite unless epsilon is given."
             found.append(reason("infinite_log_score", text))
     return found
 
 
-def _wild(estimate: Estimate, taken: str, seed: int) -> float:
-    """Wild-bootstrap cross-check over the clusters that made the interval."""
-    one_way = [d for d, over in estimate.over.items() if d != "cell" and over.sums]
-    if not one_way or taken == "deal":
-        return math.nan
-    dimension = taken if taken in one_way else min(one_way, key=lambda d: estimate.clusters(d).count)
-    x, z = estimate.over[dimension].sums or ((), ())
-    return intervals.wild_p_value(x, z, seed=seed)
-
-
-def _own_intervals(estimate: Estimate, metric: Metric, base: Mapping[str, Any]) -> dict[str, float]:
-    """The interval of either forecaster's own value."""
-    found: dict[str, float] = {}
-    for which in ("candidate",) if metric.is_skill else ("candidate", "baseline"):
-        i = estimate.interval(base["generalise_to"], which, base["level"])
-        found |= {f"{which}_low": i.low, f"{which}_high": i.high}
-    return found
-
-
-def _interval(estimate: Estimate, base: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Interval, p-value and method of the difference; nothing where its standard error is zero."""
-    i = estimate.interval(base["generalise_to"], level=base["level"])
-    if math.isnan(i.low):
-        return {}
-    spread = estimate.spread(base["generalise_to"])
+def _cluster_report(pair: Pair, groups: Grouping) -> dict[str, dict[str, float]]:
+    found = {d: pair.difference.clusters(d) for d in pair.difference.over if d != "cell"}
+    for dimension in ("rep", "period", "account"):
+        if dimension in groups.member and dimension not in found:
+            rows = groups.by(dimension, groups.sums(None))
+            found[dimension] = clusters(rows[rows > 0] / rows.sum())
     return {
-        "low": i.low,
-        "high": i.high,
-        "p_value": i.p_value,
-        "df": spread.df,
-        "se": spread.se,
-        "p_wild": _wild(estimate, spread.method, seed),
-        "method": wording.method(spread.method, estimate.is_ratio),
+        d: {"count": c.count, "effective": c.effective, "largest_share": c.largest_share}
+        for d, c in found.items()
     }
+
+
+def _wild(pair: Pair, taken: str, seed: int) -> float:
+    """Wild-bootstrap cross-check over the clusters that made the interval."""
+    sums = {d: xz for d, xz in (pair.sums or {}).items() if d != "cell"}
+    if not sums or taken == "deal":
+        return math.nan
+    dimension = taken if taken in sums else min(sums, key=lambda d: pair.difference.clusters(d).count)
+    return wild_p_value(*sums[dimension], seed=seed)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One metric on the rows: what :func:`compare` asks of each of them in turn."""
+
+    metric: Metric
+    rows: Rows
+    groups: Grouping
+    biases: Biases | None
+    generalise_to: tuple[str, ...]
+    level: float
+    seed: int
+
+    def pair(self) -> Pair:
+        """Both values and their difference."""
+        dimensions, units = needed(self.generalise_to), "deal" in self.generalise_to
+        return pair_of(self.metric, self.rows.deals, self.groups, dimensions, units=units, biases=self.biases)
+
+    def why_not(self, pair: Pair, nouns: Mapping[str, str]) -> tuple[bool, list[Reason]]:
+        """Whether an interval is possible, and what speaks against believing it."""
+        statistic = pair.difference
+        over = {d: statistic.clusters(d) for d in self.generalise_to if d != "deal"}
+        undefined = [d for d in over if not statistic.over[d].defined]
+        possible, found = doubts(over, nouns, undefined=undefined)
+        won, other = (self.rows.count(self.rows.deals.won == outcome) for outcome in (1, 0))
+        found += few_events(won, other)
+        gaps, rows = self.rows.gaps, len(self.rows)
+        if gaps > MAX_FILLED * rows:
+            text = (
+                f"{gaps / rows:.0%} of the candidate's forecasts are missing; past {MAX_FILLED:.0%} no verdict is "
+                "given."
+            )
+            found.append(reason("filled_too_much", text))
+        return possible, found
+
+    def own_intervals(self, pair: Pair) -> dict[str, float]:
+        """The interval of either forecaster's own value."""
+        found: dict[str, float] = {}
+        for which in ("candidate",) if self.metric.is_skill else ("candidate", "baseline"):
+            e: Estimate = getattr(pair, which).estimate(self.generalise_to, self.level)
+            found |= {f"{which}_low": e.low, f"{which}_high": e.high}
+        return found
+
+    def interval(self, pair: Pair) -> dict[str, Any]:
+        """Interval, p-values and method of the difference; nothing where its standard error is zero."""
+        e = pair.difference.estimate(self.generalise_to, self.level)
+        if not e.has_interval:
+            return {}
+        taken = pair.difference.spread(self.generalise_to).method
+        return {
+            **{name: getattr(e, name) for name in ("low", "high", "p_value", "df", "se")},
+            "p_wild": _wild(pair, taken, self.seed),
+            "method": wording.method(taken, pair.difference.is_ratio),
+        }
+
+
+def _row(metric: Metric, rows: Rows, call: _Call, margin: float | None) -> dict[str, Any]:
+    """One row of the table."""
+    row = _COLUMNS | call.base | {"metric": metric.name, "better": metric.better}
+    row["margin"] = math.nan if margin is None else float(margin)
+
+    def because(*reasons: Reason) -> dict[str, Any]:
+        return row | {"reasons": [*rows.reasons, *reasons]}
+
+    if not rows.same_kind and metric.name != "auc":
+        text = f"{metric.label} needs two probabilities; a rank score takes AUC only. Ask for auc as the first metric."
+        return because(reason("kinds_differ", text))
+    missing = [c for c in metric.needs if getattr(rows.deals, c) is None]
+    if missing:
+        return because(reason("missing_column", f"{metric.label} needs a column {', '.join(missing)}."))
+    groups, biases = call.groups, call.biases
+    if metric.needs:
+        kept = rows.with_amounts(metric)
+        if len(kept) < len(rows):
+            groups = kept.grouping()
+            biases = call.biases and Biases.of(kept.deals, groups)
+        rows = kept
+    wins = int(rows.deals.won.sum())
+    row |= {"rows": len(rows), "deals": rows.distinct, "wins": wins, "filled": rows.gaps}
+    if not len(rows):
+        return because(reason("no_common_deals", "There is no deal that both have forecast."))
+    if wins in (0, len(rows)):
+        all_or_none = "Every deal was" if wins else "No deal was"
+        text = f"{all_or_none} won, so nothing tells good forecasts from bad ones."
+        return because(reason("one_class", text))
+    measured = _Measured(
+        metric, rows, groups, biases, call.base["generalise_to"], call.base["level"], call.seed
+    )
+    pair = measured.pair()
+    row |= {
+        "candidate_value": pair.candidate.value,
+        "baseline_value": pair.baseline.value,
+        "difference": pair.difference.value,
+        "clusters": _cluster_report(pair, groups),
+        "verdict": None if metric.better == "nearer_zero" else UNSURE,
+    }
+    if not pair.finite:
+        if metric.name == "log_score":
+            return because(*_certain_and_wrong(rows, row["candidate"], row["baseline"]))
+        text = f"{metric.label} divides by zero: what it is measured against sums to nothing."
+        return because(reason("zero_denominator", text))
+    possible, found = measured.why_not(pair, call.nouns)
+    if possible:
+        row |= measured.own_intervals(pair)
+    if pair.identical and rows.gaps <= MAX_FILLED * len(rows):
+        text = "The two forecasts score the same on every deal."
+        return because(reason("identical", text)) | {"verdict": row["verdict"] and SAME, "reliable": True}
+    if possible:
+        interval = measured.interval(pair)
+        if not interval:
+            text = "The difference does not vary between the clusters, so no interval can be formed."
+            found.append(reason("no_spread", text))
+        row |= interval | {"reliable": not found}
+    row["verdict"] = decide(
+        metric.better, row["low"], row["high"], row["reliable"], margin, beyond_margin=call.beyond_margin
+    )
+    return because(*found)
 
 
 @dataclass(frozen=True)
@@ -192,77 +273,11 @@ class _Call:
     """What every metric of one comparison shares."""
 
     base: dict[str, Any]
-    same_kind: bool
     beyond_margin: bool
     seed: int
     nouns: Mapping[str, str]
     groups: Grouping
     biases: Biases | None
-
-
-def _measure(metric: Metric, s: Sample, call: _Call, margin: float | None) -> dict[str, Any]:
-    """One row of the table."""
-    base = call.base
-    row = _COLUMNS | base | {"metric": metric.name, "better": metric.better}
-    row["margin"] = math.nan if margin is None else float(margin)
-
-    def because(*reasons: Reason) -> dict[str, Any]:
-        return row | {"reasons": [*s.reasons, *reasons]}
-
-    if not call.same_kind and metric.name != "auc":
-        text = f"{metric.label} needs two probabilities; a rank score takes AUC only. Ask for auc as the first metric."
-        return because(reason("kinds_differ", text))
-    missing = [c for c in metric.needs if getattr(s.deals, c) is None]
-    if missing:
-        return because(reason("missing_column", f"{metric.label} needs a column {', '.join(missing)}."))
-    groups, biases = call.groups, call.biases
-    if metric.needs:
-        kept = sample.with_amounts(s, metric)
-        if kept.rows < s.rows:
-            groups = kept.grouping()
-            biases = call.biases and estimates.biases(kept.deals, groups)
-        s = kept
-    rows, wins = s.rows, int(s.deals.won.sum())
-    row |= {"rows": rows, "deals": s.distinct, "wins": wins, "filled": s.gaps}
-    if rows == 0:
-        return because(reason("no_common_deals", "There is no deal that both have forecast."))
-    if wins in (0, rows):
-        all_or_none = "Every deal was" if wins else "No deal was"
-        return because(
-            reason("one_class", f"{all_or_none} won, so nothing tells good forecasts from bad ones.")
-        )
-
-    generalise_to = base["generalise_to"]
-    dimensions, units = needed(generalise_to), "deal" in generalise_to
-    estimate = estimates.of_metric(metric, s.deals, groups, dimensions, units=units, biases=biases)
-    row |= {
-        "candidate_value": estimate.candidate,
-        "baseline_value": estimate.baseline,
-        "difference": estimate.difference,
-        "clusters": _cluster_report(estimate, groups),
-        "verdict": None if metric.better == "nearer_zero" else UNSURE,
-    }
-    if not (math.isfinite(estimate.candidate) and math.isfinite(estimate.baseline)):
-        if metric.name == "log_score":
-            return because(*_certain_and_wrong(s, base["candidate"], base["baseline"]))
-        text = f"{metric.label} divides by zero: what it is measured against sums to nothing."
-        return because(reason("zero_denominator", text))
-    possible, doubts = _doubts(estimate, generalise_to, s, call.nouns)
-    if possible:
-        row |= _own_intervals(estimate, metric, base)
-    if estimate.identical and s.gaps <= MAX_FILLED * rows:
-        text = "The two forecasts score the same on every deal."
-        return because(reason("identical", text)) | {"verdict": row["verdict"] and SAME, "reliable": True}
-    if possible:
-        found = _interval(estimate, base, call.seed)
-        if not found:
-            text = "The difference does not vary between the clusters, so no interval can be formed."
-            doubts.append(reason("no_spread", text))
-        row |= found | {"reliable": not doubts}
-    row["verdict"] = verdicts.decide(
-        metric.better, row["low"], row["high"], row["reliable"], margin, beyond_margin=call.beyond_margin
-    )
-    return because(*doubts)
 
 
 # --- the public door --------------------------------------------------------------------------------
@@ -278,11 +293,11 @@ def _chosen_metrics(metrics: Sequence[str] | None) -> list[Metric]:
 
 
 def _chosen_question(
-    matched: pd.DataFrame, generalise_to: Sequence[str] | str | None
+    matched: Matched, generalise_to: Sequence[str] | str | None
 ) -> tuple[tuple[str, ...], tuple[Reason, ...]]:
     """The dimensions asked for, or what of the default the table can answer."""
     if generalise_to is None:
-        there = tuple(d for d in ("rep", "period") if has(matched, d))
+        there = tuple(d for d in ("rep", "period") if matched.has(d))
         if len(there) == 2:
             return there, ()
         lacking = " and no ".join(d for d in ("rep", "period") if d not in there)
@@ -295,11 +310,11 @@ def _chosen_question(
     asked = tuple(sorted(asked, key=lambda d: order.index(d) if d in order else len(order)))
     if asked not in QUESTIONS:
         raise CallError(f"generalise_to={asked!r} is not one of: {'; '.join(map(str, QUESTIONS))}.")
-    missing = [d for d in asked if d != "deal" and not (has(matched, d) or (d == "account" and d in matched))]
+    missing = [d for d in asked if d != "deal" and not (matched.has(d) or (d == "account" and d in matched))]
     if missing:
         raise CallError(
             f"generalise_to asks for {' and '.join(missing)}, but the table has no such column; it has "
-            f"{', '.join(map(str, matched.columns))}."
+            f"{', '.join(map(str, matched.table.columns))}."
         )
     return asked, ()
 
@@ -320,19 +335,21 @@ def _margins(margin: float | Mapping[str, float] | None, chosen: list[Metric]) -
     return by_metric
 
 
-def _stops(matched: pd.DataFrame, candidate: str, baseline: str, meta: Mapping[str, Any]) -> list[Reason]:
+def _stops(matched: Matched, candidate: str, baseline: str) -> list[Reason]:
     """Why the two cannot be compared at all, if so."""
-    if meta.get("stop"):
-        return [dict(r) for r in meta["stop"]]
+    if matched.stop:
+        return [dict(r) for r in matched.stop]
     stops = []
     for name in (candidate, baseline):
         if name not in matched or name in RESERVED:
-            there = [n for n in meta.get("forecasters", ()) if n in matched] or forecaster_columns(matched)
-            text = f"There is no forecast named {name}; the table has {', '.join(there) or 'none'}. {nearest(name, there)}"
+            text = (
+                f"There is no forecast named {name}; the table has {', '.join(matched.names) or 'none'}. "
+                f"{nearest(name, matched.names)}"
+            )
             stops.append(reason("missing_column", text.rstrip()))
             continue
         try:
-            sample.numbers(matched, name)
+            numbers(matched.table, name)
         except CallError as error:
             text = f"{error} Only probabilities and rank scores can be scored."
             stops.append(reason("kinds_differ", text))
@@ -340,8 +357,10 @@ def _stops(matched: pd.DataFrame, candidate: str, baseline: str, meta: Mapping[s
 
 
 def _opened(
-    matched: pd.DataFrame | Org | str | PathLike[str], forecasters: tuple[str, str], chosen: list[Metric]
-) -> pd.DataFrame:
+    matched: Matched | pd.DataFrame | Org | str | PathLike[str],
+    forecasters: tuple[str, str],
+    chosen: list[Metric],
+) -> Matched:
     """The matched table itself, wherever it is."""
     if isinstance(matched, str | PathLike):
         columns = ["deal_id", "won", "as_of", "rep", "period", "account", *forecasters]
@@ -349,20 +368,19 @@ def _opened(
             columns += ["amount", "amount_won"]
         there = parquet.columns_of(matched)
         missing = not {"deal_id", "won", *forecasters} <= set(there)
-        return parquet.matched_rows(
-            matched, there if missing else columns
-        )  # what is said names what is there
-    if isinstance(matched, Org):
-        if matched.matched is None:
-            raise CallError(
-                f"{matched.name} holds deals, not a matched table; put them through fe.match first."
-            )
-        return matched.matched
+        matched = parquet.matched_rows(matched, there if missing else columns)  # an error names what is there
+    matched = Matched.of(matched)
+    absent = [c for c in ("deal_id", "won") if c not in matched]
+    if absent:
+        columns = list(map(str, matched.table.columns))
+        raise CallError(
+            f"The matched table has no column {' or '.join(absent)}; it has {', '.join(columns)}."
+        )
     return matched
 
 
 def compare(
-    matched: pd.DataFrame | Org | str | PathLike[str],
+    matched: Matched | pd.DataFrame | Org | str | PathLike[str],
     candidate: str,
     baseline: str,
     *,
@@ -423,10 +441,6 @@ def compare(
     """
     chosen = _chosen_metrics(metrics)
     matched = _opened(matched, (candidate, baseline), chosen)
-    absent = [c for c in ("deal_id", "won") if c not in matched]
-    if absent:
-        columns = ", ".join(map(str, matched.columns))
-        raise CallError(f"The matched table has no column {' or '.join(absent)}; it has {columns}.")
     if not (_is_number(level) and 0 < level < 1):
         raise CallError(f"level must lie between 0 and 1, not {level!r}; 0.95 is usual.")
     if not (_is_number(epsilon) and 0 <= epsilon < 0.5):
@@ -435,11 +449,8 @@ def compare(
         raise CallError(f"candidate and baseline are both {candidate!r}; name two forecasters.")
     margins = _margins(margin, chosen)
     question, dropped = _chosen_question(matched, generalise_to)
-    meta = matched.attrs.get(META, {})
-    matched = matched.copy(deep=False)
-    matched.attrs = {}  # pandas copies attrs deeply at every step
-    nouns = {"rep": "reps", "account": "accounts", "period": "periods"} | meta.get("nouns", {})
-    if not has(matched, "rep"):
+    nouns = {"rep": "reps", "account": "accounts", "period": "periods", **matched.nouns}
+    if not matched.has("rep"):
         nouns["rep"] = ""
         if "deal" in question:
             text = "The table knows no reps, so deals count as independent of each other; those of one rep rarely are."
@@ -449,49 +460,42 @@ def compare(
         "baseline": baseline,
         "level": level,
         "generalise_to": question,
-        "estimand": wording.estimand(question, candidate, baseline, meta, nouns),
+        "estimand": wording.estimand(question, candidate, baseline, matched, nouns),
         "clusters": {},
     }
-    stops = _stops(matched, candidate, baseline, meta)
+    stops = _stops(matched, candidate, baseline)
     if stops:
-        rows = [
-            _COLUMNS | base | {"metric": m.name, "better": m.better, "reasons": [*dropped, *stops]}
-            for m in chosen
-        ]
-        flow = wording.flow_of(int(matched["deal_id"].nunique()), len(matched), meta)
+        reasons = {"reasons": [*dropped, *stops]}
+        table = [_COLUMNS | base | {"metric": m.name, "better": m.better} | reasons for m in chosen]
+        flow = matched.counted_flow(matched.deals, len(matched))
     else:
-        declared = {n: f["kind"] for n, f in meta.get("forecasters", {}).items() if "kind" in f}
-        declared |= dict(kinds or {})
-        strange = {n: k for n, k in (kinds or {}).items() if n not in matched or k not in KINDS}
+        strange = {n: k for n, k in (kinds or {}).items() if n not in matched or k not in _KINDS}
         if strange:
             raise CallError(
-                f"kinds={strange!r}: name forecasters of the table, each with one of {', '.join(KINDS)}."
+                f"kinds={strange!r}: name forecasters of the table, each with one of {', '.join(_KINDS)}."
             )
-        s = sample.read(
+        amounts = any(m.needs for m in chosen)
+        rows = Rows.of(
             matched,
             candidate,
             baseline,
             question,
-            amounts=any(m.needs for m in chosen),
+            amounts=amounts,
             epsilon=epsilon,
+            kinds=kinds,
+            reasons=dropped,
         )
-        flow = wording.flow_of(s.distinct, s.rows, meta)
-        kind_c, note_c = sample.kind(candidate, s.deals.candidate, declared)
-        kind_b, note_b = sample.kind(baseline, s.deals.baseline, declared)
-        same_kind = kind_c == kind_b == "probability"
-        s = s.noted(*dropped, *note_c, *note_b)
-        s = sample.united(sample.settle_abstentions(s, candidate, baseline, same_kind=same_kind))
-        groups = s.grouping()
-        biases = estimates.biases(s.deals, groups) if same_kind else None
-        call = _Call(base, same_kind, beyond_margin, seed, nouns, groups, biases)
-        rows = [_measure(m, s, call, margins[m.name]) for m in chosen]
-        flow = [*flow, *s.flow]
-    rows[0]["primary"] = True
+        groups = rows.grouping()
+        biases = Biases.of(rows.deals, groups) if rows.same_kind else None
+        call = _Call(base, beyond_margin, seed, nouns, groups, biases)
+        table = [_row(m, rows, call, margins[m.name]) for m in chosen]
+        flow = list(rows.flow)
+    table[0]["primary"] = True
     return Comparison(
         candidate,
         baseline,
-        pd.DataFrame(rows, columns=list(_COLUMNS)),
-        wording.headline(rows[0], METRICS[rows[0]["metric"]], nouns, meta),
+        pd.DataFrame(table, columns=list(_COLUMNS)),
+        wording.headline(table[0], METRICS[table[0]["metric"]], nouns, matched),
         pd.DataFrame(flow, columns=["step", "deals", "dropped", "why"]),
         str(base["estimand"]),
         question,

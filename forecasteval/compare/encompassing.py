@@ -3,43 +3,51 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from forecasteval.compare import rows as sample
-from forecasteval.compare.calibration import INFORMATION, LEAST_REPS, codes, doubts
+from forecasteval.compare.calibration import NO_REPS, codes, doubts_of_fit
 from forecasteval.compare.compare import Comparison, compare
+from forecasteval.compare.pair import pair_of
+from forecasteval.compare.rows import Rows
 from forecasteval.errors import CallError
-from forecasteval.inference import ratio_of_sums as estimates
-from forecasteval.inference.limits import MIN_CLUSTERS
-from forecasteval.inference.logistic import EPSILON, Coefficient, NotEstimable, fit, logit
+from forecasteval.inference.estimate import Estimate, Reason, against, reason
+from forecasteval.inference.limits import doubts, too_few
+from forecasteval.inference.logistic import EPSILON, NotEstimable, fit, logit
 from forecasteval.inference.questions import needed
-from forecasteval.inference.ratio_of_sums import Estimate
-from forecasteval.matching.matched import META, has
+from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import Deals, Metric, Terms
 
-Floats = NDArray[np.float64]
 HALF = "half and half"
+_NOUNS = {"rep": "reps", "account": "accounts", "period": "periods"}
 
 
 @dataclass(frozen=True)
 class Mix:
     """The candidate's weight in the mix with the lowest Brier score: 0 is the baseline alone, 1 the candidate.
 
-    `weight`, `low` and `high` are not clipped: a weight below 0 says that the candidate points the wrong
-    way. `use` is the weight within [0, 1]. `reason` says why there is no interval, or no weight.
+    `weight` is not clipped: one below 0 says that the candidate points the wrong way; its reasons say why there is
+    no interval, or no weight. `use` is the weight within [0, 1].
     """
 
-    weight: float
-    low: float
-    high: float
+    weight: Estimate
     use: float
-    method: str
-    reason: str = ""
+    method: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why there is no interval; empty where there is one."""
+        return self.weight.reasons[0]["text"] if self.weight.reasons else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        w = self.weight
+        ends = {"weight": w.value, "low": w.low, "high": w.high}
+        return ends | {"use": self.use, "method": self.method, "reason": self.reason}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +56,7 @@ class Encompassing:
 
     Attributes
     ----------
-    candidate, baseline : Coefficient or None
+    candidate, baseline : Estimate or None
         Coefficient of either's log-odds when both are in the regression; 0 means that it adds nothing.
         Intervals for new reps.
     correlation : float, of the two log-odds
@@ -57,23 +65,34 @@ class Encompassing:
         The mean of the two against either, by Brier score.
     moved, deals, reps : int
         Probabilities moved from the edge; rows; clusters.
-    reasons : tuple of (code, text)
+    reasons : tuple of {code, text}
     """
 
-    candidate: Coefficient | None
-    baseline: Coefficient | None
+    candidate: Estimate | None
+    baseline: Estimate | None
     correlation: float
     mix: Mix
     half: dict[str, Comparison]
     moved: int
     deals: int
     reps: int
-    reasons: tuple[tuple[str, str], ...]
+    reasons: tuple[Reason, ...]
 
     @property
     def reliable(self) -> bool:
         """Does nothing speak against believing the intervals?"""
-        return all(code in INFORMATION for code, _ in self.reasons)
+        return not against(self.reasons)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        return {
+            "candidate": self.candidate and self.candidate.to_dict(),
+            "baseline": self.baseline and self.baseline.to_dict(),
+            "correlation": self.correlation,
+            "best_mix": self.mix.to_dict(),
+            "half_and_half": {name: c.primary for name, c in self.half.items()},
+            "reasons": self.reasons,
+        }
 
 
 def _mix_terms(d: Deals) -> Terms:
@@ -85,7 +104,7 @@ _WEIGHT = Metric("mix_weight", "Weight", "higher", "weight of the candidate in t
 
 
 def best_mix(
-    matched: pd.DataFrame,
+    matched: Matched | pd.DataFrame,
     candidate: str,
     baseline: str,
     *,
@@ -118,49 +137,40 @@ def best_mix(
     >>> best_mix(deals, "m", "r", generalise_to=("deal",)).weight
     1.0
     """
-    s = sample.united(_pair(matched, candidate, baseline, generalise_to))
-    gap = np.square(s.deals.candidate - s.deals.baseline).sum()
-    nan = math.nan
-    if not gap > 0:
-        return Mix(nan, nan, nan, nan, "", "The two say the same of every deal; every mix is the same.")
+    rows = Rows.of(_both(Matched.of(matched), candidate, baseline), candidate, baseline, generalise_to)
+    nothing = Estimate(math.nan, level=level)
+    if not np.square(rows.deals.candidate - rows.deals.baseline).sum() > 0:
+        text = "The two say the same of every deal; every mix is the same."
+        return Mix(nothing.noted(reason("identical", text)), math.nan)
     units = "deal" in generalise_to
-    e = estimates.of_ratio(_WEIGHT, s.deals, s.grouping(), needed(generalise_to), units=units)
-    weight, use = e.difference, float(np.clip(e.difference, 0, 1))
-    why = _too_few(e, generalise_to)
-    if why:
-        return Mix(weight, nan, nan, use, "", why)
-    i = e.interval(generalise_to, level=level)
-    if math.isnan(i.low):
-        return Mix(weight, nan, nan, use, "", "The weight does not vary between the clusters.")
-    return Mix(weight, i.low, i.high, use, e.spread(generalise_to).method)
+    weight = pair_of(_WEIGHT, rows.deals, rows.grouping(), needed(generalise_to), units=units).difference
+    use = float(np.clip(weight.value, 0, 1))
+    over = {d: weight.clusters(d) for d in generalise_to if d != "deal"}
+    possible, why = doubts(over, _NOUNS, undefined=[d for d in over if not weight.over[d].defined])
+    if not possible:
+        return Mix(replace(nothing, value=weight.value).noted(*why), use)
+    found = weight.estimate(generalise_to, level)
+    if not found.has_interval:
+        text = "The weight does not vary between the clusters."
+        return Mix(found.noted(reason("no_spread", text)), use)
+    return Mix(found, use, weight.spread(generalise_to).method)
 
 
-def _pair(matched: pd.DataFrame, candidate: str, baseline: str, dimensions: tuple[str, ...]) -> sample.Sample:
-    s = sample.read(matched, candidate, baseline, dimensions)
-    s = s.only(~(np.isnan(s.deals.candidate) | np.isnan(s.deals.baseline)))
-    for name, p in ((candidate, s.deals.candidate), (baseline, s.deals.baseline)):
+def _both(matched: Matched, candidate: str, baseline: str) -> Matched:
+    """The rows on which both give a probability."""
+    for name in (candidate, baseline):
+        p = matched.numbers(name)
         if ((p < 0) | (p > 1)).any():
             raise CallError(f"{name} holds values outside 0-1: a mix needs two probabilities.")
-    return s
-
-
-def _too_few(e: Estimate, generalise_to: tuple[str, ...]) -> str:
-    for dimension in generalise_to:
-        if dimension != "deal":
-            n, least = e.clusters(dimension).count, MIN_CLUSTERS[dimension]
-            if n < least:
-                return f"{n} {dimension}s: at least {least} are needed for an interval of the weight."
-            if not e.over[dimension].defined:
-                return f"One {dimension} holds all that the weight rests on."
-    return ""
+    return matched.rows((matched[candidate].notna() & matched[baseline].notna()).to_numpy(), flow=[])
 
 
 def encompassing(
-    matched: pd.DataFrame,
+    matched: Matched | pd.DataFrame,
     candidate: str,
     baseline: str,
     *,
-    generalise_to: tuple[str, ...] | None = None,
+    generalise_to: Sequence[str] | None = None,
     level: float = 0.95,
     epsilon: float = EPSILON,
     seed: int = 0,
@@ -206,49 +216,42 @@ def encompassing(
     >>> e.candidate.low > 0, e.baseline.low < 0 < e.baseline.high, 0.9 < e.mix.weight < 1.1
     (True, True, True)
     """
-    both = matched.loc[matched[candidate].notna() & matched[baseline].notna()].reset_index(drop=True)
-    half = both.copy(deep=False)
-    meta = matched.attrs.get(META, {})
-    half.attrs = {META: {k: v for k, v in meta.items() if k != "flow"}}
+    both = _both(Matched.of(matched), candidate, baseline)
+    known = both.has("rep")
     if generalise_to is None:
-        there = tuple(d for d in ("rep", "period") if has(matched, d))
-        generalise_to = there or ("deal",)
-    s = _pair(both, candidate, baseline, generalise_to)
-    c, b, y = s.deals.candidate, s.deals.baseline, s.deals.won
-    half[HALF] = (c + b) / 2
-    options: dict[str, Any] = {"metrics": ["brier"], "generalise_to": generalise_to, "level": level}
+        generalise_to = tuple(d for d in ("rep", "period") if both.has(d)) or ("deal",)
+    question = tuple(generalise_to)
+    rows = Rows.of(both, candidate, baseline, ("rep",) if known else ())
+    c, b, y = rows.deals.candidate, rows.deals.baseline, rows.deals.won
+    half = replace(both, table=both.table.assign(**{HALF: (c + b) / 2}))
     scored = {
-        "candidate": compare(half, HALF, candidate, seed=seed, **options),
-        "baseline": compare(half, HALF, baseline, seed=seed, **options),
+        name: compare(half, HALF, other, metrics=["brier"], generalise_to=question, level=level, seed=seed)
+        for name, other in (("candidate", candidate), ("baseline", baseline))
     }
     (said_c, moved_c), (said_b, moved_b) = logit(c, epsilon=epsilon), logit(b, epsilon=epsilon)
-    known = has(both, "rep")
-    g = codes(sample.united(_pair(both, candidate, baseline, ("rep",))).rep if known else None, y.size)
+    g = codes(rows.rep, y.size)
     reps = int(g.max(initial=-1)) + 1
-    reasons: list[tuple[str, str]] = []
-    if not known:
-        reasons.append(("no_reps", "The table knows no reps, so deals count as independent of each other."))
+    reasons: list[Reason] = [] if known else [reason("no_reps", NO_REPS)]
     if moved_c + moved_b:
         text = f"{moved_c + moved_b:,} probabilities lie within {epsilon:g} of 0 or 1 and are moved there."
-        reasons.append(("moved_from_the_edge", text))
+        reasons.append(reason("moved_from_the_edge", text))
     varies = y.size > 1 and np.ptp(said_c) > 0 and np.ptp(said_b) > 0
     correlation = float(np.corrcoef(said_c, said_b)[0, 1]) if varies else math.nan
     of_candidate = of_baseline = None
-    if reps < LEAST_REPS:
-        text = f"{reps} reps: at least {LEAST_REPS} are needed to speak about new reps."
-        reasons.append(("too_few_reps", text))
+    if missing := too_few(reps, "rep", "reps"):
+        reasons += missing
     else:
         try:
             fitted = fit(np.column_stack([np.ones(y.size), said_b, said_c]), y, g)
-            of_baseline, of_candidate = (fitted.coefficient(k, level=level) for k in (1, 2))
+            of_baseline, of_candidate = (fitted.estimate(k, level=level) for k in (1, 2))
         except NotEstimable as refused:
-            reasons.append((refused.code, str(refused)))
-        reasons += doubts(y, g) if y.min() != y.max() else []
+            reasons.append(reason(refused.code, str(refused)))
+        reasons += doubts_of_fit(y, g) if y.min() != y.max() else []
     return Encompassing(
         of_candidate,
         of_baseline,
         correlation,
-        best_mix(both, candidate, baseline, generalise_to=generalise_to, level=level),
+        best_mix(both, candidate, baseline, generalise_to=question, level=level),
         scored,
         moved_c + moved_b,
         int(y.size),

@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from forecasteval.compare import wording
+from forecasteval.compare.compare import Comparison, compare
 from forecasteval.errors import CallError
+from forecasteval.matching.matched import Matched
 
 ONE_SIDED = 0.9  # the level of a comparison whose ends are one-sided 95% bounds
 
@@ -103,6 +107,19 @@ def within_margin(row: Mapping[str, Any], margin: float) -> WithinMargin:
         least, bound = -bound, -least
     not_inferior = bound < margin
     return WithinMargin(margin, bound, least, not_inferior, not_inferior and least > -margin, confidence)
+
+
+def against_margin(matched: Matched | pd.DataFrame, comparison: Comparison, margin: float) -> WithinMargin:
+    """Non-inferiority and equivalence by the primary metric of a comparison of the same table."""
+    again = compare(
+        matched,
+        comparison.candidate,
+        comparison.baseline,
+        metrics=[str(comparison.primary["metric"])],
+        generalise_to=comparison.generalise_to,
+        level=ONE_SIDED,
+    )
+    return within_margin(again.primary, margin)
 
 
 def in_words(found: WithinMargin, candidate: str, baseline: str) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from forecasteval.compare import rows as sample
 from forecasteval.errors import CallError
 from forecasteval.inference.jackknife import Spread, t_interval
+from forecasteval.matching.matched import Matched
 
 Floats = NDArray[np.float64]
 
@@ -176,7 +176,12 @@ def wmape(expected: ArrayLike, booked: ArrayLike) -> float:
 
 
 def period_totals(
-    matched: pd.DataFrame, candidate: str, baseline: str, *, loss: str = "absolute", level: float = 0.95
+    matched: Matched | pd.DataFrame,
+    candidate: str,
+    baseline: str,
+    *,
+    loss: str = "absolute",
+    level: float = 0.95,
 ) -> Totals:
     """Sum of probability times amount against what was booked of the same deals, by period.
 
@@ -207,25 +212,24 @@ def period_totals(
     """
     if loss not in LOSSES:
         raise CallError(f"loss: {loss!r} is not one of {', '.join(LOSSES)}.")
-    absent = [
-        c for c in ("period", "amount", candidate, baseline) if c not in matched or matched[c].isna().all()
-    ]
+    matched = Matched.of(matched)
+    absent = [c for c in ("period", "amount", candidate, baseline) if not matched.has(c)]
     if absent:
         raise CallError(f"Totals by period need a column {', '.join(absent)}.")
-    twice = matched.duplicated(["deal_id", "period"])
+    twice = matched.table.duplicated(["deal_id", "period"])
     if twice.any():
         raise CallError(
             f"{int(twice.sum()):,} rows repeat a deal within a period. Totals need one look at each deal in each "
             "period: take one week."
         )
-    c, b, amount = (sample.numbers(matched, name) for name in (candidate, baseline, "amount"))
+    c, b, amount = (matched.numbers(name) for name in (candidate, baseline, "amount"))
     outside = {n: v for n, v in ((candidate, c), (baseline, b)) if ((v < 0) | (v > 1)).any()}
     if outside:
         raise CallError(
             f"Totals are expected from probabilities; {' and '.join(outside)} hold other values than 0 to 1."
         )
     won = matched["won"].to_numpy(dtype=float)
-    booked = sample.numbers(matched, "amount_won") if "amount_won" in matched else won * amount
+    booked = matched.numbers("amount_won") if "amount_won" in matched else won * amount
     c = np.where(
         np.isnan(c), b, c
     )  # as in a comparison, the baseline stands in where the candidate is silent

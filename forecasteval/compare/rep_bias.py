@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from forecasteval.compare import rows as sample
-from forecasteval.compare.repeated import pseudonyms
 from forecasteval.errors import CallError
 from forecasteval.inference.jackknife import t_quantile
+from forecasteval.matching.matched import Matched, pseudonyms
 
 Floats = NDArray[np.float64]
 
@@ -155,7 +154,7 @@ class RepBias:
 
 
 def rep_bias(
-    matched: pd.DataFrame,
+    matched: Matched | pd.DataFrame,
     forecaster: str,
     *,
     level: float = 0.95,
@@ -198,9 +197,10 @@ def rep_bias(
     >>> r.table.loc[0, "name"], round(r.mean, 3)
     ('rep 1', 0.1)
     """
+    matched = Matched.of(matched)
     if forecaster not in matched:
         raise CallError(f"There is no forecast named {forecaster}.")
-    p = sample.numbers(matched, forecaster)
+    p = matched.numbers(forecaster)
     nan = math.nan
     columns = ["name", "deals", "wins", "bias", "shrunken", "low", "high", "pulled"]
 
@@ -211,7 +211,7 @@ def rep_bias(
 
     if ((p < 0) | (p > 1)).any():
         raise CallError(f"{forecaster} holds values outside 0-1: a bias needs probabilities.")
-    if "rep" not in matched or matched["rep"].isna().all():
+    if not matched.has("rep"):
         return none("The table knows no reps.")
     keep = ~np.isnan(p) & matched["rep"].notna().to_numpy()
     rows = pd.DataFrame(

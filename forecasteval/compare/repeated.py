@@ -7,15 +7,17 @@ from typing import Any
 
 import pandas as pd
 
-from forecasteval.compare import rows as sample
 from forecasteval.compare.compare import Comparison, compare
+from forecasteval.compare.pair import pair_of
+from forecasteval.compare.rows import Rows
 from forecasteval.errors import CallError
-from forecasteval.inference import ratio_of_sums as estimates
-from forecasteval.matching.matched import META, RESERVED, has
+from forecasteval.matching.matched import RESERVED, Matched, pseudonyms
 from forecasteval.scores.probability import METRICS
 
 
-def ladder(matched: pd.DataFrame, candidate: str, baseline: str, **options: Any) -> list[Comparison]:
+def ladder(
+    matched: Matched | pd.DataFrame, candidate: str, baseline: str, **options: Any
+) -> list[Comparison]:
     """The same comparison for each thing that may be different next time, from the easiest up.
 
     New deals; new reps; new periods; new reps and new periods: those that the table can speak about.
@@ -35,13 +37,14 @@ def ladder(matched: pd.DataFrame, candidate: str, baseline: str, **options: Any)
     >>> [c.generalise_to for c in ladder(deals, "m", "r", metrics=["brier"])]
     [('deal',)]
     """
-    there = {d for d in ("rep", "period") if has(matched, d)} | {"deal"}
+    matched = Matched.of(matched)
+    there = {d for d in ("rep", "period") if matched.has(d)} | {"deal"}
     rungs = [q for q in (("deal",), ("rep",), ("period",), ("rep", "period")) if set(q) <= there]
     return [compare(matched, candidate, baseline, generalise_to=q, **options) for q in rungs]
 
 
 def by_group(
-    matched: pd.DataFrame, by: str, candidate: str, baseline: str, **options: Any
+    matched: Matched | pd.DataFrame, by: str, candidate: str, baseline: str, **options: Any
 ) -> dict[Any, Comparison]:
     """The same comparison within each value of a column: a week of the period, a segment.
 
@@ -61,21 +64,19 @@ def by_group(
     ValueError
         If there is no such column.
     """
+    matched = Matched.of(matched)
     if by not in matched:
-        segments = [str(c) for c in matched.columns if c not in RESERVED]
+        segments = [str(c) for c in matched.table.columns if c not in RESERVED]
         raise CallError(f"There is no column {by!r} to compare by; the table has {', '.join(segments)}.")
-    found = {}
-    meta = {k: v for k, v in matched.attrs.get(META, {}).items() if k != "flow"}
-    matched = matched.copy(deep=False)
-    matched.attrs = {}
-    for value, rows in matched.groupby(by, sort=True):
-        rows.attrs = {META: meta}
-        found[value] = compare(rows, candidate, baseline, **options)
-    return found
+    groups = matched.table.groupby(by, sort=True).indices
+    return {
+        value: compare(matched.rows(rows, flow=[]), candidate, baseline, **options)
+        for value, rows in groups.items()
+    }
 
 
 def against(
-    matched: pd.DataFrame, candidates: Iterable[str], baseline: str, **options: Any
+    matched: Matched | pd.DataFrame, candidates: Iterable[str], baseline: str, **options: Any
 ) -> dict[str, Comparison]:
     """Each of several candidates compared with one baseline, for the forest plot.
 
@@ -89,24 +90,12 @@ def against(
     -------
     dict of Comparison by candidate
     """
+    matched = Matched.of(matched)
     return {c: compare(matched, c, baseline, **options) for c in candidates if c != baseline}
 
 
-def pseudonyms(names: pd.Series, noun: str = "rep") -> dict[Any, str]:
-    """Stand-ins for names, numbered by how often each occurs: names of people are personal data.
-
-    Examples
-    --------
-    >>> pseudonyms(pd.Series(["Ann", "Bo", "Bo"]))
-    {'Bo': 'rep 1', 'Ann': 'rep 2'}
-    """
-    seen = names.dropna().astype(str).value_counts().reset_index()
-    seen = seen.sort_values(["count", seen.columns[0]], ascending=[False, True])
-    return {name: f"{noun} {i}" for i, name in enumerate(seen.iloc[:, 0], start=1)}
-
-
 def influence(
-    matched: pd.DataFrame,
+    matched: Matched | pd.DataFrame,
     candidate: str,
     baseline: str,
     *,
@@ -135,33 +124,24 @@ def influence(
     >>> influence(deals, "model", "rep_forecast")[["name", "share"]].values.tolist()
     [['rep 1', 0.75], ['rep 2', 0.25]]
     """
-    about = matched.attrs.get(META, {}).get("forecasters", {})
-    kinds = {n: f["kind"] for n, f in about.items() if "kind" in f}
-    matched = matched.copy(deep=False)
-    matched.attrs = {}
-    chosen = METRICS[metric]
-    s = sample.read(matched, candidate, baseline, (by,), amounts=bool(chosen.needs))
-    probabilities = all(
-        sample.kind(n, p, kinds)[0] == "probability"
-        for n, p in ((candidate, s.deals.candidate), (baseline, s.deals.baseline))
-    )
-    s = sample.united(sample.settle_abstentions(s, candidate, baseline, same_kind=probabilities))
+    matched, chosen = Matched.of(matched), METRICS[metric]
+    rows = Rows.of(matched, candidate, baseline, (by,), amounts=bool(chosen.needs))
     if chosen.needs:
-        s = sample.with_amounts(s, chosen)
-    groups = s.grouping()
-    estimate = estimates.of_metric(chosen, s.deals, groups, (by,), units=False)
-    over = estimate.over[by]
-    kept = over.kept
-    size = groups.by(by, groups.sums(None))[kept]
-    names = pd.Series(s.labels[by][kept]).astype(str)
+        rows = rows.with_amounts(chosen)
+    groups = rows.grouping()
+    pair = pair_of(chosen, rows.deals, groups, (by,), units=False)
+    over = pair.difference.over[by]
+    size = groups.by(by, groups.sums(None))
+    kept = range(size.size) if pair.kept is None else pair.kept[by]
+    names = pd.Series(rows.labels[by][list(kept)]).astype(str)
     if not show_names:
         names = names.map(pseudonyms(matched[by], by))
     found = pd.DataFrame(
         {
             "name": names,
-            "deals": size.astype(int),
+            "deals": size[list(kept)].astype(int),
             "share": over.share,
-            "without": over.without.difference,
+            "without": over.without,
         }
     )
     return found.sort_values(["share", "name"], ascending=[False, True], ignore_index=True)

@@ -10,36 +10,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasteval import scores
 from forecasteval.compare.parquet import all_differ
 from forecasteval.errors import CallError
-from forecasteval.inference import ratio_of_sums as estimates
-from forecasteval.inference.ratio_of_sums import Codes, Grouping
-
-Reason = dict[str, str]
-
-
-def reason(code: str, text: str) -> Reason:
-    """One entry of `reasons`: a code for programs and a sentence for people.
-
-    Examples
-    --------
-    >>> reason("few_periods", "Only 5 quarters.")
-    {'code': 'few_periods', 'text': 'Only 5 quarters.'}
-    """
-    return {"code": code, "text": text}
+from forecasteval.inference.estimate import Reason, reason
+from forecasteval.inference.grouping import Codes, Grouping
+from forecasteval.matching.matched import Matched, numbers
+from forecasteval.scores.probability import Deals, Metric
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class Rows:
     """Rows as arrays, with what was done to them on the way.
 
     ``rep``, ``period`` and ``account`` number the clusters, None where unknown; ``unit`` numbers the deals,
     None where every row is another deal, and ``when`` orders their rows; ``labels`` names the clusters by
-    number; ``filled`` marks the candidate's gaps that the baseline's value stands in for.
+    number; ``filled`` marks the candidate's gaps that the baseline's value stands in for; ``kinds`` are those of
+    candidate and baseline.
     """
 
-    deals: scores.Deals
+    deals: Deals
     rep: Codes | None
     period: Codes | None
     account: Codes | None
@@ -49,56 +38,86 @@ class Sample:
     filled: NDArray[np.bool_] | None = None
     reasons: tuple[Reason, ...] = ()
     flow: tuple[dict[str, Any], ...] = ()
+    kinds: tuple[str, str] = ("probability", "probability")
 
-    def only(self, keep: NDArray[np.bool_]) -> Sample:
+    @classmethod
+    def of(
+        cls,
+        matched: Matched,
+        candidate: str,
+        baseline: str,
+        dimensions: tuple[str, ...],
+        *,
+        amounts: bool = False,
+        epsilon: float = 0.0,
+        kinds: Mapping[str, str] | None = None,
+        reasons: tuple[Reason, ...] = (),
+    ) -> Rows:
+        """The rows of a comparison: checked, gaps settled, each deal with the rep of its first row.
+
+        Parameters
+        ----------
+        matched : Matched
+        candidate, baseline : str
+        dimensions : the answer to "what may differ next time?"
+        amounts : are `amount` and `amount_won` wanted, where they are there?
+        epsilon : float, for the log score
+        kinds : kind by forecaster, beyond what the table declares
+        reasons : what is known of the rows already
+
+        Raises
+        ------
+        CallError
+            For outcomes other than 0 and 1, text among numbers, repeated rows, or gaps in a dimension that counts.
+        """
+        read = _read(matched.table, candidate, baseline, dimensions, amounts=amounts, epsilon=epsilon)
+        declared = matched.kinds | dict(kinds or {})
+        kind_c, note_c = _kind(candidate, read.deals.candidate, declared)
+        kind_b, note_b = _kind(baseline, read.deals.baseline, declared)
+        flow = tuple(matched.counted_flow(read.distinct, len(read)))
+        read = replace(read.noted(*reasons, *note_c, *note_b), kinds=(kind_c, kind_b), flow=flow)
+        return _united(_settled(read, candidate, baseline))
+
+    @property
+    def same_kind(self) -> bool:
+        """Are both probabilities?"""
+        return self.kinds == ("probability", "probability")
+
+    def only(self, keep: NDArray[np.bool_]) -> Rows:
         """The rows of a mask."""
 
         def cut(a: NDArray[Any] | None) -> Any:
             return None if a is None else a[keep]
 
-        d = self.deals
-        deals = replace(
-            d,
-            won=d.won[keep],
-            candidate=d.candidate[keep],
-            baseline=d.baseline[keep],
-            amount=cut(d.amount),
-            amount_won=cut(d.amount_won),
-        )
-        codes: dict[str, Codes | None] = {}
+        arrays = ("won", "candidate", "baseline", "amount", "amount_won")
+        deals = replace(self.deals, **{name: cut(getattr(self.deals, name)) for name in arrays})
+        codes: dict[str, Any] = {}
         labels: dict[str, NDArray[Any]] = {}
         for name in ("rep", "period", "account", "unit"):
             old = cut(getattr(self, name))
+            codes[name] = None
             if old is None:
-                codes[name] = None
                 continue
             used, new = np.unique(old, return_inverse=True)
             codes[name] = new.astype(np.int32)
             if name in self.labels:
                 labels[name] = self.labels[name][used]
-        return Sample(
-            deals,
-            **codes,
-            when=cut(self.when),
-            labels=labels,
-            filled=cut(self.filled),
-            reasons=self.reasons,
-            flow=self.flow,
+        return replace(
+            self, deals=deals, **codes, when=cut(self.when), labels=labels, filled=cut(self.filled)
         )
 
-    def noted(self, *reasons: Reason) -> Sample:
+    def noted(self, *reasons: Reason) -> Rows:
         """The same rows with more to say about them."""
         return replace(self, reasons=(*self.reasons, *reasons))
 
-    @property
-    def rows(self) -> int:
+    def __len__(self) -> int:
         """Number of rows."""
         return int(self.deals.won.size)
 
     @property
     def distinct(self) -> int:
         """Number of deals."""
-        return self.count(np.ones(self.rows, dtype=bool))
+        return self.count(np.ones(len(self), dtype=bool))
 
     def count(self, rows: NDArray[np.bool_]) -> int:
         """Number of deals in the rows of a mask."""
@@ -111,38 +130,35 @@ class Sample:
 
     def grouping(self) -> Grouping:
         """The clusters of the rows."""
-        return estimates.grouping(self.rep, self.period, self.account, self.unit, self.rows)
+        return Grouping.of(self.rep, self.period, self.account, self.unit, len(self))
+
+    def with_amounts(self, metric: Metric) -> Rows:
+        """The rows whose amounts a metric can use: present and not negative."""
+        d, rows = self.deals, self
+        assert d.amount is not None
+        usable = np.isfinite(d.amount) & (d.amount >= 0)
+        if metric.name == "bias_by_amount":
+            if d.amount_won is None:
+                text = "There is no amount_won: a won deal is booked at its amount as of the forecast."
+                rows = rows.noted(reason("amount_won_assumed", text))
+                d = replace(d, amount_won=np.where(d.won == 1, d.amount, 0.0))
+            assert d.amount_won is not None
+            usable &= np.isfinite(d.amount_won) & (d.amount_won >= 0)
+        rows = replace(rows, deals=d)
+        if usable.all():
+            return rows
+        text = f"{int((~usable).sum()):,} rows have no usable amount and are left out."
+        return rows.only(usable).noted(reason("amount_missing", text))
 
 
 def _codes(column: pd.Series) -> Codes:
     return pd.factorize(column, sort=False)[0].astype(np.int32)
 
 
-def kind(
+def _kind(
     name: str, values: NDArray[np.float64], declared: Mapping[str, str]
 ) -> tuple[str, tuple[Reason, ...]]:
-    """Probability or rank score; a column outside [0, 1] that nobody declared is read as a rank score.
-
-    Parameters
-    ----------
-    name : str
-    values : array of shape (rows,)
-    declared : kind by forecaster, where it is known
-
-    Returns
-    -------
-    kind, and what is to be said about it
-
-    Raises
-    ------
-    CallError
-        If it is declared a probability and is none.
-
-    Examples
-    --------
-    >>> kind("gong", np.array([57.0, 99.0]), {})[0]
-    'rank_score'
-    """
+    """Probability or rank score; a column outside [0, 1] that nobody declared is read as a rank score."""
     outside = (values < 0) | (values > 1)
     if not outside.any():
         return declared.get(name, "probability"), ()
@@ -161,63 +177,24 @@ def kind(
     return "rank_score", (reason("read_as_rank_score", text),)
 
 
-def united(sample: Sample) -> Sample:
-    """Put each deal that changed hands between looks with the rep of its first row.
-
-    Parameters
-    ----------
-    sample : Sample
-
-    Returns
-    -------
-    Sample
-    """
-    if sample.unit is None or sample.rep is None or sample.when is None:
-        return sample
-    order = np.lexsort((sample.when, sample.unit))  # stable: equal moments keep the table's order
-    first = order[np.flatnonzero(np.diff(sample.unit[order], prepend=-1))]
-    rep = sample.rep[first][sample.unit]
-    crossing = int(np.unique(sample.unit[rep != sample.rep]).size)
+def _united(rows: Rows) -> Rows:
+    """Put each deal that changed hands between looks with the rep of its first row."""
+    if rows.unit is None or rows.rep is None or rows.when is None:
+        return rows
+    order = np.lexsort((rows.when, rows.unit))  # stable: equal moments keep the table's order
+    first = order[np.flatnonzero(np.diff(rows.unit[order], prepend=-1))]
+    rep = rows.rep[first][rows.unit]
+    crossing = int(np.unique(rows.unit[rep != rows.rep]).size)
     if not crossing:
-        return sample
-    everything = np.ones(sample.rows, dtype=bool)
-    sample = replace(sample, rep=rep).only(everything)  # a rep may have lost all deals to others
-    share = crossing / sample.distinct
+        return rows
+    everything = np.ones(len(rows), dtype=bool)
+    rows = replace(rows, rep=rep).only(everything)  # a rep may have lost all deals to others
+    share = crossing / rows.distinct
     text = (
-        f"{crossing:,} of {sample.distinct:,} deals ({share:.1%}) changed hands between looks; each stays with its "
+        f"{crossing:,} of {rows.distinct:,} deals ({share:.1%}) changed hands between looks; each stays with its "
         "first rep."
     )
-    return sample.noted(reason("crossing_reps", text))
-
-
-def numbers(matched: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    """A column as numbers, NaN where it is empty.
-
-    Raises
-    ------
-    CallError
-        If a cell holds something else; names the first.
-
-    Examples
-    --------
-    >>> numbers(pd.DataFrame({"amount": ["10", None]}), "amount").tolist()
-    [10.0, nan]
-    """
-    column = matched[name]
-    if isinstance(column, pd.DataFrame):
-        raise CallError(f"There are {column.shape[1]} columns named {name}; rename or drop the others.")
-    if not pd.api.types.is_numeric_dtype(column):
-        column = column.astype(object)
-        read = pd.to_numeric(column, errors="coerce")
-        wrong = (read.isna() & column.notna()).to_numpy()
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise CallError(
-                f"{name} holds {int(wrong.sum()):,} cells that are not numbers; the first is row {row + 1}: "
-                f"{str(column.iloc[row])!r}."
-            )
-        column = read
-    return column.to_numpy(dtype=float, na_value=np.nan)
+    return rows.noted(reason("crossing_reps", text))
 
 
 def _won(matched: pd.DataFrame) -> NDArray[np.float64]:
@@ -293,34 +270,16 @@ def _accounts(matched: pd.DataFrame, unit: Codes | None) -> Codes:
     return np.unique(together, return_inverse=True)[1].astype(np.int32)
 
 
-def read(
+def _read(
     matched: pd.DataFrame,
     candidate: str,
     baseline: str,
     dimensions: tuple[str, ...],
     *,
-    amounts: bool = False,
-    epsilon: float = 0.0,
-) -> Sample:
-    """Check a matched table and turn it into arrays.
-
-    Parameters
-    ----------
-    matched : DataFrame as in :func:`forecasteval.compare`
-    candidate, baseline : str
-    dimensions : the answer to "what may differ next time?"
-    amounts : are `amount` and `amount_won` wanted, where they are there?
-    epsilon : float, for the log score
-
-    Returns
-    -------
-    Sample
-
-    Raises
-    ------
-    CallError
-        For outcomes other than 0 and 1, text among numbers, repeated rows, or gaps in a dimension that counts.
-    """
+    amounts: bool,
+    epsilon: float,
+) -> Rows:
+    """Check a table and turn it into arrays."""
     unit = _deal_codes(matched)
     wants = set(dimensions)
     labels: dict[str, NDArray[Any]] = {}
@@ -329,7 +288,7 @@ def read(
     account = _accounts(matched, unit) if "account" in wants else None
     has_amount = amounts and "amount" in matched
     has_booked = has_amount and "amount_won" in matched
-    deals = scores.Deals(
+    deals = Deals(
         _won(matched),
         numbers(matched, candidate),
         numbers(matched, baseline),
@@ -345,27 +304,17 @@ def read(
                 f"amount_won must be 0 where a deal was not won; {int(wrong.sum()):,} rows are not, the first is row "
                 f"{row + 1}: {deals.amount_won[row]:g}."
             )
-    return Sample(deals, rep, period, account, unit, None if unit is None else _moments(matched), labels)
+    return Rows(deals, rep, period, account, unit, None if unit is None else _moments(matched), labels)
 
 
-def settle_abstentions(sample: Sample, candidate: str, baseline: str, *, same_kind: bool) -> Sample:
+def _settled(rows: Rows, candidate: str, baseline: str) -> Rows:
     """Let the baseline's value stand in where the candidate is silent; drop what the baseline leaves out.
 
     Across kinds (a rank score against a probability) nothing can stand in, so only common deals stay.
-
-    Parameters
-    ----------
-    sample : Sample
-    candidate, baseline : str
-    same_kind : bool
-
-    Returns
-    -------
-    Sample
     """
-    d = sample.deals
+    d = rows.deals
     silent_b, silent_c = np.isnan(d.baseline), np.isnan(d.candidate)
-    if same_kind:
+    if rows.same_kind:
         keep, who = ~silent_b, baseline
         fill = silent_c & keep
         if fill.any():
@@ -374,48 +323,19 @@ def settle_abstentions(sample: Sample, candidate: str, baseline: str, *, same_ki
                 f"{baseline} stands in."
             )
             deals = replace(d, candidate=np.where(fill, d.baseline, d.candidate))
-            sample = replace(sample, deals=deals, filled=fill).noted(reason("filled", text))
+            rows = replace(rows, deals=deals, filled=fill).noted(reason("filled", text))
     else:
         keep, who = ~silent_b & ~silent_c, f"{candidate} or {baseline}"
     if keep.all():
-        return sample
-    left = sample.only(keep)
+        return rows
+    left = rows.only(keep)
     step = {
-        "step": f"{who} gives a forecast" if same_kind else "both give a forecast",
+        "step": f"{who} gives a forecast" if rows.same_kind else "both give a forecast",
         "deals": left.distinct,
-        "dropped": sample.distinct - left.distinct,
+        "dropped": rows.distinct - left.distinct,
         "why": f"no forecast by {who}",
     }
     text = (
         f"{who} is silent on {int((~keep).sum()):,} rows ({1 - keep.mean():.0%}); they are left out for both."
     )
     return replace(left, flow=(*left.flow, step)).noted(reason("common_deals", text))
-
-
-def with_amounts(sample: Sample, metric: scores.Metric) -> Sample:
-    """The rows whose amounts a metric can use: present and not negative.
-
-    Parameters
-    ----------
-    sample : Sample, with amounts
-    metric : Metric that needs them
-
-    Returns
-    -------
-    Sample
-    """
-    d = sample.deals
-    assert d.amount is not None
-    usable = np.isfinite(d.amount) & (d.amount >= 0)
-    if metric.name == "bias_by_amount":
-        if d.amount_won is None:
-            text = "There is no amount_won: a won deal is booked at its amount as of the forecast."
-            sample = sample.noted(reason("amount_won_assumed", text))
-            d = replace(d, amount_won=np.where(d.won == 1, d.amount, 0.0))
-        assert d.amount_won is not None
-        usable &= np.isfinite(d.amount_won) & (d.amount_won >= 0)
-    sample = replace(sample, deals=d)
-    if usable.all():
-        return sample
-    text = f"{int((~usable).sum()):,} rows have no usable amount and are left out."
-    return sample.only(usable).noted(reason("amount_missing", text))

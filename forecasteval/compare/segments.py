@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from forecasteval.compare.repeated import by_group
 from forecasteval.compare.verdicts import UNSURE
 from forecasteval.errors import CallError
 from forecasteval.inference.limits import MIN_CLUSTERS
-from forecasteval.matching.matched import META, RESERVED, forecaster_columns, has
+from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import METRICS
 
 MOST_SEGMENTS = 30
@@ -46,21 +46,14 @@ class Family:
     size: int
     without_value: int
 
-
-def segment_columns(matched: pd.DataFrame) -> list[str]:
-    """Columns that divide the deals: neither reserved nor a forecaster.
-
-    Examples
-    --------
-    >>> segment_columns(pd.DataFrame({"deal_id": ["a"], "won": [1], "model": [0.5], "region": ["x"]}))
-    ['region']
-    """
-    named = set(forecaster_columns(matched)) | (RESERVED - {"period", "rep", "account"})
-    return [str(c) for c in matched.columns if c not in named]
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        head = {name: getattr(self, name) for name in ("by", "level", "size", "without_value")}
+        return head | {"table": self.table.to_dict("records")}
 
 
 def family(
-    matched: pd.DataFrame,
+    matched: Matched | pd.DataFrame,
     by: str,
     candidate: str,
     baseline: str,
@@ -106,8 +99,9 @@ def family(
     >>> family(deals, "region", "model", "rep_forecast").table[["segment", "reps", "in_family"]].values.tolist()
     [['West', 4, False]]
     """
+    matched = Matched.of(matched)
     if by not in matched:
-        there = ", ".join(segment_columns(matched)) or "none"
+        there = ", ".join(matched.segments) or "none"
         raise CallError(f"segments: there is no column {by!r}; the deals can be divided by {there}.")
     values = matched[by].dropna().astype(str)
     if values.nunique() > MOST_SEGMENTS:
@@ -117,14 +111,12 @@ def family(
         )
     if values.empty:
         raise CallError(f"segments: {by} is empty in every row.")
-    attributes = matched.attrs
-    matched = matched.copy(deep=False)
-    matched.attrs = {META: attributes.get(META, {})}
-    matched[by] = matched[by].astype("string").astype(object)
+    text = {by: matched[by].astype("string").astype(object)}
+    matched = replace(matched, table=matched.table.assign(**text))
     options["metrics"] = list(options.get("metrics") or ["brier"])[:1]
-    dimension = next((d for d in ("rep", "period") if d != by and has(matched, d)), None)
+    dimension = next((d for d in ("rep", "period") if d != by and matched.has(d)), None)
     least = MIN_CLUSTERS[dimension] if dimension else 0
-    of_segment = matched.loc[values.index].groupby(by, sort=True)
+    of_segment = matched.table.loc[values.index].groupby(by, sort=True)
     clusters = of_segment[dimension].nunique() if dimension else of_segment.size()
     counted = [str(s) for s in clusters.index[clusters >= least]]
     shared = 1 - (1 - level) / max(len(counted), 1)
@@ -138,7 +130,7 @@ def family(
         {str(s): c for s, c in found.items() if str(s) in counted},
         level,
         len(counted),
-        int(matched.loc[matched[by].isna(), "deal_id"].nunique()),
+        int(matched.table.loc[matched[by].isna(), "deal_id"].nunique()),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from forecasteval import scores
-from forecasteval.compare import rows as sample
+from forecasteval.compare.rows import Rows
 from forecasteval.errors import CallError
 from forecasteval.inference.variance_components import (
     DRAWS,
@@ -19,7 +19,7 @@ from forecasteval.inference.variance_components import (
     _as_components,
     _Crossed,
 )
-from forecasteval.matching.matched import forecaster_columns, has
+from forecasteval.matching.matched import Matched
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class History:
         return float(low), float(high)
 
 
-def measure(matched: pd.DataFrame, candidate: str, baseline: str, *, seed: int = 0) -> History:
+def measure(matched: Matched | pd.DataFrame, candidate: str, baseline: str, *, seed: int = 0) -> History:
     """Estimate the components of the Brier difference from matched deals.
 
     Henderson's first method (analogous ANOVA) for a crossed design with unequal numbers: the sums of squares
@@ -106,28 +106,25 @@ def measure(matched: pd.DataFrame, candidate: str, baseline: str, *, seed: int =
     >>> history.reps, history.periods, history.deals, 0.03 < history.components.rep < 0.06
     (40, 10, 5.0, True)
     """
+    matched = Matched.of(matched)
     absent = [n for n in (candidate, baseline) if n not in matched]
-    if absent or not has(matched, "rep"):
+    if absent or not matched.has("rep"):
         if absent:
-            what = f"no forecast named {absent[0]}; it has {', '.join(forecaster_columns(matched)) or 'none'}"
+            what = f"no forecast named {absent[0]}; it has {', '.join(matched.names) or 'none'}"
         else:
             what = "no reps, so it cannot say how the difference varies from rep to rep"
         raise CallError(
             f"The history has {what}. Name two forecasters that it has (candidate, baseline), or leave `data` empty to "
             "plan from assumptions."
         )
-    dimensions = ("rep", "period") if has(matched, "period") else ("rep",)
-    matched = matched.copy(deep=False)
-    matched.attrs = {}
-    s = sample.read(matched, candidate, baseline, dimensions)
-    s = sample.united(sample.settle_abstentions(s, candidate, baseline, same_kind=True))
-    assert s.rep is not None
+    dimensions = ("rep", "period") if matched.has("period") else ("rep",)
+    s = Rows.of(matched, candidate, baseline, dimensions)
     d = scores.brier(s.deals.candidate, s.deals.won) - scores.brier(s.deals.baseline, s.deals.won)
     groups = s.grouping()
     codes = {k: groups.member[k].astype(np.intp) for k in ("rep", "cell")}
-    codes["period"] = groups.member.get("period", np.zeros(groups.cells)).astype(np.intp)
+    codes["period"] = groups.member.get("period", np.zeros(codes["cell"].size)).astype(np.intp)
     crossed = _Crossed(codes, groups.sums(None))
-    if not crossed.n.sum() > groups.cells:
+    if not crossed.n.sum() > crossed.n.size:
         raise CallError(
             "The history has no rep with two deals in a period; leave `data` empty to plan without it."
         )
@@ -142,7 +139,7 @@ def measure(matched: pd.DataFrame, candidate: str, baseline: str, *, seed: int =
         tuple(_as_components(v) for v in crossed.variances(*drawn)),
         reps=sizes.size,
         periods=int(codes["period"].max()) + 1,
-        rows=s.rows,
+        rows=len(s),
         sizes=tuple(float(n) for n in sizes),
     )
     return replace(history, notes=tuple(_notes(history, estimate)))

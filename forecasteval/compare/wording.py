@@ -6,23 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from forecasteval.inference.estimate import against
 from forecasteval.inference.questions import QUESTIONS, WITHOUT_REPS
+from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import Metric
 
-# reasons that inform; every other one speaks against the comparison
-INFORMATION = frozenset(
-    [
-        "amount_missing",
-        "amount_won_assumed",
-        "common_deals",
-        "crossing_reps",
-        "default_dropped",
-        "filled",
-        "identical",
-        "no_reps",
-        "read_as_rank_score",
-    ]
-)
 _CLUSTER_NOUN = {"rep": "reps", "period": "periods", "account": "accounts", "cell": "cells"}
 
 
@@ -119,31 +107,13 @@ def estimand(
     generalise_to: tuple[str, ...],
     candidate: str,
     baseline: str,
-    meta: Mapping[str, Any],
+    about: Matched,
     nouns: Mapping[str, str],
 ) -> str:
-    """The question that the interval answers.
-
-    Examples
-    --------
-    >>> estimand(("rep",), "model", "rep_forecast", {}, {})
-    'model minus rep_forecast, on the deals of the table; the interval is for new reps.'
-    """
-    population = meta.get("population", "the deals of the table")
-    target = f", for the target {meta['target']!r}" if meta.get("target") else ""
+    """The question that the interval answers."""
+    population = about.population or "the deals of the table"
+    target = f", for the target {about.target!r}" if about.target else ""
     return f"{candidate} minus {baseline}, on {population}{target}; the interval is for {scope(generalise_to, nouns)}."
-
-
-def flow_of(deals: int, rows: int, meta: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The flow that came with a table of so many deals and rows, closed by what was selected from it since."""
-    steps = [dict(s) for s in meta.get("flow", [])]
-    if not steps:
-        return [{"step": "deals in the table", "deals": deals, "dropped": 0, "why": ""}]
-    before = int(steps[-1]["deals"])
-    if before not in (deals, rows):  # imported tables count rows
-        why = "outside the selection that was compared"
-        steps.append({"step": "selected", "deals": deals, "dropped": before - deals, "why": why})
-    return steps
 
 
 def size(row: Mapping[str, Any], nouns: Mapping[str, str]) -> str:
@@ -161,24 +131,9 @@ def size(row: Mapping[str, Any], nouns: Mapping[str, str]) -> str:
     return ", ".join(parts)
 
 
-def headline(
-    row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str], meta: Mapping[str, Any] | None = None
-) -> str:
-    """One sentence: moment, verdict, estimate, interval, estimand; the forecasters under their own names.
-
-    Parameters
-    ----------
-    row : one row of `comparison.table`
-    metric : its metric
-    nouns : what the clusters are called
-    meta : where the table comes from: ``when`` and ``where`` open the sentence
-
-    Returns
-    -------
-    str
-    """
-    said = meta or {}
-    opening = ", ".join(str(said[k]) for k in ("when", "where") if said.get(k))
+def headline(row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str], about: Matched) -> str:
+    """One sentence: moment, verdict, estimate, interval, estimand; the forecasters under their own names."""
+    opening = ", ".join(said for said in (about.when, about.where) if said)
     sentence = _sentence(row, metric, nouns)
     if not opening:
         return sentence
@@ -196,7 +151,7 @@ def _sentence(row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str]) 
     label = label.replace("brier", "Brier")
     about = scope(row["generalise_to"], nouns)
     behind = size(row, nouns)
-    why = " ".join(r["text"] for r in row["reasons"] if r["code"] not in INFORMATION)
+    why = " ".join(r["text"] for r in against(row["reasons"]))
     if verdict == "cannot be compared":
         return f"{candidate} and {baseline} cannot be compared. {why}".strip()
     if metric.better == "nearer_zero":

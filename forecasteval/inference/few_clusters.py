@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from forecasteval.inference.jackknife import Floats, Interval, Spread, t_quantile
+from forecasteval.inference.estimate import Estimate
+from forecasteval.inference.jackknife import Floats, Spread, t_quantile
 
 # Chosen in simulated pilots; tests/benchmarks/other_intervals.py shows what each part adds.
 SKEW_GAIN = 1.5  # few clusters show less skewness than they were drawn from
@@ -61,10 +62,10 @@ def components(residual: ArrayLike, rows: ArrayLike, square: ArrayLike) -> tuple
     return within, between, within * math.sqrt(2 * (count - 1)) / spare
 
 
-def lean(candidate: tuple[float, float], baseline: tuple[float, float]) -> float:
-    """On which side of a difference in loss the clusters lie that a sample may have missed, from -1 to 1.
+def lean(mine: tuple[float, float], theirs: tuple[float, float]) -> float:
+    """On which side of a difference in loss, mine minus theirs, clusters lie that a sample may have missed.
 
-    (t_c - t_b) / (t_c + t_b + s),  t_f the variance between clusters of forecaster f's bias, p - y, and s what
+    (t_m - t_t) / (t_m + t_t + s),  t_f the variance between clusters of forecaster f's bias, p - y, and s what
     chance makes of it, the mean of both.
 
     A proper score charges the square of a bias, whatever its sign. So the forecaster whose bias varies more from
@@ -74,21 +75,21 @@ def lean(candidate: tuple[float, float], baseline: tuple[float, float]) -> float
 
     Parameters
     ----------
-    candidate, baseline : pairs of float
+    mine, theirs : pairs of float
         Variance between clusters, and its standard deviation by chance, from :func:`components` of p - y.
 
     Returns
     -------
-    float; above 0 where the difference in loss, candidate minus baseline, may be larger than it seems
+    float, in [-1, 1]; above 0 where the difference may be larger than it seems
 
     Examples
     --------
     >>> round(lean((0.0, 0.001), (0.009, 0.001)), 2), lean((0.01, 0.001), (0.01, 0.001)), lean((0.0, 0.0), (0.0, 0.0))
     (-0.9, 0.0, 0.0)
     """
-    (mine, my_chance), (theirs, their_chance) = candidate, baseline
-    total = mine + theirs + (my_chance + their_chance) / 2
-    return (mine - theirs) / total if total > 0 else 0.0
+    (a, a_chance), (b, b_chance) = mine, theirs
+    total = a + b + (a_chance + b_chance) / 2
+    return (a - b) / total if total > 0 else 0.0
 
 
 def satterthwaite_df(share: ArrayLike, variance: ArrayLike) -> Floats:
@@ -266,21 +267,23 @@ def reach(quantile: ArrayLike, skewness: ArrayLike, lean: ArrayLike) -> tuple[Fl
     )
 
 
-def interval(estimate: float, spread: Spread, level: float = 0.95) -> Interval:
-    """Interval around an estimate whose clusters may differ, and the p-value against zero that agrees with it.
+def interval(value: float, spread: Spread, level: float = 0.95, *, null: float = 0.0) -> Estimate:
+    """Interval around a number whose clusters may differ, and the p-value that agrees with it.
 
     Student's t with the cautious degrees of freedom, with a longer arm on the side on which clusters may be missing
-    (:func:`reach`). The p-value is below 1 - level just where 0 lies outside.
+    (:func:`reach`). The p-value is below 1 - level just where `null` lies outside.
 
     Parameters
     ----------
-    estimate : float
+    value : float
     spread : Spread
     level : float, in (0, 1)
+    null : float
+        What the p-value is against.
 
     Returns
     -------
-    Interval; all NaN where the standard error is not positive and finite
+    Estimate; without an interval where the standard error is not positive and finite
 
     Examples
     --------
@@ -297,15 +300,17 @@ def interval(estimate: float, spread: Spread, level: float = 0.95) -> Interval:
     from scipy.special import stdtr
 
     if not (math.isfinite(spread.se) and spread.se > 0 and spread.df > 0):
-        return Interval(math.nan, math.nan, math.nan)
+        return Estimate(value, level=level, df=spread.df, se=spread.se, null=null)
+    away = value - null
     df, a = min(spread.df, spread.cautious_df), spread.skewness
-    q, t = t_quantile(0.5 + level / 2, df), estimate / spread.se
+    q, t = t_quantile(0.5 + level / 2, df), away / spread.se
     below, above = reach(q, a, spread.lean)
-    towards_zero = max(-spread.lean if t > 0 else spread.lean, 0.0)
+    towards_null = max(-spread.lean if t > 0 else spread.lean, 0.0)
     untwisted = t + a * t * t / 3 + a * a * t**3 / 27 + a / 6
     leant, skewed, longest = (
         2 * float(stdtr(df, -abs(v)))
-        for v in (t / (1 + LEAN_GAIN * towards_zero), untwisted, t / LONGEST_ARM)
+        for v in (t / (1 + LEAN_GAIN * towards_null), untwisted, t / LONGEST_ARM)
     )
-    low, high = estimate - float(below) * spread.se, estimate + float(above) * spread.se
-    return Interval(low, high, max(leant, min(skewed, longest)))
+    low, high = away - float(below) * spread.se + null, away + float(above) * spread.se + null
+    p_value = max(leant, min(skewed, longest))
+    return Estimate(value, low, high, level, spread.df, spread.se, p_value, True, null=null)

@@ -1,7 +1,7 @@
 """Estimates with intervals from sums over clusters. Knows nothing of deals.
 
 The centre is the delete-one-cluster jackknife (CR3J) of a ratio of sums: closed form, no resampling, the same
-cost for a thousand rows as for a million. :mod:`forecasteval.caution` makes intervals of it.
+cost for a thousand rows as for a million. :mod:`forecasteval.inference.few_clusters` makes intervals of it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from forecasteval.inference.estimate import Estimate
+
 Floats = NDArray[np.float64]
 
 
@@ -23,7 +25,7 @@ class Spread:
 
     ``df`` are those of the jackknife itself (Bell-McCaffrey); ``cautious_df``, never more, expect clusters to
     differ; ``skewness`` is that of the estimate, so far as it comes from differing clusters; ``lean``, in [-1, 1],
-    says on which side of the estimate far-off clusters would lie (:func:`forecasteval.caution.lean`).
+    says on which side of the estimate far-off clusters would lie (:func:`forecasteval.inference.few_clusters.lean`).
     """
 
     se: float
@@ -32,15 +34,6 @@ class Spread:
     cautious_df: float = math.inf
     skewness: float = 0.0
     lean: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A two-sided interval and the p-value of the test that agrees with it."""
-
-    low: float
-    high: float
-    p_value: float
 
 
 def leave_one_out(x: ArrayLike, z: ArrayLike) -> Floats:
@@ -247,7 +240,7 @@ def t_quantile(probability: float, df: float) -> float:
     return float(stdtrit(df, probability))
 
 
-def t_interval(estimate: float, spread: Spread, level: float = 0.95) -> Interval:
+def t_interval(estimate: float, spread: Spread, level: float = 0.95) -> Estimate:
     """Student's t interval and the two-sided p-value against zero.
 
     Parameters
@@ -258,7 +251,7 @@ def t_interval(estimate: float, spread: Spread, level: float = 0.95) -> Interval
 
     Returns
     -------
-    Interval; all NaN where the standard error is not positive and finite
+    Estimate; without an interval where the standard error is not positive and finite
 
     Examples
     --------
@@ -269,10 +262,10 @@ def t_interval(estimate: float, spread: Spread, level: float = 0.95) -> Interval
     from scipy.special import stdtr
 
     if not (np.isfinite(spread.se) and spread.se > 0 and spread.df > 0):
-        return Interval(float("nan"), float("nan"), float("nan"))
+        return Estimate(estimate, level=level, df=spread.df, se=spread.se)
     half = t_quantile(0.5 + level / 2, spread.df) * spread.se
     p_value = 2 * float(stdtr(spread.df, -abs(estimate) / spread.se))
-    return Interval(estimate - half, estimate + half, p_value)
+    return Estimate(estimate, estimate - half, estimate + half, level, spread.df, spread.se, p_value, True)
 
 
 @dataclass(frozen=True, slots=True)

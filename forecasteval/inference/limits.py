@@ -1,9 +1,11 @@
-"""Where an interval stops being believed."""
+"""Where an interval stops being believed: the one place where doubts are decided."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from forecasteval.inference.estimate import Reason, reason
 from forecasteval.inference.jackknife import Clusters
 
 MIN_CLUSTERS = {"rep": 5, "account": 5, "period": 4}  # fewer: no interval
@@ -12,7 +14,7 @@ FEW_PERIODS = 6  # fewer: an interval, flagged
 
 @dataclass(frozen=True)
 class Limits:
-    """Where an interval stops being believed: beyond any of these a comparison is flagged unreliable."""
+    """Beyond any of these an interval is flagged unreliable."""
 
     effective: float = 4.0  # effective number of clusters, 1 / sum w^2 ...
     evenness: float = 0.25  # ... where that is also less than this share of their number
@@ -25,3 +27,71 @@ class Limits:
 
 
 LIMITS = Limits()
+EVENTS_FOR_A_FIT = 20  # won, and not won: a fit of intercept and slope asks more than a mean
+
+
+def few_events(won: int, other: int, fewest: int = LIMITS.events) -> list[Reason]:
+    """The doubt where too few deals were won, or not won."""
+    if min(won, other) >= fewest:
+        return []
+    few, what = (won, "were won") if won <= other else (other, "were not won")
+    text = f"Only {few} of {won + other:,} deals {what}; intervals are trusted from {fewest}."
+    return [reason("few_events", text)]
+
+
+def too_few(clusters: int, dimension: str, noun: str) -> list[Reason]:
+    """The reason for no interval where there are too few clusters to speak about new ones."""
+    least = MIN_CLUSTERS[dimension]
+    if clusters >= least:
+        return []
+    text = f"{clusters:,} {noun.removesuffix('s') if clusters == 1 else noun}: at least {least} are needed to speak about new {noun}."
+    return [reason(f"too_few_{dimension}s", text)]
+
+
+def doubts(
+    clusters: Mapping[str, Clusters],
+    nouns: Mapping[str, str],
+    *,
+    undefined: Collection[str] = (),
+    weight: str = "weight",
+) -> tuple[bool, list[Reason]]:
+    """Whether an interval over new clusters is possible, and what speaks against believing it.
+
+    Parameters
+    ----------
+    clusters : by dimension, those that the question leaves out in turn
+    nouns : what the clusters of each dimension are called
+    undefined : dimensions of which one cluster holds everything
+    weight : what clusters have a share of, in words
+
+    Returns
+    -------
+    possible, reasons
+
+    Examples
+    --------
+    >>> [r["code"] for r in doubts({"period": Clusters(5, 4.8, 0.3)}, {"period": "quarters"})[1]]
+    ['few_periods']
+    """
+    possible, found = True, []
+    for dimension, c in clusters.items():
+        noun = nouns[dimension]
+        if missing := too_few(c.count, dimension, noun):
+            possible = False
+            found += missing
+            continue
+        if dimension in undefined:
+            possible = False
+            text = f"One of the {noun} holds everything that the score rests on; nothing is left without it."
+            found.append(reason("one_cluster", text))
+            continue
+        if dimension == "period" and c.count < FEW_PERIODS:
+            text = f"Only {c.count} {noun}: intervals about new {noun} are trusted from {FEW_PERIODS}."
+            found.append(reason("few_periods", text))
+        if LIMITS.uneven(c):
+            text = f"The {c.count} {noun} are so uneven that they count for only {c.effective:.1f}."
+            found.append(reason(f"few_effective_{dimension}s", text))
+        if c.largest_share > LIMITS.largest_share:
+            text = f"One of the {noun} holds {c.largest_share:.0%} of the {weight}."
+            found.append(reason(f"dominant_{dimension}", text))
+    return possible, found

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from forecasteval.inference import few_clusters as caution
+from forecasteval.inference.estimate import Estimate
+from forecasteval.inference.few_clusters import cautious, interval
 from forecasteval.inference.jackknife import Spread
 
 Floats = NDArray[np.float64]
@@ -69,19 +70,6 @@ def logit(probability: ArrayLike, *, epsilon: float = EPSILON) -> tuple[Floats, 
     return np.log(p) - np.log1p(-p), int(moved.sum())
 
 
-@dataclass(frozen=True)
-class Coefficient:
-    """One number of a fit with its interval; `p_value` is against the value that `against` names."""
-
-    value: float
-    se: float
-    df: float
-    low: float
-    high: float
-    against: float
-    p_value: float
-
-
 @dataclass(frozen=True, eq=False)
 class Logistic:
     """A fitted logistic regression.
@@ -107,11 +95,9 @@ class Logistic:
     clusters: int
     log_likelihood: float
 
-    def coefficient(self, at: int, *, against: float = 0.0, level: float = 0.95) -> Coefficient:
+    def estimate(self, at: int, *, null: float = 0.0, level: float = 0.95) -> Estimate:
         """One coefficient with its interval over clusters, tested against a value."""
-        value, spread = float(self.coefficients[at]), self.spreads[at]
-        i = caution.interval(value - against, spread, level)
-        return Coefficient(value, spread.se, spread.df, i.low + against, i.high + against, against, i.p_value)
+        return interval(float(self.coefficients[at]), self.spreads[at], level, null=null)
 
 
 def _estimable(design: Floats, won: Floats) -> None:
@@ -141,7 +127,7 @@ def fit(
     b_(g) - b = -(M - M_g)^-1 s_g and V = (G - 1)/G sum_g (b_(g) - b)(b_(g) - b)'. The degrees of freedom
     of a coefficient are tr(C)^2 / tr(C^2) with C_gh = a_g' ([g = h] M_g - M_g M^-1 M_h) a_h and
     a_g = (M - M_g)^-1 e: those of Bell & McCaffrey; for a mean, the ones of ``bell_mccaffrey_df``. As in a
-    comparison, the interval then expects reps that differ (:func:`forecasteval.caution.cautious`), with the
+    comparison, the interval then expects reps that differ (:func:`forecasteval.inference.few_clusters.cautious`), with the
     cluster's share e'M^-1 M_g M^-1 e / e'M^-1 e of what is known of the coefficient.
 
     Parameters
@@ -217,7 +203,7 @@ def fit(
         single = (x @ inverse[i]) * (y - mu)  # what each deal moves the coefficient by
         rows = np.bincount(g, minlength=n)
         square = float(np.square(single).sum())
-        spreads.append(caution.cautious(spread, share, score @ inverse[i], rows, square))
+        spreads.append(cautious(spread, share, score @ inverse[i], rows, square))
     cr0 = inverse @ (score.T @ score) @ inverse
     return Logistic(b, inverse, cr0, jackknife, tuple(spreads), n, float(fitted.llf))
 

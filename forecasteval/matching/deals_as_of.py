@@ -12,7 +12,7 @@ import pandas as pd
 
 from forecasteval.errors import CallError
 from forecasteval.sources.history import states
-from forecasteval.tables import calendar as cal
+from forecasteval.tables.calendar import local_dates, moment, week_ends, weeks_in
 from forecasteval.tables.settings import Settings
 
 
@@ -60,7 +60,7 @@ def _weeks(as_of: str | Sequence[str], periods: pd.DataFrame) -> list[int]:
     weeks = []
     for text in [as_of] if isinstance(as_of, str) else as_of:
         found = re.fullmatch(r"week (\d+)", str(text).strip())
-        most = int(cal.weeks_in(periods).max())
+        most = int(weeks_in(periods).max())
         if not found or not 1 <= int(found[1]) <= most:
             raise CallError(
                 f"as_of {text!r} is neither 'week 1' to 'week {most}' nor a date such as '2026-02-28'."
@@ -79,7 +79,7 @@ def looks_at(periods: pd.DataFrame, as_of: Any) -> pd.DataFrame:
     )
     day = pd.Timestamp(as_of) if is_day else None
     if day is None:
-        ends = cal.week_ends(periods)
+        ends = week_ends(periods)
         looks = ends[ends["week"].isin(_weeks(as_of, periods))].assign(evaluated=True)
         looks = looks.rename(columns={"week": "series", "ends_on": "as_of"})
     else:
@@ -117,7 +117,7 @@ def panel_of(record: Record, looks: pd.DataFrame) -> pd.DataFrame:
     """Every open deal at every look, with its state and what follows from it at that moment."""
     days = pd.DatetimeIndex(looks["as_of"].unique())
     panel = states(record.history, days, record.settings, open_only=True).merge(looks, on="as_of")
-    panel["moment"] = cal.moment(panel["as_of"], record.settings).astype("datetime64[us]")
+    panel["moment"] = moment(panel["as_of"], record.settings).astype("datetime64[us]")
     segments = [c for c in record.deals if c not in {"rep", "amount", "closed_on", "outcome"}]
     panel = panel.merge(record.deals[segments], on="deal_id", how="left")
     panel = panel.sort_values(["moment", "deal_id"], kind="stable", ignore_index=True)
@@ -144,7 +144,7 @@ def closings(record: Record) -> pd.DataFrame:
     if h["status"].ne("open").any():
         last = h.groupby("deal_id").tail(1)
         return last[["deal_id", "status", "close_on", "amount"]].assign(
-            known_on=cal.local_dates(last["valid_from"], record.settings)
+            known_on=local_dates(last["valid_from"], record.settings)
         )
     d = record.deals
     status = d["outcome"].where(d["outcome"].isin(["won", "lost"]), "open")
@@ -173,32 +173,23 @@ def _at(record: Record, panel: pd.DataFrame, day: pd.Series) -> pd.DataFrame:
 
 def with_outcome(
     record: Record, panel: pd.DataFrame, target: Target, through: pd.Timestamp, resolve_after: int
-) -> tuple[pd.DataFrame, str]:
-    """The panel with won, amount_won and known_on (empty where it is not known yet), and what to say of it."""
-    if target.kind == "in period":
-        known_on = panel["freezes_on"]
-    elif target.kind == "within":
-        known_on = panel["as_of"] + pd.Timedelta(days=target.days)
-    else:
-        known_on = panel["as_of"] + pd.Timedelta(days=resolve_after)
+) -> pd.DataFrame:
+    """The panel with won, amount_won, known_on (empty where it is not known yet), complete and unresolved."""
+    unresolved = pd.Series(False, index=panel.index)
     if target.kind == "at all":
         then = panel[["deal_id"]].merge(closings(record), on="deal_id", how="left")
-        resolved = then["status"].isin(["won", "lost"]).to_numpy()
-        known_on = known_on.where(~resolved, then["known_on"].to_numpy())
+        unresolved = pd.Series(~then["status"].isin(["won", "lost"]).to_numpy(), index=panel.index)
+        known_on = panel["as_of"] + pd.Timedelta(days=resolve_after)
+        known_on = known_on.where(unresolved, then["known_on"].set_axis(panel.index))
         known_on = known_on.where(known_on <= through)
         # a cohort counts when every deal of it is known, else the quick ones would speak for the slow
-        complete = known_on.notna().groupby(panel["as_of"]).transform("all")
-        waiting = int((~resolved & complete).sum())
-        note = (
-            f"{waiting / max(int(complete.sum()), 1):.1%} of the deals were unresolved after {resolve_after} days "
-            "and count as not won."
-        )
-        evaluated = panel["evaluated"] & complete
+        known = known_on.notna().groupby(panel["as_of"]).transform("all")
     else:
+        within = panel["as_of"] + pd.Timedelta(days=target.days)
+        known_on = panel["freezes_on"] if target.kind == "in period" else within
         known_on = known_on.where(known_on <= through)
         then = _at(record, panel, known_on)
-        evaluated = panel["evaluated"] & known_on.notna()
-        note = ""
+        known = known_on.notna()
     won = then["status"].eq("won").to_numpy()
     closed = then["close_on"].to_numpy()
     if target.kind == "in period":
@@ -207,5 +198,18 @@ def with_outcome(
         won = won & (closed <= known_on.to_numpy())
     booked = np.where(won, then["amount"].to_numpy(dtype=float, na_value=np.nan), 0.0)
     return panel.assign(
-        won=won.astype(int), amount_won=booked, known_on=known_on, complete=evaluated | ~panel["evaluated"]
-    ), note
+        won=won.astype(int),
+        amount_won=booked,
+        known_on=known_on,
+        complete=known | ~panel["evaluated"],
+        unresolved=unresolved & known,
+        known=known,
+    )
+
+
+def unresolved(panel: pd.DataFrame, target: Target, resolve_after: int) -> str:
+    """What to say of the deals that count as not won because nobody closed them; empty where none can."""
+    if target.kind != "at all":
+        return ""
+    share = int(panel["unresolved"].sum()) / max(int(panel["known"].sum()), 1)
+    return f"{share:.1%} of the deals were unresolved after {resolve_after} days and count as not won."

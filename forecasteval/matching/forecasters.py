@@ -47,6 +47,7 @@ class Forecaster:
     fitted: bool
     speak: Callable[[Seen, Seen], Floats]
     own_target: str = ""  # where it speaks about something other than the target it is scored on
+    parts: tuple[str, ...] = ()  # forecasters whose mean it is
 
 
 @dataclass(frozen=True)
@@ -236,7 +237,7 @@ BUILT_IN: dict[str, Forecaster] = {
             True,
             _model,
         ),
-        Forecaster("mix", "the mean of model and rep_forecast", True, _mix),
+        Forecaster("mix", "the mean of model and rep_forecast", True, _mix, parts=("model", "rep_forecast")),
     )
 }
 

@@ -1,19 +1,24 @@
-"""The same deals at the same moment for all forecasters, with everything that fell out and why."""
+"""The same deals at the same moment for all forecasters, with everything that fell out and why.
+
+:class:`Panel` holds every deal at every look that is asked for, matched once; what two forecasters said in one week,
+or what all of them said in all weeks, are views of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from forecasteval.errors import CallError, nearest
-from forecasteval.matching import forecasters as fc
-from forecasteval.matching.deals_as_of import Record, Target, looks_at, panel_of, with_outcome
-from forecasteval.matching.matched import META
-from forecasteval.tables import calendar as cal
+from forecasteval.matching.deals_as_of import Record, Target, looks_at, panel_of, unresolved, with_outcome
+from forecasteval.matching.forecasters import BUILT_IN, BurnIn, Floats, Seen, out_of_fold, see
+from forecasteval.matching.matched import Matched
+from forecasteval.tables.calendar import moment
 from forecasteval.tables.organisation import Org, newest_record
 
 POPULATIONS = {
@@ -25,6 +30,21 @@ NO_HISTORY = (
     "The export holds only today's records: nothing says what was believed before the outcome was known. Export "
     "OpportunityHistory as well, or keep dated copies of Opportunity.csv from now on."
 )
+_KNOWN = (
+    ("values known", "values_state", "what was believed at that moment is not known"),
+    ("owner known", "rep_state", "whose deal it was at that moment is not known"),
+)
+_NOT_SEGMENTS = {"deal_id", "rep", "account", "created_on", "closed_on", "outcome", "amount"}
+_EMPTY = {
+    "deal_id": "str",
+    "as_of": "datetime64[s]",
+    "period": "str",
+    "rep": "str",
+    "account": "str",
+    "won": "int64",
+    "amount": "float64",
+    "amount_won": "float64",
+}
 
 
 @dataclass
@@ -51,19 +71,6 @@ class _Flow:
 # --- what the forecasters say -------------------------------------------------------------------------
 
 
-def _check_names(org: Org, names: Sequence[str]) -> list[str]:
-    outside = [] if org.forecasts is None else sorted(org.forecasts["forecaster"].unique())
-    allowed = [*fc.BUILT_IN, *outside]
-    unknown = [n for n in names if n not in allowed]
-    if unknown:
-        hint = f" {''.join(nearest(n, allowed) for n in unknown)}".rstrip()
-        raise CallError(
-            f"There is no forecaster {', '.join(unknown)}. Built in: {', '.join(fc.BUILT_IN)}. From files: "
-            f"{', '.join(outside) or 'none'}.{hint}"
-        )
-    return [n for n in names if n in outside and n not in fc.BUILT_IN]
-
-
 def _outside(org: Org, panel: pd.DataFrame, name: str, stale_after: int) -> tuple[pd.Series, dict[str, Any]]:
     """The latest forecast of an outside file at each row's moment, refused by name if it knew the future."""
     assert org.forecasts is not None
@@ -74,7 +81,7 @@ def _outside(org: Org, panel: pd.DataFrame, name: str, stale_after: int) -> tupl
     issued = pd.to_datetime(rows["issued_at"]).astype("datetime64[us]")
     if "as_of" in rows and rows["as_of"].notna().any():
         dated = rows["as_of"].notna()
-        spoken_for = cal.moment(rows.loc[dated, "as_of"], org.settings)
+        spoken_for = moment(rows.loc[dated, "as_of"], org.settings)
         late = issued[dated].to_numpy() >= np.asarray(spoken_for, dtype="datetime64[us]")
         if late.any():
             first = rows[dated][late].iloc[0]
@@ -116,53 +123,66 @@ def _outside(org: Org, panel: pd.DataFrame, name: str, stale_after: int) -> tupl
     return pd.Series(value.to_numpy(), index=panel.index), about
 
 
-def _fitted(
-    panel: pd.DataFrame, looks: pd.DataFrame, names: list[str], burn_in: fc.BurnIn
-) -> tuple[pd.DataFrame, dict[str, list[dict[str, Any]]], set[Any]]:
-    """What the fitted forecasters say at each look, what they had learned from, and the looks of the burn-in."""
-    said = {n: np.full(len(panel), np.nan) for n in names}
-    learned: dict[str, list[dict[str, Any]]] = {n: [] for n in names}
-    silent = set()
-    seen = fc.see(panel)
-    series, as_of, known_on = (panel[c].to_numpy() for c in ("series", "as_of", "known_on"))
-    for look in looks[looks["evaluated"]].itertuples():
-        day: Any = look.as_of
-        moment = np.datetime64(day)
-        alike = series == look.series
-        now = np.flatnonzero(alike & (as_of == moment))
-        train = np.flatnonzero(alike & (as_of < moment) & (known_on <= moment))
-        past, present = seen.take(train), seen.take(now).unaware()
-        if not len(now) or not burn_in.over(past):
-            silent.add(look.as_of)
-            continue
-        for name in names:
-            f = fc.BUILT_IN[name]
-            said[name][now] = f.speak(past, present)
-            learned[name].append(
-                {
-                    "period": look.period,
-                    "as_of": f"{look.as_of:%Y-%m-%d}",
-                    "deals": len(train),
-                    "won": int(past.won.sum()),
-                    "through": str(known_on[train].max())[:10],
-                }
+@dataclass
+class _Spoken:
+    """What fitted forecasters say at each look, each fitted once however many views ask for it."""
+
+    panel: pd.DataFrame
+    burn_in: BurnIn
+    values: dict[tuple[str, Any, Any], Floats] = field(default_factory=dict)
+
+    @cached_property
+    def seen(self) -> Seen:
+        """The whole panel as forecasters see it."""
+        return see(self.panel)
+
+    def at(self, look: Any, name: str, train: Any, now: Any) -> Floats:
+        """What one forecaster says at one look."""
+        key = (name, look.series, look.as_of)
+        if key not in self.values:
+            past, present = self.seen.take(train), self.seen.take(now).unaware()
+            parts = BUILT_IN[name].parts
+            self.values[key] = (
+                sum((self.at(look, part, train, now) for part in parts), np.zeros(len(now))) / len(parts)
+                if parts
+                else BUILT_IN[name].speak(past, present)
             )
-    return pd.DataFrame(said, index=panel.index), learned, silent
+        return self.values[key]
+
+    def __call__(
+        self, looks: pd.DataFrame, names: list[str]
+    ) -> tuple[pd.DataFrame, dict[str, list[dict[str, Any]]], set[Any]]:
+        """A column per forecaster, what each had learned from, and the looks of the burn-in."""
+        said = {n: np.full(len(self.panel), np.nan) for n in names}
+        learned: dict[str, list[dict[str, Any]]] = {n: [] for n in names}
+        silent = set()
+        series, as_of, known_on = (self.panel[c].to_numpy() for c in ("series", "as_of", "known_on"))
+        for look in looks[looks["evaluated"]].itertuples():
+            day: Any = look.as_of
+            alike = series == look.series
+            now = np.flatnonzero(alike & (as_of == np.datetime64(day)))
+            train = np.flatnonzero(alike & (as_of < np.datetime64(day)) & (known_on <= np.datetime64(day)))
+            if not len(now) or not self.burn_in.over(self.seen.take(train)):
+                silent.add(look.as_of)
+                continue
+            for name in names:
+                said[name][now] = self.at(look, name, train, now)
+                learned[name].append(
+                    {
+                        "period": look.period,
+                        "as_of": f"{look.as_of:%Y-%m-%d}",
+                        "deals": len(train),
+                        "won": int(self.seen.won[train].sum()),
+                        "through": str(known_on[train].max())[:10],
+                    }
+                )
+        return pd.DataFrame(said, index=self.panel.index), learned, silent
 
 
-def default_share(org: Org, panel: pd.DataFrame) -> float:
-    """Share of the entered probabilities that equal the default of their stage.
+def _default_share(org: Org, panel: pd.DataFrame) -> float:
+    """Share of the entered probabilities that equal the default of their stage; NaN where none was entered.
 
     Without a table of stages the commonest value of each stage stands for its default.
-
-    Parameters
-    ----------
-    org : Org
-    panel : DataFrame with stage and rep_probability
-
-    Returns
-    -------
-    float in [0, 1], NaN where no probability was entered
     """
     entered = panel[panel["rep_probability"].notna()]
     if org.stages is not None and org.stages["default_probability"].notna().any():
@@ -172,25 +192,216 @@ def default_share(org: Org, panel: pd.DataFrame) -> float:
     return float(np.isclose(entered["rep_probability"], entered["stage"].map(default).astype(float)).mean())
 
 
+# --- the panel and its views ------------------------------------------------------------------------
+
+
+class Panel:
+    """Every deal at every look that is asked for, with its state then and its outcome; views are taken of it."""
+
+    def __init__(
+        self,
+        org: Org,
+        *,
+        as_of: Any,
+        target: str = "won in period",
+        population: str = "closing in period",
+        stale_after_days: int = STALE_AFTER_DAYS,
+        resolve_after_days: int = 365,
+        burn_in: BurnIn | None = None,
+        through: Any = None,
+        pending: bool = False,
+        seed: int = 0,
+    ) -> None:
+        """As for :func:`match`; `as_of` names all the looks of which views are wanted."""
+        self.org, self.as_of, self.target, self.population = org, as_of, Target.parse(target), population
+        self.stale_after, self.resolve_after = stale_after_days, resolve_after_days
+        self.pending, self.seed, self.burn_in = pending, seed, burn_in or BurnIn()
+        if population not in POPULATIONS:
+            raise CallError(f"population {population!r} is not one of {', '.join(map(repr, POPULATIONS))}.")
+        newest = newest_record(org) if through is None else through
+        self.through = pd.Timestamp(newest) if newest is not None else None
+
+    @cached_property
+    def _record(self) -> Record:
+        assert self.org.deals is not None
+        assert self.org.history is not None
+        assert self.org.periods is not None
+        return Record(self.org.deals, self.org.history, self.org.periods, self.org.settings)
+
+    @cached_property
+    def _looks(self) -> pd.DataFrame:
+        return looks_at(self._record.periods, self.as_of)
+
+    @cached_property
+    def _open(self) -> pd.DataFrame:
+        """Every open deal at every look."""
+        return panel_of(self._record, self._looks[self._looks["as_of"] <= self.through])
+
+    @cached_property
+    def _eligible(self) -> tuple[pd.DataFrame, list[tuple[str, str, pd.Series]]]:
+        """The deals of the population with their outcomes; and the steps to it, each a mask over the open ones."""
+        panel = self._open
+        keep = pd.Series(True, index=panel.index)
+        steps = []
+        for name, column, why in _KNOWN:
+            keep = keep & panel[column].ne("unknown")
+            steps.append((name, why, keep))
+        if self.population == "closing in period":
+            keep = keep & panel["close_on"].between(panel["starts_on"], panel["ends_on"])
+            why = "not expected to close in the period at that moment"
+            steps.append(("expected to close in the period", why, keep))
+        panel = panel[keep].reset_index(drop=True)
+        assert self.through is not None
+        panel = with_outcome(self._record, panel, self.target, self.through, self.resolve_after)
+        if self.pending:
+            panel["won"] = panel["won"].where(panel["known_on"].notna())
+        else:
+            panel = panel.assign(counts=panel["complete"])
+        return panel, steps
+
+    @cached_property
+    def _panel(self) -> pd.DataFrame:
+        """The deals whose outcome is known, at every look; with `pending`, the others as well."""
+        panel = self._eligible[0]
+        return panel if self.pending else panel[panel["counts"]].reset_index(drop=True)
+
+    @cached_property
+    def _spoken(self) -> _Spoken:
+        return _Spoken(self._panel, self.burn_in)
+
+    def _outside(self, names: Sequence[str]) -> list[str]:
+        """Those of the forecasters that come from files; a name that nobody bears is refused."""
+        outside = [] if self.org.forecasts is None else sorted(self.org.forecasts["forecaster"].unique())
+        allowed = [*BUILT_IN, *outside]
+        unknown = [n for n in names if n not in allowed]
+        if unknown:
+            hint = f" {''.join(nearest(n, allowed) for n in unknown)}".rstrip()
+            raise CallError(
+                f"There is no forecaster {', '.join(unknown)}. Built in: {', '.join(BUILT_IN)}. From files: "
+                f"{', '.join(outside) or 'none'}.{hint}"
+            )
+        return [n for n in names if n in outside and n not in BUILT_IN]
+
+    def view(self, forecasters: Sequence[str], as_of: Any = None, *, pool: bool = False) -> Matched:
+        """What these forecasters said at these looks, on the deals about which they could speak.
+
+        Parameters
+        ----------
+        forecasters : names
+        as_of : looks of this panel; all of them if left out
+        pool : must be asked for where several weeks go into one table
+        """
+        if self.org.matched is not None:
+            return _of_flat_table(Matched.of(self.org), list(forecasters), self.seed)
+        outside = self._outside(forecasters)
+        if self.org.history is None:
+            return _stopped(forecasters, "no_history", NO_HISTORY)
+        looks = self._looks if as_of is None else looks_at(self._record.periods, as_of)
+        if len(looks.loc[looks["evaluated"], "series"].unique()) > 1 and not pool:
+            raise CallError(
+                "Several weeks put the same deal into the table more than once. Say pool=True if that is meant, or "
+                "match one week at a time."
+            )
+        looks = looks[looks["as_of"] <= self.through]
+        when = _in_words(self.as_of if as_of is None else as_of)
+        about = Matched(
+            pd.DataFrame(),
+            target=self.target.name,
+            population=POPULATIONS[self.population].format(when=when[0].lower() + when[1:]),
+            when=when,
+            nouns={"period": "quarters" if _quarterly(self._record.periods) else "periods"},
+            more={"source": self.org.name, "as_of": _plain(self.as_of if as_of is None else as_of)},
+        )
+        flow = self._flow(looks, when)
+        panel, said = self._with_forecasts(looks, forecasters, outside, flow)
+        note = unresolved(self._of(looks, self._eligible[0]), self.target, self.resolve_after)
+        about = replace(about, forecasters=said, flow=flow.steps, notes=[note] if note else [])
+        unusable = [n for n, a in said.items() if a["kind"] not in ("probability", "rank_score")]
+        if unusable:
+            kind = said[unusable[0]]["kind"]
+            text = f"{unusable[0]} forecasts a {kind}; only probabilities and rank scores can be matched."
+            return _stopped(forecasters, "kinds_differ", text, about)
+        if panel.empty:
+            return _stopped(forecasters, "no_common_deals", flow.emptied(), about)
+        if "rep_forecast" in said:
+            said["rep_forecast"]["stage_default_share"] = round(_default_share(self.org, panel), 4)
+            if self.target.name != (own := BUILT_IN["rep_forecast"].own_target):
+                said["rep_forecast"]["target"] = own
+        return self._table(panel, forecasters, about, pool=pool)
+
+    def _of(self, looks: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFrame:
+        """The rows of some looks."""
+        return panel[panel["series"].isin(looks["series"])]
+
+    def _flow(self, looks: pd.DataFrame, when: str) -> _Flow:
+        """The way from the export to the deals whose outcome is known, counted at the evaluated looks."""
+        flow = _Flow()
+        flow.add("deals in the export", self._record.deals)
+        opened = self._of(looks, self._open)
+        opened = opened[opened["evaluated"]]
+        why = "not open at that moment of any period"
+        if opened.empty:
+            start = self._record.history["valid_from"].min()
+            why = f"nothing was recorded at that moment of any period: records start on {start:%Y-%m-%d}"
+        flow.add(f"open {when[0].lower()}{when[1:]}", opened, why)
+        for name, why, keep in self._eligible[1]:
+            flow.add(name, opened[keep[opened.index]], why)
+        if not self.pending:
+            known = self._of(looks, self._panel)
+            why = f"by {self.through:%Y-%m-%d}, where the data end, the period is not frozen or the target not yet known"
+            flow.add("outcome known", known[known["evaluated"]], why)
+        return flow
+
+    def _with_forecasts(
+        self, looks: pd.DataFrame, forecasters: Sequence[str], outside: list[str], flow: _Flow
+    ) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
+        """The evaluated rows with a column per forecaster, from when all of them speak, and who they are."""
+        about: dict[str, dict[str, Any]] = {}
+        fitted = [n for n in forecasters if n in BUILT_IN and BUILT_IN[n].fitted]
+        said, learned, silent = self._spoken(looks, fitted)
+        panel = self._of(looks, self._panel)
+        keep = panel["evaluated"].copy()
+        if fitted:
+            keep &= ~panel["as_of"].isin(silent)
+            why = f"{', '.join(fitted)} had too few resolved deals to learn from"
+            flow.add("enough past to learn from", panel[keep], why)
+        columns: dict[str, Any] = {}
+        for name in forecasters:
+            if name in outside:
+                columns[name], about[name] = _outside(self.org, panel, name, self.stale_after)
+                speaks = columns[name].notna().groupby(panel["as_of"]).transform("any")
+                began = panel.loc[keep & speaks, "as_of"].min()
+                if (keep & (panel["as_of"] < began)).any():
+                    keep &= panel["as_of"] >= began
+                    flow.add(f"{name} had begun", panel[keep], f"before the first forecast of {name}")
+            else:
+                f = BUILT_IN[name]
+                columns[name] = said.loc[panel.index, name] if f.fitted else panel["rep_probability"]
+                about[name] = {"kind": "probability", "gloss": f.gloss, "from_file": False}
+                if f.fitted:
+                    about[name]["learned"] = learned[name]
+        panel = panel.assign(category=panel["rep_category"], **columns)
+        return panel[keep].reset_index(drop=True), about
+
+    def _table(
+        self, panel: pd.DataFrame, forecasters: Sequence[str], about: Matched, *, pool: bool
+    ) -> Matched:
+        """The columns of a matched table."""
+        columns = [
+            *_EMPTY,
+            *(c for c in self._record.deals if c not in _NOT_SEGMENTS),
+            *("stage", "category", "state"),
+            *forecasters,
+        ]
+        table = panel[columns].copy()
+        if pool:
+            table.insert(3, "week", panel["series"])
+        table = table.sort_values(["as_of", "deal_id"], kind="stable", ignore_index=True)
+        carried = round(float(table["state"].eq("carried").mean()), 4)
+        return replace(about, table=table, more={**about.more, "carried_share": carried})
+
+
 # --- the public door ----------------------------------------------------------------------------------
-
-
-def _stopped(names: Sequence[str], code: str, text: str, meta: dict[str, Any] | None = None) -> pd.DataFrame:
-    """An empty matched table that says why it is empty."""
-    columns = {
-        "deal_id": "str",
-        "as_of": "datetime64[s]",
-        "period": "str",
-        "rep": "str",
-        "account": "str",
-        "won": "int64",
-        "amount": "float64",
-        "amount_won": "float64",
-    }
-    empty = pd.DataFrame({c: pd.Series(dtype=t) for c, t in columns.items()})
-    empty = empty.assign(**{n: pd.Series(dtype="float64") for n in names})
-    empty.attrs[META] = {"flow": []} | (meta or {}) | {"stop": [{"code": code, "text": text}]}
-    return empty
 
 
 def match(
@@ -203,7 +414,7 @@ def match(
     pool: bool = False,
     stale_after_days: int = STALE_AFTER_DAYS,
     resolve_after_days: int = 365,
-    burn_in: fc.BurnIn | None = None,
+    burn_in: BurnIn | None = None,
     through: Any = None,
     pending: bool = False,
     seed: int = 0,
@@ -219,7 +430,7 @@ def match(
     target : str
         "won in period", "won at all" or "won within N days".
     forecasters : list of str
-        Built-in ones (:data:`forecasteval.forecasters.BUILT_IN`) and those of forecast files.
+        Built-in ones (:data:`forecasteval.matching.forecasters.BUILT_IN`) and those of forecast files.
     population : "closing in period" or "all open"
         Of the deals that are open: those believed to close in the period, or all.
     pool : bool
@@ -248,76 +459,26 @@ def match(
     ValueError
         For an unknown week, target, population or forecaster, and for a forecast that knew the future.
     """
-    aim = Target.parse(target)
-    if population not in POPULATIONS:
-        raise CallError(f"population {population!r} is not one of {', '.join(map(repr, POPULATIONS))}.")
-    if org.matched is not None:
-        return _of_flat_table(org.matched, list(forecasters), seed)
-    outside = _check_names(org, forecasters)
-    if org.history is None:
-        return _stopped(forecasters, "no_history", NO_HISTORY)
-    assert org.periods is not None
-    assert org.deals is not None
-    record = Record(org.deals, org.history, org.periods, org.settings)
-    looks = looks_at(record.periods, as_of)
-    if len(looks.loc[looks["evaluated"], "series"].unique()) > 1 and not pool:
-        raise CallError(
-            "Several weeks put the same deal into the table more than once. Say pool=True if that is meant, or "
-            "match one week at a time."
-        )
-    newest = newest_record(org)
-    assert newest is not None
-    through = pd.Timestamp(newest if through is None else through)
-    looks = looks[looks["as_of"] <= through]
-    when = _in_words(as_of)
-    meta: dict[str, Any] = {
-        "source": org.name,
-        "as_of": [str(a) for a in as_of] if isinstance(as_of, list | tuple) else str(as_of),
-        "when": when,
-        "target": target,
-        "population": POPULATIONS[population].format(when=when[0].lower() + when[1:]),
-        "nouns": {"period": "quarters" if _quarterly(record.periods) else "periods"},
-    }
-    flow = _Flow()
-    panel = _eligible(record, looks, population, when, flow)
-    panel, note = with_outcome(record, panel, aim, through, resolve_after_days)
-    if pending:
-        panel["won"] = panel["won"].where(panel["known_on"].notna())
-    else:
-        panel = panel[panel["complete"]].reset_index(drop=True)
-        why = (
-            f"by {through:%Y-%m-%d}, where the data end, the period is not frozen or the target not yet known"
-        )
-        flow.add("outcome known", panel[panel["evaluated"]], why)
-    panel, about = _with_forecasts(
-        org, panel, looks, forecasters, outside, flow, stale_after_days, burn_in or fc.BurnIn()
+    panel = Panel(
+        org,
+        as_of=as_of,
+        target=target,
+        population=population,
+        stale_after_days=stale_after_days,
+        resolve_after_days=resolve_after_days,
+        burn_in=burn_in,
+        through=through,
+        pending=pending,
+        seed=seed,
     )
-    meta |= {"forecasters": about, "flow": flow.steps, "notes": [note] if note else []}
-    unusable = [n for n, a in about.items() if a["kind"] not in ("probability", "rank_score")]
-    if unusable:
-        name = unusable[0]
-        text = f"{name} forecasts a {about[name]['kind']}; only probabilities and rank scores can be matched."
-        return _stopped(forecasters, "kinds_differ", text, meta)
-    if panel.empty:
-        return _stopped(forecasters, "no_common_deals", flow.emptied(), meta)
-    for name in set(forecasters) & {"rep_forecast"}:
-        about[name]["stage_default_share"] = round(default_share(org, panel), 4)
-        if target != fc.BUILT_IN[name].own_target:
-            about[name]["target"] = fc.BUILT_IN[name].own_target
-    segments = [c for c in record.deals if c not in _NOT_SEGMENTS]
-    columns = [
-        *("deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won"),
-        *segments,
-        *("stage", "category", "state"),
-        *forecasters,
-    ]
-    matched = panel[columns].copy()
-    if pool:
-        matched.insert(3, "week", panel["series"])
-    matched = matched.sort_values(["as_of", "deal_id"], kind="stable", ignore_index=True)
-    meta["carried_share"] = round(float(matched["state"].eq("carried").mean()), 4)
-    matched.attrs[META] = meta
-    return matched
+    return panel.view(forecasters, pool=pool).frame()
+
+
+def _stopped(names: Sequence[str], code: str, text: str, about: Matched | None = None) -> Matched:
+    """An empty matched table that says why it is empty."""
+    columns = _EMPTY | dict.fromkeys(names, "float64")
+    empty = pd.DataFrame({c: pd.Series(dtype=t) for c, t in columns.items()})  # type: ignore[call-overload]
+    return replace(about or Matched(empty), table=empty, stop=[{"code": code, "text": text}])
 
 
 def _in_words(as_of: Any) -> str:
@@ -327,73 +488,8 @@ def _in_words(as_of: Any) -> str:
     return f"At the end of {text}" if text.startswith("week") else f"At the end of {text[:10]}"
 
 
-def _eligible(record: Record, looks: pd.DataFrame, population: str, when: str, flow: _Flow) -> pd.DataFrame:
-    """The deals that were open, known and in the population at each look."""
-
-    def step(panel: pd.DataFrame, name: str, why: str) -> pd.DataFrame:
-        flow.add(name, panel[panel["evaluated"]], why)
-        return panel
-
-    flow.add("deals in the export", record.deals)
-    moment = when[0].lower() + when[1:]
-    panel = panel_of(record, looks)
-    why = "not open at that moment of any period"
-    if panel.empty:
-        recorded = record.history["valid_from"]
-        why = f"nothing was recorded at that moment of any period: records start on {recorded.min():%Y-%m-%d}"
-    panel = step(panel, f"open {moment}", why)
-    for name, column, why in _KNOWN:
-        panel = step(panel[panel[column].ne("unknown")], name, why)
-    if population == "closing in period":
-        inside = panel["close_on"].between(panel["starts_on"], panel["ends_on"])
-        why = "not expected to close in the period at that moment"
-        panel = step(panel[inside], "expected to close in the period", why)
-    return panel.reset_index(drop=True)
-
-
-def _with_forecasts(
-    org: Org,
-    panel: pd.DataFrame,
-    looks: pd.DataFrame,
-    forecasters: Sequence[str],
-    outside: list[str],
-    flow: _Flow,
-    stale_after: int,
-    burn_in: fc.BurnIn,
-) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
-    """The evaluated rows with a column per forecaster, from when all of them speak, and who they are."""
-    about: dict[str, dict[str, Any]] = {}
-    keep = panel["evaluated"].copy()
-    fitted = [n for n in forecasters if n in fc.BUILT_IN and fc.BUILT_IN[n].fitted]
-    said, learned, silent = _fitted(panel, looks, fitted, burn_in)
-    if fitted:
-        keep &= ~panel["as_of"].isin(silent)
-        why = f"{', '.join(fitted)} had too few resolved deals to learn from"
-        flow.add("enough past to learn from", panel[keep], why)
-    columns: dict[str, Any] = {}
-    for name in forecasters:
-        if name in outside:
-            columns[name], about[name] = _outside(org, panel, name, stale_after)
-            speaks = columns[name].notna().groupby(panel["as_of"]).transform("any")
-            began = panel.loc[keep & speaks, "as_of"].min()
-            if (keep & (panel["as_of"] < began)).any():
-                keep &= panel["as_of"] >= began
-                flow.add(f"{name} had begun", panel[keep], f"before the first forecast of {name}")
-        else:
-            f = fc.BUILT_IN[name]
-            columns[name] = said[name] if f.fitted else panel["rep_probability"]
-            about[name] = {"kind": "probability", "gloss": f.gloss, "from_file": False}
-            if f.fitted:
-                about[name]["learned"] = learned[name]
-    panel = panel.assign(category=panel["rep_category"], **columns)
-    return panel[keep].reset_index(drop=True), about
-
-
-_KNOWN = (
-    ("values known", "values_state", "what was believed at that moment is not known"),
-    ("owner known", "rep_state", "whose deal it was at that moment is not known"),
-)
-_NOT_SEGMENTS = {"deal_id", "rep", "account", "created_on", "closed_on", "outcome", "amount"}
+def _plain(as_of: Any) -> Any:
+    return [str(a) for a in as_of] if isinstance(as_of, list | tuple) else str(as_of)
 
 
 def _quarterly(periods: pd.DataFrame) -> bool:
@@ -401,22 +497,18 @@ def _quarterly(periods: pd.DataFrame) -> bool:
     return bool(length.between(80, 100).all())
 
 
-def _of_flat_table(matched: pd.DataFrame, names: list[str], seed: int) -> pd.DataFrame:
+def _of_flat_table(matched: Matched, names: list[str], seed: int) -> Matched:
     """A table that came matched, with out-of-fold reference forecasts added where asked for and possible."""
-    meta = matched.attrs.get(META, {})
-    features = meta.get("features", [])
     wanted = [n for n in names if n not in matched and n in ("model", "base_rate")]
-    if "model" in wanted and not features:
+    if "model" in wanted and not matched.features:
         wanted.remove("model")
     if not wanted:
         return matched
-    out = matched.assign(**fc.out_of_fold(matched, wanted, features, seed=seed))
     glosses = {
-        "model": f"a logistic regression on {len(features)} columns, each deal forecast by a fit that never saw it",
+        "model": f"a logistic regression on {len(matched.features)} columns, each deal forecast by a fit that never "
+        "saw it",
         "base_rate": "the share of all deals that was won, the same for each",
     }
-    about = meta.get("forecasters", {}) | {
-        n: {"kind": "probability", "gloss": glosses[n], "from_file": False} for n in wanted
-    }
-    out.attrs[META] = meta | {"forecasters": about}
-    return out
+    about = {n: {"kind": "probability", "gloss": glosses[n], "from_file": False} for n in wanted}
+    table = matched.table.assign(**out_of_fold(matched.table, wanted, matched.features, seed=seed))
+    return replace(matched, table=table, forecasters={**matched.forecasters, **about})

@@ -1,35 +1,180 @@
-"""The matched table: one row per deal and moment, a column per forecaster."""
+"""The matched table: one row per deal and moment, a column per forecaster, and what is known of them."""
 
 from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
-META = (
-    "forecasteval"  # key of DataFrame.attrs under which `match` and `import table` say where rows come from
-)
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from forecasteval.errors import CallError
+from forecasteval.tables.organisation import Org
+
+META = "forecasteval"  # key of DataFrame.attrs under which a table says where its rows come from
 RESERVED = frozenset(["deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won"])
 
 
-def has(matched: pd.DataFrame, dimension: str) -> bool:
-    """Does the table know a dimension: is the column there and not wholly empty?
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """The one value that a comparison takes. `DataFrame.attrs` carries the same at the public door only.
+
+    Attributes
+    ----------
+    table : DataFrame
+    forecasters : dict by name
+        Kind, gloss, own target and what each had learned from, where that was declared.
+    flow : list of steps from the export to these rows
+    target, population, when, where : str
+        What is forecast, and of which deals at which moment, in words.
+    nouns : dict
+        What clusters are called, such as "quarters" for periods.
+    notes : list of str
+    stop : list of reasons why nothing can be compared
+    features : list of str
+        Columns that a reference model of a flat table may learn from.
+    more : dict
+        Whatever else came with the table.
+    """
+
+    table: pd.DataFrame
+    forecasters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    flow: list[dict[str, Any]] = field(default_factory=list)
+    target: str = ""
+    population: str = ""
+    when: str = ""
+    where: str = ""
+    nouns: Mapping[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    stop: list[dict[str, str]] = field(default_factory=list)
+    features: list[str] = field(default_factory=list)
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table: Matched | pd.DataFrame | Org) -> Matched:
+        """Whatever a user hands over as a matched table."""
+        if isinstance(table, Matched):
+            return table
+        if isinstance(table, Org):
+            if table.matched is None:
+                raise CallError(
+                    f"{table.name} holds deals, not a matched table; put them through fe.match first."
+                )
+            table = table.matched
+        about = dict(table.attrs.get(META, {}))
+        table = table.copy(deep=False)
+        table.attrs = {}  # pandas copies attrs deeply at every step
+        known = {name: about.pop(name) for name in _ABOUT if name in about}
+        return cls(table, **known, more=about)
+
+    def frame(self) -> pd.DataFrame:
+        """The table as users hold it, with what is known of it in `attrs`."""
+        table = self.table.copy(deep=False)
+        known = {name: value for name in _ABOUT if (value := getattr(self, name))}
+        table.attrs = {META: {"flow": [], **self.more, **known}}
+        return table
+
+    def rows(self, keep: ArrayLike, **changed: Any) -> Matched:
+        """The rows of a mask, or at some positions, with what changes by it."""
+        at = np.asarray(keep)
+        at = np.flatnonzero(at) if at.dtype == bool else at
+        return replace(self, table=self.table.iloc[at].reset_index(drop=True), **changed)
+
+    def __contains__(self, column: object) -> bool:
+        """Is there such a column?"""
+        return column in self.table
+
+    def __getitem__(self, column: str) -> pd.Series:
+        """One column."""
+        return self.table[column]
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.table)
+
+    def has(self, dimension: str) -> bool:
+        """Does the table know a dimension: is the column there and not wholly empty?"""
+        return dimension in self.table and bool(self.table[dimension].notna().any())
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns that hold forecasts: those declared, else every numeric one not reserved."""
+        if self.forecasters:
+            return [n for n in self.forecasters if n in self.table]
+        return [str(c) for c in self.table.select_dtypes("number").columns if c not in RESERVED]
+
+    @property
+    def segments(self) -> list[str]:
+        """Columns that divide the deals: neither reserved nor a forecaster."""
+        named = set(self.names) | (RESERVED - {"period", "rep", "account"})
+        return [str(c) for c in self.table.columns if c not in named]
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Declared kind by forecaster."""
+        return {n: str(f["kind"]) for n, f in self.forecasters.items() if "kind" in f}
+
+    @property
+    def deals(self) -> int:
+        """Number of deals, which may be seen several times."""
+        return int(self.table["deal_id"].nunique())
+
+    def numbers(self, column: str) -> NDArray[np.float64]:
+        """A column as numbers, NaN where it is empty; refused where a cell holds something else."""
+        return numbers(self.table, column)
+
+    def is_probability(self, name: str) -> bool:
+        """Does a forecaster give probabilities of these deals?"""
+        if name not in self.table or not pd.api.types.is_numeric_dtype(self.table[name]):
+            return False
+        said = self.table[name].dropna()
+        declared = self.kinds.get(name, "probability") == "probability"
+        return declared and len(said) > 0 and bool(said.between(0, 1).all())
+
+    def counted_flow(self, deals: int, rows: int) -> list[dict[str, Any]]:
+        """The flow to so many deals and rows, closed by what was selected since."""
+        steps = [dict(s) for s in self.flow]
+        if not steps:
+            return [{"step": "deals in the table", "deals": deals, "dropped": 0, "why": ""}]
+        before = int(steps[-1]["deals"])
+        if before not in (deals, rows):  # imported tables count rows
+            why = "outside the selection that was compared"
+            steps.append({"step": "selected", "deals": deals, "dropped": before - deals, "why": why})
+        return steps
+
+
+_ABOUT = [f.name for f in fields(Matched) if f.name not in ("table", "more")]
+
+
+def numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    """A column as numbers, NaN where it is empty; an error names the first cell that is none."""
+    column = table[name]
+    if isinstance(column, pd.DataFrame):
+        raise CallError(f"There are {column.shape[1]} columns named {name}; rename or drop the others.")
+    if not pd.api.types.is_numeric_dtype(column):
+        column = column.astype(object)
+        read = pd.to_numeric(column, errors="coerce")
+        wrong = (read.isna() & column.notna()).to_numpy()
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise CallError(
+                f"{name} holds {int(wrong.sum()):,} cells that are not numbers; the first is row {row + 1}: "
+                f"{str(column.iloc[row])!r}."
+            )
+        column = read
+    return column.to_numpy(dtype=float, na_value=np.nan)
+
+
+def pseudonyms(names: Iterable[Any], noun: str = "rep") -> dict[Any, str]:
+    """Stand-ins for names, numbered by how often each occurs: names of people are personal data.
 
     Examples
     --------
-    >>> has(pd.DataFrame({"rep": [None, None]}), "rep")
-    False
+    >>> pseudonyms(["Ann", "Bo", "Bo"])
+    {'Bo': 'rep 1', 'Ann': 'rep 2'}
     """
-    return dimension in matched and bool(matched[dimension].notna().any())
-
-
-def forecaster_columns(matched: pd.DataFrame) -> list[str]:
-    """Names of the columns that hold forecasts: those declared, else every numeric one not reserved.
-
-    Examples
-    --------
-    >>> forecaster_columns(pd.DataFrame({"deal_id": ["a"], "won": [1], "model": [0.5], "region": ["x"]}))
-    ['model']
-    """
-    declared = matched.attrs.get(META, {}).get("forecasters")
-    if declared:
-        return [n for n in declared if n in matched]
-    return [str(c) for c in matched.select_dtypes("number").columns if c not in RESERVED]
+    seen = pd.Series(list(names)).dropna().astype(str).value_counts().reset_index()
+    seen = seen.sort_values(["count", seen.columns[0]], ascending=[False, True])
+    return {name: f"{noun} {i}" for i, name in enumerate(seen.iloc[:, 0], start=1)}

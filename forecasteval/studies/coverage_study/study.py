@@ -21,7 +21,9 @@ from forecasteval.compare import verdicts
 from forecasteval.errors import CallError
 from forecasteval.inference import few_clusters as caution
 from forecasteval.inference import jackknife as intervals
-from forecasteval.inference import ratio_of_sums as estimates
+from forecasteval.compare.pair import Biases, pair_of
+from forecasteval.inference.grouping import Grouping
+from forecasteval.inference.limits import doubts as doubts_about, few_events
 from forecasteval.inference.limits import LIMITS
 from forecasteval.inference.questions import needed
 from forecasteval.scores.probability import METRICS

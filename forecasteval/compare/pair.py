@@ -1,0 +1,276 @@
+"""One score of two forecasters and of their difference, each a statistic of its own on the same cells.
+
+One pass over the rows sums every term per cell (rep x period), into :class:`Sums`; what follows costs O(cells).
+The area under the ROC curve takes the same road with counts of pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from forecasteval.inference.auc import ranked
+from forecasteval.inference.few_clusters import components, lean
+from forecasteval.inference.grouping import Codes, Grouping, added
+from forecasteval.inference.jackknife import Floats
+from forecasteval.inference.statistic import LeftOut, Statistic
+from forecasteval.scores.probability import Deals, Metric, Terms
+
+SORTED_IN_TURN = 100_000  # with more rows both forecasters are sorted at once: NumPy lets go of the lock
+WHICH = ("candidate", "baseline", "difference")
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A score of the candidate, of the baseline, and candidate minus baseline.
+
+    ``kept`` numbers the clusters that carry weight, by dimension; ``sums`` holds x and z of the difference over
+    them, for the wild bootstrap (absent for what counts pairs).
+    """
+
+    candidate: Statistic
+    baseline: Statistic
+    difference: Statistic
+    identical: bool = False
+    kept: Mapping[str, Codes] | None = None
+    sums: Mapping[str, tuple[Floats, Floats]] | None = None
+
+    @property
+    def finite(self) -> bool:
+        """Have both a value?"""
+        return math.isfinite(self.candidate.value) and math.isfinite(self.baseline.value)
+
+
+# --- biases, which say where far-off clusters would lie ----------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Biases:
+    """How much two forecasters promised beyond what was won, p - y, by cell; and the sums of its squares."""
+
+    candidate: Floats
+    baseline: Floats
+    rows: Floats
+    squares: tuple[float, float]
+
+    @classmethod
+    def of(cls, deals: Deals, groups: Grouping) -> Biases | None:
+        """Those of two forecasters; None where one of them does not give probabilities."""
+        pair = (deals.candidate, deals.baseline)
+        if any(p.size == 0 or not (p.min() >= 0 and p.max() <= 1) for p in pair):
+            return None
+        promised = [p - deals.won for p in pair]
+        candidate, baseline = (groups.sums(p) for p in promised)
+        squares = (float(promised[0] @ promised[0]), float(promised[1] @ promised[1]))
+        return cls(candidate, baseline, groups.sums(None), squares)
+
+    def lean(self, member: Codes) -> dict[str, float]:
+        """Where a loss leans over these clusters, for both forecasters' own and for the difference."""
+        rows = added(member, self.rows)
+        kept = rows > 0
+        rows, total = rows[kept], self.rows.sum()
+        if total <= rows.size:  # single rows: what is a cluster's bias and what is chance cannot be told
+            return dict.fromkeys(WHICH, 0.0)
+        found = []
+        for promised, square in zip((self.candidate, self.baseline), self.squares, strict=True):
+            sums = added(member, promised)[kept]
+            mean = sums.sum() / total
+            _, between, by_chance = components(sums - mean * rows, rows, square - total * mean**2)
+            found.append((float(between), float(by_chance)))
+        candidate, baseline = found
+        own = {w: lean(f, (0.0, f[1])) for w, f in (("candidate", candidate), ("baseline", baseline))}
+        return own | {"difference": lean(candidate, baseline)}
+
+
+def _leans(biases: Biases | None, member: Codes, better: str, *, is_skill: bool = False) -> dict[str, float]:
+    """Leans of a metric's values: biases raise a loss and lower what is better when higher."""
+    sign = {"lower": 1.0, "higher": -1.0}.get(better, 0.0)
+    if biases is None or not sign:
+        return dict.fromkeys(WHICH, 0.0)
+    found = {k: sign * v for k, v in biases.lean(member).items()}
+    return dict.fromkeys(found, found["difference"]) if is_skill else found  # a skill is itself a difference
+
+
+# --- ratios of sums ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """All that an interval needs to know of the rows: sums by cell, and sums of products over all rows.
+
+    ``candidate, baseline, z, rows`` have shape (cells,); ``products``, of shape (3, 3), holds the sums over all rows of
+    the products of candidate, baseline and z. Parts of a table that are summed apart add up to those of the whole.
+    """
+
+    candidate: Floats
+    baseline: Floats
+    z: Floats
+    rows: Floats
+    products: Floats
+
+    @classmethod
+    def of(cls, terms: Terms, groups: Grouping) -> Sums:
+        """Sum the rows' terms by cell."""
+        rows = groups.sums(None)
+        columns = (terms.candidate, terms.baseline, terms.z)
+        by_cell = [rows if c is None else groups.sums(c) for c in columns]
+
+        def product(a: Floats | None, b: Floats | None) -> float:
+            if a is None or b is None:
+                one = b if a is None else a
+                return float(rows.sum()) if one is None else float(one.sum())
+            return float(a @ b)
+
+        with np.errstate(invalid="ignore", over="ignore"):  # a sure miss has an infinite log score
+            products = np.array([[product(a, b) for b in columns] for a in columns])
+        return cls(by_cell[0], by_cell[1], by_cell[2], rows, products)
+
+    def pair(
+        self,
+        member: Mapping[str, Codes],
+        dimensions: tuple[str, ...],
+        *,
+        better: str = "nearer_zero",
+        is_skill: bool = False,
+        biases: Biases | None = None,
+    ) -> Pair:
+        """Both forecasters' ratios and their difference; costs O(cells), however many rows there were.
+
+        Parameters
+        ----------
+        member : the cluster of each cell, by dimension
+        dimensions : the dimensions whose clusters are left out in turn
+        better : "lower", "higher" or "nearer_zero"
+        is_skill : is it (baseline - candidate) / baseline instead of (candidate - baseline) / z?
+        biases : of the same cells, which say where far-off clusters would lie
+        """
+        total = {k: np.atleast_1d(getattr(self, k).sum()) for k in ("candidate", "baseline", "z")}
+        values = {k: float(v[0]) for k, v in _ratios(**total, is_skill=is_skill).items()}
+        if not (math.isfinite(values["candidate"]) and math.isfinite(values["baseline"])):
+            return Pair(*_three(Statistic(values[w]) for w in WHICH))  # a sure miss: nothing to spread
+        weights = _weights(values, is_skill=is_skill)
+        over: dict[str, dict[str, LeftOut]] = {w: {} for w in WHICH}
+        kept, sums = {}, {}
+        for d in dimensions:
+            by = {k: added(member[d], getattr(self, k)) for k in ("candidate", "baseline", "z")}
+            rows = added(member[d], self.rows)
+            # clusters that add nothing (no amounts, say) neither count nor can be left out
+            carry = (by["z"] != 0) | (by["candidate"] != 0) | (by["baseline"] != 0)
+            by, rows = {k: v[carry] for k, v in by.items()}, rows[carry]
+            below = by["baseline"] if is_skill else by["z"]
+            above = by["baseline"] - by["candidate"] if is_skill else by["candidate"] - by["baseline"]
+            without = _ratios(**{k: total[k] - by[k] for k in by}, is_skill=is_skill)
+            leans = _leans(biases, member[d], better, is_skill=is_skill)
+            for w, (a, b, c) in weights.items():
+                residual = a * by["candidate"] + b * by["baseline"] + c * by["z"]
+                over[w][d] = LeftOut(without[w], below / below.sum(), residual, rows, leans[w])
+            kept[d], sums[d] = np.flatnonzero(carry).astype(np.int32), (above, below)
+        scale = abs(values["candidate"]) + abs(values["baseline"])
+        denominator = float(total["baseline" if is_skill else "z"][0])
+        found = (
+            Statistic(values[w], over[w], self._squared(weights[w]), total=denominator, scale=scale)
+            for w in WHICH
+        )
+        return Pair(*_three(found), kept=kept, sums=sums)
+
+    def _squared(self, weights: tuple[float, float, float]) -> float:
+        """Sum over all rows of (a candidate + b baseline + c z)^2."""
+        w = np.array(weights)
+        return float(max(w @ self.products @ w, 0.0))
+
+
+def _three(found: Iterable[Statistic]) -> tuple[Statistic, Statistic, Statistic]:
+    candidate, baseline, difference = found
+    return candidate, baseline, difference
+
+
+def _ratios(candidate: Floats, baseline: Floats, z: Floats, *, is_skill: bool) -> dict[str, Floats]:
+    """The three values from their sums."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # one cluster may hold everything
+        if is_skill:
+            skill = (baseline - candidate) / baseline
+            return {"candidate": skill, "baseline": np.zeros_like(skill), "difference": skill}
+        return {
+            "candidate": candidate / z,
+            "baseline": baseline / z,
+            "difference": (candidate - baseline) / z,
+        }
+
+
+def _weights(values: Mapping[str, float], *, is_skill: bool) -> dict[str, tuple[float, float, float]]:
+    """Weights of candidate, baseline and z in the residual of each value."""
+    if is_skill:
+        own = (-1.0, 1.0 - values["difference"], 0.0)
+        return {"candidate": own, "baseline": (0.0, 0.0, 0.0), "difference": own}
+    return {
+        "candidate": (1.0, 0.0, -values["candidate"]),
+        "baseline": (0.0, 1.0, -values["baseline"]),
+        "difference": (1.0, -1.0, -values["difference"]),
+    }
+
+
+# --- any metric ----------------------------------------------------------------------------------------
+
+
+def pair_of(
+    metric: Metric,
+    deals: Deals,
+    groups: Grouping,
+    dimensions: tuple[str, ...],
+    *,
+    units: bool,
+    biases: Biases | None = None,
+) -> Pair:
+    """A metric of two forecasters on the same rows.
+
+    Parameters
+    ----------
+    metric : Metric
+    deals : Deals
+    groups : Grouping of the same rows
+    dimensions : the dimensions whose clusters are left out in turn
+    units : are the residuals of single deals wanted (for "new deals, same reps")?
+    biases : of the same rows
+    """
+    if metric.terms is None:
+        return _pair_of_ranks(deals, groups, dimensions, units=units, biases=biases)
+    terms = metric.terms(deals)
+    found = Sums.of(terms, groups).pair(
+        groups.member, dimensions, better=metric.better, is_skill=metric.is_skill, biases=biases
+    )
+    found = replace(found, identical=bool(np.array_equal(terms.candidate, terms.baseline)))
+    if not (units and math.isfinite(found.difference.value)):
+        return found
+    z = np.ones_like(terms.baseline) if terms.z is None else terms.z
+    if metric.is_skill:
+        c = groups.unit_sums(terms.baseline - terms.candidate - found.difference.value * terms.baseline)
+        residual = (c, np.zeros_like(c), c)
+    else:
+        c = groups.unit_sums(terms.candidate - found.candidate.value * z)
+        b = groups.unit_sums(terms.baseline - found.baseline.value * z)
+        residual = (c, b, c - b)
+    by_unit = {
+        w: replace(getattr(found, w), units=e, stratum=groups.stratum)
+        for w, e in zip(WHICH, residual, strict=True)
+    }
+    return replace(found, **by_unit)
+
+
+def _pair_of_ranks(
+    deals: Deals, groups: Grouping, dimensions: tuple[str, ...], *, units: bool, biases: Biases | None
+) -> Pair:
+    forecasts = (deals.candidate, deals.baseline)
+    workers = 1 if deals.won.size < SORTED_IN_TURN else 2
+    with ThreadPoolExecutor(workers) as pool:
+        c, b = pool.map(lambda f: ranked(f, deals.won, groups, dimensions), forecasts)
+    leans = {d: _leans(biases, groups.member[d], "higher") for d in dimensions}
+    scale = abs(c.value) + abs(b.value)
+    found = (
+        r.statistic(groups, {d: leans[d][w] for d in dimensions}, scale, units=units)
+        for w, r in zip(WHICH, (c, b, c - b), strict=True)
+    )
+    return Pair(*_three(found), identical=bool(np.array_equal(c.placed, b.placed)))

@@ -1,0 +1,151 @@
+"""One number, and the number without each cluster in turn: all that its spread is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from forecasteval.inference.estimate import Estimate
+from forecasteval.inference.few_clusters import cautious, interval
+from forecasteval.inference.grouping import Codes
+from forecasteval.inference.jackknife import (
+    Clusters,
+    Floats,
+    Spread,
+    bell_mccaffrey_df,
+    clusters,
+    cr3j,
+    largest,
+    leave_one_out,
+    stratified,
+    two_way,
+)
+
+ROUNDING = 1e-12  # relative: what floating point leaves of a zero
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOut:
+    """A number without each cluster of one dimension, and what each cluster holds; arrays of shape (clusters,).
+
+    ``share`` is of the denominator; ``residual`` is e_g, the sum of the rows' residuals; ``lean`` says where far-off
+    clusters would lie (:func:`forecasteval.inference.few_clusters.lean`).
+    """
+
+    without: Floats
+    share: Floats
+    residual: Floats
+    rows: Floats
+    lean: float = 0.0
+
+    @property
+    def defined(self) -> bool:
+        """Can the number be formed without each of the clusters?"""
+        enough = self.share.size > 1 and self.share.max() < 1 - ROUNDING
+        return bool(enough and np.isfinite(self.without).all())
+
+
+@dataclass(frozen=True, eq=False)
+class Statistic:
+    """One number with what every spread of it is computed from.
+
+    Attributes
+    ----------
+    value : float
+    over : dict of LeftOut by dimension
+    square : float
+        Sum of the rows' squared residuals.
+    units : array of shape (units,), optional
+        Residual of each unit, for "new deals, same reps", with the `stratum` of each.
+    total : float
+        The denominator.
+    is_ratio : bool
+        False for what counts pairs: its degrees of freedom are clusters - 1.
+    scale : float
+        Size of what the number is a difference of: a spread below its rounding is none.
+    """
+
+    value: float
+    over: Mapping[str, LeftOut] = field(default_factory=dict)
+    square: float = 0.0
+    units: Floats | None = None
+    stratum: Codes | None = None
+    total: float = 0.0
+    is_ratio: bool = True
+    scale: float = 0.0
+
+    def clusters(self, dimension: str) -> Clusters:
+        """Number, effective number and largest share of a dimension's clusters."""
+        return clusters(self.over[dimension].share)
+
+    def _over(self, dimension: str) -> Spread:
+        over = self.over[dimension]
+        se = cr3j(self.value, over.without)
+        df = bell_mccaffrey_df(over.share) if self.is_ratio else over.without.size - 1.0
+        spread = Spread(se, df, dimension)
+        if dimension == "cell":  # only ever taken away
+            return spread
+        spread = cautious(spread, over.share, over.residual, over.rows, self.square)
+        return replace(spread, lean=over.lean)
+
+    def _units(self) -> Spread:
+        assert self.units is not None
+        assert self.stratum is not None
+        return replace(stratified(self.units, self.stratum, self.total), method="deal")
+
+    def spread(self, generalise_to: tuple[str, ...]) -> Spread:
+        """Standard error and degrees of freedom when these things may be different next time.
+
+        Parameters
+        ----------
+        generalise_to : one of :data:`forecasteval.inference.questions.QUESTIONS`
+
+        Returns
+        -------
+        Spread; its standard error is 0 where it is nothing but rounding
+        """
+        found = [self._units() if d == "deal" else self._over(d) for d in generalise_to]
+        if generalise_to == ("rep", "period"):
+            both = two_way(found[0], found[1], self._over("cell"))
+            found += [both] if both else []
+        spread = largest(*found)
+        if spread.method == "deal" and len(found) > 1:  # the coming periods may still lie where these do not
+            spread = replace(spread, skewness=found[1].skewness, lean=found[1].lean)
+        return spread if spread.se > ROUNDING * self.scale else replace(spread, se=0.0)
+
+    def estimate(self, generalise_to: tuple[str, ...], level: float = 0.95) -> Estimate:
+        """The number with its interval when these things may be different next time."""
+        return interval(self.value, self.spread(generalise_to), level)
+
+
+def mean_over_clusters(value: float, x: ArrayLike, rows: Floats, square: float, level: float = 0.95) -> Estimate:
+    """A mean over rows with its interval for new clusters.
+
+    SE by leaving out one cluster at a time (CR3J), the interval that of a comparison.
+
+    Parameters
+    ----------
+    value : float
+        The mean.
+    x, rows : arrays of shape (clusters,)
+        Sums, and numbers of rows.
+    square : float
+        Sum over rows of (x - mean)^2.
+    level : float
+
+    Returns
+    -------
+    Estimate
+
+    Examples
+    --------
+    >>> e = mean_over_clusters(0.2, np.array([1.0, 3, 2, 2, 2]), np.full(5, 10.0), 8.0)
+    >>> round(e.se, 4), e.low < 0.2 < e.high
+    (0.0316, True)
+    """
+    x, share = np.asarray(x, dtype=float), rows / rows.sum()
+    spread = Spread(cr3j(value, leave_one_out(x, rows)), bell_mccaffrey_df(share), "rep")
+    return interval(value, cautious(spread, share, x - value * rows, rows, square), level)
