@@ -467,7 +467,7 @@ def compare(
     if stops:
         reasons = {"reasons": [*dropped, *stops]}
         table = [_COLUMNS | base | {"metric": m.name, "better": m.better} | reasons for m in chosen]
-        flow = matched.counted_flow(matched.deals, len(matched))
+        flow = matched.counted_flow(matched.deals, len(matched.table))
     else:
         strange = {n: k for n, k in (kinds or {}).items() if n not in matched or k not in _KINDS}
         if strange:

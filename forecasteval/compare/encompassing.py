@@ -134,7 +134,7 @@ def best_mix(
     Examples
     --------
     >>> deals = pd.DataFrame({"deal_id": range(4), "won": [1, 0, 1, 0], "m": [1.0, 0, 0.5, 0.5], "r": [0.5] * 4})
-    >>> best_mix(deals, "m", "r", generalise_to=("deal",)).weight
+    >>> best_mix(deals, "m", "r", generalise_to=("deal",)).weight.value
     1.0
     """
     rows = Rows.of(_both(Matched.of(matched), candidate, baseline), candidate, baseline, generalise_to)
@@ -213,7 +213,7 @@ def encompassing(
     >>> deals = pd.DataFrame({"deal_id": range(3000), "rep": np.arange(3000) % 20, "won": won,
     ...     "model": 1 / (1 + np.exp(-known - extra)), "rep_forecast": 1 / (1 + np.exp(-known))})
     >>> e = encompassing(deals, "model", "rep_forecast")
-    >>> e.candidate.low > 0, e.baseline.low < 0 < e.baseline.high, 0.9 < e.mix.weight < 1.1
+    >>> e.candidate.low > 0, e.baseline.low < 0 < e.baseline.high, 0.9 < e.mix.weight.value < 1.1
     (True, True, True)
     """
     both = _both(Matched.of(matched), candidate, baseline)

@@ -478,7 +478,8 @@ def _stopped(names: Sequence[str], code: str, text: str, about: Matched | None =
     """An empty matched table that says why it is empty."""
     columns = _EMPTY | dict.fromkeys(names, "float64")
     empty = pd.DataFrame({c: pd.Series(dtype=t) for c, t in columns.items()})  # type: ignore[call-overload]
-    return replace(about or Matched(empty), table=empty, stop=[{"code": code, "text": text}])
+    about = Matched(empty) if about is None else about
+    return replace(about, table=empty, stop=[{"code": code, "text": text}])
 
 
 def _in_words(as_of: Any) -> str:

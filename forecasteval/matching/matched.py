@@ -90,10 +90,6 @@ class Matched:
         """One column."""
         return self.table[column]
 
-    def __len__(self) -> int:
-        """Number of rows."""
-        return len(self.table)
-
     def has(self, dimension: str) -> bool:
         """Does the table know a dimension: is the column there and not wholly empty?"""
         return dimension in self.table and bool(self.table[dimension].notna().any())

@@ -88,7 +88,7 @@ def panel_of_learning(org: Org, rows: pd.DataFrame, as_of: str, target: str) -> 
     through = pd.Timestamp(newest)
     looks = looks_at(record.periods, as_of)
     panel = panel_of(record, looks[looks["as_of"] <= through])
-    panel, _ = with_outcome(record, panel, Target.parse(target), through, RESOLVE_AFTER_DAYS)
+    panel = with_outcome(record, panel, Target.parse(target), through, RESOLVE_AFTER_DAYS)
     kept = panel.merge(rows[["deal_id", "as_of"]], on=["deal_id", "as_of"])
     return kept.sort_values(["as_of", "deal_id"], kind="stable", ignore_index=True)
 

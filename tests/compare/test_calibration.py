@@ -157,7 +157,7 @@ def test_draws_come_from_their_own_seed():
 
 
 def codes_of(c):
-    return [code for code, _ in c.reasons]
+    return [r["code"] for r in c.reasons]
 
 
 def test_certainty_is_moved_by_a_declared_amount_and_counted():
@@ -165,7 +165,7 @@ def test_certainty_is_moved_by_a_declared_amount_and_counted():
     p[:3] = [0.0, 1.0, 0.0]
     c = ct.calibrate(p, y, g, epsilon=0.01)
     assert c.moved == int(((p < 0.01) | (p > 0.99)).sum())
-    assert f"{c.moved} of 480 probabilities lie within 0.01 of 0 or 1" in c.reasons[0][1]
+    assert f"{c.moved} of 480 probabilities lie within 0.01 of 0 or 1" in c.reasons[0]["text"]
     assert np.isfinite(c.slope.value)
 
 

@@ -35,7 +35,7 @@ def deals(reps=20, n=60, seed=0, model=(1.0, 1.0), rep=(1.0, 0.0), alike=0.3):
 
 
 def codes_of(found):
-    return [code for code, _ in found.reasons]
+    return [r["code"] for r in found.reasons]
 
 
 def test_coefficients_are_those_of_an_independent_fit():
@@ -51,7 +51,7 @@ def test_both_know_something():
     found = en.encompassing(deals(model=(0.2, 1.0), rep=(1.0, 0.1)), "model", "rep_forecast")
     assert found.candidate.low > 0
     assert found.baseline.low > 0
-    assert 0.3 < found.mix.weight < 0.7
+    assert 0.3 < found.mix.weight.value < 0.7
     assert found.half["candidate"].verdict == "candidate better"
     assert found.half["baseline"].verdict == "candidate better"
 
@@ -60,7 +60,7 @@ def test_the_reps_add_nothing_to_a_model_that_knows_all_they_know():
     found = en.encompassing(deals(), "model", "rep_forecast")
     assert found.candidate.low > 0
     assert found.baseline.low < 0 < found.baseline.high
-    assert found.mix.weight == pytest.approx(1, abs=0.1)
+    assert found.mix.weight.value == pytest.approx(1, abs=0.1)
 
 
 def test_swapping_the_two_exchanges_everything():
@@ -68,10 +68,10 @@ def test_swapping_the_two_exchanges_everything():
     a, b = (en.encompassing(table, *pair) for pair in (("model", "rep_forecast"), ("rep_forecast", "model")))
     assert a.candidate.value == pytest.approx(b.baseline.value, rel=1e-9)
     assert a.candidate.low == pytest.approx(b.baseline.low, rel=1e-9)
-    assert a.mix.weight == pytest.approx(1 - b.mix.weight, rel=1e-9)
-    assert (a.mix.low, a.mix.high) == (
-        pytest.approx(1 - b.mix.high, rel=1e-9),
-        pytest.approx(1 - b.mix.low, rel=1e-9),
+    assert a.mix.weight.value == pytest.approx(1 - b.mix.weight.value, rel=1e-9)
+    assert (a.mix.weight.low, a.mix.weight.high) == (
+        pytest.approx(1 - b.mix.weight.high, rel=1e-9),
+        pytest.approx(1 - b.mix.weight.low, rel=1e-9),
     )
 
 
@@ -86,8 +86,8 @@ def test_no_other_weight_scores_better(seed):
             table["rep_forecast"] + w * (table["model"] - table["rep_forecast"]) - table["won"]
         ).mean()
 
-    assert brier(mix.weight) <= min(brier(mix.weight + 0.01), brier(mix.weight - 0.01))
-    assert mix.use == np.clip(mix.weight, 0, 1)
+    assert brier(mix.weight.value) <= min(brier(mix.weight.value + 0.01), brier(mix.weight.value - 0.01))
+    assert mix.use == np.clip(mix.weight.value, 0, 1)
 
 
 def test_weight_and_its_spread_by_regression_and_by_leaving_out():
@@ -95,21 +95,21 @@ def test_weight_and_its_spread_by_regression_and_by_leaving_out():
     gap = table["model"] - table["rep_forecast"]
     ols = sm.OLS(table["won"] - table["rep_forecast"], gap).fit()
     mix = en.best_mix(table, "model", "rep_forecast", generalise_to=("rep",))
-    assert mix.weight == pytest.approx(ols.params.iloc[0], rel=1e-9)
+    assert mix.weight.value == pytest.approx(ols.params.iloc[0], rel=1e-9)
     without = [
-        en.best_mix(table[table["rep"] != r], "model", "rep_forecast", generalise_to=("rep",)).weight
+        en.best_mix(table[table["rep"] != r], "model", "rep_forecast", generalise_to=("rep",)).weight.value
         for r in range(20)
     ]
-    se = np.sqrt(19 / 20 * np.square(np.array(without) - mix.weight).sum())
+    se = np.sqrt(19 / 20 * np.square(np.array(without) - mix.weight.value).sum())
     # t with almost 19 degrees of freedom, the arms lengthened a little for what skewness there is
-    assert 2.09 <= (mix.high - mix.low) / 2 / se < 2.4
+    assert 2.09 <= (mix.weight.high - mix.weight.low) / 2 / se < 2.4
 
 
 def test_a_weight_outside_0_to_1_is_reported_and_clipped_only_for_use():
     table = deals(model=(-0.5, 0.0), rep=(1.0, 1.0))
     mix = en.best_mix(table, "model", "rep_forecast", generalise_to=("rep",))
-    assert mix.weight < 0
-    assert mix.low < 0
+    assert mix.weight.value < 0
+    assert mix.weight.low < 0
     assert mix.use == 0
 
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_told_is_refused_with_its_reason():
     )
     assert codes_of(collinear) == ["collinear"]
     assert collinear.candidate is None
-    assert np.isfinite(collinear.mix.weight)
+    assert np.isfinite(collinear.mix.weight.value)
     separated = en.encompassing(table.assign(model=lambda t: t["won"] * 0.6 + 0.2), "model", "rep_forecast")
     assert codes_of(separated) == ["separation"]
     assert codes_of(en.encompassing(table.assign(model=0.3), "model", "rep_forecast")) == ["constant"]
@@ -128,7 +128,7 @@ def test_what_cannot_be_told_is_refused_with_its_reason():
     few = en.encompassing(table[table["rep"] < 4], "model", "rep_forecast")
     assert codes_of(few) == ["too_few_reps"]
     assert "4 reps: at least 5" in few.mix.reason
-    assert np.isnan(few.mix.low)
+    assert np.isnan(few.mix.weight.low)
     same = en.encompassing(table.assign(model=table["rep_forecast"]), "model", "rep_forecast")
     assert same.mix.reason == "The two say the same of every deal; every mix is the same."
     assert same.candidate is None
@@ -169,6 +169,6 @@ def test_error_rate_where_the_candidate_adds_nothing():
         )
         found = en.encompassing(noisy, "model", "rep_forecast", generalise_to=("rep",))
         wrong += not found.candidate.low <= 0 <= found.candidate.high
-        inside += found.mix.low <= 0.0 <= found.mix.high
+        inside += found.mix.weight.low <= 0.0 <= found.mix.weight.high
     assert wrong / 100 <= 0.1
     assert inside / 100 >= 0.88

@@ -166,7 +166,7 @@ def test_coverage_over_uneven_reps():
         tilt = rng.normal(1, 0.4, 10)[g]  # reps differ in their slope
         y = (rng.random(g.size) < 1 / (1 + np.exp(-tilt * x))) * 1.0
         found = logistic.fit(np.column_stack([np.ones(g.size), x]), y, g)
-        slope = found.coefficient(1, against=0.9126)  # the slope of the mixture, from 4 million deals
+        slope = found.estimate(1, null=0.9126)  # the slope of the mixture, from 4 million deals
         hits += slope.low <= 0.9126 <= slope.high
         naive += abs(slope.value - 0.9126) <= 1.96 * np.sqrt(found.independent[1, 1])
     assert 0.925 <= hits / 400 <= 0.985

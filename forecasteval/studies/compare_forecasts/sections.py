@@ -25,7 +25,16 @@ from forecasteval.compare.rep_bias import RepBias, rep_bias
 from forecasteval.compare.results import plain
 from forecasteval.compare.segments import Family, family
 from forecasteval.errors import CallError
-from forecasteval.matching.matched import META, has
+from forecasteval.matching.matched import META, RESERVED, Matched
+
+
+def has(m, d):
+    return Matched.of(m).has(d)
+
+
+def forecaster_columns(m):
+    return Matched.of(m).names
+
 from forecasteval.tables import calendar as cal
 from forecasteval.tables.organisation import Org, newest_record
 
@@ -57,7 +66,7 @@ class CloserLook:
     def to_dict(self) -> dict[str, Any]:
         """Its part of `results.json`: plain values; ``{"reason": ...}`` where there is nothing."""
         calibrations = {
-            name: asdict(found) | {"reasons": _reasons(found.reasons), "word_test": asdict(test)}
+            name: found.to_dict() | {"word_test": asdict(test)}
             for name, (found, test) in self.calibrations.items()
         }
         coverage = (
@@ -65,7 +74,7 @@ class CloserLook:
         )
         parts = {
             "calibration_tests": calibrations,
-            "encompassing": self.added if isinstance(self.added, str) else _of_encompassing(self.added),
+            "encompassing": self.added if isinstance(self.added, str) else self.added.to_dict(),
             "segments": self.segments if isinstance(self.segments, str) else _of_family(self.segments),
             "rep_bias": self.rep_bias if isinstance(self.rep_bias, str) else _of_rep_bias(self.rep_bias),
             "totals": self.totals if isinstance(self.totals, str) else _of_totals(self.totals),
@@ -231,7 +240,7 @@ def _calibration(
     matched: pd.DataFrame, name: str, level: float, draws: int, seed: int
 ) -> tuple[Calibration, WordTest]:
     rows = matched[matched[name].notna()]
-    rep = sample.united(sample.read(rows, name, name, ("rep",))).rep if has(rows, "rep") else None
+    rep = sample.Rows.of(Matched.of(rows), name, name, ("rep",)).rep if has(rows, "rep") else None
     p, y = rows[name].to_numpy(dtype=float), rows["won"].to_numpy(dtype=float)
     return calibrate(p, y, rep, level=level), word_test(p, y, rep, draws=draws, seed=seed)
 

@@ -20,7 +20,16 @@ from forecasteval.inference.questions import QUESTIONS
 from forecasteval.matching import forecasters as fc
 from forecasteval.matching.deals_as_of import Target
 from forecasteval.matching.match import POPULATIONS, match
-from forecasteval.matching.matched import META, RESERVED, forecaster_columns, has
+from forecasteval.matching.matched import META, RESERVED, Matched
+
+
+def has(m, d):
+    return Matched.of(m).has(d)
+
+
+def forecaster_columns(m):
+    return Matched.of(m).names
+
 from forecasteval.scores.probability import DEFAULT_METRICS, METRICS
 from forecasteval.scores.reliability import Reliability, consistency_band, reliability
 from forecasteval.studies.compare_forecasts.sections import CloserLook, against_margin, look_closer
@@ -185,7 +194,7 @@ class Question:
         selected.attrs[META] = meta | {
             "population": words,
             "where": f"where {column} is {value}",
-            "flow": [*wording.flow_of(int(matched["deal_id"].nunique()), len(matched), meta), step],
+            "flow": [*Matched.of(matched).counted_flow(int(matched["deal_id"].nunique()), len(matched)), step],
         }
         return selected
 

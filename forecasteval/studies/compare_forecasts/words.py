@@ -7,12 +7,22 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from forecasteval.inference.estimate import INFORMS
 from forecasteval.compare import wording
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.margin import WithinMargin, in_words
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, CANNOT, SAME, UNSURE
 from forecasteval.inference import jackknife as intervals
-from forecasteval.matching.matched import META, has
+from forecasteval.matching.matched import META, RESERVED, Matched
+
+
+def has(m, d):
+    return Matched.of(m).has(d)
+
+
+def forecaster_columns(m):
+    return Matched.of(m).names
+
 from forecasteval.report.blocks import (
     Html,
     _difference_cells,
@@ -74,7 +84,7 @@ def weakest_point(comparison: Comparison, influence: pd.DataFrame | None) -> str
     str
     """
     row = comparison.primary
-    doubts = [r["text"] for r in row["reasons"] if r["code"] not in wording.INFORMATION]
+    doubts = [r["text"] for r in row["reasons"] if r["code"] not in INFORMS]
     if doubts:  # the headline says them already
         return ""
     if influence is not None and len(influence) > 3:
@@ -149,7 +159,7 @@ def about_weeks(weeks: Mapping[int, Comparison]) -> Html:
     why: dict[str, list[int]] = {}
     for week, c in weeks.items():
         for r in c.primary["reasons"]:
-            if r["code"] not in wording.INFORMATION:
+            if r["code"] not in INFORMS:
                 why.setdefault(r["text"], []).append(week)
     lines = [f"Week{'s' if len(w) > 1 else ''} {', '.join(map(str, w))}: {text}" for text, w in why.items()]
     return bullets(lines, "note") if lines else paragraphs([])

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from forecasteval.compare import wording
-from forecasteval.compare.calibration import INFORMATION, Calibration, WordTest
+from forecasteval.compare.calibration import Calibration, WordTest
+from forecasteval.inference.estimate import INFORMS as INFORMATION, Estimate as Coefficient
 from forecasteval.compare.call_ranges import Coverage
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.encompassing import Encompassing, Mix
 from forecasteval.compare.period_totals import Totals
 from forecasteval.compare.segments import Family
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, CANNOT
-from forecasteval.inference.logistic import Coefficient
 from forecasteval.report.blocks import Html, paragraphs, table
 from forecasteval.studies.compare_forecasts.sections import CloserLook
 
@@ -95,7 +95,7 @@ def calibration_words(c: Calibration) -> str:
     -------
     str
     """
-    against = [text for code, text in c.reasons if code not in INFORMATION]
+    against = [r['text'] for r in c.reasons if r['code'] not in INFORMATION]
     if c.gap is None or against:
         return f"cannot be told: {' '.join(against)}".removesuffix(": ")
     words = []
@@ -151,7 +151,7 @@ def added(look: CloserLook, comparison: Comparison) -> Html:
         return paragraphs([e], "note")
     c, b = comparison.candidate, comparison.baseline
     level = wording.percent(comparison.level)
-    against = " ".join(text for code, text in e.reasons if code not in INFORMATION)
+    against = " ".join(r["text"] for r in e.reasons if r["code"] not in INFORMATION)
     lines, rows = [], []
     if e.candidate is None or e.baseline is None:
         lines.append(f"What either adds to the other cannot be told. {against}")
@@ -192,18 +192,18 @@ def _knows(me: str, other: str, k: Coefficient, reliable: bool, level: str) -> s
 
 
 def _mix(mix: Mix, candidate: str, baseline: str, level: str, scope: str) -> str:
-    if math.isnan(mix.weight):
+    if math.isnan(mix.weight.value):
         return mix.reason
-    share = f"{wording.number(100 * mix.weight, 0)}%"
-    if mix.weight > 1:
+    share = f"{wording.number(100 * mix.weight.value, 0)}%"
+    if mix.weight.value > 1:
         best = f"The best mix is {candidate} alone (the sum would give it {share})"
-    elif mix.weight < 0:
+    elif mix.weight.value < 0:
         best = f"The best mix is {baseline} alone (the sum would give {candidate} {share})"
     else:
         best = f"The best mix on these deals takes {share} of {candidate} and the rest of {baseline}"
-    if math.isnan(mix.low):
+    if math.isnan(mix.weight.low):
         return f"{best}. {mix.reason}"
-    return f"{best}; {level} interval of {candidate}'s share for {scope}: {_range(mix.low, mix.high)}."
+    return f"{best}; {level} interval of {candidate}'s share for {scope}: {_range(mix.weight.low, mix.weight.high)}."
 
 
 def _half(e: Encompassing, candidate: str, baseline: str) -> str:

@@ -53,7 +53,7 @@ def judge(pilot: Pilot, metric: str, questions: Iterable[tuple[str, ...]]) -> di
     dict of arrays of shape (9,), in the order of COLUMNS without the truth's question
     """
     deals = pilot.deals
-    groups = estimates.grouping(pilot.rep, pilot.period, pilot.account, pilot.unit, deals.won.size)
+    groups = Grouping.of(pilot.rep, pilot.period, pilot.account, pilot.unit, deals.won.size)
     questions = tuple(questions)
     dimensions = tuple(dict.fromkeys(d for q in questions for d in needed(q)))
     units = any("deal" in q for q in questions)
@@ -62,17 +62,19 @@ def judge(pilot: Pilot, metric: str, questions: Iterable[tuple[str, ...]]) -> di
     nothing = np.array([math.nan] * 7 + [0.0, 0.0])
     if wins in (0, won.size):
         return dict.fromkeys(questions, nothing)
-    biases = estimates.biases(deals, groups)
-    estimate = estimates.of_metric(METRICS[metric], deals, groups, dimensions, units=units, biases=biases)
+    biases = Biases.of(deals, groups)
+    estimate = pair_of(METRICS[metric], deals, groups, dimensions, units=units, biases=biases).difference
     found = {}
     for question in questions:
-        possible, doubts = verdicts.doubts(estimate, question, wins, int(won.size) - wins, NOUNS)
+        over = {d: estimate.clusters(d) for d in question if d != 'deal'}
+        possible, doubts = doubts_about(over, NOUNS, undefined=[d for d in over if not estimate.over[d].defined])
+        doubts = doubts + few_events(wins, int(won.size) - wins)
         row = nothing.copy()
-        row[1] = estimate.difference
+        row[1] = estimate.value
         if possible:
             spread = estimate.spread(question)
-            i = caution.interval(estimate.difference, spread, LEVEL)
-            plain = intervals.t_interval(estimate.difference, spread, LEVEL)
+            i = caution.interval(estimate.value, spread, LEVEL)
+            plain = intervals.t_interval(estimate.value, spread, LEVEL)
             row[2:] = spread.se, i.low, i.high, plain.low, plain.high, 1.0, not doubts
         row[0] = pilot.truth.get((metric, question), math.nan)
         found[question] = row

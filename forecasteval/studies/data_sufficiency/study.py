@@ -24,7 +24,16 @@ from forecasteval.inference.limits import FEW_PERIODS, MIN_CLUSTERS
 from forecasteval.inference.questions import QUESTIONS
 from forecasteval.matching.deals_as_of import Target
 from forecasteval.matching.match import POPULATIONS, match
-from forecasteval.matching.matched import META, RESERVED, has
+from forecasteval.matching.matched import META, RESERVED, Matched
+
+
+def has(m, d):
+    return Matched.of(m).has(d)
+
+
+def forecaster_columns(m):
+    return Matched.of(m).names
+
 from forecasteval.matching.rolling_origin import (
     GRID,
     LEAST,

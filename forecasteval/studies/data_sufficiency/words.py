@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from forecasteval.inference.estimate import INFORMS
 from forecasteval.compare import wording
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
@@ -75,7 +76,7 @@ def headline(question: Sufficiency, learning: Learning, curve: Curve | None) -> 
 
 
 def _doubts(c: Comparison) -> str:
-    return " ".join(r["text"] for r in c.primary["reasons"] if r["code"] not in wording.INFORMATION)
+    return " ".join(r["text"] for r in c.primary["reasons"] if r["code"] not in INFORMS)
 
 
 def _how_far(question: Sufficiency, curve: Curve) -> str:

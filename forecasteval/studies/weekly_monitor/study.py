@@ -307,7 +307,7 @@ def _outcomes(
 ) -> pd.DataFrame:
     """Deals with `won`, as recorded by the day on which the target is known; NaN where the record is gone."""
     panel = deals.merge(calendar.drop(columns="period"), on="as_of", how="left")
-    panel, _ = with_outcome(record, panel, aim, day, 0)
+    panel = with_outcome(record, panel, aim, day, 0)
     there = panel["deal_id"].isin(record.history["deal_id"])
     return panel.assign(won=panel["won"].astype(float).where(there))
 
