@@ -14,10 +14,8 @@ from forecasteval.inference.jackknife import clusters
 from forecasteval.inference.limits import EVENTS_FOR_A_FIT, MIN_CLUSTERS, doubts, few_events, too_few
 from forecasteval.inference.logistic import EPSILON, NotEstimable, fit, logit
 from forecasteval.inference.statistic import mean_over_clusters
-from forecasteval.scores.probability import brier
+from forecasteval.scores.probability import Floats, brier
 from forecasteval.scores.reliability import reliability
-
-Floats = NDArray[np.float64]
 
 NO_REPS = "The table knows no reps, so deals count as independent of each other."
 
@@ -69,7 +67,7 @@ class Calibration:
         return {k: v.to_dict() if isinstance(v, Estimate) else v for k, v in values.items()}
 
 
-def spiegelhalter(probability: ArrayLike, won: ArrayLike) -> tuple[float, float]:
+def _spiegelhalter(probability: ArrayLike, won: ArrayLike) -> tuple[float, float]:
     """Does the Brier score differ from what the forecast itself expects? Deals are taken as independent.
 
     z = sum (y - p)(1 - 2p) / sqrt(sum (1 - 2p)^2 p (1 - p)); two-sided p from the normal distribution
@@ -89,7 +87,7 @@ def spiegelhalter(probability: ArrayLike, won: ArrayLike) -> tuple[float, float]
 
     Examples
     --------
-    >>> z, p = spiegelhalter([0.2, 0.2, 0.7], [0, 1, 1])
+    >>> z, p = _spiegelhalter([0.2, 0.2, 0.7], [0, 1, 1])
     >>> round(z, 4), round(p, 4)
     (0.6222, 0.5338)
     """
@@ -209,7 +207,7 @@ def calibrate(
         found.get("intercept"),
         found.get("slope"),
         ratio,
-        spiegelhalter(probability, won),
+        _spiegelhalter(probability, won),
         moved,
         epsilon,
         int(y.size),
@@ -235,7 +233,7 @@ class WordTest:
     reason: str = ""
 
 
-def resemblance(probability: ArrayLike, won: ArrayLike, cluster: ArrayLike) -> float:
+def _resemblance(probability: ArrayLike, won: ArrayLike, cluster: ArrayLike) -> float:
     """How alike the outcomes of one cluster are, beyond what was said: correlation of the latent normals.
 
     With r the residuals of an isotonic recalibration and f the normal density at the quantile of what it
@@ -254,7 +252,7 @@ def resemblance(probability: ArrayLike, won: ArrayLike, cluster: ArrayLike) -> f
 
     Examples
     --------
-    >>> resemblance([0.5] * 40, [1] * 10 + [0] * 10 + [1] * 10 + [0] * 10, np.repeat([0, 1, 2, 3], 10)) > 0.8
+    >>> _resemblance([0.5] * 40, [1] * 10 + [0] * 10 + [1] * 10 + [0] * 10, np.repeat([0, 1, 2, 3], 10)) > 0.8
     True
     """
     from scipy.special import ndtri
@@ -338,7 +336,7 @@ def word_test(
     least = MIN_CLUSTERS["rep"]
     if rep is not None and reps < least:
         return none(f"{reps} reps: at least {least} are needed to know how alike the deals of one rep are.")
-    rho = 0.0 if rep is None else resemblance(p, y, g)
+    rho = 0.0 if rep is None else _resemblance(p, y, g)
     # deals of one rep with the same probability are drawn as one count
     values, at = np.unique(p, return_inverse=True)
     cells, size = np.unique(g * values.size + at, return_counts=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasteval.compare import parquet, wording
+from forecasteval.compare import _parquet, wording
 from forecasteval.compare.pair import Biases, Pair, pair_of
 from forecasteval.compare.results import plain
 from forecasteval.compare.rows import Rows
@@ -366,9 +366,11 @@ def _opened(
         columns = ["deal_id", "won", "as_of", "rep", "period", "account", *forecasters]
         if any(m.needs for m in chosen):
             columns += ["amount", "amount_won"]
-        there = parquet.columns_of(matched)
+        there = _parquet.columns_of(matched)
         missing = not {"deal_id", "won", *forecasters} <= set(there)
-        matched = parquet.matched_rows(matched, there if missing else columns)  # an error names what is there
+        matched = _parquet.matched_rows(
+            matched, there if missing else columns
+        )  # an error names what is there
     matched = Matched.of(matched)
     absent = [c for c in ("deal_id", "won") if c not in matched]
     if absent:

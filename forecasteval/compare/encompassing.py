@@ -22,7 +22,7 @@ from forecasteval.inference.questions import needed
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import Deals, Metric, Terms
 
-HALF = "half and half"
+_HALF = "half and half"
 _NOUNS = {"rep": "reps", "account": "accounts", "period": "periods"}
 
 
@@ -223,9 +223,9 @@ def encompassing(
     question = tuple(generalise_to)
     rows = Rows.of(both, candidate, baseline, ("rep",) if known else ())
     c, b, y = rows.deals.candidate, rows.deals.baseline, rows.deals.won
-    half = replace(both, table=both.table.assign(**{HALF: (c + b) / 2}))
+    half = replace(both, table=both.table.assign(**{_HALF: (c + b) / 2}))
     scored = {
-        name: compare(half, HALF, other, metrics=["brier"], generalise_to=question, level=level, seed=seed)
+        name: compare(half, _HALF, other, metrics=["brier"], generalise_to=question, level=level, seed=seed)
         for name, other in (("candidate", candidate), ("baseline", baseline))
     }
     (said_c, moved_c), (said_b, moved_b) = logit(c, epsilon=epsilon), logit(b, epsilon=epsilon)

@@ -16,12 +16,11 @@ import numpy as np
 from forecasteval.inference.auc import ranked
 from forecasteval.inference.few_clusters import components, lean
 from forecasteval.inference.grouping import Codes, Grouping, added
-from forecasteval.inference.jackknife import Floats
 from forecasteval.inference.statistic import LeftOut, Statistic
-from forecasteval.scores.probability import Deals, Metric, Terms
+from forecasteval.scores.probability import Deals, Floats, Metric, Terms
 
-SORTED_IN_TURN = 100_000  # with more rows both forecasters are sorted at once: NumPy lets go of the lock
-WHICH = ("candidate", "baseline", "difference")
+_SORTED_IN_TURN = 100_000  # with more rows both forecasters are sorted at once: NumPy lets go of the lock
+_WHICH = ("candidate", "baseline", "difference")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +73,7 @@ class Biases:
         kept = rows > 0
         rows, total = rows[kept], self.rows.sum()
         if total <= rows.size:  # single rows: what is a cluster's bias and what is chance cannot be told
-            return dict.fromkeys(WHICH, 0.0)
+            return dict.fromkeys(_WHICH, 0.0)
         found = []
         for promised, square in zip((self.candidate, self.baseline), self.squares, strict=True):
             sums = added(member, promised)[kept]
@@ -90,7 +89,7 @@ def _leans(biases: Biases | None, member: Codes, better: str, *, is_skill: bool 
     """Leans of a metric's values: biases raise a loss and lower what is better when higher."""
     sign = {"lower": 1.0, "higher": -1.0}.get(better, 0.0)
     if biases is None or not sign:
-        return dict.fromkeys(WHICH, 0.0)
+        return dict.fromkeys(_WHICH, 0.0)
     found = {k: sign * v for k, v in biases.lean(member).items()}
     return dict.fromkeys(found, found["difference"]) if is_skill else found  # a skill is itself a difference
 
@@ -151,9 +150,9 @@ class Sums:
         total = {k: np.atleast_1d(getattr(self, k).sum()) for k in ("candidate", "baseline", "z")}
         values = {k: float(v[0]) for k, v in _ratios(**total, is_skill=is_skill).items()}
         if not (math.isfinite(values["candidate"]) and math.isfinite(values["baseline"])):
-            return Pair(*_three(Statistic(values[w]) for w in WHICH))  # a sure miss: nothing to spread
+            return Pair(*_three(Statistic(values[w]) for w in _WHICH))  # a sure miss: nothing to spread
         weights = _weights(values, is_skill=is_skill)
-        over: dict[str, dict[str, LeftOut]] = {w: {} for w in WHICH}
+        over: dict[str, dict[str, LeftOut]] = {w: {} for w in _WHICH}
         kept, sums = {}, {}
         for d in dimensions:
             by = {k: added(member[d], getattr(self, k)) for k in ("candidate", "baseline", "z")}
@@ -173,7 +172,7 @@ class Sums:
         denominator = float(total["baseline" if is_skill else "z"][0])
         found = (
             Statistic(values[w], over[w], self._squared(weights[w]), total=denominator, scale=scale)
-            for w in WHICH
+            for w in _WHICH
         )
         return Pair(*_three(found), kept=kept, sums=sums)
 
@@ -255,7 +254,7 @@ def pair_of(
         residual = (c, b, c - b)
     by_unit = {
         w: replace(getattr(found, w), units=e, stratum=groups.stratum)
-        for w, e in zip(WHICH, residual, strict=True)
+        for w, e in zip(_WHICH, residual, strict=True)
     }
     return replace(found, **by_unit)
 
@@ -264,13 +263,13 @@ def _pair_of_ranks(
     deals: Deals, groups: Grouping, dimensions: tuple[str, ...], *, units: bool, biases: Biases | None
 ) -> Pair:
     forecasts = (deals.candidate, deals.baseline)
-    workers = 1 if deals.won.size < SORTED_IN_TURN else 2
+    workers = 1 if deals.won.size < _SORTED_IN_TURN else 2
     with ThreadPoolExecutor(workers) as pool:
         c, b = pool.map(lambda f: ranked(f, deals.won, groups, dimensions), forecasts)
     leans = {d: _leans(biases, groups.member[d], "higher") for d in dimensions}
     scale = abs(c.value) + abs(b.value)
     found = (
         r.statistic(groups, {d: leans[d][w] for d in dimensions}, scale, units=units)
-        for w, r in zip(WHICH, (c, b, c - b), strict=True)
+        for w, r in zip(_WHICH, (c, b, c - b), strict=True)
     )
     return Pair(*_three(found), identical=bool(np.array_equal(c.placed, b.placed)))

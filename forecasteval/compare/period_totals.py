@@ -7,20 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from forecasteval.errors import CallError
 from forecasteval.inference.jackknife import Spread, t_interval
 from forecasteval.matching.matched import Matched
 
-Floats = NDArray[np.float64]
-
-LEAST_PERIODS = 8  # fewer: "too few", no test and no interval
-LOSSES = ("absolute", "squared")
+_LEAST_PERIODS = 8  # fewer: "too few", no test and no interval
+_LOSSES = ("absolute", "squared")
 
 
 @dataclass(frozen=True)
-class SeriesTest:
+class _SeriesTest:
     """Mean difference of losses over periods.
 
     `low`, `high`, `p_value` are the paired t's; `p_ewc` is the check that allows periods to resemble their
@@ -41,7 +39,7 @@ class SeriesTest:
     reason: str = ""
 
 
-def ewc(difference: ArrayLike, *, cosines: int | None = None) -> Spread:
+def _ewc(difference: ArrayLike, *, cosines: int | None = None) -> Spread:
     """Standard error of a mean over time by equal-weighted cosines; never negative.
 
     Omega = 1/B sum_j [sqrt(2/T) sum_t d_t cos(pi j (t - 1/2)/T)]^2, SE = sqrt(Omega/T), t with B degrees of
@@ -63,7 +61,7 @@ def ewc(difference: ArrayLike, *, cosines: int | None = None) -> Spread:
 
     Examples
     --------
-    >>> s = ewc([1.0, 2.0, 0.0, 1.5, 0.5, 1.0, 2.5, -0.5])
+    >>> s = _ewc([1.0, 2.0, 0.0, 1.5, 0.5, 1.0, 2.5, -0.5])
     >>> s.df, round(s.se, 4)
     (1, 0.1229)
     """
@@ -77,7 +75,7 @@ def ewc(difference: ArrayLike, *, cosines: int | None = None) -> Spread:
     return Spread(math.sqrt(omega / t), b, "EWC")
 
 
-def paired_t(difference: ArrayLike, *, level: float = 0.95, least: int = LEAST_PERIODS) -> SeriesTest:
+def _paired_t(difference: ArrayLike, *, level: float = 0.95, least: int = _LEAST_PERIODS) -> _SeriesTest:
     """Paired t test on losses by period, with the equal-weighted-cosine test beside it.
 
     t = mean / (s / sqrt(T)), T - 1 degrees of freedom. For forecasts one period ahead this is the Diebold-
@@ -93,7 +91,7 @@ def paired_t(difference: ArrayLike, *, level: float = 0.95, least: int = LEAST_P
 
     Returns
     -------
-    SeriesTest
+    _SeriesTest
 
     References
     ----------
@@ -102,9 +100,9 @@ def paired_t(difference: ArrayLike, *, level: float = 0.95, least: int = LEAST_P
 
     Examples
     --------
-    >>> paired_t([1.0, 2.0, 0.0, 1.5, 0.5, 1.0, 2.5, -0.5]).p_value.__round__(4)
+    >>> _paired_t([1.0, 2.0, 0.0, 1.5, 0.5, 1.0, 2.5, -0.5]).p_value.__round__(4)
     0.0255
-    >>> paired_t([1.0, 2.0, 0.0]).reason
+    >>> _paired_t([1.0, 2.0, 0.0]).reason
     'Too few periods: 3, at least 8 are needed for a test of period totals.'
     """
     d = np.asarray(difference, dtype=float)
@@ -113,8 +111,8 @@ def paired_t(difference: ArrayLike, *, level: float = 0.95, least: int = LEAST_P
     nan = math.nan
     mean = float(d.mean()) if d.size else nan
 
-    def none(why: str) -> SeriesTest:
-        return SeriesTest(mean, nan, nan, nan, nan, nan, nan, nan, d.size, level, why)
+    def none(why: str) -> _SeriesTest:
+        return _SeriesTest(mean, nan, nan, nan, nan, nan, nan, nan, d.size, level, why)
 
     if d.size < max(least, 2):
         return none(
@@ -124,9 +122,9 @@ def paired_t(difference: ArrayLike, *, level: float = 0.95, least: int = LEAST_P
     if se <= 1e-12 * np.abs(d).max():
         return none("The difference is the same in every period, so no interval can be formed.")
     i = t_interval(mean, Spread(se, d.size - 1, "period"), level)
-    check = ewc(d)
+    check = _ewc(d)
     p_ewc = t_interval(mean, check, level).p_value
-    return SeriesTest(mean, se, d.size - 1, i.low, i.high, i.p_value, p_ewc, check.df, d.size, level)
+    return _SeriesTest(mean, se, d.size - 1, i.low, i.high, i.p_value, p_ewc, check.df, d.size, level)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +141,7 @@ class Totals:
     loss: str
     table: pd.DataFrame
     wmape: dict[str, float]
-    test: SeriesTest
+    test: _SeriesTest
     left_out: int
 
 
@@ -210,8 +208,8 @@ def period_totals(
     >>> t.table["model"].tolist(), t.test.reason
     ([100.0, 44.0], 'Too few periods: 2, at least 8 are needed for a test of period totals.')
     """
-    if loss not in LOSSES:
-        raise CallError(f"loss: {loss!r} is not one of {', '.join(LOSSES)}.")
+    if loss not in _LOSSES:
+        raise CallError(f"loss: {loss!r} is not one of {', '.join(_LOSSES)}.")
     matched = Matched.of(matched)
     absent = [c for c in ("period", "amount", candidate, baseline) if not matched.has(c)]
     if absent:
@@ -256,6 +254,6 @@ def period_totals(
         loss,
         table,
         {n: wmape(table[n], table["booked"]) for n in (candidate, baseline)},
-        paired_t(table["difference"], level=level),
+        _paired_t(table["difference"], level=level),
         int((~usable).sum()),
     )

@@ -7,20 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from forecasteval.errors import CallError
 from forecasteval.inference.jackknife import t_quantile
 from forecasteval.matching.matched import Matched, pseudonyms
 
-Floats = NDArray[np.float64]
-
-LEAST_REPS = 5  # fewer: nothing is known of how reps differ
-LEAST_DEALS = 20  # fewer: a rep's own raw bias is not shown
+_LEAST_REPS = 5  # fewer: nothing is known of how reps differ
+_LEAST_DEALS = 20  # fewer: a rep's own raw bias is not shown
 
 
 @dataclass(frozen=True)
-class Between:
+class _Between:
     """Random effects over groups: their mean, its standard error, and their standard deviation `tau`."""
 
     mean: float
@@ -30,7 +28,7 @@ class Between:
     tau_high: float
 
 
-def between(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> Between:
+def between(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> _Between:
     """How much groups truly differ, given what chance alone would make of them.
 
     Q(t) = sum (y - mu_t)^2 / (v + t) with mu_t weighted by 1/(v + t). tau^2 solves Q = k - 1 (Paule and
@@ -46,7 +44,7 @@ def between(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> B
 
     Returns
     -------
-    Between
+    _Between
 
     References
     ----------
@@ -84,10 +82,10 @@ def between(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> B
     tau2 = solve(k)
     w = 1 / (v + tau2)
     mean = float((w * y).sum() / w.sum())
-    return Between(mean, float(w.sum() ** -0.5), math.sqrt(tau2), math.sqrt(low), math.sqrt(high))
+    return _Between(mean, float(w.sum() ** -0.5), math.sqrt(tau2), math.sqrt(low), math.sqrt(high))
 
 
-def shrink(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> pd.DataFrame:
+def _shrink(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> pd.DataFrame:
     """Each group's effect pulled towards the mean of all, with its interval.
 
     B = (k - 3)/(k - 1) v/(v + tau^2), shrunken = y - B (y - mean), variance = v (1 - B) + B^2 se(mean)^2
@@ -110,12 +108,12 @@ def shrink(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> pd
 
     Examples
     --------
-    >>> shrink([0.1, 0.3, -0.1, 0.2, 0.5, 0.0], [0.001] * 5 + [1.0])["pulled"].round(2).tolist()
+    >>> _shrink([0.1, 0.3, -0.1, 0.2, 0.5, 0.0], [0.001] * 5 + [1.0])["pulled"].round(2).tolist()
     [0.01, 0.01, 0.01, 0.01, 0.01, 0.58]
     """
     y, v = np.asarray(effect, dtype=float), np.asarray(variance, dtype=float)
-    if y.size < LEAST_REPS:
-        raise ValueError(f"{y.size} groups; at least {LEAST_REPS} are needed to know how they differ.")
+    if y.size < _LEAST_REPS:
+        raise ValueError(f"{y.size} groups; at least {_LEAST_REPS} are needed to know how they differ.")
     b = between(y, v, level=level)
     k, tau2 = y.size, b.tau**2
     pulled = (k - 3) / (k - 1) * v / (v + tau2)
@@ -158,7 +156,7 @@ def rep_bias(
     forecaster: str,
     *,
     level: float = 0.95,
-    least: int = LEAST_DEALS,
+    least: int = _LEAST_DEALS,
     show_names: bool = False,
 ) -> RepBias:
     """Each rep's bias, mean of probability minus outcome, by partial pooling.
@@ -224,8 +222,8 @@ def rep_bias(
     )[keep]
     units = rows.groupby(["rep", "deal"], sort=True)["off"].agg(["sum", "size"]).reset_index()
     n = units.groupby("rep")["size"].sum()
-    if len(n) < LEAST_REPS:
-        return none(f"{len(n)} reps: at least {LEAST_REPS} are needed to know how reps differ.")
+    if len(n) < _LEAST_REPS:
+        return none(f"{len(n)} reps: at least {_LEAST_REPS} are needed to know how reps differ.")
     bias = units.groupby("rep")["sum"].sum() / n
     residual = units["sum"] - units["size"] * units["rep"].map(bias)
     spare = len(units) - len(n)
@@ -245,7 +243,7 @@ def rep_bias(
             "bias": bias.where(deals >= least).to_numpy(),
         }
     ).reset_index(drop=True)
-    table = pd.concat([table, shrink(bias, variance, level=level)], axis=1)
+    table = pd.concat([table, _shrink(bias, variance, level=level)], axis=1)
     half = t_quantile(0.5 + level / 2, len(n) - 1) * b.se
     order = np.lexsort((n.index.to_numpy(dtype=str), -n.to_numpy()))  # as pseudonyms are numbered
     return RepBias(

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasteval.compare.parquet import all_differ
+from forecasteval.compare._parquet import all_differ
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Reason, reason
 from forecasteval.inference.grouping import Codes, Grouping

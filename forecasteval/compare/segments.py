@@ -16,7 +16,7 @@ from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import METRICS
 
-MOST_SEGMENTS = 30
+_MOST_SEGMENTS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,9 +104,9 @@ def family(
         there = ", ".join(matched.segments) or "none"
         raise CallError(f"segments: there is no column {by!r}; the deals can be divided by {there}.")
     values = matched[by].dropna().astype(str)
-    if values.nunique() > MOST_SEGMENTS:
+    if values.nunique() > _MOST_SEGMENTS:
         raise CallError(
-            f"segments: {by} has {values.nunique():,} values, more than {MOST_SEGMENTS}; a family is a handful of "
+            f"segments: {by} has {values.nunique():,} values, more than {_MOST_SEGMENTS}; a family is a handful of "
             "segments that somebody can act on."
         )
     if values.empty:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasteval.inference.grouping import Grouping
-from forecasteval.inference.jackknife import Floats
 from forecasteval.inference.statistic import LeftOut, Statistic
-from forecasteval.scores.probability import placements, rank, rank_pairs
+from forecasteval.scores.probability import Floats, placements, rank, rank_pairs
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from forecasteval.inference.estimate import Estimate
-from forecasteval.inference.jackknife import Floats, Spread, t_quantile
+from forecasteval.inference.jackknife import Spread, t_quantile
+from forecasteval.scores.probability import Floats
 
 # Chosen in simulated pilots; tests/benchmarks/other_intervals.py shows what each part adds.
 SKEW_GAIN = 1.5  # few clusters show less skewness than they were drawn from
@@ -208,7 +209,7 @@ def cautious(spread: Spread, share: ArrayLike, residual: ArrayLike, rows: ArrayL
     return replace(spread, cautious_df=min(spread.df, float(df)), skewness=float(skewness))
 
 
-def skewed_quantile(quantile: ArrayLike, skewness: ArrayLike) -> Floats:
+def _skewed_quantile(quantile: ArrayLike, skewness: ArrayLike) -> Floats:
     """Where a statistic with this skewness has the given quantile of a symmetric one.
 
     The inverse of Hall's transform g(t) = t + a t^2/3 + a^2 t^3/27 + a/6, which removes skewness a:
@@ -228,7 +229,7 @@ def skewed_quantile(quantile: ArrayLike, skewness: ArrayLike) -> Floats:
 
     Examples
     --------
-    >>> [round(float(skewed_quantile(q, a)), 4) for q, a in ((2.0, 0.0), (2.0, 0.3), (-2.0, 0.3))]
+    >>> [round(float(_skewed_quantile(q, a)), 4) for q, a in ((2.0, 0.0), (2.0, 0.3), (-2.0, 0.3))]
     [2.0, 1.6594, -2.7252]
     """
     q, a = np.asarray(quantile, dtype=float), np.asarray(skewness, dtype=float)
@@ -241,7 +242,7 @@ def reach(quantile: ArrayLike, skewness: ArrayLike, lean: ArrayLike) -> tuple[Fl
     """How far an interval reaches below and above its estimate, in standard errors.
 
     q, or more on the side on which clusters may be missing: -g^-1(-q) above and g^-1(q) below where they are skewed
-    (:func:`skewed_quantile`), though not beyond LONGEST_ARM q; (1 + LEAN_GAIN |lean|) q where their biases lean it;
+    (:func:`_skewed_quantile`), though not beyond LONGEST_ARM q; (1 + LEAN_GAIN |lean|) q where their biases lean it;
     the longer of these.
 
     Parameters
@@ -260,7 +261,7 @@ def reach(quantile: ArrayLike, skewness: ArrayLike, lean: ArrayLike) -> tuple[Fl
     ([2.7, 2.0], [2.0, 2.7252])
     """
     q, a, side = (np.asarray(v, dtype=float) for v in (quantile, skewness, lean))
-    below, above = skewed_quantile(q, a), -skewed_quantile(-q, a)
+    below, above = _skewed_quantile(q, a), -_skewed_quantile(-q, a)
     return (
         np.maximum((1 + LEAN_GAIN * np.maximum(-side, 0)) * q, np.minimum(below, LONGEST_ARM * q)),
         np.maximum((1 + LEAN_GAIN * np.maximum(side, 0)) * q, np.minimum(above, LONGEST_ARM * q)),

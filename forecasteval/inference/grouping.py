@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasteval.inference.jackknife import Floats
+from forecasteval.scores.probability import Floats
 
 Codes = NDArray[np.int32]
 

@@ -12,11 +12,10 @@ from functools import cache
 from itertools import product
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from forecasteval.inference.estimate import Estimate
-
-Floats = NDArray[np.float64]
+from forecasteval.scores.probability import Floats
 
 
 @dataclass(frozen=True, slots=True)

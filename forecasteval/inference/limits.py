@@ -13,7 +13,7 @@ FEW_PERIODS = 6  # fewer: an interval, flagged
 
 
 @dataclass(frozen=True)
-class Limits:
+class _Limits:
     """Beyond any of these an interval is flagged unreliable."""
 
     effective: float = 4.0  # effective number of clusters, 1 / sum w^2 ...
@@ -26,7 +26,7 @@ class Limits:
         return clusters.effective < min(self.effective, self.evenness * clusters.count)
 
 
-LIMITS = Limits()
+LIMITS = _Limits()
 EVENTS_FOR_A_FIT = 20  # won, and not won: a fit of intercept and slope asks more than a mean
 
 

@@ -10,13 +10,12 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from forecasteval.inference.estimate import Estimate
 from forecasteval.inference.few_clusters import cautious, interval
 from forecasteval.inference.jackknife import Spread
-
-Floats = NDArray[np.float64]
+from forecasteval.scores.probability import Floats
 
 EPSILON = 0.001  # probabilities are moved into [EPSILON, 1 - EPSILON] before their log-odds are taken
 _ALIKE = 0.98  # correlation of two regressors beyond which their coefficients mean nothing

@@ -13,7 +13,6 @@ from forecasteval.inference.few_clusters import cautious, interval
 from forecasteval.inference.grouping import Codes
 from forecasteval.inference.jackknife import (
     Clusters,
-    Floats,
     Spread,
     bell_mccaffrey_df,
     clusters,
@@ -23,8 +22,9 @@ from forecasteval.inference.jackknife import (
     stratified,
     two_way,
 )
+from forecasteval.scores.probability import Floats
 
-ROUNDING = 1e-12  # relative: what floating point leaves of a zero
+_ROUNDING = 1e-12  # relative: what floating point leaves of a zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class LeftOut:
     @property
     def defined(self) -> bool:
         """Can the number be formed without each of the clusters?"""
-        enough = self.share.size > 1 and self.share.max() < 1 - ROUNDING
+        enough = self.share.size > 1 and self.share.max() < 1 - _ROUNDING
         return bool(enough and np.isfinite(self.without).all())
 
 
@@ -114,14 +114,16 @@ class Statistic:
         spread = largest(*found)
         if spread.method == "deal" and len(found) > 1:  # the coming periods may still lie where these do not
             spread = replace(spread, skewness=found[1].skewness, lean=found[1].lean)
-        return spread if spread.se > ROUNDING * self.scale else replace(spread, se=0.0)
+        return spread if spread.se > _ROUNDING * self.scale else replace(spread, se=0.0)
 
     def estimate(self, generalise_to: tuple[str, ...], level: float = 0.95) -> Estimate:
         """The number with its interval when these things may be different next time."""
         return interval(self.value, self.spread(generalise_to), level)
 
 
-def mean_over_clusters(value: float, x: ArrayLike, rows: Floats, square: float, level: float = 0.95) -> Estimate:
+def mean_over_clusters(
+    value: float, x: ArrayLike, rows: Floats, square: float, level: float = 0.95
+) -> Estimate:
     """A mean over rows with its interval for new clusters.
 
     SE by leaving out one cluster at a time (CR3J), the interval that of a comparison.

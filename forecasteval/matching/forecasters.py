@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-CERTAIN = 0.01  # a rep's 0 or 1 is read as 1% or 99% before its logarithm is taken
+_CERTAIN = 0.01  # a rep's 0 or 1 is read as 1% or 99% before its logarithm is taken
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Forecaster:
+class _Forecaster:
     """A named way to forecast: what a reader is told about it, and the function that speaks."""
 
     name: str
@@ -152,7 +152,7 @@ def logit(probability: Any) -> Floats:
     >>> logit([0.5, 0.0]).round(3).tolist()
     [0.0, -4.595]
     """
-    p = np.clip(np.asarray(probability, dtype=float), CERTAIN, 1 - CERTAIN)
+    p = np.clip(np.asarray(probability, dtype=float), _CERTAIN, 1 - _CERTAIN)
     return np.log(p / (1 - p))
 
 
@@ -201,43 +201,43 @@ def _mix(train: Seen, now: Seen) -> Floats:
     return (_model(train, now) + _rep_forecast(train, now)) / 2
 
 
-BUILT_IN: dict[str, Forecaster] = {
+BUILT_IN: dict[str, _Forecaster] = {
     f.name: f
     for f in (
-        Forecaster(
+        _Forecaster(
             "rep_forecast",
             "the probability that the rep had entered, as it stood",
             False,
             _rep_forecast,
             "won at all",
         ),
-        Forecaster(
+        _Forecaster(
             "rep_recalibrated",
             "the rep's probability, corrected by how often such probabilities came true before",
             True,
             _rep_recalibrated,
         ),
-        Forecaster(
+        _Forecaster(
             "rep_category",
             "the rep's forecast category, read as the share of that category that was won before",
             True,
             _past_rate("category"),
         ),
-        Forecaster(
+        _Forecaster(
             "stage_rate",
             "the share of deals in the same stage that was won before",
             True,
             _past_rate("stage"),
         ),
-        Forecaster("base_rate", "the share of all deals that was won before", True, _base_rate),
-        Forecaster(
+        _Forecaster("base_rate", "the share of all deals that was won before", True, _base_rate),
+        _Forecaster(
             "model",
             "a logistic regression on stage, amount, age, time to the expected close, times pushed and time in "
             "stage, refitted each period; it never sees what the rep believes",
             True,
             _model,
         ),
-        Forecaster("mix", "the mean of model and rep_forecast", True, _mix, parts=("model", "rep_forecast")),
+        _Forecaster("mix", "the mean of model and rep_forecast", True, _mix, parts=("model", "rep_forecast")),
     )
 }
 

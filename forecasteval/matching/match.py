@@ -26,7 +26,7 @@ POPULATIONS = {
     "all open": "all deals open {when}",
 }
 STALE_AFTER_DAYS = 14
-NO_HISTORY = (
+_NO_HISTORY = (
     "The export holds only today's records: nothing says what was believed before the outcome was known. Export "
     "OpportunityHistory as well, or keep dated copies of Opportunity.csv from now on."
 )
@@ -295,7 +295,7 @@ class Panel:
             return _of_flat_table(Matched.of(self.org), list(forecasters), self.seed)
         outside = self._outside(forecasters)
         if self.org.history is None:
-            return _stopped(forecasters, "no_history", NO_HISTORY)
+            return _stopped(forecasters, "no_history", _NO_HISTORY)
         looks = self._looks if as_of is None else looks_at(self._record.periods, as_of)
         if len(looks.loc[looks["evaluated"], "series"].unique()) > 1 and not pool:
             raise CallError(

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from forecasteval.scores.probability import brier
-
-Floats = NDArray[np.float64]
+from forecasteval.scores.probability import Floats, brier
 
 
 @dataclass(frozen=True, eq=False)

@@ -142,9 +142,9 @@ def test_miscalibration_of_the_draws_is_that_of_the_curve():
 
 def test_resemblance_is_found_again():
     """The mean of 60 estimates lies near the planted correlation; none is below 0."""
-    found = [ct.resemblance(*calibrated(reps=30, deals=60, alike=0.1, seed=s)) for s in range(60)]
+    found = [ct._resemblance(*calibrated(reps=30, deals=60, alike=0.1, seed=s)) for s in range(60)]
     assert np.mean(found) == pytest.approx(0.1, abs=0.02)
-    none = [ct.resemblance(*calibrated(reps=30, deals=60, seed=s)) for s in range(20)]
+    none = [ct._resemblance(*calibrated(reps=30, deals=60, seed=s)) for s in range(20)]
     assert min(none) == 0
     assert np.mean(none) < 0.01
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import forecasteval as fe
-from forecasteval.compare import parquet
+from forecasteval.compare import _parquet
 from forecasteval.errors import CallError
 
 
@@ -46,7 +46,7 @@ def test_only_what_counts_is_read_and_moments_only_where_deals_repeat(tmp_path):
     columns = ["deal_id", "as_of", "won", "rep", "model"]
     for looks in (1, 2):
         deals(looks=looks).to_parquet(tmp_path / "m.parquet")
-        read = parquet.matched_rows(tmp_path / "m.parquet", columns)
+        read = _parquet.matched_rows(tmp_path / "m.parquet", columns)
         assert set(read) == set(columns) - ({"as_of"} if looks == 1 else set())
     assert read["deal_id"].nunique() == 600
     assert read["rep"].dtype == "category"

@@ -51,7 +51,7 @@ effects = st.lists(st.tuples(st.floats(-1, 1), st.floats(0.001, 1)), min_size=5,
 @given(effects, st.floats(-2, 2), st.floats(0.1, 10))
 def test_shift_and_scale(yv, shift, scale):
     y, v = yv
-    a, b = pooling.shrink(y, v), pooling.shrink(y * scale + shift, v * scale**2)
+    a, b = pooling._shrink(y, v), pooling._shrink(y * scale + shift, v * scale**2)
     np.testing.assert_allclose(b["shrunken"], a["shrunken"] * scale + shift, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(b["pulled"], a["pulled"], rtol=1e-4, atol=1e-5)
 
@@ -61,7 +61,7 @@ def test_shift_and_scale(yv, shift, scale):
 def test_every_rep_moves_towards_the_mean_and_none_beyond_it(yv):
     y, v = yv
     mean = pooling.between(y, v).mean
-    found = pooling.shrink(y, v)
+    found = pooling._shrink(y, v)
     assert ((found["pulled"] > 0) & (found["pulled"] < 1)).all()
     assert (np.abs(found["shrunken"] - mean) <= np.abs(y - mean) + 1e-9).all()
     assert ((found["shrunken"] - mean) * (y - mean) >= -1e-12).all()
@@ -69,7 +69,7 @@ def test_every_rep_moves_towards_the_mean_and_none_beyond_it(yv):
 
 
 def test_the_less_is_known_of_a_rep_the_further_it_is_pulled():
-    found = pooling.shrink([0.3] * 6, [0.001, 0.002, 0.01, 0.02, 0.1, 1.0])
+    found = pooling._shrink([0.3] * 6, [0.001, 0.002, 0.01, 0.02, 0.1, 1.0])
     assert found["pulled"].is_monotonic_increasing
 
 
@@ -114,7 +114,7 @@ def test_reps_who_do_not_differ_are_not_told_apart():
 def test_small_reps_are_shown_by_the_shrunken_value_only_and_nobody_is_ranked():
     table, _ = pilot()
     found = pooling.rep_bias(table, "model")
-    few = found.table["deals"] < pooling.LEAST_DEALS
+    few = found.table["deals"] < pooling._LEAST_DEALS
     assert few.any()
     assert found.table.loc[few, "bias"].isna().all()
     assert found.table.loc[few, "shrunken"].notna().all()
@@ -153,6 +153,6 @@ def test_what_cannot_be_said_is_refused():
     with pytest.raises(CallError, match="no forecast named vendor"):
         pooling.rep_bias(table, "vendor")
     with pytest.raises(ValueError, match="at least 5 are needed"):
-        pooling.shrink([0.1] * 4, [0.1] * 4)
+        pooling._shrink([0.1] * 4, [0.1] * 4)
     with pytest.raises(ValueError, match="variance above 0"):
         pooling.between([0.1, 0.2], [0.0, 1.0])

@@ -25,7 +25,7 @@ from forecasteval.compare.rep_bias import RepBias, rep_bias
 from forecasteval.compare.results import plain
 from forecasteval.compare.segments import Family, family
 from forecasteval.errors import CallError
-from forecasteval.matching.matched import META, RESERVED, Matched
+from forecasteval.matching.matched import META, Matched
 
 
 def has(m, d):
@@ -34,6 +34,7 @@ def has(m, d):
 
 def forecaster_columns(m):
     return Matched.of(m).names
+
 
 from forecasteval.tables import calendar as cal
 from forecasteval.tables.organisation import Org, newest_record

@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from forecasteval.compare import wording
 from forecasteval.compare.compare import Comparison, compare
 from forecasteval.compare.margin import WithinMargin
 from forecasteval.compare.repeated import against, by_group, influence, ladder
@@ -29,6 +28,7 @@ def has(m, d):
 
 def forecaster_columns(m):
     return Matched.of(m).names
+
 
 from forecasteval.scores.probability import DEFAULT_METRICS, METRICS
 from forecasteval.scores.reliability import Reliability, consistency_band, reliability
@@ -194,7 +194,10 @@ class Question:
         selected.attrs[META] = meta | {
             "population": words,
             "where": f"where {column} is {value}",
-            "flow": [*Matched.of(matched).counted_flow(int(matched["deal_id"].nunique()), len(matched)), step],
+            "flow": [
+                *Matched.of(matched).counted_flow(int(matched["deal_id"].nunique()), len(matched)),
+                step,
+            ],
         }
         return selected
 

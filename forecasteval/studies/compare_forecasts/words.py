@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from forecasteval.inference.estimate import INFORMS
 from forecasteval.compare import wording
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.margin import WithinMargin, in_words
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, CANNOT, SAME, UNSURE
 from forecasteval.inference import jackknife as intervals
-from forecasteval.matching.matched import META, RESERVED, Matched
+from forecasteval.inference.estimate import INFORMS
+from forecasteval.matching.matched import META, Matched
 
 
 def has(m, d):
@@ -22,6 +22,7 @@ def has(m, d):
 
 def forecaster_columns(m):
     return Matched.of(m).names
+
 
 from forecasteval.report.blocks import (
     Html,

@@ -8,13 +8,14 @@ from typing import Any
 
 from forecasteval.compare import wording
 from forecasteval.compare.calibration import Calibration, WordTest
-from forecasteval.inference.estimate import INFORMS as INFORMATION, Estimate as Coefficient
 from forecasteval.compare.call_ranges import Coverage
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.encompassing import Encompassing, Mix
 from forecasteval.compare.period_totals import Totals
 from forecasteval.compare.segments import Family
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, CANNOT
+from forecasteval.inference.estimate import INFORMS as INFORMATION
+from forecasteval.inference.estimate import Estimate as Coefficient
 from forecasteval.report.blocks import Html, paragraphs, table
 from forecasteval.studies.compare_forecasts.sections import CloserLook
 
@@ -95,7 +96,7 @@ def calibration_words(c: Calibration) -> str:
     -------
     str
     """
-    against = [r['text'] for r in c.reasons if r['code'] not in INFORMATION]
+    against = [r["text"] for r in c.reasons if r["code"] not in INFORMATION]
     if c.gap is None or against:
         return f"cannot be told: {' '.join(against)}".removesuffix(": ")
     words = []

@@ -17,14 +17,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasteval.compare import verdicts
+from forecasteval.compare.pair import Biases, pair_of
 from forecasteval.errors import CallError
 from forecasteval.inference import few_clusters as caution
 from forecasteval.inference import jackknife as intervals
-from forecasteval.compare.pair import Biases, pair_of
 from forecasteval.inference.grouping import Grouping
-from forecasteval.inference.limits import doubts as doubts_about, few_events
-from forecasteval.inference.limits import LIMITS
+from forecasteval.inference.limits import LIMITS, few_events
+from forecasteval.inference.limits import doubts as doubts_about
 from forecasteval.inference.questions import needed
 from forecasteval.scores.probability import METRICS
 from forecasteval.studies.coverage_study.design import FULL, QUICK, Cell, Drawn
@@ -66,8 +65,10 @@ def judge(pilot: Pilot, metric: str, questions: Iterable[tuple[str, ...]]) -> di
     estimate = pair_of(METRICS[metric], deals, groups, dimensions, units=units, biases=biases).difference
     found = {}
     for question in questions:
-        over = {d: estimate.clusters(d) for d in question if d != 'deal'}
-        possible, doubts = doubts_about(over, NOUNS, undefined=[d for d in over if not estimate.over[d].defined])
+        over = {d: estimate.clusters(d) for d in question if d != "deal"}
+        possible, doubts = doubts_about(
+            over, NOUNS, undefined=[d for d in over if not estimate.over[d].defined]
+        )
         doubts = doubts + few_events(wins, int(won.size) - wins)
         row = nothing.copy()
         row[1] = estimate.value

@@ -34,6 +34,7 @@ def has(m, d):
 def forecaster_columns(m):
     return Matched.of(m).names
 
+
 from forecasteval.matching.rolling_origin import (
     GRID,
     LEAST,

@@ -6,10 +6,10 @@ import math
 
 import pandas as pd
 
-from forecasteval.inference.estimate import INFORMS
 from forecasteval.compare import wording
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
+from forecasteval.inference.estimate import INFORMS
 from forecasteval.inference.limits import FEW_PERIODS
 from forecasteval.matching import forecasters as fc
 from forecasteval.matching.rolling_origin import Learning
