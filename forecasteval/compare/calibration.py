@@ -37,7 +37,6 @@ class Calibration:
     spiegelhalter : (z, p) of the Brier score being what the forecast itself expects, deals independent
     moved : int
         Probabilities that were moved into [epsilon, 1 - epsilon] for their log-odds.
-    epsilon : float
     deals, reps : int
         Rows and clusters.
     reasons : tuple of {code, text}
@@ -146,13 +145,8 @@ def calibrate(
     won : array of shape (deals,), 0 or 1
     rep : array of shape (deals,), optional
         Without it deals count as independent, which `reasons` says.
-    level : float
     epsilon : float
         Probabilities closer to 0 or 1 than this are moved there; how many is in the result.
-
-    Returns
-    -------
-    Calibration
 
     Raises
     ------
@@ -298,8 +292,6 @@ def word_test(
     won : array of shape (deals,), 0 or 1
     rep : array of shape (deals,), optional
         Without it deals are drawn independently.
-    draws : int
-    seed : int
 
     Returns
     -------

@@ -24,13 +24,11 @@ class Coverage:
     ----------
     ranges, held, below, above : int
         Ranges with an outcome; those that held it; outcomes below and above their range.
-    share : float
     wilson, clopper_pearson : (low, high)
         Intervals of the share if ranges are independent of each other.
     by_cluster : (low, high)
         Interval of the share for new clusters (reps), by leaving out one at a time; NaN without clusters,
         or with fewer than 5.
-    clusters : int
     level : float
         What was promised; NaN where the forecaster did not say.
     p_value : float
@@ -79,11 +77,6 @@ def coverage(
     cluster : array of shape (ranges,), optional
         Whose range it is, where one person gave several: these are not independent, so the binomial test is
         left out and the interval is for new clusters.
-    confidence : float
-
-    Returns
-    -------
-    Coverage
 
     Raises
     ------
@@ -172,7 +165,6 @@ def of_calls(
     booked : DataFrame with unit_id, period and booked
         A period that is not in it is not over yet, and is left out; a unit that is not, booked nothing.
     week_ends : DataFrame with period, week, ends_on
-    week : int
 
     Returns
     -------

@@ -60,7 +60,6 @@ class Encompassing:
         Coefficient of either's log-odds when both are in the regression; 0 means that it adds nothing.
         Intervals for new reps.
     correlation : float, of the two log-odds
-    mix : Mix
     half : dict of Comparison by "candidate" and "baseline"
         The mean of the two against either, by Brier score.
     moved, deals, reps : int
@@ -119,12 +118,6 @@ def best_mix(
     Parameters
     ----------
     matched, candidate, baseline : as in :func:`forecasteval.compare`, two probabilities
-    generalise_to : tuple of str
-    level : float
-
-    Returns
-    -------
-    Mix
 
     References
     ----------
@@ -186,10 +179,8 @@ def encompassing(
     matched, candidate, baseline : as in :func:`forecasteval.compare`, two probabilities
     generalise_to : tuple of str, optional
         For the weight of the mix and the scores of half and half; as in :func:`forecasteval.compare`.
-    level : float
     epsilon : float
         Probabilities closer to 0 or 1 are moved there for their log-odds, and counted.
-    seed : int
 
     Returns
     -------

@@ -27,7 +27,6 @@ class WithinMargin:
 
     Attributes
     ----------
-    margin : float
     bound : float
         How much worse the candidate may be, one-sided at `confidence`; above 0 is worse, whatever the metric.
     least : float
@@ -63,10 +62,6 @@ def within_margin(row: Mapping[str, Any], margin: float) -> WithinMargin:
     row : one row of `comparison.table`, of a comparison at level 0.9 for one-sided 95% bounds
     margin : float, above 0
         The largest difference that does not matter, fixed before the data were seen.
-
-    Returns
-    -------
-    WithinMargin
 
     Raises
     ------

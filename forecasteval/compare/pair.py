@@ -228,9 +228,6 @@ def pair_of(
 
     Parameters
     ----------
-    metric : Metric
-    deals : Deals
-    groups : Grouping of the same rows
     dimensions : the dimensions whose clusters are left out in turn
     units : are the residuals of single deals wanted (for "new deals, same reps")?
     biases : of the same rows

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from forecasteval.errors import CallError
+from forecasteval.inference.estimate import Estimate, reason
 from forecasteval.inference.jackknife import Spread, t_interval
 from forecasteval.matching.matched import Matched
 
@@ -19,24 +21,27 @@ _LOSSES = ("absolute", "squared")
 
 @dataclass(frozen=True)
 class _SeriesTest:
-    """Mean difference of losses over periods.
+    """Mean difference of losses over periods: the paired t, and beside it a check that never replaces it.
 
-    `low`, `high`, `p_value` are the paired t's; `p_ewc` is the check that allows periods to resemble their
-    neighbours, with `df_ewc` degrees of freedom. All are NaN where `reason` says why; a sensitivity check
-    never replaces the main one.
+    `p_ewc`, with `df_ewc` degrees of freedom, allows periods to resemble their neighbours.
     """
 
-    mean: float
-    se: float
-    df: float
-    low: float
-    high: float
-    p_value: float
-    p_ewc: float
-    df_ewc: float
+    mean: Estimate
     periods: int
-    level: float
-    reason: str = ""
+    p_ewc: float = math.nan
+    df_ewc: float = math.nan
+
+    @property
+    def reason(self) -> str:
+        """Why there is no test; empty where there is one."""
+        return self.mean.reasons[0]["text"] if self.mean.reasons else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        names = ("se", "df", "low", "high", "p_value")
+        found = {"mean": self.mean.value} | {name: getattr(self.mean, name) for name in names}
+        found |= {"p_ewc": self.p_ewc, "df_ewc": self.df_ewc, "periods": self.periods}
+        return found | {"level": self.mean.level, "reason": self.reason}
 
 
 def _ewc(difference: ArrayLike, *, cosines: int | None = None) -> Spread:
@@ -50,10 +55,6 @@ def _ewc(difference: ArrayLike, *, cosines: int | None = None) -> Spread:
     difference : array of shape (periods,), in order of time
     cosines : int, optional
         B, where another than the standard choice is wanted.
-
-    Returns
-    -------
-    Spread
 
     References
     ----------
@@ -85,13 +86,8 @@ def _paired_t(difference: ArrayLike, *, level: float = 0.95, least: int = _LEAST
     ----------
     difference : array of shape (periods,), in order of time
         Candidate's loss minus the baseline's.
-    level : float
     least : int
         Fewer periods are refused.
-
-    Returns
-    -------
-    _SeriesTest
 
     References
     ----------
@@ -100,7 +96,7 @@ def _paired_t(difference: ArrayLike, *, level: float = 0.95, least: int = _LEAST
 
     Examples
     --------
-    >>> _paired_t([1.0, 2.0, 0.0, 1.5, 0.5, 1.0, 2.5, -0.5]).p_value.__round__(4)
+    >>> _paired_t([1.0, 2.0, 0.0, 1.5, 0.5, 1.0, 2.5, -0.5]).mean.p_value.__round__(4)
     0.0255
     >>> _paired_t([1.0, 2.0, 0.0]).reason
     'Too few periods: 3, at least 8 are needed for a test of period totals.'
@@ -108,23 +104,20 @@ def _paired_t(difference: ArrayLike, *, level: float = 0.95, least: int = _LEAST
     d = np.asarray(difference, dtype=float)
     if not np.isfinite(d).all():
         raise ValueError(f"{int((~np.isfinite(d)).sum())} of {d.size} periods have no finite difference.")
-    nan = math.nan
-    mean = float(d.mean()) if d.size else nan
+    mean = float(d.mean()) if d.size else math.nan
 
-    def none(why: str) -> _SeriesTest:
-        return _SeriesTest(mean, nan, nan, nan, nan, nan, nan, nan, d.size, level, why)
+    def none(code: str, why: str) -> _SeriesTest:
+        return _SeriesTest(Estimate(mean, level=level).noted(reason(code, why)), d.size)
 
     if d.size < max(least, 2):
-        return none(
-            f"Too few periods: {d.size}, at least {max(least, 2)} are needed for a test of period totals."
-        )
+        why = f"Too few periods: {d.size}, at least {max(least, 2)} are needed for a test of period totals."
+        return none("too_few_periods", why)
     se = float(d.std(ddof=1) / math.sqrt(d.size))
     if se <= 1e-12 * np.abs(d).max():
-        return none("The difference is the same in every period, so no interval can be formed.")
-    i = t_interval(mean, Spread(se, d.size - 1, "period"), level)
+        return none("no_spread", "The difference is the same in every period, so no interval can be formed.")
     check = _ewc(d)
     p_ewc = t_interval(mean, check, level).p_value
-    return _SeriesTest(mean, se, d.size - 1, i.low, i.high, i.p_value, p_ewc, check.df, d.size, level)
+    return _SeriesTest(t_interval(mean, Spread(se, d.size - 1, "period"), level), d.size, p_ewc, check.df)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +136,13 @@ class Totals:
     wmape: dict[str, float]
     test: _SeriesTest
     left_out: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        if self.test.reason:
+            return {"periods": self.test.periods, "reason": self.test.reason}
+        head = {"loss": self.loss, "wmape": self.wmape}
+        return head | {"test": self.test.to_dict(), "left_out": self.left_out}
 
 
 def wmape(expected: ArrayLike, booked: ArrayLike) -> float:
@@ -188,11 +188,6 @@ def period_totals(
     matched : DataFrame, one row per deal, seen once in each period
     candidate, baseline : names of forecasters that give probabilities
     loss : "absolute" or "squared" error of the period's total
-    level : float
-
-    Returns
-    -------
-    Totals
 
     Raises
     ------

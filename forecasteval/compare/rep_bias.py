@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from forecasteval.errors import CallError
+from forecasteval.inference.estimate import Estimate
 from forecasteval.inference.jackknife import t_quantile
 from forecasteval.matching.matched import Matched, pseudonyms
 
@@ -19,13 +21,10 @@ _LEAST_DEALS = 20  # fewer: a rep's own raw bias is not shown
 
 @dataclass(frozen=True)
 class _Between:
-    """Random effects over groups: their mean, its standard error, and their standard deviation `tau`."""
+    """Random effects over groups: their mean, and their standard deviation `tau`."""
 
-    mean: float
-    se: float
-    tau: float
-    tau_low: float
-    tau_high: float
+    mean: Estimate
+    tau: Estimate
 
 
 def between(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> _Between:
@@ -40,11 +39,6 @@ def between(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> _
     effect : array of shape (groups,)
     variance : array of shape (groups,), above 0
         Of each effect by chance.
-    level : float
-
-    Returns
-    -------
-    _Between
 
     References
     ----------
@@ -54,7 +48,7 @@ def between(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> _
     Examples
     --------
     >>> b = between([0.1, 0.3, -0.1, 0.2, 0.5, 0.0], [0.01] * 6)
-    >>> round(b.tau, 3), b.tau_low < b.tau < b.tau_high
+    >>> round(b.tau.value, 3), b.tau.low < b.tau.value < b.tau.high
     (0.191, True)
     """
     from scipy.optimize import brentq
@@ -82,7 +76,11 @@ def between(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> _
     tau2 = solve(k)
     w = 1 / (v + tau2)
     mean = float((w * y).sum() / w.sum())
-    return _Between(mean, float(w.sum() ** -0.5), math.sqrt(tau2), math.sqrt(low), math.sqrt(high))
+    half = t_quantile(0.5 + level / 2, k) * (se := float(w.sum() ** -0.5))
+    return _Between(
+        Estimate(mean, mean - half, mean + half, level, k, se, reliable=True),
+        Estimate(math.sqrt(tau2), math.sqrt(low), math.sqrt(high), level, reliable=True),
+    )
 
 
 def _shrink(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> pd.DataFrame:
@@ -96,7 +94,6 @@ def _shrink(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> p
     ----------
     effect : array of shape (groups,), at least 5
     variance : array of shape (groups,), above 0
-    level : float
 
     Returns
     -------
@@ -115,13 +112,13 @@ def _shrink(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> p
     if y.size < _LEAST_REPS:
         raise ValueError(f"{y.size} groups; at least {_LEAST_REPS} are needed to know how they differ.")
     b = between(y, v, level=level)
-    k, tau2 = y.size, b.tau**2
+    k, tau2 = y.size, b.tau.value**2
     pulled = (k - 3) / (k - 1) * v / (v + tau2)
-    away = y - b.mean
+    away = y - b.mean.value
     weight = 1 / (v + tau2)
     typical = float((weight * v).sum() / weight.sum())
     unknown = 2 / (k - 3) * np.square(pulled * away) * (typical + tau2) / (v + tau2)
-    se = np.sqrt(v * (1 - pulled) + np.square(pulled * b.se) + unknown)
+    se = np.sqrt(v * (1 - pulled) + np.square(pulled * b.mean.se) + unknown)
     half = t_quantile(0.5 + level / 2, math.inf) * se
     shrunken = y - pulled * away
     return pd.DataFrame(
@@ -140,15 +137,19 @@ class RepBias:
 
     forecaster: str
     table: pd.DataFrame
-    mean: float
-    mean_low: float
-    mean_high: float
-    tau: float
-    tau_low: float
-    tau_high: float
+    mean: Estimate
+    tau: Estimate
     level: float
     least: int
     reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        found: dict[str, Any] = {"forecaster": self.forecaster}
+        for name, e in (("mean", self.mean), ("tau", self.tau)):
+            found |= {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
+        found |= {"level": self.level, "least": self.least, "reason": self.reason}
+        return found | {"reps": self.table.to_dict("records")}
 
 
 def rep_bias(
@@ -169,15 +170,10 @@ def rep_bias(
     ----------
     matched : DataFrame with deal_id, rep, won and the forecaster
     forecaster : str, a probability
-    level : float
     least : int
         Reps with fewer deals are shown by the shrunken value only.
     show_names : bool
         Names instead of pseudonyms.
-
-    Returns
-    -------
-    RepBias
 
     Raises
     ------
@@ -192,20 +188,18 @@ def rep_bias(
     --------
     >>> deals = pd.DataFrame({"deal_id": range(200), "rep": np.arange(200) // 25, "won": [0, 1] * 100, "model": 0.6})
     >>> r = rep_bias(deals, "model")
-    >>> r.table.loc[0, "name"], round(r.mean, 3)
+    >>> r.table.loc[0, "name"], round(r.mean.value, 3)
     ('rep 1', 0.1)
     """
     matched = Matched.of(matched)
     if forecaster not in matched:
         raise CallError(f"There is no forecast named {forecaster}.")
     p = matched.numbers(forecaster)
-    nan = math.nan
     columns = ["name", "deals", "wins", "bias", "shrunken", "low", "high", "pulled"]
 
     def none(why: str) -> RepBias:
-        return RepBias(
-            forecaster, pd.DataFrame(columns=columns), nan, nan, nan, nan, nan, nan, level, least, why
-        )
+        nothing = Estimate(math.nan, level=level)
+        return RepBias(forecaster, pd.DataFrame(columns=columns), nothing, nothing, level, least, why)
 
     if ((p < 0) | (p > 1)).any():
         raise CallError(f"{forecaster} holds values outside 0-1: a bias needs probabilities.")
@@ -244,17 +238,12 @@ def rep_bias(
         }
     ).reset_index(drop=True)
     table = pd.concat([table, _shrink(bias, variance, level=level)], axis=1)
-    half = t_quantile(0.5 + level / 2, len(n) - 1) * b.se
     order = np.lexsort((n.index.to_numpy(dtype=str), -n.to_numpy()))  # as pseudonyms are numbered
     return RepBias(
         forecaster,
         table.iloc[order].reset_index(drop=True)[columns],
         b.mean,
-        b.mean - half,
-        b.mean + half,
         b.tau,
-        b.tau_low,
-        b.tau_high,
         level,
         least,
     )

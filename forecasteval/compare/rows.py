@@ -57,8 +57,6 @@ class Rows:
 
         Parameters
         ----------
-        matched : Matched
-        candidate, baseline : str
         dimensions : the answer to "what may differ next time?"
         amounts : are `amount` and `amount_won` wanted, where they are there?
         epsilon : float, for the log score

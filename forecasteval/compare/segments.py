@@ -25,7 +25,6 @@ class Family:
 
     Attributes
     ----------
-    by : str
     table : DataFrame, one row per segment
         segment, deals, reps, difference, low, high (simultaneous over the family), p_value (two-sided, this
         segment alone), p_worse (one-sided: the candidate is worse here), p_worse_holm, q_value (Benjamini-
@@ -71,16 +70,11 @@ def family(
 
     Parameters
     ----------
-    matched, candidate, baseline : as in :func:`forecasteval.compare`
     by : str
         The column that was declared beforehand.
     level : float
         Of all intervals together.
     **options : further arguments of :func:`forecasteval.compare`; only the first metric is taken
-
-    Returns
-    -------
-    Family
 
     Raises
     ------

@@ -32,7 +32,6 @@ class History:
         Estimates, truncated at 0.
     studies : list of Components
         What studies of the same size would have measured, were the estimates true.
-    reps, periods, rows : int
     sizes : tuple of float
         Deals of each rep, ascending.
     notes : tuple of str
@@ -79,13 +78,8 @@ def measure(matched: Matched | pd.DataFrame, candidate: str, baseline: str, *, s
     Parameters
     ----------
     matched : DataFrame as in :func:`forecasteval.compare`, with `rep`, and `period` if there is one
-    candidate, baseline : str
     seed : int
         Of the drawn studies.
-
-    Returns
-    -------
-    History
 
     Raises
     ------

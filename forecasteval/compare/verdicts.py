@@ -17,15 +17,10 @@ def decide(
         Which values of the metric are better; there is no verdict on what should be near zero.
     low, high : float
         The interval of candidate minus baseline.
-    reliable : bool
     margin : float or None
         The largest difference that does not matter.
     beyond_margin : bool
         Call a forecaster better only where the interval lies beyond the margin.
-
-    Returns
-    -------
-    str or None
 
     Examples
     --------

@@ -59,12 +59,7 @@ def ranked(forecast: Floats, won: Floats, groups: Grouping, dimensions: tuple[st
     Parameters
     ----------
     forecast, won : arrays of shape (rows,), with at least one row won and one not
-    groups : Grouping of the same rows
     dimensions : those whose clusters are left out in turn
-
-    Returns
-    -------
-    Ranked
 
     References
     ----------

@@ -47,17 +47,13 @@ class Estimate:
 
     Attributes
     ----------
-    value : float
     low, high : float
         NaN where there is no interval; then `reasons` says why.
-    level : float
-    df, se : float
     p_value : float
         Two-sided, against `null`; below 1 - level just where `null` lies outside the interval.
     reliable : bool
         There is an interval, and nothing speaks against believing it.
     reasons : tuple of {code, text}
-    null : float
     """
 
     value: float

@@ -191,11 +191,6 @@ def cautious(spread: Spread, share: ArrayLike, residual: ArrayLike, rows: ArrayL
     spread : Spread
         Of the jackknife over these clusters.
     share, residual, rows : arrays of shape (clusters,)
-    square : float
-
-    Returns
-    -------
-    Spread
 
     Examples
     --------
@@ -276,9 +271,6 @@ def interval(value: float, spread: Spread, level: float = 0.95, *, null: float =
 
     Parameters
     ----------
-    value : float
-    spread : Spread
-    level : float, in (0, 1)
     null : float
         What the p-value is against.
 

@@ -98,13 +98,8 @@ def cr3j(estimate: float, without: ArrayLike) -> float:
 
     Parameters
     ----------
-    estimate : float
     without : array of shape (clusters,)
         The estimate without each cluster.
-
-    Returns
-    -------
-    float
 
     References
     ----------
@@ -242,12 +237,6 @@ def t_quantile(probability: float, df: float) -> float:
 def t_interval(estimate: float, spread: Spread, level: float = 0.95) -> Estimate:
     """Student's t interval and the two-sided p-value against zero.
 
-    Parameters
-    ----------
-    estimate : float
-    spread : Spread
-    level : float, in (0, 1)
-
     Returns
     -------
     Estimate; without an interval where the standard error is not positive and finite
@@ -283,10 +272,6 @@ def clusters(share: ArrayLike) -> Clusters:
     ----------
     share : array of shape (clusters,), summing to 1
 
-    Returns
-    -------
-    Clusters
-
     References
     ----------
     Kish (1965), Survey Sampling, section 11.7: the same form for unequal weights.
@@ -309,8 +294,6 @@ def wild_p_value(x: ArrayLike, z: ArrayLike, *, seed: int = 0, draws: int = 1999
     Parameters
     ----------
     x, z : arrays of shape (clusters,)
-    seed : int
-    draws : int
 
     Returns
     -------

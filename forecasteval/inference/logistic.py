@@ -82,8 +82,6 @@ class Logistic:
     jackknife : the same by leaving out one cluster at a time (CR3J, one Newton step)
     spreads : tuple of Spread, one for each regressor
         The jackknife's standard error with its Bell-McCaffrey degrees of freedom, ready for reps that differ.
-    clusters : int
-    log_likelihood : float
     """
 
     coefficients: Floats
@@ -136,10 +134,6 @@ def fit(
     cluster : integer array of shape (deals,), in 0..clusters-1
     offset : array of shape (deals,), optional
         Added to the linear predictor with its coefficient fixed at 1.
-
-    Returns
-    -------
-    Logistic
 
     Raises
     ------

@@ -54,7 +54,6 @@ class Statistic:
 
     Attributes
     ----------
-    value : float
     over : dict of LeftOut by dimension
     square : float
         Sum of the rows' squared residuals.
@@ -136,11 +135,6 @@ def mean_over_clusters(
         Sums, and numbers of rows.
     square : float
         Sum over rows of (x - mean)^2.
-    level : float
-
-    Returns
-    -------
-    Estimate
 
     Examples
     --------

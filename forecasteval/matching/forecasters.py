@@ -74,10 +74,6 @@ def see(panel: pd.DataFrame) -> Seen:
     ----------
     panel : DataFrame with stage, rep_category, rep_probability, amount, age_days, days_to_close, pushes,
         days_in_stage and won
-
-    Returns
-    -------
-    Seen
     """
     stage, labels = pd.factorize(panel["stage"], sort=True)
     amount = panel["amount"].to_numpy(dtype=float, na_value=np.nan)
@@ -259,7 +255,6 @@ def out_of_fold(
     table : DataFrame with `won`, the features and, optionally, `account`
     names : of `model` and `base_rate`
     features : columns that the model may use; text is taken as categories
-    folds : int
     seed : int
         Of the assignment to folds.
 

@@ -287,7 +287,6 @@ class Panel:
 
         Parameters
         ----------
-        forecasters : names
         as_of : looks of this panel; all of them if left out
         pool : must be asked for where several weeks go into one table
         """

@@ -23,7 +23,6 @@ class Matched:
 
     Attributes
     ----------
-    table : DataFrame
     forecasters : dict by name
         Kind, gloss, own target and what each had learned from, where that was declared.
     flow : list of steps from the export to these rows
@@ -31,7 +30,6 @@ class Matched:
         What is forecast, and of which deals at which moment, in words.
     nouns : dict
         What clusters are called, such as "quarters" for periods.
-    notes : list of str
     stop : list of reasons why nothing can be compared
     features : list of str
         Columns that a reference model of a flat table may learn from.

@@ -71,7 +71,6 @@ def quantile_score(forecast: ArrayLike, actual: ArrayLike, *, quantile: float) -
     Parameters
     ----------
     forecast, actual : arrays of shape (forecasts,)
-    quantile : float, in (0, 1)
 
     Returns
     -------

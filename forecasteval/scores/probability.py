@@ -251,10 +251,6 @@ def rank(forecast: ArrayLike, won: ArrayLike) -> Ranking:
     forecast : array of shape (deals,), any scale; higher means likelier to be won
     won : array of shape (deals,), 0 or 1
 
-    Returns
-    -------
-    Ranking
-
     Examples
     --------
     >>> rank([0.5, 0.1, 0.5], [1, 0, 0]).tied.tolist()
@@ -271,10 +267,6 @@ def rank(forecast: ArrayLike, won: ArrayLike) -> Ranking:
 
 def placements(ranking: Ranking) -> Floats:
     """For each won deal the not-won ones below it, for each other the won ones above; ties count half.
-
-    Parameters
-    ----------
-    ranking : Ranking
 
     Returns
     -------
@@ -303,9 +295,7 @@ def rank_pairs(ranking: Ranking, group: NDArray[np.integer], groups: int) -> Flo
 
     Parameters
     ----------
-    ranking : Ranking
     group : integer array of shape (deals,), in 0..groups-1
-    groups : int
 
     Returns
     -------

@@ -63,10 +63,6 @@ def reliability(probability: ArrayLike, won: ArrayLike) -> Reliability:
     probability : array of shape (deals,), in [0, 1]
     won : array of shape (deals,), 0 or 1
 
-    Returns
-    -------
-    Reliability
-
     Raises
     ------
     ValueError
@@ -112,11 +108,8 @@ def consistency_band(
     Parameters
     ----------
     probability : array of shape (deals,), in [0, 1]
-    level : float
-    draws : int
     points : int
         Points of the grid over the range of the probabilities.
-    seed : int
 
     Returns
     -------
@@ -150,7 +143,6 @@ def at_their_word(curve: Reliability, *, least: int = 30) -> tuple[float, float,
 
     Parameters
     ----------
-    curve : Reliability
     least : int
         Steps with fewer deals are passed over.
 

@@ -28,18 +28,18 @@ def risk_ratios():
 def test_spread_between_trials_against_metafor():
     """confint(rma(ai, bi, ci, di, data=dat.bcg, measure="RR", method="PM")): tau^2 .3181, .1197 to 1.1115."""
     found = pooling.between(*risk_ratios())
-    assert found.tau**2 == pytest.approx(0.3181, abs=5e-5)
-    assert found.tau_low**2 == pytest.approx(0.1197, abs=5e-5)
-    assert found.tau_high**2 == pytest.approx(1.1115, abs=5e-5)
+    assert found.tau.value**2 == pytest.approx(0.3181, abs=5e-5)
+    assert found.tau.low**2 == pytest.approx(0.1197, abs=5e-5)
+    assert found.tau.high**2 == pytest.approx(1.1115, abs=5e-5)
 
 
 def test_mean_and_spread_against_statsmodels():
     y, v = risk_ratios()
     other = combine_effects(y, v, method_re="pm", atol=1e-9)
     found = pooling.between(y, v)
-    assert found.tau**2 == pytest.approx(other.tau2, rel=1e-6)
-    assert found.mean == pytest.approx(other.mean_effect_re, rel=1e-6)
-    assert found.se == pytest.approx(other.sd_eff_w_re, rel=1e-6)
+    assert found.tau.value**2 == pytest.approx(other.tau2, rel=1e-6)
+    assert found.mean.value == pytest.approx(other.mean_effect_re, rel=1e-6)
+    assert found.mean.se == pytest.approx(other.sd_eff_w_re, rel=1e-6)
 
 
 effects = st.lists(st.tuples(st.floats(-1, 1), st.floats(0.001, 1)), min_size=5, max_size=30).map(
@@ -60,7 +60,7 @@ def test_shift_and_scale(yv, shift, scale):
 @given(effects)
 def test_every_rep_moves_towards_the_mean_and_none_beyond_it(yv):
     y, v = yv
-    mean = pooling.between(y, v).mean
+    mean = pooling.between(y, v).mean.value
     found = pooling._shrink(y, v)
     assert ((found["pulled"] > 0) & (found["pulled"] < 1)).all()
     assert (np.abs(found["shrunken"] - mean) <= np.abs(y - mean) + 1e-9).all()
@@ -97,7 +97,7 @@ def test_intervals_cover_and_shrinking_helps():
         inside.append(held.mean())
         small.append(held[t["deals"] < 20].mean())
         better += np.square(t["shrunken"] - true).mean() < np.square(t["bias"] - true).mean()
-        of_tau += found.tau_low <= 0.1 <= found.tau_high
+        of_tau += found.tau.low <= 0.1 <= found.tau.high
     assert 0.92 <= np.mean(inside) <= 0.98
     assert 0.92 <= np.nanmean(small) <= 0.98
     assert better >= 50
@@ -107,7 +107,7 @@ def test_intervals_cover_and_shrinking_helps():
 def test_reps_who_do_not_differ_are_not_told_apart():
     table, _ = pilot(tau=0.0)
     found = pooling.rep_bias(table, "model")
-    assert found.tau_low == 0
+    assert found.tau.low == 0
     assert np.ptp(found.table["shrunken"]) < 0.1
 
 

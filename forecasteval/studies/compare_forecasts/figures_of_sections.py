@@ -83,16 +83,16 @@ def rep_bias(found: RepBias | str) -> Picture | Absent:
         return Absent(found if isinstance(found, str) else f"Nothing is shown by rep. {found.reason}")
     table = found.table.head(MOST_REPS)
     shade = colour(found.forecaster, (found.forecaster,))
-    direction = "too much" if found.mean > 0 else "too little"
+    direction = "too much" if found.mean.value > 0 else "too little"
     name = short(found.forecaster, 24)
-    average = f"{name} promises {abs(100 * found.mean):.0f} points {direction} for the typical rep"
-    if found.mean_low <= 0 <= found.mean_high:
+    average = f"{name} promises {abs(100 * found.mean.value):.0f} points {direction} for the typical rep"
+    if found.mean.low <= 0 <= found.mean.high:
         average = f"{name} is not shown to be off for the typical rep"
-    apart = "reps are not shown to differ" if found.tau_low == 0 else "and reps differ"
-    message = f"{average}; {apart}" if found.tau_low == 0 else f"{average}, {apart}"
+    apart = "reps are not shown to differ" if found.tau.low == 0 else "and reps differ"
+    message = f"{average}; {apart}" if found.tau.low == 0 else f"{average}, {apart}"
     with canvas(1.7 + 0.235 * len(table)) as (figure, ax):
         title(figure, message)
-        ax.axvspan(100 * found.mean_low, 100 * found.mean_high, color=FAINT, lw=0)
+        ax.axvspan(100 * found.mean.low, 100 * found.mean.high, color=FAINT, lw=0)
         ax.axvline(0, color=INK, lw=1)
         y = range(len(table), 0, -1)
         ax.hlines(list(y), 100 * table["low"], 100 * table["high"], color=shade, lw=2.2)

@@ -76,9 +76,9 @@ class CloserLook:
         parts = {
             "calibration_tests": calibrations,
             "encompassing": self.added if isinstance(self.added, str) else self.added.to_dict(),
-            "segments": self.segments if isinstance(self.segments, str) else _of_family(self.segments),
-            "rep_bias": self.rep_bias if isinstance(self.rep_bias, str) else _of_rep_bias(self.rep_bias),
-            "totals": self.totals if isinstance(self.totals, str) else _of_totals(self.totals),
+            "segments": self.segments if isinstance(self.segments, str) else self.segments.to_dict(),
+            "rep_bias": self.rep_bias if isinstance(self.rep_bias, str) else self.rep_bias.to_dict(),
+            "totals": self.totals if isinstance(self.totals, str) else self.totals.to_dict(),
             "ranges": coverage,
             "margin": None if self.margin is None else asdict(self.margin),
         }

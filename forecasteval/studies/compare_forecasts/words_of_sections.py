@@ -301,12 +301,13 @@ def rep_bias(look: CloserLook) -> Html:
     if isinstance(b, str) or b.reason:
         return paragraphs([])
     points = [
-        wording.number(100 * v, 0) for v in (b.mean, b.mean_low, b.mean_high, b.tau, b.tau_low, b.tau_high)
+        wording.number(100 * v, 0)
+        for v in (b.mean.value, b.mean.low, b.mean.high, b.tau.value, b.tau.low, b.tau.high)
     ]
     level = wording.percent(b.level)
     differ = (
         f"Reps are not shown to differ at all: the spread between them may be anything from 0 to {points[5]} points."
-        if b.tau_low == 0
+        if b.tau.low == 0
         else f"Reps truly differ, with a standard deviation of about {points[3]} points ({points[4]} to {points[5]})."
     )
     return paragraphs(
@@ -345,11 +346,11 @@ def _totals(t: Totals, noun: str) -> str:
     words = (
         f"Over {test.periods} {noun} the totals are missed, in all, {missing} of what was booked (wMAPE). "
     )
-    closer = t.candidate if test.mean < 0 else t.baseline
-    if test.p_value <= 1 - test.level:
-        verdict = f"{closer} is closer to the totals (p {_p(test.p_value)}"
+    closer = t.candidate if test.mean.value < 0 else t.baseline
+    if test.mean.p_value <= 1 - test.mean.level:
+        verdict = f"{closer} is closer to the totals (p {_p(test.mean.p_value)}"
     else:
-        verdict = f"Who is closer to the totals cannot be told (p {_p(test.p_value)}"
+        verdict = f"Who is closer to the totals cannot be told (p {_p(test.mean.p_value)}"
     return (
         f"{words}{verdict}; {_p(test.p_ewc)} if neighbouring {noun} may resemble each other). Deals that were not open at "
         "the moment of the forecast are in neither sum."
