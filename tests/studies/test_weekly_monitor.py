@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -77,14 +78,33 @@ def same(a, b):
     pd.testing.assert_frame_equal(a.reset_index(drop=True), b.reset_index(drop=True))
 
 
+def copied(path, place):
+    """A ledger with its head file, in another folder."""
+    for file in (path, path.with_name(f"{path.name}.head")):
+        shutil.copy(file, place)
+    return place / path.name
+
+
+@pytest.fixture(scope="module")
+def begun(small, tmp_path_factory):
+    """A ledger that was begun on 4 June 2025, and what that run found; tests take a copy."""
+    path = tmp_path_factory.mktemp("begun") / "ledger.jsonl"
+    return path, run(small, path, "2025-06-04")
+
+
+@pytest.fixture
+def june(begun, tmp_path):
+    return copied(begun[0], tmp_path)
+
+
 # --- week by week --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def weekly(small, tmp_path_factory):
-    """A ledger that was begun in November 2025 and then run every Wednesday until the end of the data."""
+    """A ledger that was begun in December 2025 and then run every Wednesday until the end of the data."""
     path = tmp_path_factory.mktemp("weekly") / "ledger.jsonl"
-    days = pd.date_range("2025-11-05", "2026-03-18", freq="7D")
+    days = pd.date_range("2025-12-17", "2026-03-18", freq="7D")
     return path, days, [run(small, path, d) for d in days]
 
 
@@ -162,12 +182,12 @@ def test_two_runs_in_a_week_add_nothing_and_say_the_same(small, tmp_path):
     same(between.looks, first.looks)
 
 
-def test_a_missed_week_is_taken_up_as_of_its_own_week_and_marked_late(small, tmp_path):
-    steady, gappy = tmp_path / "steady.jsonl", tmp_path / "gappy.jsonl"
-    for at in ("2025-06-04", "2025-06-11", "2025-06-18", "2025-06-25"):
+def test_a_missed_week_is_taken_up_as_of_its_own_week_and_marked_late(small, begun, june, tmp_path):
+    (tmp_path / "steady").mkdir()
+    steady = copied(begun[0], tmp_path / "steady")
+    for at in ("2025-06-11", "2025-06-18", "2025-06-25"):
         full = run(small, steady, at)
-    run(small, gappy, "2025-06-04")
-    missed = run(small, gappy, "2025-06-25")
+    missed = run(small, june, "2025-06-25")
 
     def late(found):
         return [
@@ -183,23 +203,19 @@ def test_a_missed_week_is_taken_up_as_of_its_own_week_and_marked_late(small, tmp
     same(full.looks, missed.looks)
 
 
-def test_other_rules_are_refused_and_named(small, tmp_path):
-    path = tmp_path / "ledger.jsonl"
-    run(small, path, "2025-06-04")
+def test_other_rules_are_refused_and_named(small, june, tmp_path):
     with pytest.raises(
         CallError, match=r"level was 0\.95 and is 0\.9; .*void what the sequence promises"
     ) as refused:
-        look(small, path, "2025-06-11", with_rules(RULES, level=0.9, tuned_for=26))
+        look(small, june, "2025-06-11", with_rules(RULES, level=0.9, tuned_for=26))
     assert "tuned_for was 52 and is 26" in str(refused.value)
     other = look(small, tmp_path / "new.jsonl", "2025-06-11", with_rules(RULES, level=0.9))
     assert other.book.entries == ()
 
 
-def test_an_earlier_day_than_the_ledgers_is_refused(small, tmp_path):
-    path = tmp_path / "ledger.jsonl"
-    run(small, path, "2025-06-04")
+def test_an_earlier_day_than_the_ledgers_is_refused(small, june):
     with pytest.raises(CallError, match="already holds what was known on 2025-06-04, after 2025-05-28"):
-        look(small, path, "2025-05-28")
+        look(small, june, "2025-05-28")
 
 
 def test_a_strange_file_is_not_a_ledger_of_the_monitor(small, tmp_path):
@@ -324,10 +340,16 @@ def final_record_of(org, deal):
     return org.history[org.history["deal_id"] == deal].sort_values("valid_from").iloc[-1]
 
 
-@pytest.fixture
-def kept(small, tmp_path):
-    path = tmp_path / "ledger.jsonl"
+@pytest.fixture(scope="module")
+def december(small, tmp_path_factory):
+    path = tmp_path_factory.mktemp("december") / "ledger.jsonl"
     return path, run(small, path, "2025-12-03")
+
+
+@pytest.fixture
+def kept(december, tmp_path):
+    path, before = december
+    return copied(path, tmp_path), before
 
 
 def test_a_later_flip_is_shown_and_changes_nothing(small, kept):
@@ -410,9 +432,8 @@ def test_a_restated_forecast_is_counted_and_does_not_count(small, kept):
     )
 
 
-def test_a_deal_that_turns_up_afterwards_does_not_enter_a_week_already_taken(small, tmp_path):
-    path = tmp_path / "ledger.jsonl"
-    everything = look(small, tmp_path / "all", "2025-12-03")
+def test_a_deal_that_turns_up_afterwards_does_not_enter_a_week_already_taken(small, december, tmp_path):
+    path, everything = tmp_path / "ledger.jsonl", december[1]
     hidden = everything.deals.loc[everything.deals["known"], "deal"].iloc[-1]
     without = replace(small, history=small.history[small.history["deal_id"] != hidden])
     before = run(without, path, "2025-12-03")
@@ -595,7 +616,7 @@ def test_who_waits_does_not_depend_on_what_became_of_it(small, quarterly, tmp_pa
 
 def test_no_deal_leaves_a_week_that_was_reported(small, tmp_path):
     path, reported = tmp_path / "ledger.jsonl", {}
-    for at in pd.date_range("2025-07-02", "2025-12-31", freq="14D"):
+    for at in pd.date_range("2025-07-02", "2025-12-31", freq="28D"):
         found = run(small, path, at, FREEZE)
         now = found.deals[found.deals["known"]].set_index("deal")[["as_of", "candidate"]].T.to_dict("list")
         assert reported.items() <= now.items()
@@ -603,10 +624,9 @@ def test_no_deal_leaves_a_week_that_was_reported(small, tmp_path):
     assert len(reported) > 100
 
 
-def test_a_ledger_begun_under_the_older_freeze_is_not_continued(small, tmp_path):
-    found = look(small, tmp_path / "new", "2025-06-04")
+def test_a_ledger_begun_under_the_older_freeze_is_not_continued(small, begun, tmp_path):
     old = books.read(tmp_path / "old")
-    kept = [{k: v for k, v in e.items() if k not in ("hash", "freeze")} for e in found.added]
+    kept = [{k: v for k, v in e.items() if k not in ("hash", "freeze")} for e in begun[1].added]
     books.append(old, kept)
     with pytest.raises(CallError, match="a deal was frozen at the first look that met it, and now"):
         look(small, old.path, "2025-06-11")
@@ -849,9 +869,8 @@ def test_the_notebook_declares_what_the_package_does():
     assert Monitor("model", "rep_forecast").parameters == {k: v for k, v in declared.items() if k != "data"}
 
 
-def test_the_ledgers_first_line_does_not_change(tmp_path, small):
-    rules = look(small, tmp_path / "a", "2024-03-06").added[0]
-    assert rules["hash"] == "5c981f50542a7e428fbc1cadfd7d132e3f6ecbe124a7712a85274155b418a548"
+def test_the_ledgers_first_line_does_not_change(begun):
+    assert begun[1].added[0]["hash"] == "5c981f50542a7e428fbc1cadfd7d132e3f6ecbe124a7712a85274155b418a548"
 
 
 def test_cells_are_thin():

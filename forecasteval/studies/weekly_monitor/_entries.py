@@ -78,32 +78,27 @@ def new_looks(
     silent = pd.concat([met[met["filled"] & ~met["known"]], first[first["candidate"].isna()]])
     heard = _heard(said, silent, Target.parse(rules.target))
     lines = pd.concat([first, heard]).sort_values(["as_of", "deal"], kind="stable")
+    forecasts: dict[pd.Timestamp, list[Entry]] = {as_of: [] for as_of in fresh["as_of"]}
+    columns = (lines[c].tolist() for c in ("as_of", "deal", "candidate", "baseline"))
+    for as_of, deal, candidate, baseline in zip(*columns, strict=True):
+        said_then = {"candidate": None if math.isnan(candidate) else candidate, "baseline": baseline}
+        forecasts[as_of].append(
+            {"kind": "forecast", "deal": str(deal), "as_of": f"{as_of:%Y-%m-%d}"} | said_then
+        )
     entries: list[Entry] = []
     for look in fresh.assign(late=fresh["as_of"] < day - WEEK).itertuples():
-        deals = lines[lines["as_of"] == look.as_of]
-        as_of = f"{look.as_of:%Y-%m-%d}"
         entries.append(
             {
                 "kind": "look",
-                "as_of": as_of,
+                "as_of": f"{look.as_of:%Y-%m-%d}",
                 "period": str(look.period),
                 "due_on": f"{look.due_on:%Y-%m-%d}",
-                "deals": len(deals),
+                "deals": len(forecasts[look.as_of]),
                 "taken_on": f"{day:%Y-%m-%d}",
                 "late": bool(look.late),
             }
         )
-        columns = (deals[c].tolist() for c in ("deal", "candidate", "baseline"))
-        entries += [
-            {
-                "kind": "forecast",
-                "deal": str(deal),
-                "as_of": as_of,
-                "candidate": None if math.isnan(candidate) else candidate,
-                "baseline": baseline,
-            }
-            for deal, candidate, baseline in zip(*columns, strict=True)
-        ]
+        entries += forecasts[look.as_of]
     return entries
 
 
