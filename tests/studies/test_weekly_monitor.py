@@ -102,9 +102,9 @@ def june(begun, tmp_path):
 
 @pytest.fixture(scope="module")
 def weekly(small, tmp_path_factory):
-    """A ledger that was begun in December 2025 and then run every Wednesday until the end of the data."""
+    """A ledger that was begun in November 2025 and then run every Wednesday until the end of the data."""
     path = tmp_path_factory.mktemp("weekly") / "ledger.jsonl"
-    days = pd.date_range("2025-12-17", "2026-03-18", freq="7D")
+    days = pd.date_range("2025-11-05", "2026-03-18", freq="7D")
     return path, days, [run(small, path, d) for d in days]
 
 

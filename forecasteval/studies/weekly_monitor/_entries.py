@@ -78,27 +78,34 @@ def new_looks(
     silent = pd.concat([met[met["filled"] & ~met["known"]], first[first["candidate"].isna()]])
     heard = _heard(said, silent, Target.parse(rules.target))
     lines = pd.concat([first, heard]).sort_values(["as_of", "deal"], kind="stable")
-    forecasts: dict[pd.Timestamp, list[Entry]] = {as_of: [] for as_of in fresh["as_of"]}
+    forecasts: dict[str, list[Entry]] = {}
     columns = (lines[c].tolist() for c in ("as_of", "deal", "candidate", "baseline"))
-    for as_of, deal, candidate, baseline in zip(*columns, strict=True):
-        said_then = {"candidate": None if math.isnan(candidate) else candidate, "baseline": baseline}
-        forecasts[as_of].append(
-            {"kind": "forecast", "deal": str(deal), "as_of": f"{as_of:%Y-%m-%d}"} | said_then
-        )
+    for met_on, deal, candidate, baseline in zip(*columns, strict=True):
+        as_of, said_so = f"{met_on:%Y-%m-%d}", None if math.isnan(candidate) else candidate
+        line = {
+            "kind": "forecast",
+            "deal": str(deal),
+            "as_of": as_of,
+            "candidate": said_so,
+            "baseline": baseline,
+        }
+        forecasts.setdefault(as_of, []).append(line)
     entries: list[Entry] = []
     for look in fresh.assign(late=fresh["as_of"] < day - WEEK).itertuples():
+        as_of = f"{look.as_of:%Y-%m-%d}"
+        deals = forecasts.get(as_of, [])
         entries.append(
             {
                 "kind": "look",
-                "as_of": f"{look.as_of:%Y-%m-%d}",
+                "as_of": as_of,
                 "period": str(look.period),
                 "due_on": f"{look.due_on:%Y-%m-%d}",
-                "deals": len(forecasts[look.as_of]),
+                "deals": len(deals),
                 "taken_on": f"{day:%Y-%m-%d}",
                 "late": bool(look.late),
             }
         )
-        entries += forecasts[look.as_of]
+        entries += deals
     return entries
 
 
