@@ -21,8 +21,8 @@ from scipy import stats
 import forecasteval as fe
 from forecasteval import scores
 from forecasteval.inference import ratio_of_sums as estimates
+from forecasteval.studies.coverage_study._pilots import Simulator
 from forecasteval.studies.coverage_study.design import Cell
-from forecasteval.studies.coverage_study.simulate import Simulator
 
 DRAWS = 2000
 

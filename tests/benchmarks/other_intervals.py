@@ -16,8 +16,8 @@ from forecasteval.inference import few_clusters as caution
 from forecasteval.inference import jackknife as intervals
 from forecasteval.inference import ratio_of_sums as estimates
 from forecasteval.scores.probability import METRICS, Deals
+from forecasteval.studies.coverage_study._pilots import Simulator
 from forecasteval.studies.coverage_study.design import Cell
-from forecasteval.studies.coverage_study.simulate import Simulator
 
 REP = ("rep",)
 PLAIN = {"metrics": ("brier",), "questions": (REP,)}
