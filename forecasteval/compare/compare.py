@@ -20,7 +20,7 @@ from forecasteval.errors import CallError, nearest
 from forecasteval.inference.estimate import Estimate, Reason, reason
 from forecasteval.inference.grouping import Grouping
 from forecasteval.inference.jackknife import clusters, wild_p_value
-from forecasteval.inference.limits import doubts, few_events
+from forecasteval.inference.limits import few_events
 from forecasteval.inference.questions import QUESTIONS, needed
 from forecasteval.matching.matched import RESERVED, Matched, numbers
 from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Metric
@@ -169,10 +169,7 @@ class _Measured:
 
     def why_not(self, pair: Pair, nouns: Mapping[str, str]) -> tuple[bool, list[Reason]]:
         """Whether an interval is possible, and what speaks against believing it."""
-        statistic = pair.difference
-        over = {d: statistic.clusters(d) for d in self.generalise_to if d != "deal"}
-        undefined = [d for d in over if not statistic.over[d].defined]
-        possible, found = doubts(over, nouns, undefined=undefined)
+        possible, found = pair.difference.doubts(self.generalise_to, nouns)
         won, other = (self.rows.count(self.rows.deals.won == outcome) for outcome in (1, 0))
         found += few_events(won, other)
         gaps, rows = self.rows.gaps, len(self.rows)

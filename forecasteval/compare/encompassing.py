@@ -16,7 +16,7 @@ from forecasteval.compare.pair import pair_of
 from forecasteval.compare.rows import Rows
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Estimate, Reason, against, reason
-from forecasteval.inference.limits import doubts, too_few
+from forecasteval.inference.limits import too_few
 from forecasteval.inference.logistic import EPSILON, NotEstimable, fit, logit
 from forecasteval.inference.questions import needed
 from forecasteval.matching.matched import Matched
@@ -138,8 +138,7 @@ def best_mix(
     units = "deal" in generalise_to
     weight = pair_of(_WEIGHT, rows.deals, rows.grouping(), needed(generalise_to), units=units).difference
     use = float(np.clip(weight.value, 0, 1))
-    over = {d: weight.clusters(d) for d in generalise_to if d != "deal"}
-    possible, why = doubts(over, _NOUNS, undefined=[d for d in over if not weight.over[d].defined])
+    possible, why = weight.doubts(generalise_to, _NOUNS)
     if not possible:
         return Mix(replace(nothing, value=weight.value).noted(*why), use)
     found = weight.estimate(generalise_to, level)

@@ -1,21 +1,26 @@
-"""What the coverage study counted, for the sentences that cite it."""
+"""What the committed coverage study counted, for the sentences that cite it.
+
+``proof.json`` is written from reports/example/coverage_study.csv by ``python -m forecasteval.studies.coverage_study``,
+so that a package that is installed without that folder knows it too; a test holds the two together.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+_FILE = Path(__file__).with_suffix(".json")
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What a finished study counted: rows of (pilot, score, question) that were ever called reliable.
+    """Rows of (pilot, score, question) of a finished study that were ever called reliable, and how many miss a goal.
 
-    Attributes
-    ----------
-    rows, low, plain_low, one_sided, wide : int
-        All of them; those that held the truth less than 93% of the time beyond simulation error, as would the plain
-        jackknife's; those that miss too much on one side, and those wider than 1.3 times an oracle's.
-    false, false_most : float
-        Share of runs in which one of two equally good forecasters was called better: on average, and at most.
+    `low` and `plain_low` held the truth less than 93% of the time beyond simulation error, with our intervals and with
+    the plain jackknife's; `one_sided` miss too much on one side; `wide` are more than 1.3 times an oracle's. `false` is
+    the share of runs in which one of two equally good forecasters was called better, on average, `false_most` at most.
     """
 
     rows: int
@@ -27,13 +32,15 @@ class Counts:
     false_most: float
 
 
-# the committed study, reports/example/coverage_study.csv (a test holds the two together)
-PROOF = Counts(rows=1381, low=10, plain_low=122, one_sided=21, wide=94, false=0.02652, false_most=0.049)
+@cache
+def committed() -> Counts:
+    """The committed study's counts."""
+    return Counts(**json.loads(_FILE.read_text("utf-8")))
 
 
 def proof() -> str:
     """Why the interval is believed, in the words of a report: what the committed study counted."""
-    p = PROOF
+    p = committed()
     return (
         f"In simulated pilots, and pilots drawn from real tables, {p.rows - p.low:,} of {p.rows:,} kinds of such "
         f"intervals held the truth at least 93% of the time; of plain jackknife intervals {p.plain_low:,} did not. The "

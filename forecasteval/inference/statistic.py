@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from forecasteval.inference.estimate import Estimate
+from forecasteval.inference.estimate import Estimate, Reason
 from forecasteval.inference.few_clusters import cautious, interval
 from forecasteval.inference.grouping import Codes
 from forecasteval.inference.jackknife import (
@@ -22,6 +22,7 @@ from forecasteval.inference.jackknife import (
     stratified,
     two_way,
 )
+from forecasteval.inference.limits import doubts
 from forecasteval.scores.probability import Floats
 
 _ROUNDING = 1e-12  # relative: what floating point leaves of a zero
@@ -114,6 +115,11 @@ class Statistic:
         if spread.method == "deal" and len(found) > 1:  # the coming periods may still lie where these do not
             spread = replace(spread, skewness=found[1].skewness, lean=found[1].lean)
         return spread if spread.se > _ROUNDING * self.scale else replace(spread, se=0.0)
+
+    def doubts(self, generalise_to: tuple[str, ...], nouns: Mapping[str, str]) -> tuple[bool, list[Reason]]:
+        """Whether an interval is possible when these things may be different, and what speaks against it."""
+        over = {d: self.clusters(d) for d in generalise_to if d != "deal"}
+        return doubts(over, nouns, undefined=[d for d in over if not self.over[d].defined])
 
     def estimate(self, generalise_to: tuple[str, ...], level: float = 0.95) -> Estimate:
         """The number with its interval when these things may be different next time."""

@@ -28,7 +28,7 @@ class Html:
         """A block from markup alone; its plain text is the markup without tags, a line for each row or paragraph."""
         rows = re.sub(r"\s*\n\s*", " ", html)
         lines = re.sub(r"</(?:p|li|tr|dd|h\d|summary)>", "\n", re.sub(r"</(?:th|td|dt)>", "\t", rows))
-        text = unescape(re.sub(r"<[^>]+>", "", lines))
+        text = unescape(re.sub(r"<[^>]+>", "", lines)).replace("\N{NO-BREAK SPACE}", " ")
         return cls(html, "\n".join(line.strip() for line in text.split("\n")).strip())
 
     def __html__(self) -> str:

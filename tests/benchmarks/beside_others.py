@@ -20,9 +20,10 @@ from scipy import stats
 
 import forecasteval as fe
 from forecasteval import scores
-from forecasteval.inference import ratio_of_sums as estimates
+from forecasteval.compare.pair import Biases, pair_of
+from forecasteval.inference.grouping import Grouping
+from forecasteval.studies.coverage_study._pilots import Simulator
 from forecasteval.studies.coverage_study.design import Cell
-from forecasteval.studies.coverage_study.simulate import Simulator
 
 DRAWS = 2000
 
@@ -93,15 +94,13 @@ def speed(deals):
 
     def from_arrays():
         deals_ = scores.Deals(y, c, b)
-        groups = estimates.grouping(rep.astype(np.int32), None, None, None, y.size)
-        biases = estimates.biases(deals_, groups)
-        estimate = estimates.of_ratio(
-            scores.METRICS["brier"], deals_, groups, ("rep",), units=False, biases=biases
-        )
-        return estimate, estimate.interval(("rep",))
+        groups = Grouping.of(rep.astype(np.int32), None, None, None, y.size)
+        biases = Biases.of(deals_, groups)
+        pair = pair_of(scores.METRICS["brier"], deals_, groups, ("rep",), units=False, biases=biases)
+        return pair, pair.difference.estimate(("rep",))
 
-    arrays, (estimate, _) = median_of_five(from_arrays)
-    sums, _ = median_of_five(lambda: estimate.interval(("rep",)))
+    arrays, (pair, _) = median_of_five(from_arrays)
+    sums, _ = median_of_five(lambda: pair.difference.estimate(("rep",)))
     lines = [
         ("fe.compare, Brier, new reps, from the table", ours),
         ("  the same from arrays (one pass, then closed form)", arrays),
@@ -111,7 +110,7 @@ def speed(deals):
         ("scikit-learn loop", timed(lambda: sklearn_loop(y, c, b, 3))[0] * DRAWS / 3),
         (
             "resampling whole reps on their sums",
-            timed(lambda: cluster_sums(*estimate.over["rep"].sums, DRAWS))[0],
+            timed(lambda: cluster_sums(*pair.sums["rep"], DRAWS))[0],
         ),
         ("DeLong (AUC)", timed(lambda: delong(y, c, b))[0]),
         (

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from forecasteval.compare.pair import Biases, pair_of
 from forecasteval.inference import few_clusters as caution
 from forecasteval.inference import jackknife as intervals
-from forecasteval.inference import ratio_of_sums as estimates
+from forecasteval.inference.grouping import Grouping
 from forecasteval.scores.probability import METRICS, Deals
+from forecasteval.studies.coverage_study._pilots import Simulator
 from forecasteval.studies.coverage_study.design import Cell
-from forecasteval.studies.coverage_study.simulate import Simulator
 
 REP = ("rep",)
 PLAIN = {"metrics": ("brier",), "questions": (REP,)}
@@ -202,11 +203,12 @@ def run(name: str, runs: int) -> dict[str, tuple[float, float, float]]:
     errors = []
     for _ in range(runs):
         deals, rep, truth = source.draw(rng)
-        groups = estimates.grouping(rep, None, None, None, rep.size)
-        biases = estimates.biases(deals, groups)
-        e = estimates.of_ratio(METRICS["brier"], deals, groups, REP, units=False, biases=biases)
-        s = Sums(e.difference, e.spread(REP), *e.over["rep"].sums)
-        errors.append((e.difference - truth, s.spread.se))
+        groups = Grouping.of(rep, None, None, None, rep.size)
+        biases = Biases.of(deals, groups)
+        pair = pair_of(METRICS["brier"], deals, groups, REP, units=False, biases=biases)
+        e = pair.difference
+        s = Sums(e.value, e.spread(REP), *pair.sums["rep"])
+        errors.append((e.value - truth, s.spread.se))
         for k, interval in INTERVALS.items():
             low, high = interval(s, rng)
             found[k].append((high < truth, low > truth, high - low))

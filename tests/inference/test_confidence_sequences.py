@@ -206,7 +206,7 @@ def test_the_strict_sequence_holds_for_bounded_differences():
 
 
 def simulation(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "benchmarks"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
     return importlib.import_module("false_alarms_weekly")
 
 

@@ -1,5 +1,6 @@
 """The coverage study: it judges as fe.compare does, its truths are true, and it goes on where it stopped."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,25 +8,22 @@ import pandas as pd
 import pytest
 
 import forecasteval as fe
-from forecasteval.compare.proof import PROOF, proof
+from forecasteval.compare import proof as proofs
+from forecasteval.compare.pair import Biases, pair_of
 from forecasteval.errors import CallError
-from forecasteval.inference import ratio_of_sums as estimates
+from forecasteval.inference.grouping import Grouping
 from forecasteval.scores.probability import METRICS
-from forecasteval.studies.coverage_study import figures as pictures
-from forecasteval.studies.coverage_study import words as story
+from forecasteval.studies.coverage_study.__main__ import summarise
+from forecasteval.studies.coverage_study._found import Found
+from forecasteval.studies.coverage_study._goals import GOALS, counted, least_told, missed, read
+from forecasteval.studies.coverage_study._judge import COLUMNS, judge, summary
+from forecasteval.studies.coverage_study._pilots import Simulator
+from forecasteval.studies.coverage_study._runs import Runs, chunk
 from forecasteval.studies.coverage_study.design import FULL, QUICK, Cell, Drawn
-from forecasteval.studies.coverage_study.simulate import Simulator
-from forecasteval.studies.coverage_study.study import (
-    COLUMNS,
-    GOALS,
-    Study,
-    chunk,
-    judge,
-    missed,
-    read,
-    summary,
-)
+from forecasteval.studies.coverage_study.study import Answer, Study
 
+ROOT = Path(__file__).parents[2]
+COMMITTED = ROOT / "reports" / "example" / "coverage_study.csv"
 QUESTIONS = (("deal",), ("rep",), ("period",), ("deal", "period"), ("rep", "period"))
 
 
@@ -46,6 +44,10 @@ def table_of(pilot):
     )
     table["as_of"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(table.groupby("deal_id").cumcount(), "D")
     return table if pilot.account is None else table.assign(account=pilot.account)
+
+
+def said(table, waiting=0):
+    return Answer(Study(), Found(table, waiting))
 
 
 @pytest.mark.parametrize("looks", [1, 3])
@@ -90,6 +92,26 @@ def test_new_reps_are_true_on_average_over_many_reps():
         assert abs(row["difference"] - pilot.truth[metric, ("rep",)]) < 4 * row["se"]
 
 
+def test_the_notebook_declares_what_the_package_does():
+    """Its parameters stand in the order of the class, which takes them by position, with the same defaults."""
+    from forecasteval.report.parameters import parameters_of
+
+    declared = {n: p.value for n, p in parameters_of(ROOT / "notebooks" / "coverage_study.ipynb").items()}
+    assert list(declared) == list(Study.model_fields)
+    assert Study().parameters == declared
+
+
+def test_a_row_of_the_design_is_read_with_its_kinds():
+    one = next(
+        c for c in FULL if c.name == "equally good: 20 reps, sd 0, exponential 0.5, 6 quarters, shocks 0"
+    )
+    assert one == Cell(
+        one.name, "equal", 20, 1800, 6, 0.0, bias_sd=0.5, bias="exponential", null=True, questions=QUESTIONS
+    )
+    with pytest.raises(ValueError, match="exponential"):
+        Cell("a", "reps", 6, 120, bias="odd")
+
+
 def test_the_design_is_the_declared_one():
     assert 60 <= len(FULL) <= 120
     assert len({c.name for c in FULL}) == len(FULL)
@@ -106,18 +128,19 @@ def test_a_study_that_was_stopped_goes_on_and_gives_the_same(tmp_path):
         Cell("a", "reps", 6, 120, 1, metrics=("brier",)),
         Cell("b", "wins", 6, 120, 1, metrics=("bias",)),
     )
-    whole = Study(cells, 40, tmp_path / "whole", workers=1)
+    whole = Runs(cells, 40, tmp_path / "whole", workers=2)  # how many work makes no difference
     assert {c.name for c in whole.run()} == {"a", "b"}
-    assert list(Study(cells[:1], 40, tmp_path / "parts", workers=1).run()) == [cells[0]]
-    second = Study(cells, 40, tmp_path / "parts", workers=1)
+    assert list(Runs(cells[:1], 40, tmp_path / "parts", workers=1).run()) == [cells[0]]
+    second = Runs(cells, 40, tmp_path / "parts", workers=1)
     assert second.waiting == [cells[1]]
     assert list(second.run()) == [cells[1]]
     pd.testing.assert_frame_equal(second.table(), whole.table())
-    assert Study(cells, 40, tmp_path / "whole", seed=1).waiting == list(cells)
-    assert "2 kinds of pilot" in story.card(whole.table(), 0).text
-    assert pictures.coverage(whole.table()).alt
-    assert pictures.widths(whole.table()).alt
-    assert "new reps" in story.families(whole.table()).text
+    assert Runs(cells, 40, tmp_path / "whole", seed=1).waiting == list(cells)
+    answer = said(whole.table())
+    assert "2 kinds of pilot" in answer.verdict.words().text
+    assert answer.coverage.figure().alt
+    assert answer.widths.figure().alt
+    assert "new reps" in answer.coverage.words().text
 
 
 def test_real_tables_are_populations(tmp_path):
@@ -126,7 +149,7 @@ def test_real_tables_are_populations(tmp_path):
     table["m"], table["r"] = rng.random(900), rng.random(900)
     table.to_csv(tmp_path / "t.csv", index=False)
     cells = Drawn.parse(f"{tmp_path}/t.csv: m, r, rep")
-    study = Study(cells[:1], 60, tmp_path / "s", workers=1)
+    study = Runs(cells[:1], 60, tmp_path / "s", workers=1)
     assert len(list(study.run())) == 1
     found = study.table().set_index("metric")
     assert found.loc["brier", "coverage"] > 0.8
@@ -135,30 +158,34 @@ def test_real_tables_are_populations(tmp_path):
     with pytest.raises(
         CallError, match=r"2 parameters cannot be used:(.|\n)*neither quick nor full(.|\n)*no file"
     ):
-        Study.of("all", tables=["nowhere.csv: a, b, c"])
+        Study("all", tables=["nowhere.csv: a, b, c"])
 
 
-def test_reports_and_readme_say_what_the_committed_study_counted():
-    root = Path(__file__).parents[2]
-    table = pd.read_csv(root / "reports" / "example" / "coverage_study.csv").fillna({"misses": ""})
-    found, said = story.counted(table), PROOF
-    assert (found.rows, found.low, found.plain_low) == (said.rows, said.low, said.plain_low)
-    assert (found.one_sided, found.wide) == (said.one_sided, said.wide)
-    assert (found.false, found.false_most) == pytest.approx((said.false, said.false_most), abs=5e-5)
-    assert set(table["cell"]) >= {c.name for c in FULL}
-    readme = (root / "README.md").read_text()
+def test_reports_and_readme_say_what_the_committed_study_counted(committed, tmp_path):
+    found, told = counted(committed), proofs.committed()
+    assert (found.rows, found.low, found.plain_low) == (told.rows, told.low, told.plain_low)
+    assert (found.one_sided, found.wide) == (told.one_sided, told.wide)
+    assert (found.false, found.false_most) == pytest.approx((told.false, told.false_most), abs=5e-5)
+    assert set(committed["cell"]) >= {c.name for c in FULL}
+    readme = (ROOT / "README.md").read_text()
     for figure in (
-        f"{said.rows:,}",
-        f"{said.rows - said.low:,}",
-        f"**{said.low} miss**",
-        f"{said.one_sided} miss",
+        f"{told.rows:,}",
+        f"{told.rows - told.low:,}",
+        f"**{told.low} miss**",
+        f"{told.one_sided} miss",
     ):
         assert figure in readme
+    summarise(COMMITTED, tmp_path / "proof.json")
+    assert (tmp_path / "proof.json").read_bytes() == Path(proofs.__file__).with_suffix(".json").read_bytes()
+
+
+def test_the_committed_misses_are_those_of_the_goals(committed):
+    assert committed["misses"].equals(pd.read_csv(COMMITTED)["misses"].fillna(""))
 
 
 @pytest.fixture(scope="module")
 def committed():
-    return read(Path(__file__).parents[2] / "reports" / "example" / "coverage_study.csv")
+    return read(COMMITTED)
 
 
 @pytest.fixture(scope="module")
@@ -169,65 +196,69 @@ def quick(committed):
 
 
 def test_a_quick_look_says_so_and_leads_to_the_evidence(quick, committed):
-    said = story.card(quick, 0)
-    assert 'class="verdict-card unsure"' in said.html
-    assert "7 kinds of pilot with 200 runs each only show that the machinery works." in said.text
-    assert proof() in said.text
-    assert "-p setting full" in said.text
-    whole = story.card(committed, 0)
-    assert whole.text.startswith("Full study: 10 of 1,381 miss\n1,371 of 1,381 kinds")
-    assert "machinery" not in whole.text
-    assert "machinery" in story.headline(committed.assign(runs=200))
-    assert "machinery" in story.headline(committed[committed["cell"] != FULL[0].name])
-    unfinished = story.card(pd.DataFrame(), 7)
+    card = said(quick).verdict.words()
+    assert 'class="verdict-card unsure"' in card.html
+    assert "7 kinds of pilot with 200 runs each only show that the machinery works." in card.text
+    assert proofs.proof() in card.text
+    assert "-p setting full" in card.text
+    whole = said(committed).verdict
+    assert whole.words().text.startswith("Full study: 10 of 1,381 miss\n1,371 of 1,381 kinds")
+    assert "machinery" not in whole.words().text
+    assert "machinery" in said(committed.assign(runs=200)).verdict.headline
+    assert "machinery" in said(committed[committed["cell"] != FULL[0].name]).verdict.headline
+    unfinished = said(pd.DataFrame(), 7).verdict.words()
     assert "7 cells not run yet" in unfinished.text
-    assert proof() in unfinished.text
+    assert proofs.proof() in unfinished.text
 
 
 @pytest.mark.parametrize("runs", [20, 200, 2000])
 def test_what_few_runs_can_tell_is_where_rows_begin_to_miss(runs):
-    edge = story.least_told(runs)
+    edge = least_told(runs)
     for share, word in ((edge - 0.001, "coverage"), (edge + 0.001, "")):
         error = (share * (1 - share) / runs) ** 0.5
         assert (share + 1.96 * error < GOALS["coverage"]) == bool(word)
 
 
 def test_where_it_fails_is_written_from_the_table(quick, committed):
-    said = story.why_low(committed).text
-    lines = [line for line in said.splitlines() if line.startswith("- ")]
+    words = said(committed).failing.words()
+    lines = re.findall("<li>(.*?)</li>", words.html)
     low = committed["misses"].str.contains("coverage")
-    assert said.startswith(f"{low.sum()} rows held the truth less than 93%")
-    assert sum(int(line.split()[1]) for line in lines) == low.sum()
+    assert words.text.startswith(f"{low.sum()} rows held the truth less than 93%")
+    assert sum(int(line.split()[0]) for line in lines) == low.sum()
     assert "has none of them in one case out of 8" in lines[0]
     assert "One seller holds 40%" in next(line for line in lines if "salvirt" in line)
-    fewer = story.why_low(committed[committed["family"] == "reps"]).text
+    fewer = said(committed[committed["family"] == "reps"]).failing.words().text
     assert fewer.startswith("1 row held")
     assert "one case out of" not in fewer
     assert "salvirt" not in fewer
-    none = story.why_low(quick).text
+    none = said(quick).failing.words().text
     assert none.startswith("No row misses the 93%")
     assert "the full study does" in none
-    assert story.failing(quick).html == ""
-    assert "<details>" in story.failing(committed).html
+    assert said(quick).failing.rows().html == ""
+    assert "<details>" in said(committed).failing.rows().html
 
 
 def test_a_share_that_rounds_to_the_goal_shows_on_which_side_it_lies(quick):
     first = quick.index[0]
-    shown = story.families(quick.assign(coverage=quick["coverage"].where(quick.index != first, 0.925))).text
+    table = quick.assign(coverage=quick["coverage"].where(quick.index != first, 0.925))
+    shown = said(table).coverage.words().text
     assert "0.925–" in shown
     assert "0.93–" not in shown
+    other = said(table.assign(coverage=table["coverage"].where(table.index != first, 0.931)))
+    assert "0.931–" in other.coverage.words().text
 
 
 def test_the_table_uses_words_that_the_glossary_explains(committed):
-    explained = story.glossary().text
-    header = story.families(committed).text.splitlines()[0].split("\t")
+    explained = said(committed).glossary.words().html
+    header = said(committed).coverage.words().text.splitlines()[0].split("\t")
     assert len(header) <= 4
     for column in [*header[1:], "Width", "Flagged", "Below / above", "oracle"]:
-        assert f"\n{column}: " in explained
+        assert f"<dt>{column}</dt>" in explained
 
 
 def test_pictures_explain_their_marks(committed):
-    first, second = (draw(committed).figure for draw in (pictures.coverage, pictures.widths))
+    answer = said(committed)
+    first, second = (section.figure().figure for section in (answer.coverage, answer.widths))
     low, high = first.axes[0].get_xlim()
     ticks = [t for t in first.axes[0].get_xticks() if low <= t <= high]
     assert np.allclose(np.diff(ticks), 0.05)
@@ -257,13 +288,16 @@ def test_misses_are_counted_by_hand():
     assert "false better" in marked
     assert "coverage" in marked
     assert GOALS["coverage"] == 0.93
+    row = {"runs": 2000, "flagged": 0.1, "coverage": 0.90, "mc_error": 0.007, "below": 0.01, "above": 0.09}
+    narrow = missed(pd.DataFrame([row | {"width": 0.9, "false_better": float("nan")}]))
+    assert narrow["misses"].tolist() == ["coverage, one side"]
 
 
 def test_the_notebook_reports_through_the_real_path(tmp_path):
     from forecasteval.report.make import make_report
 
     place = make_report(
-        "coverage_study", out=tmp_path, texts={"runs": "20", "store": str(tmp_path / "cells"), "workers": "2"}
+        "coverage_study", out=tmp_path, texts={"runs": "20", "store": str(tmp_path / "cells"), "workers": "1"}
     )
     page = (place / "report.html").read_text()
     assert "How often do the intervals hold the truth?" in page
@@ -310,10 +344,10 @@ def test_a_bias_has_no_side_and_a_rank_score_has_no_bias():
     assert max(down, up) < 1.5 * min(down, up)
     cell = Cell("", "", 20, 2000, 1, 0.8, bias_sd=0.8, metrics=("bias",), questions=(("rep",),))
     pilot = Simulator(cell).draw(np.random.default_rng(0))
-    groups = estimates.grouping(pilot.rep, None, None, None, pilot.rep.size)
-    biases = estimates.biases(pilot.deals, groups)
-    found = estimates.of_ratio(METRICS["bias"], pilot.deals, groups, ("rep",), units=False, biases=biases)
-    assert found.spread(("rep",)).lean == 0
+    groups = Grouping.of(pilot.rep, None, None, None, pilot.rep.size)
+    biases = Biases.of(pilot.deals, groups)
+    found = pair_of(METRICS["bias"], pilot.deals, groups, ("rep",), units=False, biases=biases)
+    assert found.difference.spread(("rep",)).lean == 0
     assert biases.lean(groups.member["rep"])["difference"] < -0.5
 
 

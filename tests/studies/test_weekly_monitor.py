@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,13 +17,12 @@ from forecasteval.errors import CallError, RunFailed
 from forecasteval.inference import confidence_sequences as sequences
 from forecasteval.report.figures import Absent
 from forecasteval.report.make import make_report
-from forecasteval.sources import folder as tables
-from forecasteval.studies.weekly_monitor import figures as pictures
-from forecasteval.studies.weekly_monitor import rules as looks
-from forecasteval.studies.weekly_monitor import study as monitor
-from forecasteval.studies.weekly_monitor import words
-from forecasteval.studies.weekly_monitor.headline import headline, results
-from forecasteval.studies.weekly_monitor.rules import Rules
+from forecasteval.sources.folder import read
+from forecasteval.studies.weekly_monitor._entries import forecasts_of, frozen
+from forecasteval.studies.weekly_monitor._looks import cohorts_of, doubts_of, looks_of, verdict_of
+from forecasteval.studies.weekly_monitor._rules import Rules
+from forecasteval.studies.weekly_monitor._watch import last_whole_day
+from forecasteval.studies.weekly_monitor.study import Answer, Monitor
 from forecasteval.tables import ledger as books
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ def day(text):
 
 @pytest.fixture(scope="module")
 def demo():
-    return tables.read(ROOT / "data" / "demo")
+    return read(ROOT / "data" / "demo")
 
 
 @pytest.fixture(scope="module")
@@ -53,20 +53,48 @@ def small(demo):
     return replace(demo, **cut)
 
 
+def look(org, path, through="", rules=RULES):
+    """What one weekly run finds; nothing is written."""
+    return Monitor(**rules.plain, ledger=str(path), through=str(through)[:10]).run(org).watch
+
+
 def run(org, path, through="", rules=RULES):
     """One weekly run: look, then keep."""
-    found = monitor.watch(org, rules, ledger=str(path), through=str(through)[:10])
-    monitor.keep(found)
-    return found
+    watch = look(org, path, through, rules)
+    Answer(watch).keep()
+    return watch
 
 
-def written(found):
+def with_rules(rules, **other):
+    return Rules(**(rules.plain | other))
+
+
+def written(watch):
     """The file looks.csv, to the byte."""
-    return words.tables(found)["looks"].to_csv(index=False)
+    return Answer(watch).tables()["looks"].to_csv(index=False)
 
 
 def same(a, b):
     pd.testing.assert_frame_equal(a.reset_index(drop=True), b.reset_index(drop=True))
+
+
+def copied(path, place):
+    """A ledger with its head file, in another folder."""
+    for file in (path, path.with_name(f"{path.name}.head")):
+        shutil.copy(file, place)
+    return place / path.name
+
+
+@pytest.fixture(scope="module")
+def begun(small, tmp_path_factory):
+    """A ledger that was begun on 4 June 2025, and what that run found; tests take a copy."""
+    path = tmp_path_factory.mktemp("begun") / "ledger.jsonl"
+    return path, run(small, path, "2025-06-04")
+
+
+@pytest.fixture
+def june(begun, tmp_path):
+    return copied(begun[0], tmp_path)
 
 
 # --- week by week --------------------------------------------------------------------------------------
@@ -147,19 +175,19 @@ def test_two_runs_in_a_week_add_nothing_and_say_the_same(small, tmp_path):
     again = run(small, path, "2025-06-06")
     assert again.added == []
     assert path.read_bytes() == written
-    assert json.dumps(results(first)) == json.dumps(results(again))
+    assert json.dumps(Answer(first).results()) == json.dumps(Answer(again).results())
     between = run(small, path, "2025-06-08")  # two days later, before the next week ends
     assert between.added == []
     assert path.read_bytes() == written
     same(between.looks, first.looks)
 
 
-def test_a_missed_week_is_taken_up_as_of_its_own_week_and_marked_late(small, tmp_path):
-    steady, gappy = tmp_path / "steady.jsonl", tmp_path / "gappy.jsonl"
-    for at in ("2025-06-04", "2025-06-11", "2025-06-18", "2025-06-25"):
+def test_a_missed_week_is_taken_up_as_of_its_own_week_and_marked_late(small, begun, june, tmp_path):
+    (tmp_path / "steady").mkdir()
+    steady = copied(begun[0], tmp_path / "steady")
+    for at in ("2025-06-11", "2025-06-18", "2025-06-25"):
         full = run(small, steady, at)
-    run(small, gappy, "2025-06-04")
-    missed = run(small, gappy, "2025-06-25")
+    missed = run(small, june, "2025-06-25")
 
     def late(found):
         return [
@@ -175,40 +203,34 @@ def test_a_missed_week_is_taken_up_as_of_its_own_week_and_marked_late(small, tmp
     same(full.looks, missed.looks)
 
 
-def test_other_rules_are_refused_and_named(small, tmp_path):
-    path = tmp_path / "ledger.jsonl"
-    run(small, path, "2025-06-04")
+def test_other_rules_are_refused_and_named(small, june, tmp_path):
     with pytest.raises(
         CallError, match=r"level was 0\.95 and is 0\.9; .*void what the sequence promises"
     ) as refused:
-        monitor.watch(small, replace(RULES, level=0.9, tuned_for=26), ledger=str(path), through="2025-06-11")
+        look(small, june, "2025-06-11", with_rules(RULES, level=0.9, tuned_for=26))
     assert "tuned_for was 52 and is 26" in str(refused.value)
-    other = monitor.watch(
-        small, replace(RULES, level=0.9), ledger=str(tmp_path / "new.jsonl"), through="2025-06-11"
-    )
+    other = look(small, tmp_path / "new.jsonl", "2025-06-11", with_rules(RULES, level=0.9))
     assert other.book.entries == ()
 
 
-def test_an_earlier_day_than_the_ledgers_is_refused(small, tmp_path):
-    path = tmp_path / "ledger.jsonl"
-    run(small, path, "2025-06-04")
+def test_an_earlier_day_than_the_ledgers_is_refused(small, june):
     with pytest.raises(CallError, match="already holds what was known on 2025-06-04, after 2025-05-28"):
-        monitor.watch(small, RULES, ledger=str(path), through="2025-05-28")
+        look(small, june, "2025-05-28")
 
 
 def test_a_strange_file_is_not_a_ledger_of_the_monitor(small, tmp_path):
     path = tmp_path / "ledger.jsonl"
     books.append(books.read(path), [{"kind": "other"}])
     with pytest.raises(CallError, match="not a ledger of the weekly monitor"):
-        monitor.watch(small, RULES, ledger=str(path))
+        look(small, path)
 
 
 def test_nothing_is_written_before_it_is_kept(small, tmp_path):
-    found = monitor.watch(small, RULES, ledger=str(tmp_path / "ledger.jsonl"), through="2025-06-04")
-    words.verdict_card(found)
-    pictures.running(found)
+    found = look(small, tmp_path / "ledger.jsonl", "2025-06-04")
+    Answer(found).verdict.words()
+    Answer(found).running.figure()
     assert not list(tmp_path.iterdir())
-    assert monitor.keep(found).head == found.head
+    assert Answer(found).keep().head == found.head
 
 
 # --- cohorts -------------------------------------------------------------------------------------------
@@ -259,18 +281,44 @@ def test_the_look_is_its_cohorts_through_the_sequence(replayed):
 
 
 def test_swapping_the_forecasters_swaps_the_verdict(small, tmp_path):
-    ours = monitor.watch(small, FITTED, ledger=str(tmp_path / "a"), through="2026-03-18")
+    ours = look(small, tmp_path / "a", "2026-03-18", FITTED)
     swapped = Rules("rep_forecast", "stage_rate")
-    theirs = monitor.watch(small, swapped, ledger=str(tmp_path / "b"), through="2026-03-18")
+    theirs = look(small, tmp_path / "b", "2026-03-18", swapped)
     both = set(ours.deals["deal"]) & set(theirs.deals["deal"])
     assert len(both) == len(ours.deals) == len(theirs.deals)  # both speak on every deal of the demo
     np.testing.assert_allclose(ours.looks["weeks_low"], -theirs.looks["weeks_high"])
 
 
 def test_since_begins_a_sequence_of_the_weeks_to_come(small, tmp_path):
-    found = run(small, tmp_path / "a.jsonl", "2026-03-18", replace(RULES, since="2025-08-01"))
+    found = run(small, tmp_path / "a.jsonl", "2026-03-18", with_rules(RULES, since="2025-08-01"))
     assert found.deals["as_of"].min() >= day("2025-08-01")
     assert found.deals["as_of"].min() < day("2025-08-08")
+
+
+def test_the_last_line_of_a_deal_counts():
+    lines = [
+        {"kind": "forecast", "deal": "D1", "as_of": "2026-01-07", "candidate": None, "baseline": 0.4},
+        {"kind": "forecast", "deal": "D1", "as_of": "2026-01-14", "candidate": 0.3, "baseline": 0.5},
+    ]
+    assert forecasts_of(lines) == lines[1:]
+
+
+def test_a_silent_candidate_is_given_the_baselines_value():
+    entries = [
+        {"kind": "look", "as_of": "2026-01-07", "period": "Q1", "due_on": "2026-04-07", "late": False},
+        {"kind": "forecast", "deal": "D1", "as_of": "2026-01-07", "candidate": None, "baseline": 0.4},
+        {"kind": "outcome", "deal": "D1", "won": 1},
+    ]
+    columns = ["candidate", "filled", "won", "known"]
+    assert frozen(entries)[columns].to_numpy().tolist() == [[0.4, True, 1.0, True]]
+
+
+def test_a_cohort_sums_its_deals():
+    weeks = {"as_of": ["w1", "w1", "w2"], "due_on": ["d1", "d1", "d2"], "period": "Q1", "late": False}
+    said = {"candidate": [0.5, 0.0, 0.9], "baseline": [1.0, 0.0, 0.9], "filled": False, "void": False}
+    became = {"won": [0.0, 0.0, np.nan], "known": [True, True, False]}
+    table = cohorts_of(pd.DataFrame(weeks | said | became))
+    assert table[["as_of", "deals", "difference"]].to_numpy().tolist() == [["w1", 2, -0.75]]
 
 
 # --- what happens to records later -----------------------------------------------------------------------
@@ -292,10 +340,16 @@ def final_record_of(org, deal):
     return org.history[org.history["deal_id"] == deal].sort_values("valid_from").iloc[-1]
 
 
-@pytest.fixture
-def kept(small, tmp_path):
-    path = tmp_path / "ledger.jsonl"
+@pytest.fixture(scope="module")
+def december(small, tmp_path_factory):
+    path = tmp_path_factory.mktemp("december") / "ledger.jsonl"
     return path, run(small, path, "2025-12-03")
+
+
+@pytest.fixture
+def kept(december, tmp_path):
+    path, before = december
+    return copied(path, tmp_path), before
 
 
 def test_a_later_flip_is_shown_and_changes_nothing(small, kept):
@@ -308,20 +362,18 @@ def test_a_later_flip_is_shown_and_changes_nothing(small, kept):
     same(before.looks, after.looks.head(len(before.looks)))
     new = after.flips[~after.flips["deal"].isin(before.flips["deal"])]
     assert new[["deal", "frozen", "today"]].to_numpy().tolist() == [[was_lost, "not won", "won"]]
-    assert was_lost in words.flips_table(after).text
-    assert "would be different by today's records" in words.later(after).text
+    assert was_lost in Answer(after).flips.words().text
+    assert "would be different by today's records" in Answer(after).later.words().text
 
 
 def test_an_earlier_day_does_not_know_what_was_edited_later(small, kept, tmp_path):
     _, before = kept
     deal = before.deals.loc[before.deals["known"] & before.deals["won"].eq(1), "deal"].iloc[-1]
     edited = changed(small, deal, "2025-12-04", status="lost")
-    then = monitor.watch(edited, RULES, ledger=str(tmp_path / "again"), through="2025-12-03")
+    then = look(edited, tmp_path / "again", "2025-12-03")
     same(then.flips, before.flips)
     same(then.looks, before.looks)
-    assert deal in set(
-        monitor.watch(edited, RULES, ledger=str(tmp_path / "again"), through="2025-12-05").flips["deal"]
-    )
+    assert deal in set(look(edited, tmp_path / "again", "2025-12-05").flips["deal"])
 
 
 def test_a_slipped_deal_that_is_won_after_the_window_is_no_flip(small, kept):
@@ -329,7 +381,7 @@ def test_a_slipped_deal_that_is_won_after_the_window_is_no_flip(small, kept):
     known = before.deals[before.deals["known"] & before.deals["won"].eq(0)]
     lost = next(d for d in known["deal"] if final_record_of(small, d)["status"] == "lost")
     edited = changed(small, lost, "2025-12-04", status="won", close_on=day("2025-12-04"))
-    after = monitor.watch(edited, RULES, ledger=str(path), through="2025-12-10")
+    after = look(edited, path, "2025-12-10")
     assert lost not in set(after.flips["deal"])
 
 
@@ -359,7 +411,7 @@ def test_a_deal_that_vanishes_before_its_outcome_is_void(small, kept):
     after = run(without, path, due + pd.Timedelta(days=1))
     assert after.deals.set_index("deal").loc[gone, ["known", "void"]].tolist() == [True, True]
     assert after.cohorts["void"].sum() == 1
-    assert "gone from the records before" in words.later(after).text
+    assert "gone from the records before" in Answer(after).later.words().text
     back = run(small, path, due + pd.Timedelta(days=8))  # restored from the bin: still void, and shown
     assert back.cohorts["void"].sum() == 1
     assert gone in set(back.flips["deal"])
@@ -375,20 +427,20 @@ def test_a_restated_forecast_is_counted_and_does_not_count(small, kept):
     assert set(after.restated["deal"]) == {deal}
     assert after.restated["baseline_today"].tolist() == [0.123]
     assert (
-        "frozen forecast would" in words.later(after).text or "1 frozen forecast" in words.later(after).text
+        "frozen forecast would" in Answer(after).later.words().text
+        or "1 frozen forecast" in Answer(after).later.words().text
     )
 
 
-def test_a_deal_that_turns_up_afterwards_does_not_enter_a_week_already_taken(small, tmp_path):
-    path = tmp_path / "ledger.jsonl"
-    everything = monitor.watch(small, RULES, ledger=str(tmp_path / "all"), through="2025-12-03")
+def test_a_deal_that_turns_up_afterwards_does_not_enter_a_week_already_taken(small, december, tmp_path):
+    path, everything = tmp_path / "ledger.jsonl", december[1]
     hidden = everything.deals.loc[everything.deals["known"], "deal"].iloc[-1]
     without = replace(small, history=small.history[small.history["deal_id"] != hidden])
     before = run(without, path, "2025-12-03")
     after = run(small, path, "2025-12-10")
     same(before.looks, after.looks.head(len(before.looks)))
     assert after.appeared == 1
-    assert "turned up afterwards" in words.later(after).text
+    assert "turned up afterwards" in Answer(after).later.words().text
 
 
 # --- verdicts --------------------------------------------------------------------------------------------
@@ -418,7 +470,7 @@ def cohorts_with(differences, per=50, quarter=13):
 def test_a_verdict_is_given_and_withdrawn_with_the_interval():
     rng = np.random.default_rng(1)
     d = np.concatenate([rng.normal(-0.05, 0.02, 65), rng.normal(0.12, 0.02, 60)])
-    table = looks.looks_of(cohorts_with(d), RULES)
+    table = looks_of(cohorts_with(d), RULES)
     said = table["verdict"].tolist()
     outside = ((table["low"] > 0) | (table["high"] < 0)).tolist()
     assert [v != "not enough evidence" for v in said] == outside
@@ -430,8 +482,8 @@ def test_a_verdict_is_given_and_withdrawn_with_the_interval():
 def test_weeks_like_those_seen_are_told_sooner():
     rng = np.random.default_rng(2)
     cohorts = cohorts_with(rng.normal(-0.03, 0.03, 60))
-    weeks = looks.looks_of(cohorts, replace(RULES, generalise_to=["deal"]))
-    quarters = looks.looks_of(cohorts, RULES)
+    weeks = looks_of(cohorts, with_rules(RULES, generalise_to=["deal"]))
+    quarters = looks_of(cohorts, RULES)
     first = [t["verdict"].eq("candidate better").idxmax() for t in (weeks, quarters)]
     assert 12 <= first[0] < 39 <= first[1]
     same(weeks[["weeks_low", "periods_low"]], quarters[["weeks_low", "periods_low"]])
@@ -440,27 +492,43 @@ def test_weeks_like_those_seen_are_told_sooner():
 def test_a_margin_and_identical_forecasters():
     rng = np.random.default_rng(3)
     cohorts = cohorts_with(rng.normal(0, 0.01, 104))
-    assert looks.looks_of(cohorts, replace(RULES, margin=0.02))["verdict"].iloc[-1] == "practically the same"
-    assert looks.looks_of(cohorts, RULES)["verdict"].iloc[-1] == "not enough evidence"
-    assert looks.looks_of(cohorts_with(np.zeros(60)), RULES)["verdict"].iloc[-1] == "practically the same"
+    assert looks_of(cohorts, with_rules(RULES, margin=0.02))["verdict"].iloc[-1] == "practically the same"
+    assert looks_of(cohorts, RULES)["verdict"].iloc[-1] == "not enough evidence"
+    assert looks_of(cohorts_with(np.zeros(60)), RULES)["verdict"].iloc[-1] == "practically the same"
+
+
+def test_cohorts_that_become_known_on_one_day_enter_together():
+    days = pd.to_datetime(["2026-01-07", "2026-01-07", "2026-01-14"])
+    cohorts = cohorts_with([-0.05] * 3, per=10).assign(due_on=days, period="Q1")
+    table = looks_of(cohorts, RULES)
+    assert table["cohorts"].tolist() == [2, 3]
+    assert table["difference"].tolist() == pytest.approx([-0.05, -0.05])
+    assert set(table["verdict"]) == {"not enough evidence"}
+
+
+def test_a_verdict_needs_twenty_deals_of_each_outcome():
+    row = {"low": -0.03, "high": -0.01, "deals": 500, "wins": 100, "filled": 0}
+    assert verdict_of(row, RULES) == "candidate better"
+    assert verdict_of(row | {"wins": 12}, RULES) == "not enough evidence"
+    assert doubts_of(row | {"wins": 12})[0]["text"] == "Only 12 of 500 deals were won; a verdict needs 20."
 
 
 def test_too_few_wins_or_too_many_gaps_carry_no_verdict():
     cohorts = cohorts_with(np.random.default_rng(4).normal(-0.05, 0.01, 60))
-    assert looks.looks_of(cohorts, RULES)["verdict"].iloc[-1] == "candidate better"
-    assert looks.looks_of(cohorts.assign(wins=0), RULES)["verdict"].iloc[-1] == "not enough evidence"
-    assert looks.looks_of(cohorts.assign(filled=11), RULES)["verdict"].iloc[-1] == "not enough evidence"
+    assert looks_of(cohorts, RULES)["verdict"].iloc[-1] == "candidate better"
+    assert looks_of(cohorts.assign(wins=0), RULES)["verdict"].iloc[-1] == "not enough evidence"
+    assert looks_of(cohorts.assign(filled=11), RULES)["verdict"].iloc[-1] == "not enough evidence"
 
 
 def test_a_candidate_that_stays_silent_is_filled_counted_and_capped(small, tmp_path):
     silenced = set(small.forecasts["deal_id"].drop_duplicates().iloc[::3])
     muted = replace(small, forecasts=small.forecasts[~small.forecasts["deal_id"].isin(silenced)])
-    found = monitor.watch(muted, FREEZE, ledger=str(tmp_path / "a"))
+    found = look(muted, tmp_path / "a", rules=FREEZE)
     silent = found.deals[found.deals["filled"]]
     assert (silent["candidate"] == silent["baseline"]).all()
     assert found.last["filled"] > 0.2 * found.last["deals"]
-    assert "past 20% no verdict is given" in headline(found)
-    assert "value stands in" in words.later(found).text
+    assert "past 20% no verdict is given" in Answer(found).verdict.headline
+    assert "value stands in" in Answer(found).later.words().text
 
 
 # --- a candidate that scores once a week ----------------------------------------------------------------------
@@ -538,7 +606,7 @@ def test_a_score_that_comes_after_the_outcome_changes_nothing(small, talkative, 
 def test_who_waits_does_not_depend_on_what_became_of_it(small, quarterly, tmp_path):
     """Frozen forecasts are the same when nothing that came later is known."""
     for at in ("2024-12-04", "2025-06-11", "2026-01-15"):
-        then = monitor.watch(small, FREEZE, ledger=str(tmp_path / at), through=at)
+        then = look(small, tmp_path / at, at, FREEZE)
         lines = [{k: v for k, v in e.items() if k != "hash"} for e in then.entries if e["kind"] == "forecast"]
         now = [
             {k: v for k, v in e.items() if k != "hash"} for e in quarterly.entries if e["kind"] == "forecast"
@@ -548,7 +616,7 @@ def test_who_waits_does_not_depend_on_what_became_of_it(small, quarterly, tmp_pa
 
 def test_no_deal_leaves_a_week_that_was_reported(small, tmp_path):
     path, reported = tmp_path / "ledger.jsonl", {}
-    for at in pd.date_range("2025-07-02", "2025-12-31", freq="14D"):
+    for at in pd.date_range("2025-07-02", "2025-12-31", freq="28D"):
         found = run(small, path, at, FREEZE)
         now = found.deals[found.deals["known"]].set_index("deal")[["as_of", "candidate"]].T.to_dict("list")
         assert reported.items() <= now.items()
@@ -556,13 +624,12 @@ def test_no_deal_leaves_a_week_that_was_reported(small, tmp_path):
     assert len(reported) > 100
 
 
-def test_a_ledger_begun_under_the_older_freeze_is_not_continued(small, tmp_path):
-    found = monitor.watch(small, RULES, ledger=str(tmp_path / "new"), through="2025-06-04")
+def test_a_ledger_begun_under_the_older_freeze_is_not_continued(small, begun, tmp_path):
     old = books.read(tmp_path / "old")
-    kept = [{k: v for k, v in e.items() if k not in ("hash", "freeze")} for e in found.added]
+    kept = [{k: v for k, v in e.items() if k not in ("hash", "freeze")} for e in begun[1].added]
     books.append(old, kept)
     with pytest.raises(CallError, match="a deal was frozen at the first look that met it, and now"):
-        monitor.watch(small, RULES, ledger=str(old.path), through="2025-06-11")
+        look(small, old.path, "2025-06-11")
 
 
 # --- words that the numbers call for --------------------------------------------------------------------------
@@ -571,14 +638,12 @@ def test_a_ledger_begun_under_the_older_freeze_is_not_continued(small, tmp_path)
 @pytest.fixture(scope="module")
 def ahead(demo, tmp_path_factory):
     """The demo's model, ahead by 0.017 (0.009 to 0.026)."""
-    return monitor.watch(
-        demo, Rules("model", "rep_forecast"), ledger=str(tmp_path_factory.mktemp("ahead") / "a")
-    )
+    return look(demo, tmp_path_factory.mktemp("ahead") / "a", rules=Rules("model", "rep_forecast"))
 
 
 def with_margin(found, margin):
-    rules = replace(found.rules, margin=margin)
-    return replace(found, rules=rules, looks=looks.looks_of(found.cohorts, rules))
+    rules = with_rules(found.rules, margin=margin)
+    return replace(found, rules=rules, looks=looks_of(found.cohorts, rules))
 
 
 @pytest.mark.parametrize(
@@ -602,35 +667,36 @@ def with_margin(found, margin):
     ],
 )
 def test_the_card_holds_a_lead_against_the_margin(ahead, margin, badge, sentence):
-    card = words.verdict_card(with_margin(ahead, margin)).text
+    card = Answer(with_margin(ahead, margin)).verdict.words().text
     assert card.startswith(badge)
     assert sentence in card
-    assert "margin" not in words.verdict_card(ahead).text
+    assert "margin" not in Answer(ahead).verdict.words().text
 
 
 def test_without_a_verdict_the_card_says_that_the_margin_is_not_kept(quarterly):
-    card = words.verdict_card(with_margin(quarterly, 0.001)).text
+    card = Answer(with_margin(quarterly, 0.001)).verdict.words().text
     assert "beyond the margin of 0.001: a difference that matters is not ruled out" in card
 
 
 def test_the_strict_row_is_explained(ahead):
-    table, note = words.questions(ahead).text.split("Strict: ")
+    table, note = Answer(ahead).questions.words().text.split("Strict: ")
     assert "all looks, strict\t" in table
     assert "counts every week alike" in note
     assert "the picture leaves it out" in note
 
 
 def test_the_picture_says_why_its_band_begins_late(ahead):
-    assert "No band before 4 quarters are in: fewer cannot show" in pictures.running(ahead).alt
-    weekly = replace(ahead.rules, generalise_to=["deal"])
-    seen = replace(ahead, rules=weekly, looks=looks.looks_of(ahead.cohorts, weekly))
-    assert "No band before week 13: fewer weeks cannot show" in pictures.running(seen).alt
+    assert "No band before 4 quarters are in: fewer cannot show" in Answer(ahead).running.figure().alt
+    weekly = with_rules(ahead.rules, generalise_to=["deal"])
+    seen = replace(ahead, rules=weekly, looks=looks_of(ahead.cohorts, weekly))
+    assert "No band before week 13: fewer weeks cannot show" in Answer(seen).running.figure().alt
     whole = replace(ahead, looks=ahead.looks[np.isfinite(ahead.looks["low"])])
-    assert "No band" not in pictures.running(whole).alt
+    assert "No band" not in Answer(whole).running.figure().alt
 
 
 def test_dates_have_one_form_and_do_not_break(ahead):
-    blocks = [f(ahead) for f in (words.verdict_card, words.history, words.flips_table, words.method)]
+    said = Answer(ahead)
+    blocks = [s.words() for s in (said.verdict, said.running, said.flips, said.method)]
     for block in blocks:
         assert not re.search(r"\d{4}-\d\d-\d\d", block.html)
         assert not re.search(r"\d [A-Z][a-z]+ \d{4}", block.html)
@@ -642,24 +708,24 @@ def test_dates_have_one_form_and_do_not_break(ahead):
 
 
 def test_too_little_data_is_a_result(small, tmp_path):
-    short = monitor.watch(small, FREEZE, ledger=str(tmp_path / "b"), through="2024-09-04")
-    assert "too few quarters yet" in headline(short)
-    assert "nothing can be told before 4" in words.verdict_card(short).text
-    pictures.running(short).png()
-    pictures.questions(short).png()
-    words.questions(short)
+    short = look(small, tmp_path / "b", "2024-09-04", FREEZE)
+    assert "too few quarters yet" in Answer(short).verdict.headline
+    assert "nothing can be told before 4" in Answer(short).verdict.words().text
+    Answer(short).running.figure().png()
+    Answer(short).questions.figure().png()
+    Answer(short).questions.words()
 
 
 def test_before_anything_is_known(small, tmp_path):
-    nothing = monitor.watch(small, RULES, ledger=str(tmp_path / "a"), through="2024-03-06")
+    nothing = look(small, tmp_path / "a", "2024-03-06")
     assert nothing.last is None
-    assert "no week has all its outcomes yet" in headline(nothing)
-    for picture in (pictures.running, pictures.questions, pictures.by_period):
-        assert isinstance(picture(nothing), Absent)
-    assert words.questions(nothing).text
-    json.dumps(results(nothing), allow_nan=False)
-    words.caveats(small, nothing)
-    words.method(nothing)
+    assert "no week has all its outcomes yet" in Answer(nothing).verdict.headline
+    for section in (Answer(nothing).running, Answer(nothing).questions, Answer(nothing).by_period):
+        assert isinstance(section.figure(), Absent)
+    assert Answer(nothing).questions.words().text
+    json.dumps(Answer(nothing).results(), allow_nan=False)
+    Answer(nothing, small.notes).caveats.words()
+    Answer(nothing).method.words()
 
 
 @pytest.mark.parametrize(
@@ -672,28 +738,28 @@ def test_before_anything_is_known(small, tmp_path):
 )
 def test_a_day_that_cannot_be_used(small, tmp_path, through, sentence):
     with pytest.raises(CallError, match=sentence):
-        monitor.watch(small, RULES, ledger=str(tmp_path / "a"), through=through)
+        look(small, tmp_path / "a", through)
 
 
 def test_the_last_whole_day_is_the_one_before_the_newest_record(small):
-    assert monitor.last_whole_day(small) == day("2026-03-19")
-    assert monitor.last_whole_day(small, "2026-03-22") == day("2026-03-22")  # a quiet weekend
+    assert last_whole_day(small) == day("2026-03-19")
+    assert last_whole_day(small, "2026-03-22") == day("2026-03-22")  # a quiet weekend
 
 
 def test_data_without_a_history_are_refused(small, tmp_path):
     with pytest.raises(CallError, match="needs a history"):
-        monitor.watch(replace(small, history=None), RULES, ledger=str(tmp_path / "a"))
+        look(replace(small, history=None), tmp_path / "a")
 
 
 def test_an_unknown_forecaster_is_refused_by_name(small, tmp_path):
     with pytest.raises(CallError, match="no forecaster modle"):
-        monitor.watch(small, Rules("modle", "rep_forecast"), ledger=str(tmp_path / "a"))
+        look(small, tmp_path / "a", rules=Rules("modle", "rep_forecast"))
 
 
 def test_rank_scores_are_refused(small, tmp_path):
     ranked = replace(small, forecasts=small.forecasts.assign(kind="rank_score"))
     with pytest.raises(CallError, match="vendor_x gives a rank score; the monitor needs probabilities"):
-        monitor.watch(ranked, FREEZE, ledger=str(tmp_path / "a"))
+        look(ranked, tmp_path / "a", rules=FREEZE)
 
 
 # --- the notebook --------------------------------------------------------------------------------------------
@@ -730,7 +796,7 @@ def test_the_report_says_what_the_results_say(reported):
     assert {p.stem for p in (folder / "figures").iterdir()} == {"running", "questions", "by_period"}
     assert all(len(alt) > 40 for alt in re.findall(r'<img[^>]+alt="([^"]*)"', page))
     assert len(pd.read_csv(folder / "tables" / "looks.csv")) == len(results["looks"])
-    assert "monitor.keep" not in page
+    assert "answer.keep" not in page
 
 
 def test_the_same_report_again_is_the_same_byte_for_byte(reported):
@@ -752,9 +818,20 @@ def test_other_rules_on_the_same_ledger_stop_the_report_and_keep_the_last(report
 
 def test_wrong_values_are_refused_together():
     with pytest.raises(CallError, match="7 parameters cannot be used") as refused:
-        Rules("a", "a", "won at all", "every", ["rep"], 95, -1, since="soon")
+        Monitor("a", "a", "won at all", "every", ["rep"], 95, -1, since="soon")
     for name in ("baseline", "target", "population", "generalise_to", "level", "margin", "since"):
         assert f"\n- {name}: " in str(refused.value)
+    with pytest.raises(CallError) as refused:
+        Monitor("model", "model", target="won at all", level=95, tuned_for=3, through="next week")
+    assert str(refused.value).split("\n- ") == [
+        "5 parameters cannot be used:",
+        "baseline: 'model' is the candidate as well; name another forecaster.",
+        "target: 'won at all' has no day on which it is known for every deal of a week; use 'won within 90 days' "
+        "or 'won in period'.",
+        "level: 95 is not between 0.5 and 1; 0.95 is usual.",
+        "tuned_for: 3 is below 4 weeks; 52 is usual.",
+        "through: 'next week' is not a day such as 2026-02-28.",
+    ]
 
 
 def test_plain_papermill_runs_it(tmp_path):
@@ -784,12 +861,16 @@ def test_papermill_explains_the_parameters():
 
 
 def test_the_notebook_declares_what_the_package_does():
-    """The defaults of the notebook are those of the rules."""
+    """Its parameters stand in the order of the class, which takes them by position, with the same defaults."""
     from forecasteval.report.parameters import parameters_of
 
     declared = {n: p.value for n, p in parameters_of(NOTEBOOK).items()}
-    for name, value in Rules("model", "rep_forecast").plain.items():
-        assert declared[name] == value
+    assert list(declared) == ["data", *Monitor.model_fields]
+    assert Monitor("model", "rep_forecast").parameters == {k: v for k, v in declared.items() if k != "data"}
+
+
+def test_the_ledgers_first_line_does_not_change(begun):
+    assert begun[1].added[0]["hash"] == "5c981f50542a7e428fbc1cadfd7d132e3f6ecbe124a7712a85274155b418a548"
 
 
 def test_cells_are_thin():

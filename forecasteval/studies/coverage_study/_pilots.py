@@ -20,6 +20,8 @@ from forecasteval.scores.probability import METRICS, Deals, auc
 from forecasteval.studies.coverage_study.design import Cell, Drawn
 
 Floats = NDArray[np.float64]
+Question = tuple[str, ...]
+Truth = tuple[str, Question]  # what is true is told by metric and question
 NOISE = 0.5  # sd of a forecast's own error, in log-odds
 SHRINK = 0.8  # of the model towards the base rate
 _GRID = np.linspace(-8, 14, 881)
@@ -82,16 +84,11 @@ class Pilot:
     period: NDArray[np.int32]
     account: NDArray[np.int32] | None
     unit: NDArray[np.int32] | None
-    truth: dict[tuple[str, tuple[str, ...]], float]
+    truth: dict[Truth, float]
 
 
 class Simulator:
-    """Draws pilots of a cell.
-
-    Parameters
-    ----------
-    cell : Cell
-    """
+    """Draws pilots of a cell."""
 
     def __init__(self, cell: Cell) -> None:
         """Lay out the laws of biases, shocks and accounts."""
@@ -105,7 +102,7 @@ class Simulator:
             "shock": (cell.shock_sd * at, weight / weight.sum()),
             "account": (cell.account_sd * at, weight / weight.sum()),
         }
-        self._curves: dict[tuple[str, str, tuple[str, ...]], Floats] = {}
+        self._curves: dict[tuple[str, str, Question], Floats] = {}
 
     def _curve(self, which: str, what: str, over: tuple[str, ...]) -> Floats:
         """Expected worth on the grid of errors, averaged over the laws named."""
@@ -119,16 +116,7 @@ class Simulator:
         return self._curves[which, what, over]
 
     def draw(self, rng: np.random.Generator) -> Pilot:
-        """One pilot.
-
-        Parameters
-        ----------
-        rng : Generator
-
-        Returns
-        -------
-        Pilot
-        """
+        """One pilot."""
         c = self.cell
         weight = rng.lognormal(0, c.size_sd, c.reps) if c.size_sd else np.ones(c.reps)
         size = np.maximum(1, np.round(weight / weight.sum() * c.deals)).astype(int)
@@ -157,6 +145,7 @@ class Simulator:
             unit = again.astype(np.int32)
             rep, period, won, odds = rep[again], period[again], won[again], odds[again]
             amount, wrong = amount[again], wrong[again]
+            account = None if account is None else account[again]
         error = {w: bias[w][rep] + shock[w][period] for w in bias}
         error["baseline"] = error["baseline"] + wrong
         noise = {w: NOISE * rng.normal(size=rep.size) for w in error}
@@ -169,12 +158,12 @@ class Simulator:
 
     def _truth(
         self, count: NDArray[np.int64], bias: dict[str, Floats], shock: dict[str, Floats]
-    ) -> dict[tuple[str, tuple[str, ...]], float]:
+    ) -> dict[Truth, float]:
         """What is true of the pilot, by metric and question."""
         c = self.cell
         share = (count / count.sum()).reshape(c.reps, c.periods)
 
-        def mean(which: str, what: str, question: tuple[str, ...]) -> float:
+        def mean(which: str, what: str, question: Question) -> float:
             """Expected worth: reps and periods are these, unless the question lets them differ."""
             if which == "candidate" and not c.null:  # the model has neither biases nor shocks
                 return float(np.interp(0.0, _GRID, self._curve(which, what, ())))
@@ -184,13 +173,11 @@ class Simulator:
             s = shock[which][None, :] if "shock" not in new else np.zeros((1, c.periods))
             return float((share * np.interp(b + s, _GRID, curve)).sum())
 
-        found = {}
+        found: dict[Truth, float] = {}
         for question in c.questions:
             for metric in c.metrics:
                 if metric == "auc":
-                    value = self._auc_truth(question, share, bias, shock)
-                    if value is not None:
-                        found[metric, question] = value
+                    found |= self._auc_truth(question, share, bias, shock)
                     continue
                 what = _LOSS.get(metric, metric)
                 mine, theirs = mean("candidate", what, question), mean("baseline", what, question)
@@ -203,17 +190,17 @@ class Simulator:
         return found
 
     def _auc_truth(
-        self, question: tuple[str, ...], share: Floats, bias: dict[str, Floats], shock: dict[str, Floats]
-    ) -> float | None:
+        self, question: Question, share: Floats, bias: dict[str, Floats], shock: dict[str, Floats]
+    ) -> dict[Truth, float]:
         """Difference in AUC, where it is known: for these reps and periods, for new reps, for all in a null."""
         if question == ("deal",):
             mine, theirs = (self._auc(w, share, bias[w], shock[w]) for w in ("candidate", "baseline"))
-            return mine - theirs
+            return {("auc", question): mine - theirs}
         if question == ("rep", "period") and self.cell.null:
-            return 0.0
+            return {("auc", question): 0.0}
         if question == ("rep",) and not self.cell.shock_sd:
-            return 0.0 if self.cell.null else self._auc_of_all
-        return None
+            return {("auc", question): 0.0 if self.cell.null else self._auc_of_all}
+        return {}
 
     def _auc(self, which: str, share: Floats, bias: Floats, shock: Floats) -> float:
         """AUC over all pairs of cells, each in its share."""
@@ -231,15 +218,19 @@ class Simulator:
         return mine - self._auc("baseline", weight[:, None], at, none)
 
 
+def _of_all(metric: str, deals: Deals) -> float:
+    """A metric's difference in a whole table."""
+    if metric == "auc":
+        return auc(deals.candidate, deals.won) - auc(deals.baseline, deals.won)
+    terms = METRICS[metric].terms
+    assert terms is not None
+    sums = terms(deals)
+    mine, theirs = float(sums.candidate.sum()), float(sums.baseline.sum())
+    return 1 - mine / theirs if METRICS[metric].is_skill else (mine - theirs) / deals.won.size
+
+
 class Resampler:
-    """Draws pilots from a real table: whole clusters, with replacement.
-
-    What is true is what the whole table says: it is the population.
-
-    Parameters
-    ----------
-    cell : Drawn
-    """
+    """Draws pilots from a real table: whole clusters, with replacement; what the whole table says is true."""
 
     def __init__(self, cell: Drawn) -> None:
         """Read the table."""
@@ -256,33 +247,12 @@ class Resampler:
         self._columns = [table[c].to_numpy(dtype=float) for c in ("won", cell.candidate, cell.baseline)]
         won, candidate, baseline = self._columns
         deals = Deals(won, candidate, baseline)
-        self._truth: dict[tuple[str, tuple[str, ...]], float] = {}
-        for metric in cell.metrics:
-            if metric == "auc":
-                value = auc(deals.candidate, deals.won) - auc(deals.baseline, deals.won)
-            else:
-                terms = METRICS[metric].terms
-                assert terms is not None
-                t = terms(deals)
-                sums = t.candidate.sum(), t.baseline.sum()
-                value = (
-                    1 - sums[0] / sums[1]
-                    if METRICS[metric].is_skill
-                    else (sums[0] - sums[1]) / deals.won.size
-                )
-            self._truth[metric, ("rep",)] = float(value)
+        self._truth: dict[Truth, float] = {
+            (metric, ("rep",)): _of_all(metric, deals) for metric in cell.metrics
+        }
 
     def draw(self, rng: np.random.Generator) -> Pilot:
-        """One pilot.
-
-        Parameters
-        ----------
-        rng : Generator
-
-        Returns
-        -------
-        Pilot
-        """
+        """One pilot."""
         chosen = [self._rows[i] for i in rng.integers(0, len(self._rows), self.cell.reps)]
         rows = np.concatenate(chosen)
         rep = np.repeat(np.arange(len(chosen), dtype=np.int32), [c.size for c in chosen])

@@ -1,0 +1,217 @@
+"""The sections of the coverage study: each shows its words, and its picture where it has one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from forecasteval.compare.proof import proof
+from forecasteval.report.blocks import Html, Words
+from forecasteval.report.figures import Absent, Picture
+from forecasteval.scores.probability import METRICS
+from forecasteval.studies.coverage_study import figures
+from forecasteval.studies.coverage_study._found import Found
+from forecasteval.studies.coverage_study._goals import GOALS
+from forecasteval.studies.coverage_study.design import FULL, Cell
+
+_SAY = Words(__file__)
+_FAMILIES = {
+    "reps": "number, size and\nbias of reps",
+    "wins": "rare and\ncommon wins",
+    "deals": "50 to 100,000\ndeals",
+    "periods": "quarters with\nand without shocks",
+    "amounts": "large amounts",
+    "accounts": "several deals\nof an account",
+    "looks": "deals seen in\nseveral weeks",
+    "equal": "equally good\nforecasters",
+    "real tables": "real tables",
+}
+_FOR = {
+    "deal": "new deals",
+    "rep": "new reps",
+    "period": "new quarters",
+    "account": "new accounts",
+    "deal and period": "same reps, new quarters",
+    "rep and period": "new reps and quarters",
+}
+_CLUSTERS = r"^\d+ clusters of "  # how pilots drawn from a real table are named
+
+
+def _range(values: pd.Series) -> str:
+    return "–".join(_share(v) for v in (values.min(), values.max()))
+
+
+def _share(value: float) -> str:
+    """A share with two digits; with three where two would show the goal."""
+    text = f"{value:.2f}"
+    return f"{value:.3f}" if text == f"{GOALS['coverage']:.2f}" else text
+
+
+@dataclass(frozen=True, eq=False)
+class _Section:
+    found: Found
+
+    def words(self) -> Html:
+        """The section's words: the macro that has its name."""
+        return _SAY(type(self).__name__.lower(), self)
+
+    def _drawn(self, column: str) -> dict[str, pd.DataFrame]:
+        """Rows with a value, by family under its label, in the order of the picture."""
+        if self.found.table.empty:
+            return {}
+        known = self.found.table.dropna(subset=column)
+        rows = {label: known[known["family"] == family] for family, label in _FAMILIES.items()}
+        return {label: part for label, part in rows.items() if len(part)}
+
+
+class Verdict(_Section):
+    """How many kinds of interval held the truth; a quick look leads to the committed study."""
+
+    @property
+    def headline(self) -> str:
+        """The study's answer in one sentence; of a quick look, that it is none."""
+        return _SAY("headline", self.found).text
+
+    @property
+    def proof(self) -> str:
+        """What the committed study counted."""
+        return proof()
+
+
+class Glossary(_Section):
+    """What the words of the study mean."""
+
+
+class Coverage(_Section):
+    """How often every interval held the truth, by family and by question."""
+
+    def figure(self) -> Picture | Absent:
+        """Every interval of the study, with the plain jackknife interval behind it."""
+        if not (families := self._drawn("coverage")):
+            return Absent("No cell has been run yet.")
+        title, alt = (_SAY(f"coverage_{part}", self.found, families).text for part in ("title", "alt"))
+        return figures.coverage(families, title, alt)
+
+    @property
+    def by_family(self) -> list[list[str]]:
+        """Misses and the range of coverage of each family."""
+        return [
+            [
+                _FAMILIES[str(family)].replace("\n", " "),
+                f"{rows['misses'].str.contains('coverage').sum()} of {len(rows):,}",
+                _range(rows["coverage"]),
+                _range(rows["coverage_plain"]),
+            ]
+            for family, rows in self.found.known.groupby("family", sort=False)
+        ]
+
+    @property
+    def by_question(self) -> list[list[str]]:
+        """The same by what may be different next time, with width and flags."""
+        return [
+            [
+                _FAMILIES[str(family)].replace("\n", " "),
+                _FOR[str(question)],
+                f"{rows['misses'].str.contains('coverage').sum()} of {len(rows):,}",
+                _range(rows["coverage"]),
+                f"{rows['width'].median():.2f}",
+                f"{rows['flagged'].mean():.0%}",
+            ]
+            for (family, question), rows in self.found.known.groupby(["family", "for"], sort=False)
+        ]
+
+    @property
+    def false(self) -> list[tuple[str, float]]:
+        """Largest share of false verdicts, by question."""
+        most = self.found.known.groupby("for", sort=False)["false_better"].max().dropna()
+        return [(_FOR[str(question)], share) for question, share in most.items()]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Rows of one kind of pilot that miss."""
+
+    name: str
+    rows: pd.DataFrame
+
+    @property
+    def real(self) -> bool:
+        """Is it drawn from a real table?"""
+        return bool((self.rows["family"] == "real tables").all())
+
+    @property
+    def scores(self) -> list[str]:
+        """Its scores, as a reader knows them."""
+        return list(dict.fromkeys(METRICS[m].label for m in self.rows["metric"]))
+
+    @property
+    def held(self) -> list[str]:
+        """Lowest and highest coverage, or one where they read the same."""
+        return list(
+            dict.fromkeys(f"{v:.1%}" for v in (self.rows["coverage"].min(), self.rows["coverage"].max()))
+        )
+
+    @property
+    def cell(self) -> Cell | None:
+        """Its cell of the design."""
+        return next((c for c in FULL if c.name == self.name), None)
+
+
+class Failing(_Section):
+    """Which kinds of pilot miss the goal for coverage, and what is known of each."""
+
+    @property
+    def low(self) -> pd.DataFrame:
+        """Rows that miss it."""
+        return self.found.missing("coverage")
+
+    @property
+    def asked(self) -> list[str]:
+        """What may be different next time in them."""
+        return sorted({_FOR[str(q)] for q in self.low["for"]})
+
+    @property
+    def kinds(self) -> list[_Kind]:
+        """By kind of pilot, those with most rows first."""
+        low = self.low
+        kinds = low["cell"].str.replace(_CLUSTERS, "", regex=True)
+        parts = sorted(low.groupby(kinds, sort=False), key=lambda part: -len(part[1]))
+        return [_Kind(str(name), rows) for name, rows in parts]
+
+    @property
+    def one_sided(self) -> int:
+        """Rows that hold the truth often enough and miss too much on one side."""
+        side = self.found.missing("one side")
+        return int((~side["misses"].str.contains("coverage")).sum())
+
+    @property
+    def one_by_one(self) -> list[list[str]]:
+        """Every row that misses coverage, one side or false verdicts."""
+        return [
+            [
+                r["cell"],
+                METRICS[r["metric"]].label,
+                _FOR[r["for"]],
+                f"{r['coverage']:.3f}",
+                f"{r['below']:.3f} / {r['above']:.3f}",
+                f"{r['flagged']:.0%}",
+            ]
+            for r in self.found.missing("coverage|one side|false").to_dict("records")
+        ]
+
+    def rows(self) -> Html:
+        """The rows one by one, folded away."""
+        return _SAY("failing_rows", self)
+
+
+class Widths(_Section):
+    """How wide the intervals are beside those of somebody who knew the truth about the spread."""
+
+    def figure(self) -> Picture | Absent:
+        """Widths in units of an oracle's."""
+        if not (families := self._drawn("width")):
+            return Absent("No cell has been run yet.")
+        return figures.widths(
+            families, _SAY("widths_title", pd.concat(families.values())["width"], GOALS["width"]).text
+        )

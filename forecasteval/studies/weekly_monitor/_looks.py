@@ -1,0 +1,100 @@
+"""From frozen deals to weekly cohorts, running intervals and the verdict of each look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecasteval.compare.compare import MAX_FILLED
+from forecasteval.compare.verdicts import BASELINE, CANDIDATE, SAME, UNSURE
+from forecasteval.inference import confidence_sequences as sequences
+from forecasteval.studies.weekly_monitor._rules import Rules
+
+FEWEST = 20  # deals won, and deals not won, before a verdict: sequences lean on sums being nearly normal
+
+
+def cohorts_of(deals: pd.DataFrame) -> pd.DataFrame:
+    """Sums of each complete cohort, in the order in which the targets became known.
+
+    x = sum (p - y)^2 - sum (q - y)^2 over the cohort's deals, p the candidate's and q the baseline's frozen
+    probability, y the frozen outcome; z = number of deals. Void deals are left out of both.
+    """
+    known = deals[deals["known"]]
+    counted = known["won"].notna()
+    sums = known.assign(
+        deals=counted,
+        wins=known["won"].eq(1),
+        filled=known["filled"] & counted,
+        candidate=np.square(known["candidate"] - known["won"]),
+        baseline=np.square(known["baseline"] - known["won"]),
+    )
+    columns = ["deals", "wins", "filled", "void", "candidate", "baseline"]
+    table = sums.groupby(["due_on", "as_of", "period", "late"], sort=True)[columns].sum().reset_index()
+    table = table.assign(difference=table["candidate"] - table["baseline"])
+    counts = dict.fromkeys(["deals", "wins", "filled", "void"], "int64")
+    return table[table["deals"] > 0].astype(counts).reset_index(drop=True)
+
+
+def looks_of(cohorts: pd.DataFrame, rules: Rules) -> pd.DataFrame:
+    """One row per day on which cohorts became known: the running estimate, its intervals, the verdict.
+
+    Cohorts that become known on one day enter together. `low` and `high` are those of the declared sequence;
+    `fixed_*` answers the same question for one look only; `weeks_*`, `periods_*` and `strict_*` are each sequence.
+    """
+    if cohorts.empty:
+        return pd.DataFrame(columns=["known_on", "verdict"])
+    x, z = (cohorts[c].to_numpy(dtype=float) for c in ("difference", "deals"))
+    level, period = rules.level, cohorts["period"]
+    bands = {
+        "fixed": sequences.fixed_time(x, z, period if rules.over_periods else None, level=level),
+        "weeks": sequences.asymptotic(x, z, level=level, tuned_for=rules.tuned_for, burn_in=rules.burn_in),
+        "periods": sequences.over_blocks(x, z, period, level=level),
+        "strict": sequences.empirical_bernstein(x / z, level=level, tuned_for=rules.tuned_for),
+    }
+    declared = bands["periods" if rules.over_periods else "weeks"]
+    deals = cohorts["deals"].cumsum()
+    table = pd.DataFrame(
+        {
+            "known_on": cohorts["due_on"],
+            "cohorts": np.arange(1, len(cohorts) + 1),
+            "periods": (~period.duplicated()).cumsum(),
+            **{c: cohorts[c].cumsum() for c in ("deals", "wins", "filled")},
+            **{f"{who}_value": cohorts[who].cumsum() / deals for who in ("candidate", "baseline")},
+            "difference": declared.estimate,
+            "low": declared.low,
+            "high": declared.high,
+            **{f"{n}_{end}": getattr(b, end) for n, b in bands.items() for end in ("low", "high")},
+            "strict_difference": bands["strict"].estimate,
+        }
+    )
+    table = table[~table["known_on"].duplicated(keep="last")].reset_index(drop=True)
+    return table.assign(verdict=[verdict_of(row, rules) for row in table.to_dict("records")])
+
+
+def verdict_of(row: Mapping[Any, Any], rules: Rules, which: str = "") -> str:
+    """The verdict of one look, by the declared sequence or by the one named: "weeks_", "periods_", "strict_"."""
+    low, high = row[f"{which}low"], row[f"{which}high"]
+    if doubts_of(row):
+        return UNSURE
+    if (-rules.margin < low and high < rules.margin) or low == high == 0:
+        return SAME
+    if high < 0:
+        return CANDIDATE
+    return BASELINE if low > 0 else UNSURE
+
+
+def doubts_of(row: Mapping[Any, Any]) -> list[dict[str, str]]:
+    """Why a look carries no verdict whatever its numbers: too few wins or losses, or too many gaps filled."""
+    doubts = []
+    deals, wins, filled = (int(row[k]) for k in ("deals", "wins", "filled"))
+    fewest, what = (wins, "won") if wins <= deals - wins else (deals - wins, "not won")
+    if fewest < FEWEST:
+        text = f"Only {fewest} of {deals:,} deals were {what}; a verdict needs {FEWEST}."
+        doubts.append({"code": "few_events", "text": text})
+    if filled > MAX_FILLED * deals:
+        text = f"{filled / deals:.0%} of the candidate's forecasts are missing; past {MAX_FILLED:.0%} no verdict is given."
+        doubts.append({"code": "filled_too_much", "text": text})
+    return doubts

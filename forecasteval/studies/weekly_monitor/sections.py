@@ -1,0 +1,214 @@
+"""The sections of the weekly report: each shows its words, and its picture where it has one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from forecasteval.compare import wording
+from forecasteval.compare.verdicts import BASELINE, CANDIDATE, UNSURE
+from forecasteval.inference.confidence_sequences import TUNED_FOR_BLOCKS
+from forecasteval.report.blocks import Html, Words
+from forecasteval.report.figures import Absent, Picture
+from forecasteval.scores.probability import METRICS
+from forecasteval.studies.weekly_monitor import figures
+from forecasteval.studies.weekly_monitor._looks import verdict_of
+from forecasteval.studies.weekly_monitor._watch import Watch
+
+_SAY = Words(__file__)
+
+
+@dataclass(frozen=True, eq=False)
+class _Section:
+    watch: Watch
+
+    def words(self) -> Html:
+        """The section's words: the macro that has its name."""
+        return _SAY(type(self).__name__.lower(), self)
+
+
+class Verdict(_Section):
+    """Verdict, sentence, what looking every week costs, what comes next."""
+
+    @property
+    def headline(self) -> str:
+        """One sentence: verdict, estimate, interval, what it is about, since when."""
+        return _SAY("headline", self.watch).text
+
+    @property
+    def question(self) -> str:
+        """What is asked."""
+        return _SAY("question", self.watch).text
+
+    @property
+    def estimand(self) -> str:
+        """What the interval answers."""
+        return _SAY("estimand", self.watch).text
+
+    def scope(self, over_periods: bool) -> str:
+        """What a sequence speaks of."""
+        return _SAY("scope", self.watch, over_periods).text
+
+
+class Who(_Section):
+    """The two forecasters and the terms of the report, each explained once."""
+
+    metric = METRICS["brier"]
+
+    @property
+    def glosses(self) -> list[tuple[str, str]]:
+        """The forecasters that say what they are."""
+        names = (self.watch.rules.candidate, self.watch.rules.baseline)
+        return [(name, gloss) for name in names if (gloss := self.watch.about.get(name, {}).get("gloss"))]
+
+
+class Running(_Section):
+    """The running difference with its intervals, and when the verdict changed."""
+
+    withdrawn = UNSURE
+
+    @property
+    def begins_late(self) -> bool:
+        """Do the first looks have no interval?"""
+        return not math.isfinite(self.watch.looks["low"].iloc[0])
+
+    def figure(self) -> Picture | Absent:
+        """One look's interval inside that of all looks together."""
+        if self.watch.looks.empty:
+            return Absent("There is nothing to draw: no week has all its outcomes yet.")
+        title, note, alt = (_SAY(f"running_{part}", self).text for part in ("title", "note", "alt"))
+        return figures.running(self.watch, title, note, alt)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One way to read the newest look."""
+
+    name: str
+    difference: float
+    low: float
+    high: float
+    verdict: str | None
+    declared: bool
+
+    @property
+    def interval(self) -> str:
+        """Its ends, empty where there are none."""
+        if not math.isfinite(self.low):
+            return ""
+        places = wording.decimals(self.low, self.high)
+        return f"{wording.number(self.low, places)} to {wording.number(self.high, places)}"
+
+
+class Questions(_Section):
+    """The newest difference under each assumption about what weeks share."""
+
+    @property
+    def lines(self) -> list[_Line]:
+        """One look, all looks by weeks and by periods, and the strict sequence; none before the first look."""
+        row, rules = self.watch.last, self.watch.rules
+        if row is None:
+            return []
+        declared = "periods" if rules.over_periods else "weeks"
+        return [
+            _Line(
+                name,
+                row["strict_difference" if name == "strict" else "difference"],
+                row[f"{name}_low"],
+                row[f"{name}_high"],
+                None if name == "fixed" else verdict_of(row, rules, f"{name}_"),
+                name == declared,
+            )
+            for name in ("fixed", "weeks", "periods", "strict")
+        ]
+
+    @property
+    def weeks_wider(self) -> bool:
+        """Is the interval over weeks wider than the one over periods, against what is usual?"""
+        weeks, periods = (line.high - line.low for line in self.lines[1:3])
+        return math.isfinite(weeks) and weeks > periods
+
+    @property
+    def told(self) -> int:
+        """For how many of the two questions a side is better."""
+        return sum(line.verdict in (CANDIDATE, BASELINE) for line in self.lines[1:3])
+
+    def figure(self) -> Picture | Absent:
+        """The interval for one look and those for all looks."""
+        if not self.lines:
+            return Absent("There is no interval to draw yet.")
+        labels = [_SAY("reads", self.watch, line).text for line in self.lines[:3]]
+        title, alt = (_SAY(f"questions_{part}", self).text for part in ("title", "alt"))
+        return figures.questions(self.watch.rules, self.lines[:3], labels, title, alt)
+
+
+class ByPeriod(_Section):
+    """What each period by itself showed: what the quarters had to agree on."""
+
+    @property
+    def periods(self) -> pd.DataFrame:
+        """One row per period: difference, deals, filling."""
+        sums = self.watch.cohorts.groupby("period", sort=False)[["difference", "deals"]].sum()
+        each = sums["difference"] / sums["deals"]
+        return sums.assign(difference=each, filling=sums.index.isin(self.watch.waiting["period"]))
+
+    @property
+    def leader(self) -> tuple[str, int]:
+        """Who was ahead in more periods, and in how many."""
+        ahead, n = int((self.periods["difference"] < 0).sum()), len(self.periods)
+        rules = self.watch.rules
+        return (rules.candidate, ahead) if 2 * ahead >= n else (rules.baseline, n - ahead)
+
+    def figure(self) -> Picture | Absent:
+        """The difference of each period, without intervals."""
+        if self.watch.cohorts.empty:
+            return Absent("There is no period to draw yet.")
+        title, alt = (_SAY(f"by_period_{part}", self).text for part in ("title", "alt"))
+        return figures.by_period(self.watch.rules, self.periods, title, alt)
+
+
+class Later(_Section):
+    """What the ledger holds and what today's data say otherwise; none of it changes what was reported."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Deals by what became of them; filled: without a word from the candidate in time, silent: so far."""
+        deals = self.watch.deals
+        known, filled = deals["known"], deals["filled"]
+        marks = {"known": known, "void": deals["void"], "filled": filled & known, "silent": filled & ~known}
+        return {name: int(mark.sum()) for name, mark in marks.items()}
+
+
+class Flips(_Section):
+    """The frozen outcomes that today's records contradict."""
+
+    @property
+    def newest(self) -> Sequence[Mapping[Any, Any]]:
+        """Twelve of them at most, the newest first."""
+        newest = self.watch.flips.sort_values(["known_on", "deal"], ascending=[False, True])
+        return newest.head(12).to_dict("records")
+
+
+class Method(_Section):
+    """How it was done; enough for a stranger to repeat it."""
+
+    tuned_for_periods = TUNED_FOR_BLOCKS
+
+
+@dataclass(frozen=True, eq=False)
+class Caveats(_Section):
+    """Only the caveats that this data raises, and what the reader was told."""
+
+    notes: Sequence[str]
+
+    @property
+    def spoken_of(self) -> str | None:
+        """The target that the baseline speaks about, where it is another than the one it is scored on."""
+        rules = self.watch.rules
+        own = self.watch.about.get(rules.baseline, {}).get("target")
+        own = "won at all" if rules.baseline == "rep_forecast" else own
+        return own if own != rules.target else None
