@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import forecasteval as fe
+from forecasteval.compare.calibration import calibrate
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, UNSURE
 from forecasteval.errors import CallError
 from forecasteval.matching import forecasters as fc
@@ -90,8 +91,8 @@ def test_slope_is_that_of_r(name):
     """glm(won ~ qlogis(p), binomial)."""
     deals = pd.read_csv(KNOWN / "deals_toy.csv")
     expected = json.loads((KNOWN / "calibration.json").read_text())[name]["slope"]
-    found = sufficiency.slope(deals[name].to_numpy(float), deals["won"].to_numpy(float))
-    assert found == pytest.approx(expected, rel=1e-6)
+    found = calibrate(deals[name], deals["won"], deals["rep"]).slope
+    assert found.value == pytest.approx(expected, rel=1e-6)
 
 
 @given(st.floats(0.3, 3.0))
@@ -99,13 +100,23 @@ def test_slope_undoes_a_stretch_of_the_log_odds(by):
     rng = np.random.default_rng(2)
     odds = rng.normal(0, 1.5, 400)
     won = (rng.random(400) < 1 / (1 + np.exp(-odds))).astype(float)
-    plain, stretched = (sufficiency.slope(1 / (1 + np.exp(-k * odds)), won) for k in (1.0, by))
+    plain, stretched = (
+        calibrate(1 / (1 + np.exp(-k * odds)), won, epsilon=1e-6).slope.value for k in (1.0, by)
+    )
     assert stretched * by == pytest.approx(plain, rel=1e-3)
 
 
 def test_slope_says_nothing_where_nothing_differs():
-    assert np.isnan(sufficiency.slope(np.full(50, 0.3), np.tile([0.0, 1.0], 25)))
-    assert np.isnan(sufficiency.slope(np.linspace(0.1, 0.9, 50), np.ones(50)))
+    assert calibrate(np.full(50, 0.3), np.tile([0.0, 1.0], 25)).slope is None
+    assert calibrate(np.linspace(0.1, 0.9, 50), np.ones(50)).slope is None
+
+
+def test_the_slope_is_that_of_the_comparison_s_page(learning, question):
+    """One owner: the same forecasts have the same slope and interval on both pages."""
+    row = question.judge(learning).table.set_index("size").loc[30]
+    table = learning.table
+    found = calibrate(table[learning.model[30]], table["won"], table["rep"]).slope
+    assert (row["slope"], row["slope_low"], row["slope_high"]) == (found.value, found.low, found.high)
 
 
 def panel_of(org, question):

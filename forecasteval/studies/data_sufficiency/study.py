@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from forecasteval.compare.calibration import calibrate
 from forecasteval.compare.compare import Comparison, compare
 from forecasteval.compare.results import plain
 from forecasteval.compare.verdicts import CANDIDATE
 from forecasteval.errors import CallError
-from forecasteval.inference import jackknife as intervals
 from forecasteval.inference.limits import FEW_PERIODS, MIN_CLUSTERS
 from forecasteval.inference.questions import QUESTIONS
 from forecasteval.matching.deals_as_of import Target
@@ -37,8 +36,6 @@ from forecasteval.matching.rolling_origin import (
 )
 from forecasteval.scores.reliability import reliability
 from forecasteval.tables.organisation import Org
-
-Floats = NDArray[np.float64]
 
 RULES = ("stage_rate", "base_rate", "rep_category", "rep_recalibrated")
 VALUES = range(2, 9)  # a column with this many values is a segment
@@ -101,43 +98,6 @@ def reached(comparisons: Mapping[int, Comparison]) -> int | None:
             break
         found = size
     return found
-
-
-def slope(probability: Floats, won: Floats) -> float:
-    """Calibration slope: by how much log-odds must be stretched to fit what happened; below 1 is overconfident.
-
-    The coefficient b of a logistic regression of the outcome, logit P(won) = a + b logit(p).
-
-    Parameters
-    ----------
-    probability : array of shape (deals,), in [0, 1]; moved into [1e-6, 1 - 1e-6]
-    won : array of shape (deals,), 0 or 1
-
-    Returns
-    -------
-    float; NaN where the forecasts hardly differ or all deals ended alike
-
-    References
-    ----------
-    Cox (1958), Biometrika 45(3/4), 562-565; Van Calster et al. (2019), BMC Medicine 17, 230.
-
-    Examples
-    --------
-    >>> p = np.repeat([0.1, 0.9], 100)
-    >>> won = np.tile(np.arange(10) < 3, 20).astype(float)
-    >>> won[100:] = 1 - won[100:]
-    >>> round(slope(p, won), 3)
-    0.386
-    """
-    from statsmodels.genmod.families import Binomial
-    from statsmodels.genmod.generalized_linear_model import GLM
-
-    p = np.clip(probability, 1e-6, 1 - 1e-6)
-    x = np.log(p / (1 - p))
-    if x.size < 3 or x.std() < 0.1 or won.min() == won.max():
-        return math.nan
-    fit = GLM(won, np.column_stack([np.ones(x.size), x]), family=Binomial()).fit(maxiter=50)
-    return float(fit.params[1])
 
 
 @dataclass(frozen=True)
@@ -382,21 +342,12 @@ class Sufficiency:
 # --- pieces ---------------------------------------------------------------------------------------------
 
 
-def _slope_interval(table: pd.DataFrame, name: str, level: float) -> tuple[float, float, float]:
+def _slope(table: pd.DataFrame, name: str, level: float) -> tuple[float, float, float]:
     """Calibration slope with its interval over reps, or over periods where reps are not known."""
     rows = table[table[name].notna()]
-    p, won = rows[name].to_numpy(dtype=float), rows["won"].to_numpy(dtype=float)
-    estimate = slope(p, won)
     by = next((d for d in ("rep", "period") if has(rows, d)), None)
-    if by is None or math.isnan(estimate):
-        return estimate, math.nan, math.nan
-    codes, groups = pd.factorize(rows[by])
-    without = np.array([slope(p[codes != g], won[codes != g]) for g in range(len(groups))])
-    if len(groups) < 5 or not np.isfinite(without).all():
-        return estimate, math.nan, math.nan
-    spread = intervals.Spread(intervals.cr3j(estimate, without), len(groups) - 1.0, by)
-    i = intervals.t_interval(estimate, spread, level)
-    return estimate, i.low, i.high
+    found = calibrate(rows[name], rows["won"], rows[by] if by else None, level=level).slope
+    return (math.nan, math.nan, math.nan) if found is None else (found.value, found.low, found.high)
 
 
 def _by_size(
@@ -423,7 +374,7 @@ def _by_size(
             if n not in columns:
                 continue
             said = learning.table[learning.table[columns[n]].notna()]
-            b, low, high = _slope_interval(said, columns[n], level)
+            b, low, high = _slope(said, columns[n], level)
             curve = reliability(said[columns[n]], said["won"])
             row |= {
                 f"{role}slope": b,

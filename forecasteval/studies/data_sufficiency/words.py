@@ -10,6 +10,7 @@ from forecasteval.compare import wording
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
 from forecasteval.inference.limits import FEW_PERIODS
+from forecasteval.inference.logistic import EPSILON
 from forecasteval.matching import forecasters as fc
 from forecasteval.matching.rolling_origin import Learning
 from forecasteval.report.blocks import Html, bullets, card, flow_table, paragraphs, table, terms
@@ -370,7 +371,9 @@ def method(question: Sufficiency, learning: Learning, curve: Curve | None) -> Ht
         ),
         (
             "Calibration slope",
-            "Logistic regression of the outcome on the forecast's log-odds; its interval leaves out whole reps in turn.",
+            "Logistic regression of the outcome on the forecast's log-odds; its interval leaves out whole reps in turn. "
+            f"Probabilities within {EPSILON:g} of 0 or 1 are read as {EPSILON:g} or {1 - EPSILON:g}, as on the page of "
+            "compare_forecasts.",
         ),
         ("Seed", str(question.seed)),
     ]
