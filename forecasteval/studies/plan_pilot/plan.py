@@ -14,6 +14,8 @@ from forecasteval.inference import power
 from forecasteval.inference.power import Design, Question
 from forecasteval.inference.variance_components import NAMES, Components
 
+_HARDLY_MORE = 1.05  # below this the plan is the same for either forecaster
+
 
 @dataclass(frozen=True, eq=False)
 class Past:
@@ -115,6 +117,13 @@ class Plan:
         there = replace(self.design, reps=h.reps, periods=h.periods, deals=h.deals)
         question = self.asked or there.answerable
         return None if there == self.design or there.doubt(question) else self.told(there, question=question)
+
+    @property
+    def leant(self) -> float | None:
+        """The same where the forecaster who is ahead is the one whose bias varies; None where that hardly matters."""
+        interval = power.expected(self.design, self.components, self.question)
+        found = interval.detectable(level=self.level, power=self.aim, lean=1.0)
+        return found if found > _HARDLY_MORE * self.detectable else None
 
     # --- words that stand all over the page -----------------------------------------------------------
 

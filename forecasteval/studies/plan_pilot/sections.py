@@ -17,12 +17,11 @@ from forecasteval.report.figures import Absent, Picture
 from forecasteval.studies.plan_pilot import figures
 from forecasteval.studies.plan_pilot.plan import Plan
 
-SAY = Words(__file__)
+_SAY = Words(__file__)
 
 _REPS_SHOWN = (5, 6, 8, 10, 12, 16, 20, 25, 30, 40, 50, 70, 100)
 _DEALS_SHOWN = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 500)
 _HARDLY = 0.9  # with endless deals more than this share of today's figure is left
-_HARDLY_MORE = 1.05  # below this the plan is the same for either forecaster
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Said:
 
     def words(self) -> Html:
         """The section as text."""
-        return SAY(self.macro, *self.about)
+        return _SAY(self.macro, *self.about)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +45,7 @@ class Verdict:
     @property
     def headline(self) -> str:
         """One sentence: the pilot's size, the smallest difference it can tell, and for whom."""
-        return SAY("headline", self.plan).text
+        return _SAY("headline", self.plan).text
 
     @property
     def ways(self) -> list[str]:
@@ -92,7 +91,7 @@ class Verdict:
 
     def words(self) -> Html:
         """The card."""
-        return SAY("card", self, self.plan, power.MOST)
+        return _SAY("card", self, self.plan, power.MOST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +118,11 @@ class Reps:
     def figure(self) -> Picture | Absent:
         """A line for each number of periods."""
         if self.table.empty:
-            return Absent(SAY("no_reps", self.plan).text)
-        title = SAY("reps_title", self.plan).text
+            return Absent(_SAY("no_reps", self.plan).text)
+        title = _SAY("reps_title", self.plan).text
         shown = self.table[self.table["reps"].isin((5, 10, 20, 50, 100))].to_dict("records")
-        alt = SAY("reps_alt", title, shown, self.plan).text
-        return figures.by_reps(self.plan, self.table, title, alt, SAY("reps_note", self.plan).text)
+        alt = _SAY("reps_alt", title, shown, self.plan).text
+        return figures.by_reps(self.plan, self.table, title, alt, _SAY("reps_note", self.plan).text)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,9 +140,9 @@ class Deals:
 
     def figure(self) -> Picture:
         """One line, and the reach of endlessly many deals."""
-        title = SAY("deals_title", self.plan).text
-        alt = SAY("deals_alt", title, self.table.to_dict("records"), self.plan).text
-        return figures.by_deals(self.plan, self.table, title, alt, SAY("deals_note", self.plan).text)
+        title = _SAY("deals_title", self.plan).text
+        alt = _SAY("deals_alt", title, self.table.to_dict("records"), self.plan).text
+        return figures.by_deals(self.plan, self.table, title, alt, _SAY("deals_note", self.plan).text)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +178,7 @@ class Ladder:
 
     def words(self) -> Html:
         """The table with what its last columns mean."""
-        return SAY("ladder", self.rungs, self.plan, power.MOST)
+        return _SAY("ladder", self.rungs, self.plan, power.MOST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,26 +207,4 @@ class Spread:
 
     def words(self) -> Html:
         """The table with what the history could not tell."""
-        return SAY("spread", self.table.to_dict("records"), self.plan)
-
-
-@dataclass(frozen=True, eq=False)
-class Caveats:
-    """Only the caveats that this plan raises."""
-
-    plan: Plan
-    candidate: str
-    baseline: str
-
-    @property
-    def leant(self) -> float | None:
-        """What can be told where the forecaster who is ahead is the one whose bias varies; None where it is the same."""
-        plan = self.plan
-        found = power.expected(plan.design, plan.components, plan.question).detectable(
-            level=plan.level, power=plan.aim, lean=1.0
-        )
-        return found if found > _HARDLY_MORE * plan.detectable else None
-
-    def words(self) -> Html:
-        """The list."""
-        return SAY("caveats", self, self.leant)
+        return _SAY("spread", self.table.to_dict("records"), self.plan)

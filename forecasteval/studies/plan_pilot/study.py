@@ -31,7 +31,6 @@ from forecasteval.studies.parameters import (
 )
 from forecasteval.studies.plan_pilot.plan import Past, Plan
 from forecasteval.studies.plan_pilot.sections import (
-    Caveats,
     Deals,
     Ladder,
     Reps,
@@ -222,9 +221,9 @@ class Answer:
         return Said("method", (self.plan, MIN_CLUSTERS["rep"], FEW_PERIODS, self.pilot.seed))
 
     @property
-    def caveats(self) -> Caveats:
+    def caveats(self) -> Said:
         """Only the caveats that this plan raises."""
-        return Caveats(self.plan, self.pilot.candidate, self.pilot.baseline)
+        return Said("caveats", (self.plan, self.plan.leant, self.pilot))
 
     @property
     def matched(self) -> pd.DataFrame:
