@@ -116,7 +116,7 @@ class _Part:
 
 
 @lru_cache(maxsize=8)
-def _normal(clusters: int, seed: int) -> Floats:
+def _effects(clusters: int, seed: int) -> Floats:
     """The clusters' effects in the simulated pilots, the same for every size of these effects."""
     return np.random.default_rng(seed).normal(size=(_DRAWS, clusters))
 
@@ -149,7 +149,7 @@ class _Dimension:
         mean = float((u * np.diag(spread)).sum())
         square = float((u[:, None] * u[None, :] * np.square(spread)).sum())
         jackknife = bell_mccaffrey_df(share)
-        x = _normal(g, self.seed) * np.sqrt(variance)
+        x = _effects(g, self.seed) * np.sqrt(variance)
         e = (x - (x @ share)[:, None]) * n
         df, skewness = under_effects(share, e, n, self.inside * max(rows - g, 0.0) + np.square(e) @ (1 / n))
         squared = (g - 1) / g * np.square(e / (1 - share)).sum(axis=1) / rows**2
@@ -240,10 +240,12 @@ class Expected:
         if self.crossed is None:
             return drawn[0]
         squared, df, skewness = (np.stack(of) for of in zip(*drawn, strict=True))
-        rest = self.parts[2]
+        (g, t), rest = self.crossed, self.parts[2]
         df_left = max(rest.true_df, 1.0)
         chi = np.asarray(np.random.default_rng(2).standard_gamma(df_left / 2, squared.shape[1]))
-        both = self._two_way(squared[0], squared[1], chi * (2 * rest.mean / df_left))
+        # rep + period - cells; cells = (G - 1)/(GT - 1) rep + (T - 1)/(GT - 1) period + what is left within both
+        both = squared[0] * (1 - (g - 1) / (g * t - 1)) + squared[1] * (1 - (t - 1) / (g * t - 1))
+        both = both - chi * (2 * rest.mean / df_left)
         leading = squared.argmax(axis=0)[None]
         taken = np.vstack([squared, both]).argmax(axis=0)[None]
         ways = (
@@ -253,12 +255,6 @@ class Expected:
         )
         squared, df, skewness = (np.take_along_axis(way, taken, axis=0)[0] for way in ways)
         return squared, df, skewness
-
-    def _two_way(self, rep: Floats, period: Floats, rest: Floats) -> Floats:
-        """rep + period - cells; cells = (G - 1)/(GT - 1) rep + (T - 1)/(GT - 1) period + what is left within both."""
-        assert self.crossed is not None
-        g, t = self.crossed
-        return rep * (1 - (g - 1) / (g * t - 1)) + period * (1 - (t - 1) / (g * t - 1)) - rest
 
 
 def expected(design: Design, components: Components, question: Question) -> Expected:

@@ -72,6 +72,19 @@ class Words:
         return Html.of(re.sub(r"\s*\n\s*", " ", rendered).strip())
 
 
+@dataclass(frozen=True)
+class Said:
+    """A section of words alone: a macro of a study's template and what it speaks about."""
+
+    say: Words
+    macro: str
+    about: tuple[Any, ...] = ()
+
+    def words(self) -> Html:
+        """The section as text."""
+        return self.say(self.macro, *self.about)
+
+
 def card(state: str, badge: str, said: str, lines: Sequence[str]) -> Html:
     """The card that answers a page's question: a badge in the state's colour, one sentence, and what belongs to it."""
     lines = [line for line in lines if line]

@@ -20,19 +20,7 @@ from forecasteval.report.figures import Absent, Picture
 from forecasteval.studies.data_sufficiency import figures
 from forecasteval.studies.data_sufficiency.curve import Curve
 
-_SAY = Words(__file__)
-
-
-@dataclass(frozen=True)
-class Said:
-    """A section of words alone: a macro of the template and what it speaks about."""
-
-    macro: str
-    about: tuple[Any, ...] = ()
-
-    def words(self) -> Html:
-        """The section as text."""
-        return _SAY(self.macro, *self.about)
+SAY = Words(__file__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +33,7 @@ class Verdict:
     @property
     def headline(self) -> str:
         """One sentence: from how many deals on the model is better, or that it is not reached, and how far."""
-        return _SAY("headline", self, self.curve).text
+        return SAY("headline", self, self.curve).text
 
     @property
     def behind(self) -> bool:
@@ -84,11 +72,11 @@ class Verdict:
     @property
     def until_then(self) -> str:
         """What to use until the model is better: the rule, or the reps' own word."""
-        return _SAY("until_then", self, self.curve).text
+        return SAY("until_then", self, self.curve).text
 
     def words(self) -> Html:
         """The card."""
-        return _SAY("card", self, self.curve)
+        return SAY("card", self, self.curve)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,25 +88,23 @@ class Sizes:
     @property
     def table(self) -> pd.DataFrame:
         """One row per size; empty without a curve."""
-        return pd.DataFrame() if self.curve.stop else self.curve.table
+        return self.curve.table
 
     @property
     def title(self) -> str:
         """Where the model gets ahead, in one line."""
-        return _SAY("curve_title", self.curve).text
+        return SAY("curve_title", self.curve).text
 
     def figure(self) -> Picture | Absent:
         """Estimates with intervals, shaded where the model is ahead."""
-        if self.curve.stop or not self.table["difference"].notna().any():
+        if self.table.empty or not self.table["difference"].notna().any():
             return Absent("There is no learning curve to draw.")
-        alt = _SAY("curve_alt", self.title, self.table.to_dict("records"), self.curve).text
-        return figures.learning_curve(self.curve, self.title, alt, _SAY("curve_note", self.curve).text)
+        alt = SAY("curve_alt", self.title, self.table.to_dict("records"), self.curve).text
+        return figures.learning_curve(self.curve, self.title, alt, SAY("curve_note", self.curve).text)
 
     def words(self) -> Html:
         """One row per number of deals learned from."""
-        return (
-            _SAY("nothing") if self.curve.stop else _SAY("sizes", self.table.to_dict("records"), self.curve)
-        )
+        return SAY("nothing") if self.curve.stop else SAY("sizes", self.table.to_dict("records"), self.curve)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,10 +118,10 @@ class Overconfidence:
         if self.curve.stop or not self.curve.slope_is_known:
             return Absent("There is no calibration to draw.")
         rows = self.curve.table.to_dict("records")
-        title = _SAY("slope_title", rows).text
+        title = SAY("slope_title", rows).text
         note = f"{int(self.curve.last.primary['rows']):,} forecasts at each size. "
         note += "Miscalibration is in points of Brier score and never quite 0."
-        return figures.overconfidence(self.curve, title, _SAY("slope_alt", title, rows).text, note)
+        return figures.overconfidence(self.curve, title, SAY("slope_alt", title, rows).text, note)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,23 +155,23 @@ class Segments:
     def figure(self) -> Picture | Absent:
         """The difference in each segment at the largest size, with intervals wide enough for all of them at once."""
         if self.table.empty:
-            return Absent(_SAY("no_segments").text)
+            return Absent(SAY("no_segments").text)
         drawn = self.table[self.table["low"].notna()]
         if drawn.empty:
             return Absent("No segment is large enough for an interval of its own.")
-        title = _SAY("segments_title", int(drawn["reached"].notna().sum()), len(self.table), self.curve).text
-        alt = _SAY("segments_alt", title, drawn.to_dict("records")).text
+        title = SAY("segments_title", int(drawn["reached"].notna().sum()), len(self.table), self.curve).text
+        alt = SAY("segments_alt", title, drawn.to_dict("records")).text
         return figures.segments(self.curve, drawn, title, alt)
 
     def words(self) -> Html:
         """The deals that each segment needs."""
         if self.table.empty:
-            return _SAY("nothing")
+            return SAY("nothing")
         rows = [
             row | {"reached": None if pd.isna(row["reached"]) else int(row["reached"])}
             for row in self.table.to_dict("records")
         ]
-        return _SAY("segments", rows, self.curve)
+        return SAY("segments", rows, self.curve)
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,4 +204,4 @@ class Caveats:
 
     def words(self) -> Html:
         """The list."""
-        return _SAY("nothing") if self.curve.stop else _SAY("caveats", self, self.curve)
+        return SAY("nothing") if self.curve.stop else SAY("caveats", self, self.curve)

@@ -17,17 +17,10 @@ from forecasteval.matching.forecasters import BUILT_IN
 from forecasteval.matching.match import match
 from forecasteval.matching.matched import META, RESERVED
 from forecasteval.matching.rolling_origin import Learning, panel_of_learning, pasts_of, roll
-from forecasteval.report.blocks import flow_table
+from forecasteval.report.blocks import Said, flow_table
+from forecasteval.studies.data_sufficiency import sections
 from forecasteval.studies.data_sufficiency._sizes import LEAST, sizes_for
 from forecasteval.studies.data_sufficiency.curve import Curve
-from forecasteval.studies.data_sufficiency.sections import (
-    Caveats,
-    Overconfidence,
-    Said,
-    Segments,
-    Sizes,
-    Verdict,
-)
 from forecasteval.studies.parameters import (
     Apart,
     GeneraliseTo,
@@ -187,29 +180,29 @@ class Answer:
     segment_columns: Sequence[str]
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> sections.Verdict:
         """The card that answers the question."""
-        return Verdict(self.numbers, bool(self.question.sizes))
+        return sections.Verdict(self.numbers, bool(self.question.sizes))
 
     @property
     def glossary(self) -> Said:
         """The terms that the page needs, each explained once."""
-        return Said("glossary", (self.numbers, bool(self.question.scores), BUILT_IN))
+        return Said(sections.SAY, "glossary", (self.numbers, bool(self.question.scores), BUILT_IN))
 
     @property
-    def curve(self) -> Sizes:
+    def curve(self) -> sections.Sizes:
         """The learning curve."""
-        return Sizes(self.numbers)
+        return sections.Sizes(self.numbers)
 
     @property
-    def overconfidence(self) -> Overconfidence:
+    def overconfidence(self) -> sections.Overconfidence:
         """How sure of itself, on how few."""
-        return Overconfidence(self.numbers)
+        return sections.Overconfidence(self.numbers)
 
     @cached_property
-    def segments(self) -> Segments:
+    def segments(self) -> sections.Segments:
         """The answer in each segment."""
-        return Segments(self.numbers, self.segment_columns)
+        return sections.Segments(self.numbers, self.segment_columns)
 
     @property
     def flow(self) -> Said:
@@ -223,12 +216,12 @@ class Answer:
         return self._said("method", lambda: (self.numbers, question.as_of, bool(question.scores), EPSILON))
 
     def _said(self, macro: str, about: Callable[[], tuple[Any, ...]]) -> Said:
-        return Said("nothing") if self.numbers.stop else Said(macro, about())
+        return Said(sections.SAY, "nothing") if self.numbers.stop else Said(sections.SAY, macro, about())
 
     @property
-    def caveats(self) -> Caveats:
+    def caveats(self) -> sections.Caveats:
         """Only the caveats that this data raises."""
-        return Caveats(self.numbers, bool(self.question.sizes))
+        return sections.Caveats(self.numbers, bool(self.question.sizes))
 
     @property
     def matched(self) -> pd.DataFrame:

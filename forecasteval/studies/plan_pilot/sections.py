@@ -17,23 +17,11 @@ from forecasteval.report.figures import Absent, Picture
 from forecasteval.studies.plan_pilot import figures
 from forecasteval.studies.plan_pilot.plan import Plan
 
-_SAY = Words(__file__)
+SAY = Words(__file__)
 
 _REPS_SHOWN = (5, 6, 8, 10, 12, 16, 20, 25, 30, 40, 50, 70, 100)
 _DEALS_SHOWN = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 500)
 _HARDLY = 0.9  # with endless deals more than this share of today's figure is left
-
-
-@dataclass(frozen=True)
-class Said:
-    """A section of words alone: a macro of the template and what it speaks about."""
-
-    macro: str
-    about: tuple[Any, ...]
-
-    def words(self) -> Html:
-        """The section as text."""
-        return _SAY(self.macro, *self.about)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +33,7 @@ class Verdict:
     @property
     def headline(self) -> str:
         """One sentence: the pilot's size, the smallest difference it can tell, and for whom."""
-        return _SAY("headline", self.plan).text
+        return SAY("headline", self.plan).text
 
     @property
     def ways(self) -> list[str]:
@@ -91,7 +79,7 @@ class Verdict:
 
     def words(self) -> Html:
         """The card."""
-        return _SAY("card", self, self.plan, power.MOST)
+        return SAY("card", self, self.plan, power.MOST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,11 +106,11 @@ class Reps:
     def figure(self) -> Picture | Absent:
         """A line for each number of periods."""
         if self.table.empty:
-            return Absent(_SAY("no_reps", self.plan).text)
-        title = _SAY("reps_title", self.plan).text
+            return Absent(SAY("no_reps", self.plan).text)
+        title = SAY("reps_title", self.plan).text
         shown = self.table[self.table["reps"].isin((5, 10, 20, 50, 100))].to_dict("records")
-        alt = _SAY("reps_alt", title, shown, self.plan).text
-        return figures.by_reps(self.plan, self.table, title, alt, _SAY("reps_note", self.plan).text)
+        alt = SAY("reps_alt", title, shown, self.plan).text
+        return figures.by_reps(self.plan, self.table, title, alt, SAY("reps_note", self.plan).text)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,9 +128,9 @@ class Deals:
 
     def figure(self) -> Picture:
         """One line, and the reach of endlessly many deals."""
-        title = _SAY("deals_title", self.plan).text
-        alt = _SAY("deals_alt", title, self.table.to_dict("records"), self.plan).text
-        return figures.by_deals(self.plan, self.table, title, alt, _SAY("deals_note", self.plan).text)
+        title = SAY("deals_title", self.plan).text
+        alt = SAY("deals_alt", title, self.table.to_dict("records"), self.plan).text
+        return figures.by_deals(self.plan, self.table, title, alt, SAY("deals_note", self.plan).text)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +166,7 @@ class Ladder:
 
     def words(self) -> Html:
         """The table with what its last columns mean."""
-        return _SAY("ladder", self.rungs, self.plan, power.MOST)
+        return SAY("ladder", self.rungs, self.plan, power.MOST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,4 +195,4 @@ class Spread:
 
     def words(self) -> Html:
         """The table with what the history could not tell."""
-        return _SAY("spread", self.table.to_dict("records"), self.plan)
+        return SAY("spread", self.table.to_dict("records"), self.plan)

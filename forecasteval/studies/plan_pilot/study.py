@@ -18,6 +18,7 @@ from forecasteval.inference.power import PLANNED, Design
 from forecasteval.inference.variance_components import NAMES, Components
 from forecasteval.matching.match import match
 from forecasteval.matching.matched import META
+from forecasteval.report.blocks import Said
 from forecasteval.sources.folder import read
 from forecasteval.studies.parameters import (
     Level,
@@ -29,15 +30,8 @@ from forecasteval.studies.parameters import (
     asked_of,
     between,
 )
+from forecasteval.studies.plan_pilot import sections
 from forecasteval.studies.plan_pilot.plan import Past, Plan
-from forecasteval.studies.plan_pilot.sections import (
-    Deals,
-    Ladder,
-    Reps,
-    Said,
-    Spread,
-    Verdict,
-)
 
 _WITHOUT_HISTORY = {"reps": 12, "quarters": 4, "deals": 15.0}
 _AS_THERE = "0 takes as many as in the history."
@@ -181,49 +175,49 @@ class Answer:
     plan: Plan
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> sections.Verdict:
         """The card that answers the question."""
-        return Verdict(self.plan)
+        return sections.Verdict(self.plan)
 
     @property
     def glossary(self) -> Said:
         """The few terms that the page needs, each explained once."""
-        return Said("glossary", (self.plan,))
+        return Said(sections.SAY, "glossary", (self.plan,))
 
     @cached_property
-    def reps(self) -> Reps:
+    def reps(self) -> sections.Reps:
         """More reps, more quarters."""
-        return Reps(self.plan)
+        return sections.Reps(self.plan)
 
     @cached_property
-    def deals(self) -> Deals:
+    def deals(self) -> sections.Deals:
         """More deals of the same reps."""
-        return Deals(self.plan)
+        return sections.Deals(self.plan)
 
     @cached_property
-    def ladder(self) -> Ladder:
+    def ladder(self) -> sections.Ladder:
         """What can be told for each thing that may be different next time."""
-        return Ladder(self.plan)
+        return sections.Ladder(self.plan)
 
     @cached_property
-    def spread(self) -> Spread:
+    def spread(self) -> sections.Spread:
         """Where the uncertainty comes from."""
-        return Spread(self.plan)
+        return sections.Spread(self.plan)
 
     @property
     def assumptions(self) -> Said:
         """How the assumed components follow from numbers that a sales team can judge."""
-        return Said("assumptions", (self.pilot, self.plan))
+        return Said(sections.SAY, "assumptions", (self.pilot, self.plan))
 
     @property
     def method(self) -> Said:
         """How it was worked out; enough for a stranger to repeat it."""
-        return Said("method", (self.plan, MIN_CLUSTERS["rep"], FEW_PERIODS, self.pilot.seed))
+        return Said(sections.SAY, "method", (self.plan, MIN_CLUSTERS["rep"], FEW_PERIODS, self.pilot.seed))
 
     @property
     def caveats(self) -> Said:
         """Only the caveats that this plan raises."""
-        return Said("caveats", (self.plan, self.plan.leant, self.pilot))
+        return Said(sections.SAY, "caveats", (self.plan, self.plan.leant, self.pilot))
 
     @property
     def matched(self) -> pd.DataFrame:
