@@ -1,50 +1,45 @@
-"""Variance components of past comparisons."""
+"""What past deals tell about how the difference of two forecasters varies."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from forecasteval import scores
 from forecasteval.compare.rows import Rows
 from forecasteval.errors import CallError
-from forecasteval.inference.variance_components import (
-    DRAWS,
-    NAMES,
-    RANGE,
-    Components,
-    Floats,
-    _as_components,
-    _Crossed,
-)
+from forecasteval.inference.variance_components import NAMES, Components, Crossed, Floats
 from forecasteval.matching.matched import Matched
+from forecasteval.scores.probability import brier
+
+_WORDS = {
+    "rep": "between reps",
+    "period": "between periods",
+    "rep_period": "within reps from period to period",
+}
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What past deals tell about how the difference varies.
+    """How the difference varied in past deals, and how well that could be measured.
 
-    Attributes
-    ----------
-    components : Components
-        Estimates, truncated at 0.
-    studies : list of Components
-        What studies of the same size would have measured, were the estimates true.
-    sizes : tuple of float
-        Deals of each rep, ascending.
-    notes : tuple of str
-        What could not be measured, and why.
+    ``components`` are estimates, 0 where they came out below; ``studies`` what histories of the same size would have
+    measured, were these true; ``sizes`` the deals of each rep, ascending; ``notes`` say what could not be measured.
     """
 
     components: Components
     studies: tuple[Components, ...]
-    reps: int
     periods: int
-    rows: int
     sizes: tuple[float, ...]
-    notes: tuple[str, ...] = ()
+    rows: int
+    notes: tuple[str, ...]
+
+    @property
+    def reps(self) -> int:
+        """Number of reps."""
+        return len(self.sizes)
 
     @property
     def deals(self) -> float:
@@ -52,43 +47,30 @@ class History:
         return self.rows / (self.reps * self.periods)
 
     @property
-    def unmeasured(self) -> tuple[str, ...]:
-        """Components that this history cannot tell: it has one rep, or one period."""
-        few = {
-            "rep": self.reps < 2,
-            "period": self.periods < 2,
-            "rep_period": min(self.reps, self.periods) < 2,
-        }
-        return tuple(name for name, is_few in few.items() if is_few)
+    def measured(self) -> tuple[str, ...]:
+        """Components that this history can tell; with one rep or one period it is not all of them."""
+        several = {"rep": self.reps > 1, "period": self.periods > 1, "deal": True}
+        several["rep_period"] = several["rep"] and several["period"]
+        return tuple(name for name in NAMES if several[name])
 
     def within(self, name: str) -> tuple[float, float]:
         """Where four of five such studies would have put a component's SD."""
-        low, high = np.quantile([getattr(c, name) for c in self.studies], RANGE)
-        return float(low), float(high)
+        return four_of_five([getattr(study, name) for study in self.studies])
+
+
+def four_of_five(values: Sequence[float]) -> tuple[float, float]:
+    """The range that leaves out the lowest and the highest tenth."""
+    low, high = np.quantile(values, (0.1, 0.9))
+    return float(low), float(high)
 
 
 def measure(matched: Matched | pd.DataFrame, candidate: str, baseline: str, *, seed: int = 0) -> History:
-    """Estimate the components of the Brier difference from matched deals.
-
-    Henderson's first method (analogous ANOVA) for a crossed design with unequal numbers: the sums of squares
-    of reps, periods and cells are set equal to their expectations. For equal numbers it is the classical
-    analysis of variance, and REML wherever no estimate is below 0; those below are set to 0. How well a
-    component can be measured is told by drawing studies of the same size from the estimates.
-
-    Parameters
-    ----------
-    matched : DataFrame as in :func:`forecasteval.compare`, with `rep`, and `period` if there is one
-    seed : int
-        Of the drawn studies.
+    """Estimate the components of the Brier difference from matched deals, with `rep`, and `period` if there is one.
 
     Raises
     ------
     CallError
         If the table has no reps, no common deals, or no cell with two deals.
-
-    References
-    ----------
-    Henderson (1953), Biometrics 9(2), 226-252; Searle, Casella & McCulloch (1992), Variance Components, ch. 5.
 
     Examples
     --------
@@ -103,54 +85,45 @@ def measure(matched: Matched | pd.DataFrame, candidate: str, baseline: str, *, s
     matched = Matched.of(matched)
     absent = [n for n in (candidate, baseline) if n not in matched]
     if absent or not matched.has("rep"):
+        what = "no reps, so it cannot say how the difference varies from rep to rep"
         if absent:
             what = f"no forecast named {absent[0]}; it has {', '.join(matched.names) or 'none'}"
-        else:
-            what = "no reps, so it cannot say how the difference varies from rep to rep"
         raise CallError(
             f"The history has {what}. Name two forecasters that it has (candidate, baseline), or leave `data` empty to "
             "plan from assumptions."
         )
     dimensions = ("rep", "period") if matched.has("period") else ("rep",)
-    s = Rows.of(matched, candidate, baseline, dimensions)
-    d = scores.brier(s.deals.candidate, s.deals.won) - scores.brier(s.deals.baseline, s.deals.won)
-    groups = s.grouping()
-    codes = {k: groups.member[k].astype(np.intp) for k in ("rep", "cell")}
-    codes["period"] = groups.member.get("period", np.zeros(codes["cell"].size)).astype(np.intp)
-    crossed = _Crossed(codes, groups.sums(None))
-    if not crossed.n.sum() > crossed.n.size:
+    rows = Rows.of(matched, candidate, baseline, dimensions)
+    d = brier(rows.deals.candidate, rows.deals.won) - brier(rows.deals.baseline, rows.deals.won)
+    groups = rows.grouping()
+    cells = groups.member["cell"].size
+    periods = groups.member.get("period", np.zeros(cells))
+    crossed = Crossed(groups.member["rep"].astype(np.intp), periods.astype(np.intp), rows=groups.sums(None))
+    if not crossed.rows.sum() > cells:
         raise CallError(
             "The history has no rep with two deals in a period; leave `data` empty to plan without it."
         )
     sums = groups.sums(d)
-    inside = float(np.square(d).sum() - (np.square(sums) / crossed.n).sum())
-    estimate = crossed.variances(sums, inside)
-    components = _as_components(estimate)
-    drawn = crossed.draw(components, np.random.default_rng(seed), DRAWS)
-    sizes = np.sort(groups.by("rep", crossed.n))
+    estimate = crossed.variances(sums, float(np.square(d).sum() - (np.square(sums) / crossed.rows).sum()))
+    components = Components.of(estimate)
     history = History(
         components,
-        tuple(_as_components(v) for v in crossed.variances(*drawn)),
-        reps=sizes.size,
-        periods=int(codes["period"].max()) + 1,
-        rows=len(s),
-        sizes=tuple(float(n) for n in sizes),
+        crossed.studies(components, seed),
+        periods=int(crossed.period.max()) + 1,
+        sizes=tuple(float(n) for n in np.sort(groups.by("rep", crossed.rows))),
+        rows=len(rows),
+        notes=(),
     )
-    return replace(history, notes=tuple(_notes(history, estimate)))
+    return replace(history, notes=_notes(history.measured, estimate))
 
 
-def _notes(history: History, estimate: Floats) -> list[str]:
+def _notes(measured: Sequence[str], estimate: Floats) -> tuple[str, ...]:
     """What a reader should know of the estimates."""
-    words = {
-        "rep": "between reps",
-        "period": "between periods",
-        "rep_period": "within reps from period to period",
-    }
-    unmeasured = history.unmeasured
-    notes = [f"The spread {words[n]} cannot be measured here; the assumption stands in." for n in unmeasured]
+    unmeasured = [name for name in _WORDS if name not in measured]
+    notes = [f"The spread {_WORDS[n]} cannot be measured here; the assumption stands in." for n in unmeasured]
     notes += [
-        f"The spread {words[n]} came out as 0: too small to be seen in these data, which is not proof that it is none."
+        f"The spread {_WORDS[n]} came out as 0: too small to be seen in these data, which is not proof that it is none."
         for n, v in zip(NAMES, estimate, strict=True)
-        if n in words and n not in unmeasured and v <= 0
+        if n in _WORDS and n in measured and v <= 0
     ]
-    return notes
+    return tuple(notes)

@@ -269,6 +269,12 @@ class Panel:
     def _spoken(self) -> _Spoken:
         return _Spoken(self._panel, self.burn_in)
 
+    @property
+    def known(self) -> pd.DataFrame:
+        """What may be learned from: the deals of the population whose outcome is known, at each look in turn."""
+        rows = self._panel[self._panel["evaluated"]]
+        return rows.sort_values(["as_of", "deal_id"], kind="stable", ignore_index=True)
+
     def _outside(self, names: Sequence[str]) -> list[str]:
         """Those of the forecasters that come from files; a name that nobody bears is refused."""
         outside = [] if self.org.forecasts is None else sorted(self.org.forecasts["forecaster"].unique())

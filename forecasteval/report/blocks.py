@@ -67,8 +67,22 @@ class Words:
         return environment.get_template("words.html.j2").module
 
     def __call__(self, macro: str, *values: Any, **named: Any) -> Html:
-        """Render one macro."""
-        return Html.of(str(getattr(self._macros, macro)(*values, **named)).strip())
+        """Render one macro; a line break in the template is a space."""
+        rendered = str(getattr(self._macros, macro)(*values, **named))
+        return Html.of(re.sub(r"\s*\n\s*", " ", rendered).strip())
+
+
+@dataclass(frozen=True)
+class Said:
+    """A section of words alone: a macro of a study's template and what it speaks about."""
+
+    say: Words
+    macro: str
+    about: tuple[Any, ...] = ()
+
+    def words(self) -> Html:
+        """The section as text."""
+        return self.say(self.macro, *self.about)
 
 
 def card(state: str, badge: str, said: str, lines: Sequence[str]) -> Html:

@@ -57,6 +57,15 @@ class Parameters(BaseModel):
         return self.model_dump()
 
 
+class Apart(ValueError):
+    """Two fields that cannot stand together; a later field's validator says it of the one that is named."""
+
+    def __init__(self, field: str, text: str) -> None:
+        """Keep the field beside the text."""
+        super().__init__(text)
+        self.field = field
+
+
 def all_at_once(wrong: Sequence[str]) -> str:
     """One message of several sentences.
 
@@ -74,6 +83,7 @@ def _sentences(error: ValidationError, fields: Sequence[str]) -> list[str]:
     for e in error.errors(include_url=False):
         name = str(e["loc"][0]) if e["loc"] else ""
         if e["type"] == "value_error":
+            name = getattr(e["ctx"]["error"], "field", name)
             found += [f"{name}: {line}" for line in str(e["ctx"]["error"]).split("\n")]
         elif e["type"] == "extra_forbidden":
             found.append(f"{name}: there is no such parameter.{did_you_mean(name, fields)}")

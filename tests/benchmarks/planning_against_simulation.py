@@ -14,7 +14,7 @@ import pandas as pd
 import forecasteval as fe
 from forecasteval.inference import few_clusters as caution
 from forecasteval.inference import jackknife as intervals
-from forecasteval.inference import power as planning
+from forecasteval.inference import power
 from forecasteval.inference.power import Design
 from forecasteval.inference.variance_components import Components
 
@@ -163,7 +163,7 @@ def main() -> None:
     far = []
     for g, t, n, uneven, c, question in CELLS:
         design = Design(g, t, n, uneven=uneven)
-        plan = planning.expected(design, c, question)
+        plan = power.expected(design, c, question)
         differences = [plan.detectable(), plan.detectable() / 2]
         found = normal_pilots(design, c, question, differences, runs, seed=1)
         far += [
@@ -176,7 +176,7 @@ def main() -> None:
             SWING if question == BOTH else 0.0
         )  # where quarters are not drawn anew their swing is no chance
         difference, c = components_of(slip, differs, between)
-        plan = planning.expected(design, c, question)
+        plan = power.expected(design, c, question)
         rng = np.random.default_rng(2)
         drawn = (deals_of(design, slip, differs, between, rng) for _ in range(runs // 2))
         verdicts = [

@@ -1,9 +1,8 @@
-"""How much data the model needs: no hindsight, the answer and its error rate, and the notebook as it is run."""
+"""How much data the model needs: its calibration, words and pictures, and the notebook as it is run."""
 
 import json
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,17 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import forecasteval as fe
-from forecasteval.compare.verdicts import BASELINE, CANDIDATE, UNSURE
+from forecasteval.compare.calibration import calibrate
 from forecasteval.errors import CallError
-from forecasteval.matching import forecasters as fc
-from forecasteval.matching import rolling_origin as learn
 from forecasteval.matching.matched import META
 from forecasteval.report.figures import Absent
 from forecasteval.report.make import make_report
-from forecasteval.studies.data_sufficiency import figures as pictures
-from forecasteval.studies.data_sufficiency import study as sufficiency
-from forecasteval.studies.data_sufficiency import words
-from forecasteval.studies.data_sufficiency.study import Sufficiency, sizes_for
+from forecasteval.studies.data_sufficiency._sizes import sizes_for
+from forecasteval.studies.data_sufficiency.study import Sufficiency
 from forecasteval.tables.organisation import Org
 
 ROOT = Path(__file__).parents[2]
@@ -36,52 +31,11 @@ def org():
 
 
 @pytest.fixture(scope="module")
-def question():
-    return Sufficiency(sizes=[30, 60, 200])
+def answer(org):
+    return Sufficiency(sizes=[30, 60, 200]).run(org)
 
 
-@pytest.fixture(scope="module")
-def learning(org, question):
-    return question.learn(org)
-
-
-# --- the answer -----------------------------------------------------------------------------------------
-
-
-def verdicts(found):
-    return {n: SimpleNamespace(verdict=v) for n, v in found.items()}
-
-
-@pytest.mark.parametrize(
-    ("found", "answer"),
-    [
-        ({50: UNSURE, 100: CANDIDATE, 200: CANDIDATE}, 100),
-        ({50: CANDIDATE, 100: UNSURE, 200: CANDIDATE}, 200),  # 50 may be luck: 100 was not better
-        ({50: CANDIDATE, 100: CANDIDATE, 200: UNSURE}, None),
-        ({50: BASELINE, 100: BASELINE}, None),
-        ({100: CANDIDATE, 50: CANDIDATE}, 50),
-        ({}, None),
-    ],
-)
-def test_the_answer_is_the_smallest_size_of_an_unbroken_run(found, answer):
-    assert sufficiency.reached(verdicts(found)) == answer
-
-
-def test_a_lead_that_is_not_there_is_seldom_found_at_a_smaller_size():
-    """The largest size is truly better, the smaller ones are exactly as good as the baseline."""
-    rng = np.random.default_rng(11)
-    runs, n, hits = 200, 600, 0
-    rep = np.repeat(np.arange(20), n // 20)
-    for _ in range(runs):
-        truth = rng.uniform(0.1, 0.6, n)
-        bias = rng.normal(0, 0.08, (3, 20))[:, rep]  # of reps' own, equally wide for all
-        said = (truth + bias + rng.normal(0, 0.05, (3, n))).clip(0, 1)
-        said[2] = truth
-        table = pd.DataFrame({"deal_id": range(n), "rep": rep, "won": (rng.random(n) < truth).astype(int)})
-        table = table.assign(**{f"c{i}": p for i, p in enumerate(said)})
-        found = {i: fe.compare(table, f"c{i}", "c0", metrics=["brier"]) for i in (1, 2)}
-        hits += sufficiency.reached(found) == 1
-    assert hits / runs < 0.025 + 3 * np.sqrt(0.025 * 0.975 / runs)
+# --- the calibration slope ------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not KNOWN.is_dir(), reason="the reference numbers are not beside the checkout")
@@ -90,8 +44,8 @@ def test_slope_is_that_of_r(name):
     """glm(won ~ qlogis(p), binomial)."""
     deals = pd.read_csv(KNOWN / "deals_toy.csv")
     expected = json.loads((KNOWN / "calibration.json").read_text())[name]["slope"]
-    found = sufficiency.slope(deals[name].to_numpy(float), deals["won"].to_numpy(float))
-    assert found == pytest.approx(expected, rel=1e-6)
+    found = calibrate(deals[name], deals["won"], deals["rep"]).slope
+    assert found.value == pytest.approx(expected, rel=1e-6)
 
 
 @given(st.floats(0.3, 3.0))
@@ -99,81 +53,52 @@ def test_slope_undoes_a_stretch_of_the_log_odds(by):
     rng = np.random.default_rng(2)
     odds = rng.normal(0, 1.5, 400)
     won = (rng.random(400) < 1 / (1 + np.exp(-odds))).astype(float)
-    plain, stretched = (sufficiency.slope(1 / (1 + np.exp(-k * odds)), won) for k in (1.0, by))
+    plain, stretched = (
+        calibrate(1 / (1 + np.exp(-k * odds)), won, epsilon=1e-6).slope.value for k in (1.0, by)
+    )
     assert stretched * by == pytest.approx(plain, rel=1e-3)
 
 
 def test_slope_says_nothing_where_nothing_differs():
-    assert np.isnan(sufficiency.slope(np.full(50, 0.3), np.tile([0.0, 1.0], 25)))
-    assert np.isnan(sufficiency.slope(np.linspace(0.1, 0.9, 50), np.ones(50)))
+    assert calibrate(np.full(50, 0.3), np.tile([0.0, 1.0], 25)).slope is None
+    assert calibrate(np.linspace(0.1, 0.9, 50), np.ones(50)).slope is None
 
 
-def panel_of(org, question):
-    rows = fe.match(org, as_of=question.as_of, forecasters=["rep_forecast"])
-    return learn.panel_of_learning(org, rows, question.as_of, question.target)
+def test_the_slope_is_that_of_the_comparison_s_page(answer):
+    """One owner: the same forecasts have the same slope and interval on both pages."""
+    row = answer.curve.table.set_index("size").loc[30]
+    table = answer.matched
+    found = calibrate(table["model_n30"], table["won"], table["rep"]).slope
+    assert (row["slope"], row["slope_low"], row["slope_high"]) == (found.value, found.low, found.high)
 
 
-# --- rolling origin ---------------------------------------------------------------------------------------
+# --- the curve ------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_learned_before_it_was_known(org, question):
-    panel = panel_of(org, question)
-    pasts = learn.pasts_of(panel, 0)
-    assert len(pasts) == panel["as_of"].nunique()
-    for day, train in pasts:
-        rows = panel.iloc[train]
-        assert (rows["known_on"] <= day).all()
-        assert (rows["as_of"] < day).all()
-        assert rows["known_on"].is_monotonic_increasing  # so that the last n are the latest known
-
-
-def test_outcomes_of_the_future_change_nothing_that_was_said_before(org, question):
-    panel = panel_of(org, question)
-    days = sorted(panel["as_of"].unique())
-    later = panel["as_of"] >= days[-2]
-    lied = panel.assign(won=panel["won"].where(~later, 1 - panel["won"]))
-    said = []
-    for rows in (panel, lied):
-        pasts = [p for p in learn.pasts_of(rows, 0) if len(p[1]) >= 200]
-        table = learn.roll(rows, pasts, (30, 60, 200), "stage_rate").columns
-        said.append(table.set_index(["deal_id", "as_of"])[["model_n30", "model_n200", "stage_rate_n60"]])
-    same = said[0].index.get_level_values("as_of") <= days[-2]
-    pd.testing.assert_frame_equal(said[0][same], said[1][same])
-    assert not np.allclose(said[0][~same], said[1][~same])  # the lie is seen once it was known
-
-
-def test_every_size_speaks_about_the_same_deals(learning):
+def test_every_size_speaks_about_the_same_deals(answer):
+    learning = answer.numbers.learning
     columns = [*learning.model.values(), *learning.rule.values()]
-    assert learning.table[columns].notna().all().all()
+    assert learning.table.table[columns].notna().all().all()
     assert (learning.fits.groupby("size")["deals"].unique().map(list) == [[30], [60], [200]]).all()
 
 
-def test_all_that_was_known_is_the_package_s_own_model(org, question):
+def test_all_that_was_known_is_the_package_s_own_model(org):
     """Learning from every closed deal must give what `match` gives as `model`."""
     matched = fe.match(org, as_of="week 4", forecasters=["model", "rep_forecast"])
     learned = matched.attrs[META]["forecasters"]["model"]["learned"][-1]
-    last = Sufficiency(sizes=[learned["deals"]]).learn(org).table
+    last = Sufficiency(sizes=[learned["deals"]]).run(org).matched
     ours = last.set_index("deal_id")[f"model_n{learned['deals']}"].sort_index()
     theirs = matched[matched["period"] == learned["period"]].set_index("deal_id")["model"].sort_index()
     np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
-def test_few_deals_make_it_overconfident_and_more_make_it_better(learning, question):
-    table = question.judge(learning).table.set_index("size")
+def test_few_deals_make_it_overconfident_and_more_make_it_better(answer):
+    table = answer.curve.table.set_index("size")
     assert table.loc[30, "slope_high"] < 0.6
     assert table.loc[200, "slope"] > table.loc[30, "slope"] + 0.3
     assert table.loc[200, "miscalibration"] < table.loc[30, "miscalibration"]
     assert table.loc[200, "brier"] < table.loc[30, "brier"]
     assert table.loc[30, "events_per_variable"] < table.loc[200, "events_per_variable"] < 10
-
-
-def test_one_outcome_only_leaves_the_bare_rate():
-    design = np.ones((30, 2)) * np.arange(30)[:, None]
-    flat = np.zeros(30, dtype=int)
-    past = fc.Seen(design, flat, flat, np.full(30, np.nan), np.zeros(30))
-    parameters, speak = learn.fit(past)
-    assert parameters == 0
-    assert speak(past, past.unaware()) == pytest.approx(0.5 / 31)
 
 
 def test_the_grid_goes_as_far_as_six_periods_can_be_judged():
@@ -191,31 +116,26 @@ def test_the_grid_goes_as_far_as_six_periods_can_be_judged():
 
 
 def test_not_reached_is_said_with_how_far(org):
-    question = Sufficiency(baseline="rep_recalibrated", sizes=[50, 200])
-    learning = question.learn(org)
-    curve = question.judge(learning)
-    card = words.answer_card(question, learning, curve).text
-    assert curve.reached is None
+    answer = Sufficiency(baseline="rep_recalibrated", sizes=[50, 200]).run(org)
+    card = answer.verdict.words().text
+    assert answer.numbers.reached is None
     assert card.startswith("Not reached")
     assert "How far: the interval reaches" in card
     assert "stay with rep_recalibrated" in card
-    assert pictures.learning_curve(question, curve).alt.startswith("Not reached: up to 200 deals")
+    assert answer.curve.figure().alt.startswith("Not reached: up to 200 deals")
 
 
 def test_too_few_periods_cannot_be_told_which_is_not_the_same_as_not_reached(org):
-    question = Sufficiency(sizes=[100, 650])
-    learning = question.learn(org)
-    curve = question.judge(learning)
-    card = words.answer_card(question, learning, curve).text
+    card = Sufficiency(sizes=[100, 650]).run(org).verdict.words().text
     assert card.startswith("Cannot be told")
     assert "trusted from 6" in card
     assert "would leave more quarters" in card
 
 
-def test_the_rule_is_recommended_until_then(learning, question):
-    curve = question.judge(learning)
+def test_the_rule_is_recommended_until_then(answer):
+    curve = answer.numbers
     row = curve.table.set_index("size")
-    said = words.until_then(question, curve)
+    said = answer.verdict.until_then
     before = [n for n in curve.learning.sizes if curve.reached is None or n < curve.reached][-1]
     assert said.startswith("Until then, use stage_rate")
     assert f"{row.loc[before, 'rule_brier']:.3f}" in said
@@ -225,14 +145,16 @@ def test_the_rule_is_recommended_until_then(learning, question):
 def test_a_table_without_time_is_not_split_at_random():
     rows = pd.DataFrame({"deal_id": range(40), "won": [0, 1] * 20, "rep_forecast": 0.5})
     flat = Org(name="flat", folder=Path(), matched=rows)
-    question = Sufficiency()
-    learning = question.learn(flat)
-    assert question.judge(learning) is None
-    assert "a random split would promise too much" in words.headline(question, learning, None)
-    assert words.answer_card(question, learning, None).text.startswith("Cannot be told")
-    for picture in (pictures.learning_curve, pictures.overconfidence, pictures.segments):
-        assert isinstance(picture(question, None), Absent)
-    assert question.results(learning, None, "x")["reached"] is None
+    answer = Sufficiency().run(flat)
+    assert answer.curve.table.empty
+    assert "a random split would promise too much" in answer.verdict.headline
+    assert answer.verdict.words().text.startswith("Cannot be told")
+    for section in (answer.curve, answer.overconfidence, answer.segments):
+        assert isinstance(section.figure(), Absent)
+    for section in (answer.curve, answer.segments, answer.flow, answer.method, answer.caveats):
+        assert "nothing to show" in section.words().text
+    assert answer.results()["reached"] is None
+    assert answer.tables() == {}
 
 
 def test_a_vendor_s_scores_by_training_size():
@@ -251,20 +173,16 @@ def test_a_vendor_s_scores_by_training_size():
         }
     )
     org = Org(name="flat", folder=Path(), matched=rows)
-    question = Sufficiency(scores={"vendor_500": 500, "vendor_50": 50})
-    learning = question.learn(org)
-    curve = question.judge(learning)
-    assert learning.sizes == (50, 500)
-    assert curve.reached == 500
-    assert curve.table.set_index("size").loc[50, "slope"] < 0.9
-    assert "From 500 closed deals on the vendor's model is better" in words.headline(
-        question, learning, curve
-    )
-    missing = Sufficiency(scores={"vendor_7": 77}).learn(org)
-    assert "no forecast named vendor_7" in missing.stop
+    answer = Sufficiency(scores={"vendor_500": 500, "vendor_50": 50}).run(org)
+    assert answer.numbers.learning.sizes == (50, 500)
+    assert answer.numbers.reached == 500
+    assert answer.curve.table.set_index("size").loc[50, "slope"] < 0.9
+    assert "From 500 closed deals on the vendor's model is better" in answer.verdict.headline
+    missing = Sufficiency(scores={"vendor_7": 77}).run(org)
+    assert "no forecast named vendor_7" in missing.numbers.stop
 
 
-def test_wrong_values_are_refused_all_at_once(org, question, learning):
+def test_wrong_values_are_refused_all_at_once(org):
     with pytest.raises(CallError) as refused:
         Sufficiency(
             rule="gut", as_of="2026-02-28", sizes=[3], scores={"a": 50, "b": 50}, level=95, target="won"
@@ -278,8 +196,12 @@ def test_wrong_values_are_refused_all_at_once(org, question, learning):
         "level: 95",
     ):
         assert sentence in str(refused.value)
+    with pytest.raises(CallError) as refused:
+        Sufficiency(baseline="stage_rate", rule="stage_rate", level=95)
+    assert "2 parameters" in str(refused.value)
+    assert "\n- baseline: 'stage_rate' is what is compared with it; name another" in str(refused.value)
     with pytest.raises(CallError, match="no column 'planet'; the deals have region, segment"):
-        Sufficiency(segments=["planet"]).judge(learning)
+        Sufficiency(segments=["planet"]).run(org)
 
 
 # --- the notebook -----------------------------------------------------------------------------------------
@@ -332,10 +254,7 @@ def test_reps_stay_unnamed(demo, org):
 
 def test_the_same_input_gives_the_same_results(demo, org):
     """Worked out again in another process, to the last digit."""
-    question = Sufficiency()
-    learning = question.learn(org)
-    curve = question.judge(learning)
-    again = question.results(learning, curve, words.headline(question, learning, curve))
+    again = Sufficiency().run(org).results()
     assert json.dumps(again) == json.dumps(demo[0])
 
 

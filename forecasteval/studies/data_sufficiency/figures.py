@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from forecasteval.compare import wording
-from forecasteval.report.figures import FAINT, GREY, INK, Absent, Picture, canvas, colour, short, title
-from forecasteval.studies.data_sufficiency.study import Curve, Sufficiency
-
-_ABSENT = "There is no learning curve to draw."
+from forecasteval.report.figures import FAINT, GREY, INK, Picture, canvas, colour, short, title
+from forecasteval.studies.data_sufficiency.curve import Curve
 
 
-def _ticks(sizes: Sequence[int]) -> list[int]:
-    """Sizes that can stand beside each other on a logarithmic axis."""
+def _sizes_axis(ax: Axes, sizes: Sequence[int]) -> None:
+    """A logarithmic axis with the sizes that can stand beside each other."""
     kept = [sizes[0]]
     for n in sizes[1:]:
         if n / kept[-1] >= 1.9:
             kept.append(n)
-    return kept
-
-
-def _sizes_axis(ax: Axes, sizes: Sequence[int], label: bool = True) -> None:
     ax.set_xscale("log")
-    ax.set_xticks(_ticks(sizes), [f"{n:,}" for n in _ticks(sizes)])
+    ax.set_xticks(kept, [f"{n:,}" for n in kept])
     ax.minorticks_off()
     ax.set_xlim(sizes[0] / 1.25, sizes[-1] * 1.25)
-    if label:
-        ax.set_xlabel("Closed deals that the model has learned from", fontsize=9)
+
+
+def _note(figure: Figure, note: str) -> None:
+    figure.supxlabel(note, fontsize=8, color=GREY, x=0.01, ha="left")
 
 
 def _series(ax: Axes, table: pd.DataFrame, prefix: str, shade: str, shift: float, label: str) -> None:
@@ -46,125 +41,44 @@ def _series(ax: Axes, table: pd.DataFrame, prefix: str, shade: str, shift: float
     ax.plot(x[~sure], y[~sure], "o", ms=6, mfc="white", mec=shade, label="" if sure.any() else label)
 
 
-def message(question: Sufficiency, curve: Curve) -> str:
-    """Where the model gets ahead, in one line.
-
-    Parameters
-    ----------
-    question : Sufficiency
-    curve : Curve
-
-    Returns
-    -------
-    str
-    """
-    if not curve.against_baseline[curve.learning.sizes[-1]].primary["reliable"]:
-        return f"It cannot be told when {who(question)} gets ahead of {question.baseline}"
-    if curve.reached is None:
-        return (
-            f"Not reached: up to {curve.learning.sizes[-1]:,} deals {who(question)} is not shown to be ahead"
-        )
-    start = "Already with" if curve.reached == curve.learning.sizes[0] else "From"
-    on = "" if start == "Already with" else " on"
-    return f"{start} {curve.reached:,} closed deals{on} {who(question)} is ahead of {question.baseline}"
-
-
-def who(question: Sufficiency) -> str:
-    """What is learning: the reference model, or a vendor's.
-
-    Examples
-    --------
-    >>> who(Sufficiency())
-    'the model'
-    """
-    return "the vendor's model" if question.scores else "the model"
-
-
-def learning_curve(question: Sufficiency, curve: Curve | None) -> Picture | Absent:
-    """The difference from the baseline by number of deals learned from, with intervals; the rule beside it.
-
-    Parameters
-    ----------
-    question : Sufficiency
-    curve : Curve or None
-
-    Returns
-    -------
-    Picture
-    """
-    if curve is None or not curve.table["difference"].notna().any():
-        return Absent(_ABSENT)
-    table, said = curve.table, message(question, curve)
+def learning_curve(curve: Curve, message: str, alt: str, note: str) -> Picture:
+    """The difference from the baseline by number of deals learned from, with intervals; the rule beside it."""
+    table, baseline = curve.table, curve.baseline
+    others = "the reps" if baseline == "rep_forecast" else baseline
     with canvas(4.2) as (figure, ax):
-        title(figure, said)
+        title(figure, message)
         ax.axhline(0, color=INK, lw=1)
         if "rule_difference" in table:
-            _series(ax, table, "rule_", colour(question.rule), 1.05, f"{question.rule}, from the same deals")
-        _series(ax, table, "", colour("model"), 1 / 1.03, who(question))
+            _series(ax, table, "rule_", colour(curve.rule), 1.05, f"{curve.rule}, from the same deals")
+        _series(ax, table, "", colour("model"), 1 / 1.03, curve.who)
         if curve.reached is not None:
-            ax.axvspan(
-                curve.reached / 1.12, curve.learning.sizes[-1] * 1.25, color=FAINT, alpha=0.5, lw=0, zorder=0
-            )
+            ax.axvspan(curve.reached / 1.12, curve.most * 1.25, color=FAINT, alpha=0.5, lw=0, zorder=0)
         _sizes_axis(ax, curve.learning.sizes)
-        ax.set_ylabel(f"Brier score minus that of {short(question.baseline, 18)}", fontsize=9)
+        ax.set_xlabel("Closed deals that the model has learned from", fontsize=9)
+        ax.set_ylabel(f"Brier score minus that of {short(baseline, 18)}", fontsize=9)
         for text, y, va in (
-            ("↑ reps better", 0.99, "top"),
-            ("↓ below 0: better than the reps", 0.01, "bottom"),
+            (f"↑ {others.removeprefix('the ')} better", 0.99, "top"),
+            (f"↓ below 0: better than {others}", 0.01, "bottom"),
         ):
-            if question.baseline != "rep_forecast":
-                text = text.replace("the reps", question.baseline).replace("reps", question.baseline)
             ax.text(0.995, y, text, transform=ax.transAxes, ha="right", va=va, fontsize=9, color=GREY)
         ax.margins(y=0.15)
         ax.legend(frameon=False, fontsize=8.5, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2)
-        row = curve.against_baseline[curve.learning.sizes[-1]]
-        shaded = "" if curve.reached is None else "Shaded: ahead at every size. "
-        note = f"{shaded}Every point: the same {wording.size(row.primary, row.nouns)}."
-        figure.supxlabel(textwrap.fill(note, 78), fontsize=8, color=GREY, x=0.01, ha="left")
-    words = "; ".join(f"{r['size']:,} deals {_words(r)}" for r in table.to_dict("records"))
-    return Picture(
-        "learning_curve", f"{said}. Difference from {question.baseline} with intervals: {words}.", figure
-    )
+        _note(figure, textwrap.fill(note, 78))
+    return Picture("learning_curve", alt, figure)
 
 
-def _words(row: Any) -> str:
-    places = wording.decimals(row["low"], row["high"])
-    if math.isnan(row["low"]):
-        return f"{wording.number(row['difference'])}, no interval"
-    low, high = wording.number(row["low"], places), wording.number(row["high"], places)
-    return f"{wording.number(row['difference'], places)} ({low} to {high})"
-
-
-def overconfidence(question: Sufficiency, curve: Curve | None) -> Picture | Absent:
-    """Calibration slope and miscalibration by number of deals learned from: too sure of itself on few.
-
-    Parameters
-    ----------
-    question : Sufficiency
-    curve : Curve or None
-
-    Returns
-    -------
-    Picture
-    """
-    if curve is None or not curve.table["slope"].notna().any():
-        return Absent("There is no calibration to draw.")
+def overconfidence(curve: Curve, message: str, alt: str, note: str) -> Picture:
+    """Calibration slope above, what is lost by miscalibration below."""
     table = curve.table
-    first, last = table["slope"].iloc[0], table["slope"].iloc[-1]
-    small, large = table["size"].iloc[0], table["size"].iloc[-1]
-    over = table["slope_high"].iloc[0] < 1
-    said = "Too sure of itself on few deals: slope" if over else "Calibration slope"
-    said += f" {wording.number(first, 2)} with {small:,}"
-    if large > small:
-        said += f", {wording.number(last, 2)} with {large:,}"
     with canvas(4.6, 1, nrows=2, sharex=True, height_ratios=(1.6, 1)) as (figure, (top, below)):
-        title(figure, said)
+        title(figure, message)
         top.axhline(1, color=INK, lw=1)
         top.text(
             0.01, 1, "as sure as it should be", transform=top.get_yaxis_transform(), fontsize=8.5, va="bottom"
         )
         for prefix, shade, shift, label in (
-            ("rule_", colour(question.rule), 1.05, question.rule),
-            ("", colour("model"), 1 / 1.03, who(question)),
+            ("rule_", colour(curve.rule), 1.05, curve.rule),
+            ("", colour("model"), 1 / 1.03, curve.who),
         ):
             if f"{prefix}slope" not in table:
                 continue
@@ -177,66 +91,31 @@ def overconfidence(question: Sufficiency, curve: Curve | None) -> Picture | Abse
         top.legend(frameon=False, fontsize=8.5, loc="lower right")
         below.set_ylim(0, None)
         below.set_ylabel("Lost by\nmiscalibration", fontsize=9)
-        _sizes_axis(top, curve.learning.sizes, label=False)
-        _sizes_axis(below, curve.learning.sizes)
-        rows = int(curve.against_baseline[curve.learning.sizes[-1]].primary["rows"])
-        note = (
-            f"{rows:,} forecasts at each size. Miscalibration is in points of Brier score and never quite 0."
-        )
-        figure.supxlabel(textwrap.fill(note, 78), fontsize=8, color=GREY, x=0.01, ha="left")
-    words = "; ".join(
-        f"{r['size']:,} deals slope {wording.number(r['slope'], 2)}, miscalibration {wording.number(r['miscalibration'])}"
-        for r in table.to_dict("records")
-    )
-    return Picture("overconfidence", f"{said}. {words}.", figure)
+        for ax in (top, below):
+            _sizes_axis(ax, curve.learning.sizes)
+        below.set_xlabel("Closed deals that the model has learned from", fontsize=9)
+        _note(figure, textwrap.fill(note, 78))
+    return Picture("overconfidence", alt, figure)
 
 
-def segments(question: Sufficiency, curve: Curve | None) -> Picture | Absent:
-    """The difference in each segment at the largest size, with intervals wide enough for all of them at once.
-
-    Parameters
-    ----------
-    question : Sufficiency
-    curve : Curve or None
-
-    Returns
-    -------
-    Picture
-    """
-    if curve is None or curve.segments.empty:
-        return Absent(
-            "There are no segments to look at: no column has two to eight values, or there is no curve."
-        )
-    drawn = curve.segments[curve.segments["low"].notna()]
-    if drawn.empty:
-        return Absent("No segment is large enough for an interval of its own.")
-    ahead = int(drawn["reached"].notna().sum())
-    largest = curve.learning.sizes[-1]
-    said = f"With {largest:,} deals to learn from, {who(question)} is ahead in {ahead} of {len(curve.segments)} segments"
-    shade = colour("model")
-    with canvas(1.7 + 0.5 * len(drawn)) as (figure, ax):
-        title(figure, said)
+def segments(curve: Curve, drawn: pd.DataFrame, message: str, alt: str) -> Picture:
+    """The difference in each segment at the largest size."""
+    shade, rows = colour("model"), drawn.to_dict("records")
+    with canvas(1.7 + 0.5 * len(rows)) as (figure, ax):
+        title(figure, message)
         ax.axvline(0, color=INK, lw=1)
-        for i, r in enumerate(drawn.to_dict("records")):
-            ax.plot(
-                [r["low"], r["high"]], [-i, -i], color=shade, lw=2.4, ls="-" if r["reliable"] else (0, (3, 2))
-            )
+        for i, r in enumerate(rows):
+            style = "-" if r["reliable"] else (0, (3, 2))
+            ax.plot([r["low"], r["high"]], [-i, -i], color=shade, lw=2.4, ls=style)
             ax.plot([r["difference"]], [-i], "o", ms=7, mfc=shade if r["reliable"] else "white", mec=shade)
-        labels = [
-            f"{short(r['value'], 20)}\n{r['deals']:,} deals, {r['reps']} reps"
-            for r in drawn.to_dict("records")
-        ]
-        ax.set_yticks([-i for i in range(len(drawn))], labels, fontsize=9)
-        ax.set_ylim(-len(drawn) + 0.4, 0.6)
+        labels = [f"{short(r['value'], 20)}\n{r['deals']:,} deals, {r['reps']} reps" for r in rows]
+        ax.set_yticks([-i for i in range(len(rows))], labels, fontsize=9)
+        ax.set_ylim(-len(rows) + 0.4, 0.6)
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
-        ax.set_xlabel(
-            f"Difference in Brier score\n← {who(question)} better   |   {question.baseline} better →",
-            fontsize=9,
-        )
+        label = f"Difference in Brier score\n← {curve.who} better   |   {curve.baseline} better →"
+        ax.set_xlabel(label, fontsize=9)
         ax.locator_params(axis="x", nbins=5)
         level = wording.percent(round(float(drawn["level"].iloc[0]), 4))
-        note = f"Intervals at {level} each, so that all of them hold together."
-        figure.supxlabel(note, fontsize=8, color=GREY, x=0.01, ha="left")
-    words = "; ".join(f"{r['segment']} {r['value']}: {_words(r)}" for r in drawn.to_dict("records"))
-    return Picture("segments", f"{said}. {words}.", figure)
+        _note(figure, f"Intervals at {level} each, so that all of them hold together.")
+    return Picture("segments", alt, figure)

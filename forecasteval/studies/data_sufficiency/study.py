@@ -1,180 +1,61 @@
-"""How many closed deals until the model is better than the reps: its learning curve, by rolling origin.
-
-At each look of each period the reference model is fitted to the last n deals whose outcome was known by then,
-and speaks about that period's deals. Every n speaks about the same deals at the same moments.
-"""
+"""How many closed deals until the model is better than the reps: the parameters of a notebook, and the answer."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
-from forecasteval.compare.compare import Comparison, compare
 from forecasteval.compare.results import plain
-from forecasteval.compare.verdicts import CANDIDATE
 from forecasteval.errors import CallError
-from forecasteval.inference import jackknife as intervals
-from forecasteval.inference.limits import FEW_PERIODS, MIN_CLUSTERS
-from forecasteval.inference.questions import QUESTIONS
-from forecasteval.matching.deals_as_of import Target
-from forecasteval.matching.match import POPULATIONS, match
-from forecasteval.matching.matched import META, RESERVED, Matched
-
-
-def has(m, d):
-    return Matched.of(m).has(d)
-
-
-def forecaster_columns(m):
-    return Matched.of(m).names
-
-
-from forecasteval.matching.rolling_origin import (
-    GRID,
-    LEAST,
-    Learning,
-    onto,
-    panel_of_learning,
-    pasts_of,
-    roll,
-    stopped,
+from forecasteval.inference.logistic import EPSILON
+from forecasteval.matching.forecasters import BUILT_IN
+from forecasteval.matching.match import Panel
+from forecasteval.matching.matched import RESERVED, Matched
+from forecasteval.matching.rolling_origin import Learning, pasts_of, roll
+from forecasteval.report.blocks import Said, flow_table
+from forecasteval.studies.data_sufficiency import sections
+from forecasteval.studies.data_sufficiency._sizes import LEAST, sizes_for
+from forecasteval.studies.data_sufficiency.curve import Curve
+from forecasteval.studies.parameters import (
+    Apart,
+    GeneraliseTo,
+    Level,
+    Names,
+    Parameters,
+    Population,
+    Seed,
+    TargetName,
+    one_of,
 )
-from forecasteval.scores.reliability import reliability
 from forecasteval.tables.organisation import Org
 
-Floats = NDArray[np.float64]
-
-RULES = ("stage_rate", "base_rate", "rep_category", "rep_recalibrated")
-VALUES = range(2, 9)  # a column with this many values is a segment
+_RULES = ("stage_rate", "base_rate", "rep_category", "rep_recalibrated")
+_VALUES = range(2, 9)  # a column with this many values is a segment
 _STATE = {"stage", "category", "state", "week"}
 
 
-@dataclass(frozen=True)
-class Curve:
-    """The learning curve and its answer.
-
-    Attributes
-    ----------
-    against_baseline, against_rule, rule : dict of Comparison by size
-        Model against baseline, model against rule, rule against baseline.
-    reached : int or None
-        The smallest size from which on the model is better than the baseline; None: not reached.
-    beats_rule : int or None
-        The same against the rule.
-    table : DataFrame, one row per size
-    segments : DataFrame, one row per segment
-    """
-
-    learning: Learning
-    against_baseline: Mapping[int, Comparison]
-    against_rule: Mapping[int, Comparison]
-    rule: Mapping[int, Comparison]
-    reached: int | None
-    beats_rule: int | None
-    table: pd.DataFrame
-    segments: pd.DataFrame
+def _enough(value: Any) -> Any:
+    """Numbers of deals, by name or not, that a model can be fitted to."""
+    numbers = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    bad = [n for n in numbers if not isinstance(n, int) or isinstance(n, bool) or n < LEAST]
+    if bad:
+        raise ValueError("\n".join(f"{n!r} is not a whole number of at least {LEAST} deals." for n in bad))
+    return list(value) if isinstance(value, tuple) else value
 
 
-def reached(comparisons: Mapping[int, Comparison]) -> int | None:
-    """The smallest size from which on the candidate is better, sizes being tested from the largest down.
-
-    A fixed sequence: the next smaller size is looked at only while every larger one is better. So the chance
-    of any false "better" stays at that of a single interval, without a correction for the number of sizes.
-
-    Parameters
-    ----------
-    comparisons : dict of Comparison by size
-
-    Returns
-    -------
-    int, or None where not even the largest is better: not reached
-
-    References
-    ----------
-    Maurer, Hothorn & Lehmacher (1995), Biometrie in der chemisch-pharmazeutischen Industrie 6, 3-18; Westfall &
-    Krishen (2001), Journal of Statistical Planning and Inference 99(1), 25-40.
-
-    Examples
-    --------
-    >>> reached({}) is None
-    True
-    """
-    found = None
-    for size in sorted(comparisons, reverse=True):
-        if comparisons[size].verdict != CANDIDATE:
-            break
-        found = size
-    return found
+def _a_week(value: str) -> str:
+    if not value.startswith("week "):
+        raise ValueError(f"{value!r} is not a week of the period, such as 'week 4'.")
+    return value
 
 
-def slope(probability: Floats, won: Floats) -> float:
-    """Calibration slope: by how much log-odds must be stretched to fit what happened; below 1 is overconfident.
-
-    The coefficient b of a logistic regression of the outcome, logit P(won) = a + b logit(p).
-
-    Parameters
-    ----------
-    probability : array of shape (deals,), in [0, 1]; moved into [1e-6, 1 - 1e-6]
-    won : array of shape (deals,), 0 or 1
-
-    Returns
-    -------
-    float; NaN where the forecasts hardly differ or all deals ended alike
-
-    References
-    ----------
-    Cox (1958), Biometrika 45(3/4), 562-565; Van Calster et al. (2019), BMC Medicine 17, 230.
-
-    Examples
-    --------
-    >>> p = np.repeat([0.1, 0.9], 100)
-    >>> won = np.tile(np.arange(10) < 3, 20).astype(float)
-    >>> won[100:] = 1 - won[100:]
-    >>> round(slope(p, won), 3)
-    0.386
-    """
-    from statsmodels.genmod.families import Binomial
-    from statsmodels.genmod.generalized_linear_model import GLM
-
-    p = np.clip(probability, 1e-6, 1 - 1e-6)
-    x = np.log(p / (1 - p))
-    if x.size < 3 or x.std() < 0.1 or won.min() == won.max():
-        return math.nan
-    fit = GLM(won, np.column_stack([np.ones(x.size), x]), family=Binomial()).fit(maxiter=50)
-    return float(fit.params[1])
-
-
-@dataclass(frozen=True)
-class Sufficiency:
-    """How much data the model needs; every value is checked when it is made.
-
-    Parameters
-    ----------
-    baseline, rule : str
-        Who has to be beaten, and the rule that could be used until then.
-    as_of, target, population : str
-        As in :class:`forecasteval.Question`; `as_of` is a week of the period.
-    sizes : list of int
-        Numbers of closed deals to learn from; empty for a grid as far as the data carry it.
-    scores : dict
-        A vendor's forecasters by the number of deals that each was trained on, instead of the reference model.
-    segments : list of str
-        Columns whose values are looked at by themselves; empty for all with two to eight values.
-    generalise_to : list of str
-    level : float
-    seed : int
-        Of the order of deals that became known on the same day.
-
-    Raises
-    ------
-    CallError
-        Lists every value that is not allowed.
+class Sufficiency(Parameters):
+    """How much data the model needs; `rule` is what could be used until then, `scores` a vendor's by training size.
 
     Examples
     --------
@@ -187,308 +68,191 @@ class Sufficiency:
     """
 
     baseline: str = "rep_forecast"
-    rule: str = "stage_rate"
-    as_of: str = "week 4"
-    target: str = "won in period"
-    population: str = "closing in period"
-    sizes: Sequence[int] = ()
-    scores: Mapping[str, int] = field(default_factory=dict)
-    segments: Sequence[str] = ()
-    generalise_to: Sequence[str] = ()
-    level: float = 0.95
-    seed: int = 0
+    rule: Annotated[str, one_of(_RULES)] = "stage_rate"
+    as_of: Annotated[str, AfterValidator(_a_week)] = "week 4"
+    target: TargetName = "won in period"
+    population: Population = "closing in period"
+    sizes: Annotated[list[int], BeforeValidator(_enough)] = Field(default_factory=list)
+    scores: Annotated[dict[str, int], BeforeValidator(_enough)] = Field(default_factory=dict)
+    segments: Names = Field(default_factory=list)
+    generalise_to: GeneraliseTo = Field(default_factory=list)
+    level: Level = 0.95
+    seed: Seed = Field(default=0, validate_default=True)
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be used, all at once."""
-        wrong: list[str] = []
-        if self.rule not in RULES:
-            wrong.append(f"rule: {self.rule!r} is not one of {', '.join(RULES)}.")
-        if self.baseline == self.rule or self.baseline in self.scores or self.baseline == "model":
-            wrong.append(f"baseline: {self.baseline!r} is what is compared with it; name another forecaster.")
-        if not str(self.as_of).startswith("week "):
-            wrong.append(f"as_of: {self.as_of!r} is not a week of the period, such as 'week 4'.")
-        if self.population not in POPULATIONS:
-            wrong.append(f"population: {self.population!r} is not one of {', '.join(POPULATIONS)}.")
-        for name, found in (("sizes", self.sizes), ("scores", self.scores.values())):
-            bad = [n for n in found if not isinstance(n, int) or isinstance(n, bool) or n < LEAST]
-            wrong += [f"{name}: {n!r} is not a whole number of at least {LEAST} deals." for n in bad]
-        if len(set(self.scores.values())) < len(self.scores):
-            wrong.append("scores: two forecasters were trained on the same number of deals; leave one out.")
-        if self.generalise_to and tuple(self.generalise_to) not in QUESTIONS:
-            allowed = "; ".join(str(list(q)) for q in QUESTIONS)
-            wrong.append(f"generalise_to: {list(self.generalise_to)} is not one of {allowed}.")
-        try:
-            Target.parse(self.target)
-        except ValueError as error:
-            wrong.append(f"target: {error}")
-        if not 0.5 <= self.level < 1:
-            wrong.append(f"level: {self.level!r} is not between 0.5 and 1; 0.95 is usual.")
-        if wrong:
-            count = f"{len(wrong)} parameter{'s' if len(wrong) > 1 else ''} cannot be used:"
-            raise CallError("\n- ".join([count, *wrong]))
+    @field_validator("scores")
+    @classmethod
+    def _one_for_each_size(cls, scores: dict[str, int]) -> dict[str, int]:
+        if len(set(scores.values())) < len(scores):
+            raise ValueError("two forecasters were trained on the same number of deals; leave one out.")
+        return scores
 
-    # --- learning ---------------------------------------------------------------------------------------
+    @field_validator("seed")
+    @classmethod
+    def _another_baseline(cls, seed: int, info: ValidationInfo) -> int:
+        """The last field knows all others: the baseline is none of those that are compared with it."""
+        baseline = info.data.get("baseline")
+        if baseline in ("model", info.data.get("rule", "model"), *info.data.get("scores", ())):
+            raise Apart("baseline", f"{baseline!r} is what is compared with it; name another forecaster.")
+        return seed
 
-    def _match(self, org: Org, names: Sequence[str]) -> pd.DataFrame:
-        options = {
-            "as_of": self.as_of,
-            "target": self.target,
-            "population": self.population,
-            "seed": self.seed,
-        }
-        return match(org, forecasters=list(dict.fromkeys(names)), **options)  # type: ignore[arg-type]
+    def run(self, org: Org) -> Answer:
+        """Let the model learn, and answer.
 
-    def learn(self, org: Org) -> Learning:
+        Raises
+        ------
+        CallError
+            If more deals are asked for than were ever known, or for a segment that the deals do not have.
+        """
+        curve = Curve(
+            self._learned(org),
+            self.baseline,
+            self.rule,
+            "the vendor's model" if self.scores else "the model",
+            tuple(self.generalise_to),
+            self.level,
+            self.seed,
+        )
+        return Answer(self, curve, [] if curve.stop else self._segment_columns(curve.learning.table))
+
+    def _panel(self, org: Org) -> Panel:
+        options: dict[str, Any] = {"as_of": self.as_of, "target": self.target, "population": self.population}
+        return Panel(org, **options, seed=self.seed)
+
+    def _learned(self, org: Org) -> Learning:
         """Forecasts of the model and of the rule by the number of deals that they learned from."""
         if self.scores:
             return self._given(org)
         if org.matched is not None:
-            return stopped(
-                "The table gives no order in time, so nothing can be learned from the past and tried on what came after; "
-                "a random split would promise too much. Name a vendor's scores by training size (scores), or bring "
-                "the deals with their history."
+            return Learning(
+                stop="The table gives no order in time, so nothing can be learned from the past and tried on what came "
+                "after; a random split would promise too much. Name a vendor's scores by training size (scores), or "
+                "bring the deals with their history."
             )
-        rows = self._match(org, ["rep_forecast"])
-        stop = rows.attrs[META].get("stop")
-        if stop:
-            return stopped(str(stop[0]["text"]))
-        panel = panel_of_learning(org, rows, self.as_of, self.target)
-        pasts = pasts_of(panel, self.seed)
+        panel = self._panel(org)
+        if stop := panel.view(["rep_forecast"]).stop:
+            return Learning(stop=stop[0]["text"])
+        known = panel.known
+        pasts = pasts_of(known, self.seed)
         sizes, why = sizes_for(self.sizes, [len(train) for _, train in pasts])
         if why:
-            return stopped(why)
-        rolled = roll(panel, [p for p in pasts if len(p[1]) >= sizes[-1]], sizes, self.rule)
-        return onto(self._match(org, [self.baseline]), rolled, sizes, self.baseline)
+            return Learning(stop=why)
+        rolled = roll(known, [p for p in pasts if len(p[1]) >= sizes[-1]], sizes, self.rule)
+        return rolled.beside(panel.view([self.baseline]), self.baseline)
 
     def _given(self, org: Org) -> Learning:
         """A vendor's scores by training size, beside the rule fitted to all that was known."""
         ordered = dict(sorted(self.scores.items(), key=lambda item: item[1]))
         names = [*ordered, self.baseline]
-        table = self._match(org, names if org.matched is not None else [*names, self.rule])
-        meta = table.attrs.get(META, {})
-        absent = [n for n in names if n not in table]
-        if meta.get("stop") or absent:
-            why = f"There is no forecast named {', '.join(absent)}."
-            return stopped(str(meta["stop"][0]["text"]) if meta.get("stop") else why)
+        asked = names if org.matched is not None else [*names, self.rule]
+        table = self._panel(org).view(list(dict.fromkeys(asked)))
+        if table.stop:
+            return Learning(stop=table.stop[0]["text"])
+        if absent := [n for n in names if n not in table]:
+            return Learning(stop=f"There is no forecast named {', '.join(absent)}.")
         sizes = tuple(ordered.values())
         rule = dict.fromkeys(sizes, self.rule) if self.rule in table else {}
-        table = table[table[self.baseline].notna()].reset_index(drop=True)
-        table.attrs[META] = meta
-        return Learning(table, sizes, {n: name for name, n in ordered.items()}, rule, pd.DataFrame())
+        table = table.rows(table[self.baseline].notna())
+        return Learning(table, sizes, {n: name for name, n in ordered.items()}, rule)
 
-    # --- judging ----------------------------------------------------------------------------------------
-
-    def _compare(
-        self, table: pd.DataFrame, candidate: str, baseline: str, level: float | None = None
-    ) -> Comparison:
-        return compare(
-            table,
-            candidate,
-            baseline,
-            metrics=["brier"],
-            generalise_to=tuple(self.generalise_to) or None,
-            level=level or self.level,
-            seed=self.seed,
-        )
-
-    def judge(self, learning: Learning) -> Curve | None:
-        """The curve with its intervals and its answer; None where there is nothing to judge."""
-        if learning.stop:
-            return None
-        table = learning.table
-        model = {n: self._compare(table, c, self.baseline) for n, c in learning.model.items()}
-        rule = {n: self._compare(table, c, self.baseline) for n, c in learning.rule.items()}
-        versus = {n: self._compare(table, learning.model[n], c) for n, c in learning.rule.items()}
-        return Curve(
-            learning,
-            model,
-            versus,
-            rule,
-            reached(model),
-            reached(versus),
-            _by_size(learning, model, rule, self.level),
-            self._by_segment(learning),
-        )
-
-    def _segment_columns(self, table: pd.DataFrame) -> list[str]:
-        taken = RESERVED | _STATE | set(table.attrs.get(META, {}).get("forecasters", {}))
-        there = [str(c) for c in table if c not in taken]
-        unknown = [c for c in self.segments if c not in there]
-        if unknown:
+    def _segment_columns(self, matched: Matched) -> list[str]:
+        taken = RESERVED | _STATE | set(matched.forecasters)
+        there = [str(c) for c in matched.table if c not in taken]
+        if unknown := [c for c in self.segments if c not in there]:
             raise CallError(
                 f"segments: there is no column {unknown[0]!r}; the deals have {', '.join(there) or 'none'}."
             )
-        return list(self.segments) or [c for c in there if table[c].nunique() in VALUES]
+        return list(self.segments) or [c for c in there if matched[c].nunique() in _VALUES]
 
-    def _by_segment(self, learning: Learning) -> pd.DataFrame:
-        """The answer in each segment; the chance of a false one is shared among them (Bonferroni)."""
-        table = learning.table
-        parts = [
-            (c, v) for c in self._segment_columns(table) for v in sorted(table[c].dropna().unique(), key=str)
-        ]
-        level = 1 - (1 - self.level) / max(len(parts), 1)
-        meta = {k: v for k, v in table.attrs[META].items() if k != "flow"}
-        rows = []
-        for column, value in parts:
-            part = table[table[column] == value].reset_index(drop=True)
-            part.attrs[META] = meta
-            found = {n: self._compare(part, c, self.baseline, level) for n, c in learning.model.items()}
-            largest = found[learning.sizes[-1]].primary
-            numbers = {
-                k: largest[k] for k in ("difference", "low", "high", "verdict", "reliable", "deals", "wins")
-            }
-            why = " ".join(r["text"] for r in largest["reasons"]) if not largest["reliable"] else ""
-            reps = int(part["rep"].nunique()) if has(part, "rep") else 0
-            rows.append(
-                {
-                    "segment": column,
-                    "value": str(value),
-                    "reps": reps,
-                    "reached": reached(found),
-                    "level": level,
-                }
-                | numbers
-                | {"why": why}
-            )
-        found_table = pd.DataFrame(rows)
-        return found_table if found_table.empty else found_table.astype({"reached": "Int64"})
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A learning curve with the sections of its page; each is worked out when it is asked for."""
+
+    question: Sufficiency
+    numbers: Curve
+    segment_columns: Sequence[str]
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters as plain values."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+    def verdict(self) -> sections.Verdict:
+        """The card that answers the question."""
+        return sections.Verdict(self.numbers, bool(self.question.sizes))
 
-    def results(self, learning: Learning, curve: Curve | None, headline: str) -> dict[str, Any]:
+    @property
+    def glossary(self) -> Said:
+        """The terms that the page needs, each explained once."""
+        return Said(sections.SAY, "glossary", (self.numbers, bool(self.question.scores), BUILT_IN))
+
+    @property
+    def curve(self) -> sections.Sizes:
+        """The learning curve."""
+        return sections.Sizes(self.numbers)
+
+    @property
+    def overconfidence(self) -> sections.Overconfidence:
+        """How sure of itself, on how few."""
+        return sections.Overconfidence(self.numbers)
+
+    @cached_property
+    def segments(self) -> sections.Segments:
+        """The answer in each segment."""
+        return sections.Segments(self.numbers, self.segment_columns)
+
+    @property
+    def flow(self) -> Said:
+        """Which deals."""
+        return self._said("flow", lambda: (flow_table(self.numbers.last),))
+
+    @property
+    def method(self) -> Said:
+        """How it was done; enough for a stranger to repeat it."""
+        question = self.question
+        return self._said("method", lambda: (self.numbers, question.as_of, bool(question.scores), EPSILON))
+
+    def _said(self, macro: str, about: Callable[[], tuple[Any, ...]]) -> Said:
+        return Said(sections.SAY, "nothing") if self.numbers.stop else Said(sections.SAY, macro, about())
+
+    @property
+    def caveats(self) -> sections.Caveats:
+        """Only the caveats that this data raises."""
+        return sections.Caveats(self.numbers, bool(self.question.sizes))
+
+    @property
+    def matched(self) -> pd.DataFrame:
+        """The deals that the curve is judged on, with a forecast for each size; none without a curve."""
+        return self.numbers.learning.table.frame()
+
+    def results(self) -> dict[str, Any]:
         """The content of `results.json`."""
-        answer: dict[str, Any] = {
-            "reached": None,
-            "beats_rule": None,
-            "curve": [],
-            "segments": [],
-            "comparisons": [],
-        }
-        if curve is not None:
-            last = curve.against_baseline[learning.sizes[-1]]
-            answer = {
-                "reached": curve.reached,
-                "beats_rule": curve.beats_rule,
-                "estimand": last.estimand,
-                "flow": [plain(r) for r in last.flow.to_dict("records")],
-                "curve": [plain(r) for r in curve.table.to_dict("records")],
-                "segments": [plain(r) for r in curve.segments.to_dict("records")],
-                "comparisons": [plain(c.primary) for c in curve.against_baseline.values()],
-            }
-        return {
+        curve = self.numbers
+        found: dict[str, Any] = {
             "schema_version": 1,
-            "question": f"From how many closed deals on is the model better than {self.baseline}?",
-            "headline": headline,
+            "question": f"From how many closed deals on is the model better than {curve.baseline}?",
+            "headline": self.verdict.headline,
             "primary": "brier",
-            "parameters": plain(self.parameters),
-            "stop": learning.stop,
-            "sizes": list(learning.sizes),
-        } | answer
-
-
-# --- pieces ---------------------------------------------------------------------------------------------
-
-
-def _slope_interval(table: pd.DataFrame, name: str, level: float) -> tuple[float, float, float]:
-    """Calibration slope with its interval over reps, or over periods where reps are not known."""
-    rows = table[table[name].notna()]
-    p, won = rows[name].to_numpy(dtype=float), rows["won"].to_numpy(dtype=float)
-    estimate = slope(p, won)
-    by = next((d for d in ("rep", "period") if has(rows, d)), None)
-    if by is None or math.isnan(estimate):
-        return estimate, math.nan, math.nan
-    codes, groups = pd.factorize(rows[by])
-    without = np.array([slope(p[codes != g], won[codes != g]) for g in range(len(groups))])
-    if len(groups) < 5 or not np.isfinite(without).all():
-        return estimate, math.nan, math.nan
-    spread = intervals.Spread(intervals.cr3j(estimate, without), len(groups) - 1.0, by)
-    i = intervals.t_interval(estimate, spread, level)
-    return estimate, i.low, i.high
-
-
-def _by_size(
-    learning: Learning, model: Mapping[int, Comparison], rule: Mapping[int, Comparison], level: float
-) -> pd.DataFrame:
-    """One row per size: scores, difference with interval, events per variable, calibration."""
-    rows = []
-    for n in learning.sizes:
-        row: dict[str, Any] = {"size": n}
-        p = model[n].primary
-        row |= {"brier": p["candidate_value"], "baseline_brier": p["baseline_value"]}
-        row |= {k: p[k] for k in ("difference", "low", "high", "verdict", "reliable")}
-        seen = learning.fits[learning.fits["size"] == n] if len(learning.fits) else None
-        events, parameters = math.nan, math.nan
-        if seen is not None:
-            events = float(np.minimum(seen["won"], seen["deals"] - seen["won"]).mean())
-            parameters = float(seen["parameters"].mean())
-        row |= {
-            "events": events,
-            "parameters": parameters,
-            "events_per_variable": events / parameters if parameters else math.nan,
+            "parameters": self.question.parameters,
+            "stop": curve.stop,
+            "sizes": curve.learning.sizes,
+            "reached": curve.reached,
+            "beats_rule": curve.beats_rule,
         }
-        for role, columns in (("", learning.model), ("rule_", learning.rule)):
-            if n not in columns:
-                continue
-            said = learning.table[learning.table[columns[n]].notna()]
-            b, low, high = _slope_interval(said, columns[n], level)
-            curve = reliability(said[columns[n]], said["won"])
-            row |= {
-                f"{role}slope": b,
-                f"{role}slope_low": low,
-                f"{role}slope_high": high,
-                f"{role}miscalibration": curve.miscalibration,
-            }
-        if n in rule:
-            row["rule_brier"] = rule[n].primary["candidate_value"]
-            row |= {
-                f"rule_{k}": rule[n].primary[k] for k in ("difference", "low", "high", "verdict", "reliable")
-            }
-        rows.append(row)
-    return pd.DataFrame(rows)
+        if not curve.stop:
+            found |= {"estimand": curve.last.estimand, "flow": curve.last.flow.to_dict("records")}
+        found |= {
+            "curve": self.curve.table.to_dict("records"),
+            "segments": self.segments.table.to_dict("records"),
+            "comparisons": [] if curve.stop else [c.primary for c in curve.model.values()],
+        }
+        plainly: dict[str, Any] = plain(found)
+        return plainly
 
-
-def sizes_for(asked: Sequence[int], known: Sequence[int]) -> tuple[tuple[int, ...], str]:
-    """The sizes of the curve, and why there is none.
-
-    Without wishes: the grid as far as six periods can be judged at all of its sizes; four or one where six
-    cannot.
-
-    Parameters
-    ----------
-    asked : the sizes that are wished for
-    known : how many outcomes were known at each look
-
-    Returns
-    -------
-    sizes, and a sentence where there are none
-
-    Raises
-    ------
-    CallError
-        If more deals are asked for than were ever known.
-
-    Examples
-    --------
-    >>> sizes_for([], [0, 60, 120, 180, 240, 300, 360])[0]
-    (25, 35, 50)
-    """
-    most = max(known, default=0)
-    if asked:
-        sizes = tuple(sorted(set(asked)))
-        if sizes[-1] > most:
-            raise CallError(
-                f"sizes: {sizes[-1]:,} deals cannot be learned from; by the last period the outcome of {most:,} was known."
-            )
-        return sizes, ""
-    for periods in (FEW_PERIODS, MIN_CLUSTERS["period"], 1):
-        if len(known) >= periods:
-            top = sorted(known, reverse=True)[periods - 1]
-            if top >= GRID[2]:
-                return tuple(n for n in GRID if n <= top), ""
-    return (), (
-        f"By the last period the outcome of only {most:,} deals was known, too few to draw a curve: at least {GRID[2]} "
-        "are needed before the first period that is judged."
-    )
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables that leave with the report, by name."""
+        curve = self.numbers
+        if curve.stop:
+            return {}
+        found = {"learning_curve": curve.table, "flow": curve.last.flow}
+        if not self.segments.table.empty:
+            found["segments"] = self.segments.table
+        if len(curve.learning.fits):
+            found["fits"] = curve.learning.fits
+        return found

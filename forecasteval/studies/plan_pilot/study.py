@@ -1,118 +1,54 @@
-"""One pilot to be planned: the parameters of a notebook, checked, and what they lead to."""
+"""One pilot to be planned: the parameters of a notebook, and the answer with its sections."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Annotated, Any
 
-import numpy as np
 import pandas as pd
+from pydantic import BeforeValidator, Field
 
 from forecasteval.compare.results import plain
-from forecasteval.compare.variance_of_history import History, measure
+from forecasteval.compare.variance_of_history import measure
 from forecasteval.errors import CallError
-from forecasteval.inference import power as planning
-from forecasteval.inference import variance_components as variance
-from forecasteval.inference.limits import FEW_PERIODS
-from forecasteval.inference.power import Design, Question
+from forecasteval.inference.limits import FEW_PERIODS, MIN_CLUSTERS
+from forecasteval.inference.power import PLANNED, Design
 from forecasteval.inference.variance_components import NAMES, Components
-from forecasteval.matching.match import match
-from forecasteval.matching.matched import META
+from forecasteval.matching.match import Panel
+from forecasteval.report.blocks import Said
 from forecasteval.sources.folder import read
+from forecasteval.studies.parameters import (
+    Level,
+    Names,
+    Parameters,
+    Population,
+    Seed,
+    TargetName,
+    asked_of,
+    between,
+)
+from forecasteval.studies.plan_pilot import sections
+from forecasteval.studies.plan_pilot.plan import Past, Plan
 
-WITHOUT_HISTORY = {"reps": 12, "quarters": 4, "deals": 15.0}
-REPS_SHOWN = (5, 6, 8, 10, 12, 16, 20, 25, 30, 40, 50, 70, 100)
-DEALS_SHOWN = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 500)
-
-
-@dataclass(frozen=True)
-class Past:
-    """A history with what its table says of itself."""
-
-    history: History
-    name: str
-    when: str
-    nouns: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a pilot of this size can tell.
-
-    Attributes
-    ----------
-    design : Design
-    components : Components
-    sources : dict
-        "assumed", "measured" or "given" by component.
-    question : tuple of str
-        What the answer is about; see :data:`forecasteval.estimates.QUESTIONS`.
-    detectable, endless : float
-        The smallest difference that can be told, and that with any number of deals of the same reps.
-    between : (float, float) or None
-        Where four of five histories of this size would have put `detectable`.
-    at_hand : float or None
-        The smallest difference that can be told with as much as the history has, where the pilot differs from it.
-    needed : dict
-        Fewest reps, quarters and deals that are enough for the wanted difference; None where none is.
-    ladder, by_reps, by_deals, spread : DataFrame
-    """
-
-    pilot: Pilot
-    past: Past | None
-    design: Design
-    components: Components
-    sources: Mapping[str, str]
-    question: Question
-    doubt: str
-    detectable: float
-    endless: float
-    between: tuple[float, float] | None
-    at_hand: float | None
-    needed: Mapping[str, int | None]
-    ladder: pd.DataFrame
-    by_reps: pd.DataFrame
-    by_deals: pd.DataFrame
-    spread: pd.DataFrame
-    nouns: Mapping[str, str]
-
-    @property
-    def enough(self) -> bool:
-        """Can the wanted difference be told?"""
-        return not self.doubt and self.detectable <= self.pilot.difference
+_WITHOUT_HISTORY = {"reps": 12, "quarters": 4, "deals": 15.0}
+_AS_THERE = "0 takes as many as in the history."
 
 
-@dataclass(frozen=True)
-class Pilot:
-    """How large a pilot has to be; every value is checked when it is made.
+def _known_sds(value: Any) -> Any:
+    def usable(name: str, sd: Any) -> bool:
+        return name in NAMES and isinstance(sd, int | float) and not isinstance(sd, bool) and 0 <= sd < 2
 
-    Parameters
-    ----------
-    difference : float
-        The difference in Brier score that should be told from none.
-    candidate, baseline, as_of, target, population : str
-        Whose history is measured; as in :class:`forecasteval.Question`.
-    reps, quarters : int
-        Of the pilot; 0 for as many as in the history.
-    deals : float
-        Per rep and quarter; 0 for as many as in the history.
-    uneven : float
-        How unequal reps are (SD of the logarithm of their deals), where no history says.
-    generalise_to : list of str
-        Empty for the most cautious question that a pilot of this size can answer.
-    level, power : float
-    apart, win_rate, optimism, optimism_differs, swing : float
-        Assumptions; see :func:`forecasteval.variance.assumed`.
-    sds : dict
-        Standard deviations that replace what is assumed or measured: rep, period, rep_period, deal.
-    seed : int
+    wrong = [(n, sd) for n, sd in value.items() if not usable(n, sd)] if isinstance(value, dict) else []
+    if wrong:
+        allowed = f"is not one of {', '.join(NAMES)} with a number of 0 or more."
+        raise ValueError("\n".join(f"{name}: {sd!r} {allowed}" for name, sd in wrong))
+    return value
 
-    Raises
-    ------
-    CallError
-        Lists every value that is not allowed.
+
+class Pilot(Parameters):
+    """How large a pilot has to be, for a difference in Brier score that should be told from none.
 
     Examples
     --------
@@ -124,311 +60,198 @@ class Pilot:
     - level: 95 is not between 0.5 and 1; 0.95 is usual.
     """
 
-    difference: float = 0.02
+    difference: Annotated[float, between(0, 1, "differences in Brier score are mostly 0.005 to 0.05.")] = 0.02
+    # whose history is measured
     candidate: str = "model"
     baseline: str = "rep_forecast"
     as_of: str = "week 4"
-    target: str = "won in period"
-    population: str = "closing in period"
-    reps: int = 0
-    quarters: int = 0
-    deals: float = 0.0
-    uneven: float = 0.5
-    generalise_to: Sequence[str] = ()
-    level: float = 0.95
-    power: float = 0.8
-    apart: float = 0.2
-    win_rate: float = 0.25
-    optimism: float = 0.1
-    optimism_differs: float = 0.1
-    swing: float = 0.05
-    sds: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = 0
+    target: TargetName = "won in period"
+    population: Population = "closing in period"
+    # of the pilot
+    reps: Annotated[int, between(0, 2000, _AS_THERE, ends=True)] = 0
+    quarters: Annotated[int, between(0, 200, _AS_THERE, ends=True)] = 0
+    deals: Annotated[float, between(0, 1e6, f"deals per rep and quarter; {_AS_THERE}", ends=True)] = 0.0
+    uneven: Annotated[
+        float, between(0, 2, "0 for equal reps, 0.5 as is usual, 0.8 for very unequal ones.", ends=True)
+    ] = 0.5
+    generalise_to: Annotated[Names, asked_of(PLANNED)] = Field(default_factory=list)
+    level: Level = 0.95
+    power: Annotated[float, between(0.5, 1, "0.8 is usual: found in four of five such pilots.")] = 0.8
+    # assumptions, where no history says
+    apart: Annotated[
+        float, between(0, 1, "0.2 where the two forecasts of a deal are typically 20 points apart.")
+    ] = 0.2
+    win_rate: Annotated[float, between(0, 1, "0.25 where a quarter of the deals is won.")] = 0.25
+    optimism: Annotated[float, between(-1, 1, "0.1 where reps say 10 points too much.")] = 0.1
+    optimism_differs: Annotated[
+        float, between(0, 1, "0.1 where reps differ by some 10 points in that.", ends=True)
+    ] = 0.1
+    swing: Annotated[float, between(0, 0.5, "0.05 where the share won moves by 5 points.", ends=True)] = 0.05
+    sds: Annotated[dict[str, float], BeforeValidator(_known_sds)] = Field(default_factory=dict)
+    seed: Seed = 0
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be used, all at once."""
-        wrong: list[str] = []
+    @property
+    def assumed(self) -> Components:
+        """Components of the Brier difference from quantities that a sales team can judge.
 
-        def within(name: str, low: float, high: float, advice: str, *, ends: bool = False) -> None:
-            value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (number and (low < value < high or (ends and low <= value <= high))):
-                wrong.append(f"{name}: {value!r} is not between {low:g} and {high:g}; {advice}")
+        With p_c, p_b the two probabilities and y the outcome, d = (p_c - p_b) (p_c + p_b - 2 y). Hence
 
-        within("difference", 0, 1, "differences in Brier score are mostly 0.005 to 0.05.")
-        within("level", 0.5, 1, "0.95 is usual.")
-        within("power", 0.5, 1, "0.8 is usual: found in four of five such pilots.")
-        within("reps", 0, 2000, "0 takes as many as in the history.", ends=True)
-        within("quarters", 0, 200, "0 takes as many as in the history.", ends=True)
-        within("deals", 0, 1e6, "deals per rep and quarter; 0 takes as many as in the history.", ends=True)
-        within("uneven", 0, 2, "0 for equal reps, 0.5 as is usual, 0.8 for very unequal ones.", ends=True)
-        within("apart", 0, 1, "0.2 where the two forecasts of a deal are typically 20 points apart.")
-        within("win_rate", 0, 1, "0.25 where a quarter of the deals is won.")
-        within("optimism", -1, 1, "0.1 where reps say 10 points too much.")
-        within("optimism_differs", 0, 1, "0.1 where reps differ by some 10 points in that.", ends=True)
-        within("swing", 0, 0.5, "0.05 where the share won moves by 5 points.", ends=True)
-        if self.generalise_to and tuple(self.generalise_to) not in planning.QUESTIONS:
-            allowed = "; ".join(str(list(q)) for q in planning.QUESTIONS)
-            wrong.append(f"generalise_to: {list(self.generalise_to)} is not one of {allowed}.")
-        for name, value in self.sds.items():
-            number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2
-            if name not in NAMES or not number:
-                wrong.append(
-                    f"sds: {name}: {value!r} is not one of {', '.join(NAMES)} with a number of 0 or more."
-                )
-        if wrong:
-            count = f"{len(wrong)} parameter{'s' if len(wrong) > 1 else ''} cannot be used:"
-            raise CallError("\n- ".join([count, *wrong]))
+        - deal: 2 apart sqrt(w (1 - w)), the spread of d where both are right on average and w is the win rate;
+        - rep: a rep whose probabilities are too high by h costs the baseline h^2, and h varies around the mean
+          optimism o with SD s, so the SD is sqrt(4 o^2 s^2 + 2 s^4);
+        - period: where fewer deals are won than usual by an unforeseen swing v, d moves by 2 o v;
+        - rep_period: the same swing within single reps, 2 sqrt(o^2 + s^2) v.
+        """
+        o, s = self.optimism, self.optimism_differs
+        return Components(
+            rep=math.sqrt(4 * o**2 * s**2 + 2 * s**4),
+            period=2 * abs(o) * self.swing,
+            rep_period=2 * math.sqrt(o**2 + s**2) * self.swing,
+            deal=2 * self.apart * math.sqrt(self.win_rate * (1 - self.win_rate)),
+        )
 
-    def past(self, data: str) -> Past | None:
-        """What the deals of a data folder tell; None where no folder is named.
+    def run(self, data: str = "") -> Answer:
+        """Plan from the deals of a data folder; from assumptions alone where none is named.
 
         Raises
         ------
         CallError
-            If the two cannot be measured there; says why.
+            If the two cannot be measured there, if nothing varies, or if the pilot says nothing about the question.
         """
-        if not data:
-            return None
-        org = read(data)
-        matched = match(
-            org,
-            as_of=self.as_of,
-            target=self.target,
-            population=self.population,
-            forecasters=[self.candidate, self.baseline],
-            seed=self.seed,
-        )
-        meta = matched.attrs.get(META, {})
-        if meta.get("stop"):
-            raise CallError(f"The history cannot be measured. {meta['stop'][0]['text']}")
-        history = measure(matched, self.candidate, self.baseline, seed=self.seed)
-        return Past(history, org.name, str(meta.get("when", "")), meta.get("nouns", {}))
-
-    def _design(self, history: History | None) -> Design:
-        if history is None:
-            there = WITHOUT_HISTORY
-        else:
+        past = self._past(data) if data else None
+        there, history = _WITHOUT_HISTORY, None if past is None else past.history
+        if history is not None:
             there = {"reps": history.reps, "quarters": history.periods, "deals": history.deals}
-        return Design(
+        design = Design(
             self.reps or int(there["reps"]),
             self.quarters or int(there["quarters"]),
             self.deals or float(there["deals"]),
             uneven=self.uneven,
             sizes=() if history is None else history.sizes,
         )
-
-    @property
-    def assumed(self) -> Components:
-        """The components that the assumptions amount to."""
-        return variance.assumed(
-            apart=self.apart,
-            win_rate=self.win_rate,
-            optimism=self.optimism,
-            optimism_differs=self.optimism_differs,
-            swing=self.swing,
-        )
-
-    def _components(self, history: History | None) -> tuple[Components, dict[str, str]]:
-        source = dict.fromkeys(NAMES, "assumed")
-        found = self.assumed
+        components, sources = self.assumed, dict.fromkeys(NAMES, "assumed")
         if history is not None:
-            measured = [n for n in NAMES if n not in history.unmeasured]
-            found = variance.with_sds(found, {n: getattr(history.components, n) for n in measured})
-            source |= dict.fromkeys(measured, "measured")
-        source |= dict.fromkeys(self.sds, "given")
-        return variance.with_sds(found, self.sds), source
-
-    @property
-    def _aim(self) -> dict[str, float]:
-        return {"level": self.level, "power": self.power}
-
-    def plan(self, past: Past | None = None) -> Plan:
-        """What a pilot of this size can tell, and what size the wanted difference needs."""
-        history = None if past is None else past.history
-        design = self._design(history)
-        components, sources = self._components(history)
-        if not any(asdict(components).values()):
+            measured = {name: getattr(history.components, name) for name in history.measured}
+            components, sources = (
+                replace(components, **measured),
+                sources | dict.fromkeys(measured, "measured"),
+            )
+        components, sources = replace(components, **self.sds), sources | dict.fromkeys(self.sds, "given")
+        if not any(components.variances):
             raise CallError("Nothing varies: every component is 0, so any difference would be told at once.")
-        question = tuple(self.generalise_to) or planning.answerable(design)
         few = {"rep": design.reps, "period": design.periods}
-        alone = [d for d in question if few.get(d, 2) < 2]
-        if alone:
+        if alone := [d for d in self.generalise_to if few.get(d, 2) < 2]:
             noun = {"rep": "rep", "period": "quarter"}[alone[0]]
             raise CallError(
                 f"generalise_to: a pilot with one {noun} says nothing about new {noun}s; plan at least two."
             )
-        between = None
-        if history is not None:
-            told = [
-                planning.detectable(
-                    design, self._restudied(study, sources, components), question, **self._aim
-                )
-                for study in history.studies
-            ]
-            low, high = np.quantile(told, variance.RANGE)
-            between = (float(low), float(high))
-        wanted = {
-            what: planning.fewest(what, design, components, question, self.difference, **self._aim)
-            for what in ("reps", "periods", "deals")
-        }
-        return Plan(
-            pilot=self,
-            past=past,
-            design=design,
-            components=components,
-            sources=sources,
-            question=question,
-            doubt=planning.doubt(design, question),
-            detectable=planning.detectable(design, components, question, **self._aim),
-            endless=planning.endless(design, components, question, **self._aim),
-            between=between,
-            at_hand=self._at_hand(history, design, components),
-            needed=wanted,
-            ladder=self._ladder(design, components),
-            by_reps=self._by_reps(design, components, question),
-            by_deals=self._by_deals(design, components, question),
-            spread=_spread(design, components, sources, question, history),
-            nouns={"rep": "reps", "period": "quarters"} | dict({} if past is None else past.nouns),
-        )
+        asked = tuple(self.generalise_to)
+        plan = Plan(design, components, sources, asked, self.difference, self.level, self.power, past)
+        return Answer(self, plan)
 
-    def _at_hand(self, history: History | None, design: Design, components: Components) -> float | None:
-        if history is None:
-            return None
-        there = replace(design, reps=history.reps, periods=history.periods, deals=history.deals)
-        question = tuple(self.generalise_to) or planning.answerable(there)
-        if there == design or planning.doubt(there, question):
-            return None
-        return planning.detectable(there, components, question, **self._aim)
+    def _past(self, data: str) -> Past:
+        org = read(data)
+        options: dict[str, Any] = {"as_of": self.as_of, "target": self.target, "population": self.population}
+        matched = Panel(org, **options, seed=self.seed).view([self.candidate, self.baseline])
+        if matched.stop:
+            raise CallError(f"The history cannot be measured. {matched.stop[0]['text']}")
+        history = measure(matched, self.candidate, self.baseline, seed=self.seed)
+        return Past(history, matched, org.name, matched.nouns)
 
-    def _restudied(self, study: Components, sources: Mapping[str, str], components: Components) -> Components:
-        kept = {n: getattr(components, n) for n in NAMES if sources[n] != "measured"}
-        return variance.with_sds(study, kept)
 
-    def _ladder(self, design: Design, components: Components) -> pd.DataFrame:
-        """Every question: what can be told, with endless deals, and what the wanted difference needs."""
-        rows = []
-        for question in planning.QUESTIONS:
-            enough = ("rep" not in question or design.reps > 1) and (
-                "period" not in question or design.periods > 1
-            )
-            row: dict[str, Any] = {
-                "generalise_to": " and ".join(question),
-                "doubt": planning.doubt(design, question),
-                "detectable": math.nan,
-                "endless": math.nan,
-            }
-            if enough:
-                row["detectable"] = planning.detectable(design, components, question, **self._aim)
-                row["endless"] = planning.endless(design, components, question, **self._aim)
-            tried = (
-                design
-                if enough
-                else replace(design, reps=max(design.reps, 2), periods=max(design.periods, 2))
-            )
-            for what in ("reps", "periods", "deals"):
-                number = planning.fewest(what, tried, components, question, self.difference, **self._aim)
-                row[f"{what}_needed"] = number
-            rows.append(row)
-        found = pd.DataFrame(rows)
-        whole = [c for c in map(str, found.columns) if c.endswith("_needed")]
-        return found.astype(dict.fromkeys(whole, "Int64"))
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A plan with the sections of its page; each is worked out when it is asked for."""
 
-    def _by_reps(self, design: Design, components: Components, question: Question) -> pd.DataFrame:
-        """The smallest detectable difference by reps, for some numbers of quarters."""
-        usual = (FEW_PERIODS, 8, 12, 20) if "period" in question else (1, 2, 4, 8)
-        near = [t for t in usual if t != design.periods][:3]
-        reps = sorted(
-            {*REPS_SHOWN, design.reps} if "rep" in question else {2, 3, 4, *REPS_SHOWN, design.reps}
-        )
-        rows = [
-            {
-                "quarters": t,
-                "reps": g,
-                "detectable": planning.detectable(tried, components, question, **self._aim),
-            }
-            for t in sorted({*near, design.periods})
-            for g in reps
-            if not planning.doubt(tried := replace(design, reps=g, periods=t), question)
-        ]
-        return pd.DataFrame(rows, columns=["quarters", "reps", "detectable"])
-
-    def _by_deals(self, design: Design, components: Components, question: Question) -> pd.DataFrame:
-        """The smallest detectable difference by deals per rep and quarter."""
-        deals = sorted({*DEALS_SHOWN, design.deals})
-        told = [
-            planning.detectable(replace(design, deals=n), components, question, **self._aim) for n in deals
-        ]
-        return pd.DataFrame({"deals": deals, "detectable": told})
+    pilot: Pilot
+    plan: Plan
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters as plain values."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+    def verdict(self) -> sections.Verdict:
+        """The card that answers the question."""
+        return sections.Verdict(self.plan)
 
-    def results(self, plan: Plan, headline: str) -> dict[str, Any]:
+    @property
+    def glossary(self) -> Said:
+        """The few terms that the page needs, each explained once."""
+        return Said(sections.SAY, "glossary", (self.plan,))
+
+    @cached_property
+    def reps(self) -> sections.Reps:
+        """More reps, more quarters."""
+        return sections.Reps(self.plan)
+
+    @cached_property
+    def deals(self) -> sections.Deals:
+        """More deals of the same reps."""
+        return sections.Deals(self.plan)
+
+    @cached_property
+    def ladder(self) -> sections.Ladder:
+        """What can be told for each thing that may be different next time."""
+        return sections.Ladder(self.plan)
+
+    @cached_property
+    def spread(self) -> sections.Spread:
+        """Where the uncertainty comes from."""
+        return sections.Spread(self.plan)
+
+    @property
+    def assumptions(self) -> Said:
+        """How the assumed components follow from numbers that a sales team can judge."""
+        return Said(sections.SAY, "assumptions", (self.pilot, self.plan))
+
+    @property
+    def method(self) -> Said:
+        """How it was worked out; enough for a stranger to repeat it."""
+        return Said(sections.SAY, "method", (self.plan, MIN_CLUSTERS["rep"], FEW_PERIODS, self.pilot.seed))
+
+    @property
+    def caveats(self) -> Said:
+        """Only the caveats that this plan raises."""
+        return Said(sections.SAY, "caveats", (self.plan, self.plan.leant, self.pilot))
+
+    @property
+    def matched(self) -> pd.DataFrame:
+        """The deals of the history that the two forecasters were measured on; none without a history."""
+        return pd.DataFrame() if self.plan.past is None else self.plan.past.matched.frame()
+
+    def results(self) -> dict[str, Any]:
         """The content of `results.json`."""
-        past = plan.past
-        return {
-            "schema_version": 1,
-            "question": f"How large a pilot tells a difference of {self.difference:g} in Brier score from none?",
-            "headline": headline,
-            "primary": "brier",
-            "parameters": plain(self.parameters),
-            "generalise_to": list(plan.question),
-            "design": plain({k: v for k, v in asdict(plan.design).items() if k != "sizes"}),
-            "components": plain(
-                {k: {"sd": v, "source": plan.sources[k]} for k, v in asdict(plan.components).items()}
-            ),
-            "enough": plan.enough,
-            "doubt": plan.doubt,
-            "detectable": plain(plan.detectable),
-            "detectable_between": plain(plan.between),
-            "detectable_with_endless_deals": plain(plan.endless),
-            "detectable_with_what_history_has": plain(plan.at_hand),
-            "needed": plain(dict(plan.needed)),
-            "history": None
-            if past is None
-            else plain(
-                {
-                    "name": past.name,
-                    "reps": past.history.reps,
-                    "quarters": past.history.periods,
-                    "rows": past.history.rows,
-                    "notes": list(past.history.notes),
-                }
-            ),
-        }
-
-
-def _spread(
-    design: Design,
-    components: Components,
-    sources: Mapping[str, str],
-    question: Question,
-    history: History | None,
-) -> pd.DataFrame:
-    """Each component: its SD, where it comes from, how well it is known, its share of the uncertainty."""
-    none = Components(0.0, 0.0, 0.0, 0.0)
-    part = {
-        n: planning.expected(design, variance.with_sds(none, {n: getattr(components, n)}), question).variance
-        for n in NAMES
-    }
-    total = sum(part.values())
-    rows = []
-    for n in NAMES:
-        low, high = (
-            history.within(n) if history is not None and sources[n] == "measured" else (math.nan, math.nan)
-        )
-        sd = getattr(components, n)
-        rows.append(
+        plan, past = self.plan, self.plan.past
+        sds = asdict(plan.components)
+        history = None
+        if past is not None:
+            h = past.history
+            history = {"name": past.name, "reps": h.reps, "quarters": h.periods, "rows": h.rows}
+            history["notes"] = list(h.notes)
+        found: dict[str, Any] = plain(
             {
-                "component": n,
-                "sd": sd,
-                "source": sources[n],
-                "low": low,
-                "high": high,
-                "share": part[n] / total,
+                "schema_version": 1,
+                "question": f"How large a pilot tells a difference of {plan.difference:g} in Brier score from none?",
+                "headline": self.verdict.headline,
+                "primary": "brier",
+                "parameters": self.pilot.parameters,
+                "generalise_to": plan.question,
+                "design": {k: v for k, v in asdict(plan.design).items() if k != "sizes"},
+                "components": {k: {"sd": sd, "source": plan.sources[k]} for k, sd in sds.items()},
+                "enough": plan.enough,
+                "doubt": plan.doubt,
+                "detectable": plan.detectable,
+                "detectable_between": plan.between,
+                "detectable_with_endless_deals": plan.endless,
+                "detectable_with_what_history_has": plan.at_hand,
+                "needed": plan.needed,
+                "history": history,
             }
         )
-    return pd.DataFrame(rows)
+        return found
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables that leave with the report, by name."""
+        return {
+            "ladder": self.ladder.table,
+            "by_reps": self.reps.table,
+            "by_deals": self.deals.table,
+            "components": self.spread.table,
+        }

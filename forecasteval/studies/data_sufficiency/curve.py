@@ -1,0 +1,150 @@
+"""The learning curve in numbers: every size compared with the baseline and with the rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecasteval.compare import wording
+from forecasteval.compare.calibration import calibrate
+from forecasteval.compare.compare import Comparison, compare
+from forecasteval.compare.crossing import crossing
+from forecasteval.matching.matched import Matched
+from forecasteval.matching.rolling_origin import Learning
+from forecasteval.scores.reliability import reliability
+
+_JUDGED = ("difference", "low", "high", "verdict", "reliable")
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Who learned from how much, judged by the same comparison on the same deals at every size."""
+
+    learning: Learning
+    baseline: str
+    rule: str
+    who: str  # is learning: the reference model, or a vendor's
+    generalise_to: tuple[str, ...]
+    level: float
+    seed: int
+
+    def compared(
+        self, table: Matched, columns: Mapping[int, str], level: float | None = None
+    ) -> dict[int, Comparison]:
+        """Each size of a forecaster against the baseline."""
+        return {n: self._compare(table, name, self.baseline, level) for n, name in columns.items()}
+
+    def _compare(
+        self, table: Matched, candidate: str, baseline: str, level: float | None = None
+    ) -> Comparison:
+        return compare(
+            table,
+            candidate,
+            baseline,
+            metrics=["brier"],
+            generalise_to=self.generalise_to or None,
+            level=level or self.level,
+            seed=self.seed,
+        )
+
+    @property
+    def stop(self) -> str:
+        """Why there is no curve; empty where there is one."""
+        return self.learning.stop
+
+    @property
+    def most(self) -> int:
+        """The largest size."""
+        return self.learning.sizes[-1]
+
+    @cached_property
+    def model(self) -> dict[int, Comparison]:
+        """Model against baseline, by size."""
+        return self.compared(self.learning.table, self.learning.model)
+
+    @cached_property
+    def by_rule(self) -> dict[int, Comparison]:
+        """Rule against baseline, by size."""
+        return self.compared(self.learning.table, self.learning.rule)
+
+    @cached_property
+    def against_rule(self) -> dict[int, Comparison]:
+        """Model against rule, by size."""
+        table, model = self.learning.table, self.learning.model
+        return {n: self._compare(table, model[n], name) for n, name in self.learning.rule.items()}
+
+    @property
+    def last(self) -> Comparison:
+        """Model against baseline at the largest size."""
+        return self.model[self.most]
+
+    @property
+    def told(self) -> bool:
+        """Can it be told whether the model is ahead?"""
+        return not self.stop and bool(self.last.primary["reliable"])
+
+    @cached_property
+    def reached(self) -> int | None:
+        """The smallest size from which on the model is better than the baseline; None: not reached."""
+        return None if self.stop else crossing(self.model)
+
+    @cached_property
+    def beats_rule(self) -> int | None:
+        """The same against the rule."""
+        return None if self.stop else crossing(self.against_rule)
+
+    def scope(self, comparison: Comparison) -> str:
+        """What may be different next time, in words."""
+        return wording.scope(comparison.generalise_to, comparison.nouns)
+
+    def size(self, comparison: Comparison) -> str:
+        """Deals and clusters behind a comparison."""
+        return wording.size(comparison.primary, comparison.nouns)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row per size: scores, difference with interval, events per variable, calibration."""
+        rows = []
+        for n in self.learning.sizes:
+            p = self.model[n].primary
+            row: dict[str, Any] = {"size": n, "brier": p["candidate_value"]}
+            row |= {"baseline_brier": p["baseline_value"]} | {k: p[k] for k in _JUDGED}
+            row |= self._events(n)
+            for role, columns in (("", self.learning.model), ("rule_", self.learning.rule)):
+                if n in columns:
+                    row |= {f"{role}{k}": v for k, v in self._calibration(columns[n]).items()}
+            if n in self.by_rule:
+                p = self.by_rule[n].primary
+                row |= {"rule_brier": p["candidate_value"]} | {f"rule_{k}": p[k] for k in _JUDGED}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    @property
+    def slope_is_known(self) -> bool:
+        """Is there a calibration slope at any size?"""
+        return bool(self.table["slope"].notna().any())
+
+    def _events(self, size: int) -> dict[str, float]:
+        """Deals won or not won, whichever are fewer, on average, and for each number that is fitted."""
+        events = parameters = math.nan
+        if len(self.learning.fits):
+            seen = self.learning.fits[self.learning.fits["size"] == size]
+            events = float(np.minimum(seen["won"], seen["deals"] - seen["won"]).mean())
+            parameters = float(seen["parameters"].mean())
+        each = events / parameters if parameters else math.nan
+        return {"events": events, "parameters": parameters, "events_per_variable": each}
+
+    def _calibration(self, name: str) -> dict[str, float]:
+        """Slope with its interval over reps, or over periods where reps are not known; and miscalibration."""
+        rows = self.learning.table.rows(self.learning.table[name].notna())
+        by = next((d for d in ("rep", "period") if rows.has(d)), None)
+        slope = calibrate(rows[name], rows["won"], rows[by] if by else None, level=self.level).slope
+        value, low, high = (math.nan,) * 3 if slope is None else (slope.value, slope.low, slope.high)
+        lost = reliability(rows[name], rows["won"]).miscalibration
+        return {"slope": value, "slope_low": low, "slope_high": high, "miscalibration": lost}

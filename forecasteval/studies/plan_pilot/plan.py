@@ -1,0 +1,150 @@
+"""What a pilot of one size can tell, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from forecasteval.compare import wording
+from forecasteval.compare.variance_of_history import History, four_of_five
+from forecasteval.inference import power
+from forecasteval.inference.power import Design, Question
+from forecasteval.inference.variance_components import NAMES, Components
+from forecasteval.matching.matched import Matched
+
+_HARDLY_MORE = 1.05  # below this the plan is the same for either forecaster
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """A history, its matched deals, and what its folder calls itself and its parts."""
+
+    history: History
+    matched: Matched
+    name: str
+    nouns: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A pilot's design, what is known of how differences vary, and what follows.
+
+    ``sources`` says of each component where it is from: "assumed", "measured" or "given"; ``asked`` is empty for the
+    most cautious question that the pilot can answer.
+    """
+
+    design: Design
+    components: Components
+    sources: Mapping[str, str]
+    asked: Question
+    difference: float
+    level: float
+    aim: float  # the power that is wanted
+    past: Past | None
+
+    @property
+    def question(self) -> Question:
+        """What the answer is about."""
+        return self.asked or self.design.answerable
+
+    @property
+    def doubt(self) -> str:
+        """Why there would be no verdict, whatever the pilot finds; empty where there would."""
+        return self.design.doubt(self.question)
+
+    def told(
+        self,
+        design: Design | None = None,
+        components: Components | None = None,
+        question: Question | None = None,
+    ) -> float:
+        """The smallest difference that can be told from none, by this pilot or by one that differs in something."""
+        return power.detectable(
+            design or self.design,
+            components or self.components,
+            question or self.question,
+            level=self.level,
+            power=self.aim,
+        )
+
+    def fewest(self, design: Design | None = None, question: Question | None = None) -> dict[str, int | None]:
+        """Fewest reps, periods and deals that are enough for the wanted difference; None where none is."""
+        question = question or self.question
+        aim = {"level": self.level, "power": self.aim}
+        return {
+            what: power.fewest(what, design or self.design, self.components, question, self.difference, **aim)
+            for what in ("reps", "periods", "deals")
+        }
+
+    @cached_property
+    def detectable(self) -> float:
+        """The smallest difference that the pilot can tell from none."""
+        return self.told()
+
+    @cached_property
+    def endless(self) -> float:
+        """The same with any number of deals of the same reps."""
+        return self.told(self.design.endless)
+
+    @property
+    def enough(self) -> bool:
+        """Can the wanted difference be told?"""
+        return not self.doubt and self.detectable <= self.difference
+
+    @cached_property
+    def needed(self) -> dict[str, int | None]:
+        """Fewest reps, periods and deals that are enough."""
+        return self.fewest()
+
+    @cached_property
+    def between(self) -> tuple[float, float] | None:
+        """Where four of five histories of this size would have put what can be told."""
+        if self.past is None:
+            return None
+        kept = {n: getattr(self.components, n) for n in NAMES if self.sources[n] != "measured"}
+        return four_of_five(
+            [self.told(components=replace(study, **kept)) for study in self.past.history.studies]
+        )
+
+    @cached_property
+    def at_hand(self) -> float | None:
+        """What can be told with as much as the history has, where the pilot differs from it."""
+        if self.past is None:
+            return None
+        h = self.past.history
+        there = replace(self.design, reps=h.reps, periods=h.periods, deals=h.deals)
+        question = self.asked or there.answerable
+        return None if there == self.design or there.doubt(question) else self.told(there, question=question)
+
+    @property
+    def leant(self) -> float | None:
+        """The same where the forecaster who is ahead is the one whose bias varies; None where that hardly matters."""
+        interval = power.expected(self.design, self.components, self.question)
+        found = interval.detectable(level=self.level, power=self.aim, lean=1.0)
+        return found if found > _HARDLY_MORE * self.detectable else None
+
+    # --- words that stand all over the page -----------------------------------------------------------
+
+    @property
+    def nouns(self) -> dict[str, str]:
+        """What reps and periods are called."""
+        return {"rep": "reps", "period": "quarters"} | dict({} if self.past is None else self.past.nouns)
+
+    @property
+    def quarters(self) -> str:
+        """The organisation's word for its periods."""
+        return self.nouns["period"]
+
+    @property
+    def quarter(self) -> str:
+        """The same for one of them."""
+        return self.quarters.removesuffix("s")
+
+    def scope(self, question: Sequence[str] = ()) -> str:
+        """What may be different next time, in words."""
+        return wording.scope(tuple(question) or self.question, self.nouns)
+
+    def rounded(self, deals: float) -> str:
+        """Deals per rep and period, with a decimal where there are few."""
+        return f"{deals:,.0f}" if deals >= 5 or deals == round(deals) else f"{deals:.1f}"
