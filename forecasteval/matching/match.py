@@ -51,7 +51,8 @@ class _Flow:
 # --- what the forecasters say -------------------------------------------------------------------------
 
 
-def _check_names(org: Org, names: Sequence[str]) -> list[str]:
+def check_names(org: Org, names: Sequence[str]) -> list[str]:
+    """Which of these forecasters come from files; refuses those that nobody knows."""
     outside = [] if org.forecasts is None else sorted(org.forecasts["forecaster"].unique())
     allowed = [*fc.BUILT_IN, *outside]
     unknown = [n for n in names if n not in allowed]
@@ -253,7 +254,7 @@ def match(
         raise CallError(f"population {population!r} is not one of {', '.join(map(repr, POPULATIONS))}.")
     if org.matched is not None:
         return _of_flat_table(org.matched, list(forecasters), seed)
-    outside = _check_names(org, forecasters)
+    outside = check_names(org, forecasters)
     if org.history is None:
         return _stopped(forecasters, "no_history", NO_HISTORY)
     assert org.periods is not None

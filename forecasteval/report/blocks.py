@@ -63,12 +63,14 @@ class Words:
             lstrip_blocks=True,
         )
         environment.filters |= {"number": wording.number, "percent": wording.percent}
+        environment.filters |= {"share": "{:.0%}".format, "thousands": "{:,}".format}
         environment.globals |= {"count": wording.count, "decimals": wording.decimals}
         return environment.get_template("words.html.j2").module
 
     def __call__(self, macro: str, *values: Any, **named: Any) -> Html:
         """Render one macro."""
-        return Html.of(str(getattr(self._macros, macro)(*values, **named)).strip())
+        html = str(getattr(self._macros, macro)(*values, **named)).strip()
+        return Html.of(re.sub(r"\s*\n\s*", " ", html))  # a sentence may go over several lines of the template
 
 
 def card(state: str, badge: str, said: str, lines: Sequence[str]) -> Html:
@@ -121,7 +123,8 @@ def table(
 # --- tables -------------------------------------------------------------------------------------------
 
 
-def _difference_cells(row: Mapping[Any, Any]) -> list[str]:
+def difference_cells(row: Mapping[Any, Any]) -> list[str]:
+    """Difference and interval of a row of `comparison.table`, with the digits that the interval supports."""
     places = wording.decimals(row["low"], row["high"])
     interval = (
         "none"
@@ -131,7 +134,8 @@ def _difference_cells(row: Mapping[Any, Any]) -> list[str]:
     return [wording.number(row["difference"], places), interval]
 
 
-def _verdict_words(row: Mapping[Any, Any]) -> str:
+def verdict_words(row: Mapping[Any, Any]) -> str:
+    """The verdict of a row of `comparison.table`, the forecasters under their own names."""
     if row["verdict"] is None or (isinstance(row["verdict"], float) and math.isnan(row["verdict"])):
         return "described, no verdict"
     words = str(row["verdict"])
