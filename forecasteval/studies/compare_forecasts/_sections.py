@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -47,6 +48,13 @@ if TYPE_CHECKING:
 
 SAY = Words(__file__)
 _DRAWS = 199  # of the test of a forecast's word
+
+
+def _figures() -> ModuleType:
+    """The pictures; only a section that is drawn needs Matplotlib."""
+    from forecasteval.studies.compare_forecasts import figures
+
+    return figures
 
 
 def _metric(comparison: Comparison) -> Metric:
@@ -109,7 +117,6 @@ class Verdict:
         return float(arm + t_quantile(0.8, row["df"]) * row["se"])
 
     def words(self) -> Html:
-        """The card."""
         c, row, fair = self.comparison, self.comparison.primary, self.fair
         winner = c.candidate if c.verdict == CANDIDATE else c.baseline
         state, badge = _STATES.get(str(c.verdict), ("better", f"{winner} is better"))
@@ -137,7 +144,6 @@ class Who:
     meta: Mapping[str, Any]
 
     def words(self) -> Html:
-        """The terms."""
         about, c = self.meta.get("forecasters", {}), self.comparison
         known = [(n, about[n]["gloss"]) for n in (c.candidate, c.baseline) if about.get(n, {}).get("gloss")]
         return SAY("who", [*known, (_metric(c).label, _metric(c).gloss)], c.level)
@@ -150,18 +156,13 @@ class Ladder:
     rungs: Sequence[Comparison]
 
     def figure(self) -> Picture | Absent:
-        """The rungs, one under the other."""
-        from forecasteval.studies.compare_forecasts import figures
-
-        return figures.ladder(self.rungs)
+        return _figures().ladder(self.rungs)
 
     def words(self) -> Html:
-        """The verdict on each rung."""
         rungs = [(scope(c.generalise_to, c.nouns), c.primary) for c in self.rungs]
         return SAY("ladder", [[about, *difference_cells(r), verdict_words(r)] for about, r in rungs])
 
     def results(self) -> list[Any]:
-        """Its part of ``results.json``."""
         return [c.primary for c in self.rungs]
 
 
@@ -172,13 +173,9 @@ class Weeks:
     comparisons: Mapping[int, Comparison]
 
     def figure(self) -> Picture | Absent:
-        """The weeks, side by side."""
-        from forecasteval.studies.compare_forecasts import figures
-
-        return figures.by_week(self.comparisons)
+        return _figures().by_week(self.comparisons)
 
     def words(self) -> Html:
-        """Why some weeks carry no verdict: each reason once, with its weeks."""
         why: dict[str, list[int]] = {}
         for week, c in self.comparisons.items():
             for r in c.primary["reasons"]:
@@ -187,7 +184,6 @@ class Weeks:
         return SAY("weeks", why)
 
     def results(self) -> dict[str, Any]:
-        """Its part of ``results.json``."""
         return {str(w): c.primary for w, c in self.comparisons.items()}
 
 
@@ -199,13 +195,9 @@ class Others:
     about: Mapping[str, Any]
 
     def figure(self) -> Picture | Absent:
-        """The forecasters, best first."""
-        from forecasteval.studies.compare_forecasts import figures
-
-        return figures.forest(self.comparisons)
+        return _figures().forest(self.comparisons)
 
     def words(self) -> Html:
-        """What each is, what the fitted ones had learned from, and on how many deals they meet."""
         any_one = next(iter(self.comparisons.values()), None)
         met = any_one is not None and math.isfinite(any_one.primary["difference"])
         return SAY(
@@ -216,7 +208,6 @@ class Others:
         )
 
     def results(self) -> dict[str, Any]:
-        """Its part of ``results.json``."""
         return {n: c.primary for n, c in self.comparisons.items()}
 
 
@@ -229,10 +220,7 @@ class Few:
     noun: str = "rep"
 
     def figure(self) -> Picture | Absent:
-        """The difference without each of the largest."""
-        from forecasteval.studies.compare_forecasts import figures
-
-        return figures.few(self.influence, self.comparison, self.noun)
+        return _figures().few(self.influence, self.comparison, self.noun)
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,7 +230,6 @@ class Scores:
     comparison: Comparison
 
     def words(self) -> Html:
-        """The table of the scores."""
         c, rows = self.comparison, []
         for r in c.table.to_dict("records"):
             places = decimals(r["low"], r["high"])
@@ -295,25 +282,17 @@ class Curves:
         return cls(curves, {n: consistency_band(p, seed=seed) for n, p in said.items()})
 
     def figure(self) -> Picture | Absent:
-        """The curves side by side."""
-        from forecasteval.studies.compare_forecasts import figures
-
-        return figures.reliability(self.curves, self.bands)
+        return _figures().reliability(self.curves, self.bands)
 
     def words(self) -> Html:
-        """When it says this, that happens."""
         return SAY("reliability", [(name, c, at_their_word(c)) for name, c in self.curves.items()])
 
     def results(self) -> dict[str, Any]:
-        """Its part of ``results.json``."""
+        parts = ("miscalibration", "discrimination", "uncertainty")
         return {
-            name: {
-                "brier": c.score,
-                "miscalibration": c.miscalibration,
-                "discrimination": c.discrimination,
-                "uncertainty": c.uncertainty,
-                "curve": [{"said": p, "won": w, "deals": n} for p, w, n in c.bins()],
-            }
+            name: {"brier": c.score}
+            | {part: getattr(c, part) for part in parts}
+            | {"curve": [{"said": p, "won": w, "deals": n} for p, w, n in c.bins()]}
             for name, c in self.curves.items()
         }
 
@@ -335,18 +314,19 @@ class Calibrations:
                 known = has(rows, "rep")
                 rep = sample.united(sample.read(rows, name, name, ("rep",))).rep if known else None
                 p, y = rows[name].to_numpy(dtype=float), rows["won"].to_numpy(dtype=float)
-                tests[name] = (calibrate(p, y, rep, level=level), word_test(p, y, rep, draws=_DRAWS, seed=seed))
+                tests[name] = (
+                    calibrate(p, y, rep, level=level),
+                    word_test(p, y, rep, draws=_DRAWS, seed=seed),
+                )
         return cls(tests, level)
 
     def words(self) -> Html:
-        """A table of gaps and slopes, and what the test of the whole says."""
         rows = [_calibration_row(name, c) for name, (c, _) in self.tests.items()]
         tests = [(name, c, test, _p(test.p_value or 0)) for name, (c, test) in self.tests.items()]
         independent = any(code == "no_reps" for c, _ in self.tests.values() for code, _ in c.reasons)
         return SAY("calibration", self, rows, tests, independent)
 
     def results(self) -> dict[str, Any]:
-        """Its part of ``results.json``."""
         return {
             name: asdict(c) | {"reasons": _coded(c.reasons), "word_test": asdict(test)}
             for name, (c, test) in self.tests.items()
@@ -392,7 +372,6 @@ class Added:
         return cls(found or encompassing(matched, c.candidate, c.baseline, **options), c)
 
     def words(self) -> Html:
-        """What each knows, the best mix, and half and half."""
         e, c = self.found, self.comparison
         if isinstance(e, str):
             return SAY("reason", e)
@@ -407,7 +386,6 @@ class Added:
         return SAY("added", e, c, known, rows, _against(e.reasons), about, half if all(half) else [])
 
     def results(self) -> dict[str, Any]:
-        """Its part of ``results.json``."""
         e = self.found
         if isinstance(e, str):
             return {"reason": e}
@@ -460,17 +438,12 @@ class Segments:
 
     @property
     def table(self) -> pd.DataFrame | None:
-        """One row for each segment."""
         return None if isinstance(self.found, str) else self.found.table
 
     def figure(self) -> Picture | Absent:
-        """The segments that count, one under the other."""
-        from forecasteval.studies.compare_forecasts import figures
-
-        return figures.segments(self.found)
+        return _figures().segments(self.found)
 
     def words(self) -> Html:
-        """Verdicts, adjusted p-values, and who is too small to count."""
         f = self.found
         if isinstance(f, str):
             return SAY("nothing")
@@ -479,7 +452,6 @@ class Segments:
         return SAY("segments", f, [_segment_row(r, f) for r in f.table.to_dict("records")], small, worse)
 
     def results(self) -> dict[str, Any]:
-        """Its part of ``results.json``."""
         f = self.found
         if isinstance(f, str):
             return {"reason": f}
@@ -514,21 +486,15 @@ class Reps:
 
     @property
     def table(self) -> pd.DataFrame | None:
-        """One row for each rep."""
         return None if isinstance(self.found, str) or self.found.reason else self.found.table
 
     def figure(self) -> Picture | Absent:
-        """Each rep's bias."""
-        from forecasteval.studies.compare_forecasts import figures
-
-        return figures.reps(self.found)
+        return _figures().reps(self.found)
 
     def words(self) -> Html:
-        """The typical rep, and the spread between reps."""
         return SAY("nothing") if self.table is None else SAY("reps", self.found)
 
     def results(self) -> dict[str, Any]:
-        """Its part of ``results.json``."""
         b = self.found
         if isinstance(b, str):
             return {"reason": b}
@@ -551,11 +517,9 @@ class Totals:
 
     @property
     def table(self) -> pd.DataFrame | None:
-        """One row for each period."""
         return None if isinstance(self.found, str) else self.found.table
 
     def words(self) -> Html:
-        """Who is closer to the totals; what the ranges held."""
         held = {} if isinstance(self.ranges, str) else self.ranges
         t = self.found
         if isinstance(t, str):
@@ -569,14 +533,12 @@ class Totals:
         return SAY("totals", t, self.noun, rows, missed, _p(t.test.p_value), _p(t.test.p_ewc), held)
 
     def results(self) -> dict[str, Any]:
-        """Its part of ``results.json``."""
         t = self.found
         if isinstance(t, str):
             return {"reason": t}
         return {"loss": t.loss, "wmape": t.wmape, "test": asdict(t.test), "left_out": t.left_out}
 
     def results_of_ranges(self) -> dict[str, Any]:
-        """The ranges' part of ``results.json``."""
         r = self.ranges
         return {"reason": r} if isinstance(r, str) else {promised: asdict(c) for promised, c in r.items()}
 
@@ -623,11 +585,9 @@ def _booked(org: Org, deals: pd.DataFrame, periods: pd.DataFrame) -> pd.DataFram
     """What each rep booked in each period that is over."""
     newest = newest_record(org)
     if newest is not None:
-        ends = (
-            periods["freezes_on"].fillna(periods["ends_on"])
-            if "freezes_on" in periods
-            else periods["ends_on"]
-        )
+        ends = periods["ends_on"]
+        if "freezes_on" in periods:
+            ends = periods["freezes_on"].fillna(ends)
         periods = periods[ends <= newest]
     won = deals[(deals["outcome"] == "won") & deals["closed_on"].notna()]
     pairs = won.merge(periods[["period", "starts_on", "ends_on"]], how="cross")
@@ -650,13 +610,9 @@ class Deals:
     checks: pd.DataFrame | None
 
     def figure(self) -> Picture | Absent:
-        """How many deals were left at each step."""
-        from forecasteval.studies.compare_forecasts import figures
-
-        return figures.flow(self.comparison.flow)
+        return _figures().flow(self.comparison.flow)
 
     def words(self) -> Html:
-        """Every exclusion with its reason and count."""
         return flow_table(self.comparison)
 
     def audit(self) -> Html:
@@ -680,7 +636,6 @@ class Method:
     seed: int
 
     def words(self) -> Html:
-        """The choices, one by one."""
         c = self.comparison
         about = self.meta.get("forecasters", {}).values()
         return SAY(
@@ -711,7 +666,6 @@ class Caveats:
     notes: Sequence[str]
 
     def words(self) -> Html:
-        """One sentence for each."""
         c, row = self.comparison, self.comparison.primary
         about = self.meta.get("forecasters", {})
         made_here = [a.get("from_file") is False or a.get("by") == "model" for a in about.values()]
