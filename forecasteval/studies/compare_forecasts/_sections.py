@@ -520,7 +520,7 @@ class Totals:
         return None if isinstance(self.found, str) else self.found.table
 
     def words(self) -> Html:
-        held = {} if isinstance(self.ranges, str) else self.ranges
+        held = {} if isinstance(self.ranges, str) else {k: c for k, c in self.ranges.items() if c.ranges}
         t = self.found
         if isinstance(t, str):
             return SAY("no_totals", t, held)
