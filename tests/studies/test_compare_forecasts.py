@@ -82,6 +82,7 @@ def test_reps_are_numbers_unless_names_are_asked_for(demo):
     results, page, folder = demo
     owners = tables.read(ROOT / "data" / "demo").deals["rep"].dropna().unique()
     everything = page + json.dumps(results) + "".join(p.read_text() for p in (folder / "tables").iterdir())
+    everything += (folder / "report.ipynb").read_text()
     assert not [o for o in owners if o in everything]
 
 

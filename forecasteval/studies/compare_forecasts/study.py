@@ -122,10 +122,6 @@ class Question(Parameters):
     def check(self, org: Org) -> None:
         """Refuse what only the data can judge, before anything is matched.
 
-        Parameters
-        ----------
-        org : Org, from :func:`forecasteval.read`
-
         Raises
         ------
         CallError
@@ -149,11 +145,7 @@ class Question(Parameters):
             _check_column("segments", self.segments, "the deals can be divided by", columns)
 
     def run(self, org: Org) -> Answer:
-        """Put the question to an organisation's data.
-
-        Parameters
-        ----------
-        org : Org, from :func:`forecasteval.read`
+        """Put the question to an organisation's data, as :func:`forecasteval.read` gives them.
 
         Returns
         -------
@@ -170,15 +162,9 @@ class Question(Parameters):
 
     def forecasters(self, org: Org) -> list[str]:
         """Candidate, baseline, and the others that are shown beside them."""
-        others: Sequence[str] = self.also
-        if not others and org.matched is not None:
-            others = forecaster_columns(org.matched)
-        elif not others:
-            others = [
-                *BUILT_IN,
-                *([] if org.forecasts is None else sorted(org.forecasts["forecaster"].unique())),
-            ]
-        return list(dict.fromkeys([self.candidate, self.baseline, *others]))
+        files = [] if org.forecasts is None else sorted(org.forecasts["forecaster"].unique())
+        there = [*BUILT_IN, *files] if org.matched is None else forecaster_columns(org.matched)
+        return list(dict.fromkeys([self.candidate, self.baseline, *(self.also or there)]))
 
 
 def _columns_once_matched(deals: pd.DataFrame) -> list[str]:
@@ -203,7 +189,6 @@ def _check_value(table: pd.DataFrame, column: str, value: str) -> None:
 
 def _selected(matched: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
     """The rows of a segment, refused with the values there are."""
-    _check_column("segment", column, "the deals have", segment_columns(matched))
     _check_value(matched, column, value)
     selected = matched[(matched[column].astype("string") == value).to_numpy()].reset_index(drop=True)
     meta = matched.attrs.get(META, {})
