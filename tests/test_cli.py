@@ -303,5 +303,5 @@ def test_the_next_step_after_a_table_can_be_run(run, tmp_path, mapping, words):
         from forecasteval.studies.compare_forecasts.study import Question
 
         candidate, baseline = shlex.split(out.split("-p candidate ")[1])[0], shlex.split(out)[-1]
-        matched = Question(candidate, baseline).match(read(tmp_path / "x"))
+        matched = Question(candidate, baseline).run(read(tmp_path / "x")).pair
         assert {candidate, baseline} <= set(matched.columns)

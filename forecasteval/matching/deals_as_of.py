@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,43 +55,39 @@ class Target:
 # --- the moments -----------------------------------------------------------------------------------
 
 
-def _weeks(as_of: str | Sequence[str], periods: pd.DataFrame) -> list[int]:
-    weeks = []
-    for text in [as_of] if isinstance(as_of, str) else as_of:
-        found = re.fullmatch(r"week (\d+)", str(text).strip())
-        most = int(weeks_in(periods).max())
-        if not found or not 1 <= int(found[1]) <= most:
-            raise CallError(
-                f"as_of {text!r} is neither 'week 1' to 'week {most}' nor a date such as '2026-02-28'."
-            )
-        weeks.append(int(found[1]))
-    return weeks
-
-
 def looks_at(periods: pd.DataFrame, as_of: Any) -> pd.DataFrame:
     """One row per moment at which the deals are looked at: period, series, as_of, evaluated.
 
-    A series is what a fitted forecaster learns from: the same week, or the same day, of earlier periods.
+    `as_of` is a week, a date, or a list of these. A series is what a fitted forecaster learns from: the same week, or
+    the same day, of earlier periods.
     """
-    is_day = not isinstance(as_of, str | list | tuple) or re.fullmatch(
-        r"\d{4}-\d{2}-\d{2}", str(as_of).strip()
-    )
-    day = pd.Timestamp(as_of) if is_day else None
-    if day is None:
-        ends = week_ends(periods)
-        looks = ends[ends["week"].isin(_weeks(as_of, periods))].assign(evaluated=True)
-        looks = looks.rename(columns={"week": "series", "ends_on": "as_of"})
-    else:
+    asked = dict.fromkeys(as_of if isinstance(as_of, list | tuple) else [as_of])
+    days = [a for a in asked if not isinstance(a, str) or re.fullmatch(r"\d{4}-\d{2}-\d{2}", a.strip())]
+    weeks = [_week(str(a), periods) for a in asked if a not in days]
+    ends = week_ends(periods)
+    ends = ends[ends["week"].isin(weeks)].assign(evaluated=True)
+    looks = [ends.rename(columns={"week": "series", "ends_on": "as_of"})] if weeks else []
+    for at, day in enumerate(map(pd.Timestamp, days)):
         inside = (periods["starts_on"] <= day) & (day <= periods["ends_on"])
         if not inside.any():
             raise CallError(f"as_of {day:%Y-%m-%d} lies in no period of the calendar.")
         offset = day - periods.loc[inside, "starts_on"].iloc[0]
         earlier = periods[periods["starts_on"] <= day]
         moments = (earlier["starts_on"] + offset).clip(upper=earlier["ends_on"])
-        looks = earlier[["period"]].assign(series=0, as_of=moments, evaluated=moments == day)
-    return looks.merge(periods, on="period")[
+        looks.append(earlier[["period"]].assign(series=-at, as_of=moments, evaluated=moments == day))
+    return pd.concat(looks).merge(periods, on="period")[
         ["period", "series", "as_of", "evaluated", "starts_on", "ends_on", "freezes_on"]
     ]
+
+
+def _week(text: str, periods: pd.DataFrame) -> int:
+    most = int(weeks_in(periods).max())
+    found = re.fullmatch(r"week (\d+)", text.strip())
+    if not found or not 1 <= int(found[1]) <= most:
+        raise CallError(
+            f"as_of {text!r} is neither 'week 1' to 'week {most}' nor a date such as '2026-02-28'."
+        )
+    return int(found[1])
 
 
 # --- the panel: states, outcomes, what a model may see ------------------------------------------------

@@ -275,7 +275,7 @@ class Panel:
         rows = self._panel[self._panel["evaluated"]]
         return rows.sort_values(["as_of", "deal_id"], kind="stable", ignore_index=True)
 
-    def _outside(self, names: Sequence[str]) -> list[str]:
+    def outside(self, names: Sequence[str]) -> list[str]:
         """Those of the forecasters that come from files; a name that nobody bears is refused."""
         outside = [] if self.org.forecasts is None else sorted(self.org.forecasts["forecaster"].unique())
         allowed = [*BUILT_IN, *outside]
@@ -298,7 +298,7 @@ class Panel:
         """
         if self.org.matched is not None:
             return _of_flat_table(Matched.of(self.org), list(forecasters), self.seed)
-        outside = self._outside(forecasters)
+        outside = self.outside(forecasters)
         if self.org.history is None:
             return _stopped(forecasters, "no_history", _NO_HISTORY)
         looks = self._looks if as_of is None else looks_at(self._record.periods, as_of)

@@ -63,6 +63,7 @@ class Words:
             lstrip_blocks=True,
         )
         environment.filters |= {"number": wording.number, "percent": wording.percent}
+        environment.filters |= {"share": "{:.0%}".format, "thousands": "{:,}".format}
         environment.globals |= {"count": wording.count, "decimals": wording.decimals}
         return environment.get_template("words.html.j2").module
 
@@ -135,7 +136,8 @@ def table(
 # --- tables -------------------------------------------------------------------------------------------
 
 
-def _difference_cells(row: Mapping[Any, Any]) -> list[str]:
+def difference_cells(row: Mapping[Any, Any]) -> list[str]:
+    """Difference and interval of a row of `comparison.table`, with the digits that the interval supports."""
     places = wording.decimals(row["low"], row["high"])
     interval = (
         "none"
@@ -145,7 +147,8 @@ def _difference_cells(row: Mapping[Any, Any]) -> list[str]:
     return [wording.number(row["difference"], places), interval]
 
 
-def _verdict_words(row: Mapping[Any, Any]) -> str:
+def verdict_words(row: Mapping[Any, Any]) -> str:
+    """The verdict of a row of `comparison.table`, the forecasters under their own names."""
     if row["verdict"] is None or (isinstance(row["verdict"], float) and math.isnan(row["verdict"])):
         return "described, no verdict"
     words = str(row["verdict"])

@@ -13,7 +13,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 import forecasteval as fe
 from forecasteval.compare import margin as equivalence
 from forecasteval.errors import CallError
-from forecasteval.studies.compare_forecasts.sections import against_margin
+from forecasteval.tables.organisation import Org
 
 
 def row(difference, se=0.01, df=9.0, better="lower", reliable=True, level=0.9):
@@ -56,9 +56,9 @@ def test_the_bound_is_the_end_of_the_comparison_s_own_interval():
     rng = np.random.default_rng(0)
     deals = pd.DataFrame({"deal_id": range(400), "rep": np.arange(400) % 16, "won": rng.integers(0, 2, 400)})
     deals = deals.assign(a=rng.random(400), b=rng.random(400))
-    c = fe.compare(deals, "a", "b", metrics=["brier", "auc"])
     ninety = fe.compare(deals, "a", "b", metrics=["brier"], level=0.9).primary
-    found = against_margin(deals, c, 0.01)
+    question = fe.Question("a", "b", metrics=["brier", "auc"], margin=0.01)
+    found = question.run(Org("acme", None, matched=deals)).margin
     assert (found.least, found.bound) == (ninety["low"], ninety["high"])
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from forecasteval.errors import RunFailed
+import forecasteval as fe
+from forecasteval.compare.segments import segment_columns
+from forecasteval.errors import CallError, RunFailed
 from forecasteval.report.make import make_report
 from forecasteval.sources import folder as tables
 from forecasteval.sources.flat_table import import_table
@@ -80,6 +82,7 @@ def test_reps_are_numbers_unless_names_are_asked_for(demo):
     results, page, folder = demo
     owners = tables.read(ROOT / "data" / "demo").deals["rep"].dropna().unique()
     everything = page + json.dumps(results) + "".join(p.read_text() for p in (folder / "tables").iterdir())
+    everything += (folder / "report.ipynb").read_text()
     assert not [o for o in owners if o in everything]
 
 
@@ -176,6 +179,28 @@ def test_wrong_values_are_refused_with_the_allowed_ones(tmp_path, parameters, se
     for sentence in sentences:
         assert sentence in str(refused.value)
     assert not (tmp_path / "compare_forecasts").exists()
+
+
+def test_what_only_the_data_can_judge_is_refused_before_anything_is_matched():
+    org = tables.read(ROOT / "data" / "demo")
+    wrong = {
+        "There is no forecaster modle. .* Did you mean model?": {"candidate": "modle"},
+        "There is no forecaster gong": {"also": ["mix", "gong"]},
+        "as_of 'week 40' is neither 'week 1' to 'week 14' nor a date": {"as_of": "week 40"},
+        "as_of 1999-01-01 lies in no period of the calendar": {"as_of": "1999-01-01"},
+        "segment: there is no column 'planet'; the deals have period, rep": {"segment": "planet=Mars"},
+        "segment: no deal has region = 'Mars'; there are": {"segment": "region=Mars"},
+        "segments: there is no column 'planet'; the deals can be divided by": {"segments": "planet"},
+    }
+    for sentence, parameters in wrong.items():
+        question = fe.Question(**{"candidate": "model", "baseline": "rep_forecast"} | parameters)
+        with pytest.raises(CallError, match=sentence):
+            question.check(org)
+    known = segment_columns(fe.Question("model", "rep_forecast").run(org).pair)
+    for column in known:
+        fe.Question("model", "rep_forecast", segments=column).check(org)
+    with pytest.raises(CallError, match=re.escape(", ".join(known))):
+        fe.Question("model", "rep_forecast", segments="planet").check(org)
 
 
 def test_papermill_explains_the_parameters():
@@ -318,15 +343,12 @@ def test_reliability_is_the_story_where_three_sellers_hold_most_deals(tmp_path):
 
 
 def test_a_single_name_is_a_list_of_one_and_near_words_are_told():
-    from forecasteval.errors import CallError
-    from forecasteval.studies.compare_forecasts.study import Question
-
-    question = Question("model", "rep_forecast", metrics="brier", generalise_to="rep")
+    question = fe.Question("model", "rep_forecast", metrics="brier", generalise_to="rep")
     assert (list(question.metrics), list(question.generalise_to)) == (["brier"], ["rep"])
     with pytest.raises(
         CallError, match=r"generalise_to: \['reps', 'period'\] .* Did you mean \['rep', 'period'\]\?"
     ):
-        Question("model", "rep_forecast", generalise_to=["reps", "period"])
+        fe.Question("model", "rep_forecast", generalise_to=["reps", "period"])
 
 
 def test_a_notebook_shows_the_message_and_no_frames():
@@ -334,7 +356,7 @@ def test_a_notebook_shows_the_message_and_no_frames():
     from nbclient import NotebookClient
 
     cells = [
-        "from forecasteval.studies.compare_forecasts.study import Question\nQuestion('model', 'model')",
+        "import forecasteval as fe\nfe.Question('model', 'model')",
         "import forecasteval as fe\nfe.read('nowhere/at/all')",
     ]
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])

@@ -1,15 +1,15 @@
-"""A closer look: every section answers or says why not, and the words follow the numbers."""
+"""Every section answers or says why not, and the words follow the numbers."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import forecasteval as fe
+from forecasteval.errors import CallError
 from forecasteval.matching.matched import META
-from forecasteval.studies.compare_forecasts import plots, story
-from forecasteval.studies.compare_forecasts.sections import against_margin, look_closer
 from forecasteval.tables.organisation import Org
 
 HOSTILE = "<script>alert('x')</script> $x^2$ _y" + "z" * 500
@@ -39,27 +39,22 @@ def pilot(periods=9, seed=0, reps=12):
     return frame
 
 
-def looked(table, candidate="model", baseline="rep_forecast", org=None, margin=None, **options):
-    c = fe.compare(table, candidate, baseline, metrics=["brier"])
-    within = against_margin(table, c, margin) if margin else None
-    return c, look_closer(org or Org("acme", None), table, c, margin=within, **options)
+def asked(table, candidate="model", baseline="rep_forecast", org=None, **options):
+    """The answer to a question about a table that came matched."""
+    org = replace(org or Org("acme", None), matched=table)
+    return fe.Question(candidate, baseline, metrics=["brier"], **options).run(org)
 
 
-def words_of(c, look):
-    blocks = (
-        story.calibrations(look, c.level),
-        story.added(look, c),
-        story.segments(look),
-        story.rep_bias(look),
-        story.totals(look, c.nouns["period"]),
-    )
-    shown = (plots.segments(look.segments), plots.rep_bias(look.rep_bias))
-    return "\n".join([*(b.text for b in blocks), *(getattr(p, "alt", None) or p.why for p in shown)])
+def words_of(answer):
+    a = answer
+    blocks = (a.calibration, a.added, a.segments, a.reps, a.totals)
+    shown = (a.segments.figure(), a.reps.figure())
+    return "\n".join([*(b.words().text for b in blocks), *(getattr(p, "alt", None) or p.why for p in shown)])
 
 
 def test_everything_is_answered_where_the_table_has_it():
-    c, look = looked(pilot(), by="region", margin=0.05)
-    words = words_of(c, look)
+    answer = asked(pilot(), segments="region", margin=0.05)
+    words = words_of(answer)
     assert "rep_forecast\ttoo optimistic and overconfident" in words
     assert "model knows something that rep_forecast does not" in words
     assert "rep_forecast is not shown to know anything that model does not" in words
@@ -72,25 +67,23 @@ def test_everything_is_answered_where_the_table_has_it():
     assert "Over 9 quarters the totals are missed" in words
     assert (
         "Margin 0.05: model is better than rep_forecast by at least 0.068, more than the margin"
-        in story.verdict_card(c, margin=look.margin).text
+        in answer.verdict.words().text
     )
-    tables = look.tables()
-    assert set(tables) == {"segments", "rep_bias", "totals"}
+    assert {"segments", "rep_bias", "totals"} <= set(answer.tables())
 
 
 def test_results_are_plain_and_the_same_each_time():
     table = pilot()
     a, b = (
-        json.dumps(looked(table, by="region", margin=0.05)[1].to_dict(), allow_nan=False) for _ in range(2)
+        json.dumps(asked(table, segments="region", margin=0.05).results(), allow_nan=False) for _ in range(2)
     )
     assert a == b
     assert "Ann" not in a
 
 
 def test_names_appear_only_where_they_are_asked_for():
-    c, look = looked(pilot(), show_names=True)
-    assert "Ann 1" in words_of(c, look)
-    assert "Ann" not in words_of(*looked(pilot()))
+    assert "Ann 1" in words_of(asked(pilot(), show_names=True))
+    assert "Ann" not in words_of(asked(pilot()))
 
 
 @pytest.mark.parametrize(
@@ -117,16 +110,15 @@ def test_names_appear_only_where_they_are_asked_for():
 def test_what_is_missing_is_said_and_nothing_stops(change, said):
     table = change(pilot())
     table.attrs[META] = {"nouns": {"period": "quarters"}}
-    c, look = looked(table)
-    assert said in words_of(c, look)
-    json.dumps(look.to_dict(), allow_nan=False)
+    answer = asked(table)
+    assert said in words_of(answer)
+    json.dumps(answer.results(), allow_nan=False)
 
 
 def test_unreliable_intervals_make_no_claim():
     table = pilot()
     table["rep"] = np.where(np.arange(len(table)) % 10 < 8, "Ann 1", table["rep"])
-    c, look = looked(table)
-    words = words_of(c, look)
+    words = words_of(asked(table))
     assert "One of the reps holds" in words
     assert "overconfident\t" not in words
     assert "knows something" not in words
@@ -168,12 +160,12 @@ def test_ranges_of_calls_meet_what_reps_booked():
         }
     )
     org = Org("acme", None, deals=deals, periods=periods, calls=calls)
-    c, look = looked(pilot(), org=org, as_of="week 4")
-    coverage = look.ranges["80%"]
+    answer = asked(pilot(), org=org, as_of="week 4")
+    coverage = answer.totals.ranges["80%"]
     assert (coverage.ranges, coverage.held, coverage.below, coverage.above) == (6, 3, 1, 2)  # Q2 is not over
-    assert "held what came in 50% of 6 cases" in words_of(c, look)
-    assert "80% was promised" in words_of(c, look)
-    assert isinstance(looked(pilot(), org=org, as_of="2025-02-01")[1].ranges, str)
+    assert "held what came in 50% of 6 cases" in words_of(answer)
+    assert "80% was promised" in words_of(answer)
+    assert isinstance(asked(pilot(), org=org, as_of="2025-02-01").totals.ranges, str)
 
 
 def test_hostile_text_stays_text():
@@ -181,15 +173,41 @@ def test_hostile_text_stays_text():
     table["rep"] = table["rep"] + HOSTILE
     table["region"] = table["region"] + HOSTILE
     table.attrs[META] = {}
-    c, look = looked(table, candidate=HOSTILE, by="region", show_names=True)
-    for block in (
-        story.calibrations(look, 0.95),
-        story.added(look, c),
-        story.segments(look),
-        story.totals(look, "periods"),
-    ):
-        assert "<script" not in block.html
-    for picture in (plots.segments(look.segments), plots.rep_bias(look.rep_bias)):
+    answer = asked(table, candidate=HOSTILE, segments="region", show_names=True)
+    for section in (answer.calibration, answer.added, answer.segments, answer.totals):
+        assert "<script" not in section.words().html
+    for picture in (answer.segments.figure(), answer.reps.figure()):
         width, height = np.frombuffer(picture.png()[16:24], dtype=">u4")
         assert width < 1500
         assert height < 3000
+
+
+def test_everything_is_computed_once_and_only_when_asked_for():
+    answer = asked(pilot(), segments="region", margin=0.05)
+    assert set(vars(answer)) == {"question", "org"}
+    answer.ladder.words()
+    assert set(vars(answer)) == {"question", "org", "pair", "ladder"}
+    assert answer.results() == answer.results()
+    assert answer.comparison is answer.comparison is answer.scores.comparison
+    assert answer.verdict.influence is answer.influence
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (
+            {"segment": "planet: Mars"},
+            "segment: there is no column 'planet'; the deals have period, rep, region.",
+        ),
+        ({"segment": "Region: West"}, "there is no column 'Region'; the deals have .* Did you mean region"),
+        ({"segment": "region: Mars"}, "segment: no deal has region = 'Mars'; there are West, East, North."),
+        (
+            {"segments": "planet"},
+            "segments: there is no column 'planet'; the deals can be divided by period, rep",
+        ),
+    ],
+)
+def test_what_a_table_cannot_answer_is_refused_before_anything_is_matched(wrong, sentence):
+    question = fe.Question("model", "rep_forecast", **wrong)
+    with pytest.raises(CallError, match=sentence):
+        question.check(Org("acme", None, matched=pilot()))

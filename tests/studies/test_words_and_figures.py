@@ -7,8 +7,8 @@ import pytest
 import forecasteval as fe
 from forecasteval.compare import wording
 from forecasteval.matching.matched import META
-from forecasteval.report.figures import axis_label
-from forecasteval.studies.compare_forecasts import plots, story
+from forecasteval.report.figures import Absent, axis_label
+from forecasteval.studies.compare_forecasts import _sections as sections
 
 HOSTILE = "<script>alert('x')</script> $x^2$ _y" + "z" * 5000
 
@@ -39,11 +39,11 @@ def table():
 
 def test_titles_say_who_is_ahead(table):
     rungs = fe.ladder(table, "model", "rep_forecast", metrics=["brier"])
-    assert plots.ladder(rungs).alt.startswith("model is ahead even for new reps and new quarters")
+    assert sections.Ladder(rungs).figure().alt.startswith("model is ahead even for new reps and new quarters")
     weeks = fe.by_group(table, "week", "model", "rep_forecast", metrics=["brier"])
-    assert plots.week_message(weeks) == "model is ahead in weeks 1–3"
+    assert sections.Weeks(weeks).figure().alt.startswith("model is ahead in weeks 1–3.")
     back = fe.ladder(table, "rep_forecast", "model", metrics=["brier"])
-    assert plots.ladder(back).alt.startswith("model is ahead")
+    assert sections.Ladder(back).figure().alt.startswith("model is ahead")
 
 
 def test_direction_on_the_axis_follows_the_metric(table):
@@ -62,30 +62,28 @@ def test_hostile_names_neither_run_nor_blow_up_a_picture(table):
     c = fe.compare(evil, HOSTILE, "rep_forecast")
     influence = fe.influence(evil, HOSTILE, "rep_forecast", show_names=True)
     others = fe.against(evil, [HOSTILE], "rep_forecast", metrics=["brier"])
-    for picture in (plots.forest(others), plots.few_reps(influence, c), plots.flow(c.flow)):
+    about = evil.attrs[META]["forecasters"]
+    forest, few, deals = sections.Others(others, about), sections.Few(influence, c), sections.Deals(c, None)
+    for picture in (forest.figure(), few.figure(), deals.figure()):
         width, height = np.frombuffer(picture.png()[16:24], dtype=">u4")
         assert width < 1500
         assert height < 3000
-    for block in (
-        story.verdict_card(c, influence),
-        story.metrics_table(c),
-        story.flow_table(c),
-        story.forecasters(evil, others),
-        story.who_is_who(c, evil),
-    ):
-        assert "<script" not in block.html
+    verdict, who = sections.Verdict(c, influence), sections.Who(c, evil.attrs[META])
+    for section in (verdict, sections.Scores(c), deals, forest, who):
+        assert "<script" not in section.words().html
 
 
 def test_where_there_is_nothing_to_draw_the_reason_stands(table):
     nothing = fe.compare(table.drop(columns="model"), "model", "rep_forecast")
-    for absent in (
-        plots.ladder([nothing]),
-        plots.forest({"model": nothing}),
-        plots.by_week({}),
-        plots.reliability({}, {}, ""),
-        plots.few_reps(None, nothing),
+    for section in (
+        sections.Ladder([nothing]),
+        sections.Others({"model": nothing}, {}),
+        sections.Weeks({}),
+        sections.Curves({}, {}),
+        sections.Few(None, nothing),
     ):
-        assert isinstance(absent, plots.Absent)
+        absent = section.figure()
+        assert isinstance(absent, Absent)
         assert absent.why.endswith(".")
 
 
@@ -95,11 +93,13 @@ def test_the_card_says_what_could_be_told_with_the_right_arithmetic(table):
     c = fe.compare(table, "model", "rep_forecast", metrics=["brier"])
     row = c.primary
     least = (row["high"] - row["low"]) / 2 + stats.t.ppf(0.8, row["df"]) * row["se"]
-    assert wording.number(least, wording.decimals(row["low"], row["high"])) in story.what_could_be_told(c)
+    said = wording.number(least, wording.decimals(row["low"], row["high"]))
+    told = sections.Verdict(c).words().text
+    assert f"a true difference in Brier score of {said} would be found four times in five." in told
 
 
 def test_verdict_words_name_the_forecasters(table):
-    rows = story.metrics_table(fe.compare(table, "rep_forecast", "model")).text
+    rows = sections.Scores(fe.compare(table, "rep_forecast", "model")).words().text
     assert "model better" in rows
     assert "described, no verdict" in rows
     assert "candidate" not in rows

@@ -1,8 +1,4 @@
-"""Pictures of comparisons; nothing is computed here.
-
-Every picture says its message in the title, draws intervals, shows numbers of deals and carries a text
-alternative.
-"""
+"""Pictures of a comparison: each says its message in the title and draws what it is handed; nothing is computed here."""
 
 from __future__ import annotations
 
@@ -13,9 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from forecasteval.compare import wording
 from forecasteval.compare.compare import Comparison
+from forecasteval.compare.rep_bias import RepBias
+from forecasteval.compare.segments import Family
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
+from forecasteval.compare.wording import number, percent, scope
 from forecasteval.report.figures import (
     FAINT,
     GREY,
@@ -34,65 +32,67 @@ from forecasteval.report.figures import (
 from forecasteval.scores.probability import METRICS
 from forecasteval.scores.reliability import Reliability
 
+_MOST_REPS = 30
+
 
 def _drawable(comparisons: Iterable[Comparison]) -> list[Comparison]:
     return [c for c in comparisons if math.isfinite(c.primary["difference"])]
 
 
-def _hollow_note(comparisons: Sequence[Comparison]) -> str:
+def _shade(comparison: Comparison) -> str:
+    return colour(comparison.candidate, (comparison.candidate, comparison.baseline))
+
+
+def _winner(comparison: Comparison) -> str:
+    """Who is ahead, where one of the two is; else empty."""
+    return {CANDIDATE: comparison.candidate, BASELINE: comparison.baseline}.get(str(comparison.verdict), "")
+
+
+def _hollow_note(comparisons: Iterable[Comparison]) -> str:
     return "" if all(c.primary["reliable"] for c in comparisons) else "Hollow and dashed: not reliable."
 
 
-def _rung_label(comparison: Comparison) -> str:
-    words = wording.scope(comparison.generalise_to, comparison.nouns)
-    return textwrap.fill(words[0].upper() + words[1:], 18)
+def _note(figure: Any, text: str) -> None:
+    figure.supxlabel(text, fontsize=8, color=GREY, x=0.01, ha="left")
+
+
+def _rows_only(ax: Any, labels: Sequence[str], size: float = 8.5) -> list[int]:
+    """Label rows from the top down, without an axis beside them; gives their heights."""
+    heights = list(range(len(labels), 0, -1))
+    ax.set_yticks(heights, labels, fontsize=size)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    return heights
+
+
+# --- one comparison after another ---------------------------------------------------------------------
 
 
 def ladder(rungs: Sequence[Comparison]) -> Picture | Absent:
-    """How sure, about what: the same difference for new deals, new reps and new periods.
-
-    Parameters
-    ----------
-    rungs : list of Comparison, from :func:`forecasteval.ladder`
-
-    Returns
-    -------
-    Picture
-    """
+    """How sure, about what: the same difference for new deals, new reps and new periods."""
     rungs = _drawable(rungs)
     if not rungs:
         return Absent("There is no difference to draw: nothing could be compared.")
-    first, last = rungs[0], rungs[-1]
-    settled = [c for c in rungs if c.verdict in (CANDIDATE, BASELINE)]
-    scope = wording.scope(last.generalise_to, last.nouns)
-    if not settled:
-        message = "No difference can be told, whatever may change next time"
-    elif last in settled:
-        winner = last.candidate if last.verdict == CANDIDATE else last.baseline
-        message = f"{winner} is ahead even for {scope}"
-    else:
-        winner = settled[-1].candidate if settled[-1].verdict == CANDIDATE else settled[-1].baseline
-        message = f"{winner} is ahead for {wording.scope(settled[-1].generalise_to, last.nouns)}; not shown for {scope}"
-    shade = colour(first.candidate, (first.candidate, first.baseline))
-    rows = [(_rung_label(c), c, shade) for c in rungs]
-    return stacked("ladder", message, rows, axis_label(first), _hollow_note(rungs))
+    last, settled = rungs[-1], [c for c in rungs if _winner(c)]
+    about = [scope(c.generalise_to, last.nouns) for c in rungs]
+    message = "No difference can be told, whatever may change next time"
+    if last in settled:
+        message = f"{_winner(last)} is ahead even for {about[-1]}"
+    elif settled:
+        sure = about[rungs.index(settled[-1])]
+        message = f"{_winner(settled[-1])} is ahead for {sure}; not shown for {about[-1]}"
+    labels = [textwrap.fill(words[0].upper() + words[1:], 18) for words in about]
+    rows = [(label, c, _shade(c)) for label, c in zip(labels, rungs, strict=True)]
+    return stacked("ladder", message, rows, axis_label(last), _hollow_note(rungs))
 
 
 def forest(comparisons: Mapping[str, Comparison]) -> Picture | Absent:
-    """Every other forecaster against the same baseline.
-
-    Parameters
-    ----------
-    comparisons : dict of Comparison by candidate, from :func:`forecasteval.against`
-
-    Returns
-    -------
-    Picture
-    """
+    """Every other forecaster against the same baseline, best first."""
     ordered = sorted(_drawable(comparisons.values()), key=lambda c: c.primary["difference"])
     if not ordered:
         return Absent("There is no other forecaster to draw.")
-    if METRICS[str(ordered[0].primary["metric"])].better == "higher":
+    metric = METRICS[str(ordered[0].primary["metric"])]
+    if metric.better == "higher":
         ordered = ordered[::-1]
     better = [c.candidate for c in ordered if c.verdict == CANDIDATE]
     baseline = ordered[0].baseline
@@ -100,39 +100,58 @@ def forest(comparisons: Mapping[str, Comparison]) -> Picture | Absent:
     if better:
         who = better[0] if len(ordered) == 1 else f"{len(better)} of {len(ordered)} forecasters"
         message = f"{who} beat{'s' if len(ordered) == 1 or len(better) == 1 else ''} {baseline}"
-    names = list(comparisons)
-    rows = [(textwrap.fill(short(c.candidate), 18), c, colour(c.candidate, names)) for c in ordered]
-    left, right = _direction(ordered[0])
-    label = METRICS[str(ordered[0].primary["metric"])].label
-    left, right = (s if s == short(baseline, 18) else "the other" for s in (left, right))
-    axis = f"Difference in {label} from {baseline}\n← {left} better   |   {right} better →"
+    rows = [
+        (textwrap.fill(short(c.candidate), 18), c, colour(c.candidate, list(comparisons))) for c in ordered
+    ]
+    left, right = (s if s == short(baseline, 18) else "the other" for s in _direction(ordered[0]))
+    axis = f"Difference in {metric.label} from {baseline}\n← {left} better   |   {right} better →"
     return stacked("forest", message, rows, axis, _hollow_note(ordered))
 
 
+def segments(family: Family | str) -> Picture | Absent:
+    """The difference in each segment of the family, with intervals that hold together; or why there is none."""
+    if isinstance(family, str):
+        return Absent(family)
+    table = family.table[family.table["in_family"] & family.table["difference"].notna()]
+    if table.empty:
+        return Absent(
+            f"No segment of {family.by} has enough reps for an interval; the estimates are in the table."
+        )
+    of = {s: family.comparisons[s] for s in table["segment"]}
+    any_one = next(iter(of.values()))
+    parts = []
+    for name in (any_one.candidate, any_one.baseline):
+        ahead = [short(s, 20) for s, c in of.items() if _winner(c) == name]
+        if ahead:
+            parts.append(f"{name} is ahead in {', '.join(ahead[:4])}{' …' * (len(ahead) > 4)}")
+    message = "; ".join(parts) or f"In no {short(family.by, 20)} can a difference be told"
+    rows = [
+        (
+            f"{textwrap.fill(short(s), 18)}\n{deals:,} deals, {reps} rep{'' if reps == 1 else 's'}",
+            of[s],
+            _shade(of[s]),
+        )
+        for s, deals, reps in zip(table["segment"], table["deals"], table["reps"], strict=True)
+    ]
+    note = f"Intervals hold together at {percent(family.level)} for the {family.size} segments that count."
+    if not table["reliable"].all():
+        note += " Hollow and dashed: not reliable."
+    return stacked("segments", message, rows, axis_label(any_one), note)
+
+
 def by_week(weeks: Mapping[int, Comparison]) -> Picture | Absent:
-    """The difference by week of the period, with intervals and numbers of deals.
-
-    Parameters
-    ----------
-    weeks : dict of Comparison by week, from :func:`forecasteval.by_group`
-
-    Returns
-    -------
-    Picture
-    """
+    """The difference by week of the period, with intervals and numbers of deals."""
     weeks = {w: c for w, c in weeks.items() if math.isfinite(c.primary["difference"])}
     if not weeks:
         return Absent("There is no week of a period in which the two can be compared.")
     any_one = next(iter(weeks.values()))
-    message = week_message(weeks)
-    shade = colour(any_one.candidate, (any_one.candidate, any_one.baseline))
+    message, shade = _week_message(weeks), _shade(any_one)
     with canvas(3.6) as (figure, ax):
         title(figure, message)
         ax.axhline(0, color=INK, lw=1)
         for week, c in weeks.items():
             row = c.primary
-            face = shade if row["reliable"] else "white"
-            style = "-" if row["reliable"] else (0, (3, 2))
+            face, style = (shade, "-") if row["reliable"] else ("white", (0, (3, 2)))
             if math.isfinite(row["low"]):
                 ax.plot([week, week], [row["low"], row["high"]], color=shade, lw=2.2, ls=style)
             ax.plot([week], [row["difference"]], "o", ms=6, mfc=face, mec=shade, mew=1.5)
@@ -143,32 +162,22 @@ def by_week(weeks: Mapping[int, Comparison]) -> Picture | Absent:
         for text, y, va in ((f"↑ {up} better", 0.99, "top"), (f"↓ {down} better", 0.01, "bottom")):
             ax.text(0.995, y, text, transform=ax.transAxes, ha="right", va=va, fontsize=9, color=GREY)
         ax.margins(y=0.18)
-        note = " ".join([_hollow_note(list(weeks.values())), "Each week is judged by itself."]).strip()
-        figure.supxlabel(note, fontsize=8, color=GREY, x=0.01, ha="left")
+        _note(figure, f"{_hollow_note(weeks.values())} Each week is judged by itself.".strip())
     said = "; ".join(f"week {w}: {_in_words(c.primary)}" for w, c in weeks.items())
     return Picture("by_week", f"{message}. Difference by week with intervals: {said}.", figure)
 
 
-def week_message(weeks: Mapping[int, Comparison]) -> str:
-    """Who is ahead in which weeks, in one line.
-
-    Parameters
-    ----------
-    weeks : dict of Comparison by week
-
-    Returns
-    -------
-    str
-    """
+def _week_message(weeks: Mapping[int, Comparison]) -> str:
+    """Who is ahead in which weeks, in one line."""
     any_one = next(iter(weeks.values()))
     parts = []
-    for verdict, name in ((CANDIDATE, any_one.candidate), (BASELINE, any_one.baseline)):
-        ahead = [w for w, c in weeks.items() if c.verdict == verdict]
+    for name in (any_one.candidate, any_one.baseline):
+        ahead = [w for w, c in weeks.items() if _winner(c) == name]
         if ahead:
             parts.append(f"{name} is ahead in {_runs(ahead, list(weeks))}")
     if not parts:
         return "In no single week can a difference be told"
-    undecided = len(weeks) - sum(c.verdict in (CANDIDATE, BASELINE) for c in weeks.values())
+    undecided = not all(_winner(c) for c in weeks.values())
     return "; ".join(parts) + ("; no difference can be told in the others" if undecided else "")
 
 
@@ -185,31 +194,24 @@ def _runs(found: list[int], possible: list[int]) -> str:
     return f"week{'s' if len(found) > 1 else ''} {words}"
 
 
+# --- probabilities, reps, deals -----------------------------------------------------------------------
+
+
 def reliability(
-    curves: Mapping[str, Reliability], bands: Mapping[str, tuple[Any, Any, Any]], message: str
+    curves: Mapping[str, Reliability], bands: Mapping[str, tuple[Any, Any, Any]]
 ) -> Picture | Absent:
     """Reliability curves side by side, with the numbers of deals below.
 
-    Parameters
-    ----------
-    curves : dict of Reliability by forecaster
-    bands : dict of (grid, low, high) by forecaster
-        Where the curve of a perfectly calibrated forecast would lie by chance.
-    message : str
-
-    Returns
-    -------
-    Picture
+    `bands` holds, by forecaster, where the curve of a perfectly calibrated forecast would lie by chance.
     """
     if not curves:
         return Absent("There are no probabilities of deals with a known outcome to judge.")
-    names = list(curves)
+    names, message = list(curves), _word_message(curves)
     several = {"nrows": 2, "sharex": True, "sharey": "row", "height_ratios": (3.4, 1), "squeeze": False}
     with canvas(3.9, len(names), **several) as (figure, grid):
         title(figure, message)
-        for i, name in enumerate(names):
-            curve, shade = curves[name], colour(name, names)
-            ax, counts = grid[0][i], grid[1][i]
+        for i, (name, curve) in enumerate(curves.items()):
+            ax, counts, shade = grid[0][i], grid[1][i], colour(name, names)
             if name in bands:
                 at, low, high = bands[name]
                 ax.fill_between(at, low, high, color=FAINT, lw=0, label="if it could be taken at its word")
@@ -226,105 +228,118 @@ def reliability(
         grid[0][0].set_yticks([0, 0.5, 1], ["0%", "50%", "100%"])
         grid[0][0].set_ylabel("What happened\n(share won)", fontsize=9)
         grid[1][0].set_ylabel("Deals", fontsize=9)
-        figure.supxlabel(
+        _note(
+            figure,
             "Dashed: perfect. Grey: where a perfect forecaster would land by\nchance (90%). Larger dots: more deals.",
-            fontsize=8,
-            color=GREY,
-            x=0.01,
-            ha="left",
         )
-    lines = []
-    for name, curve in curves.items():
-        points = ", ".join(f"{p:.0%} said, {w:.0%} won ({n} deals)" for p, w, n in curve.bins())
-        lines.append(f"{name}: {points}")
-    return Picture("reliability", f"{message}. Reliability curves. {'; '.join(lines)}.", figure)
+    points = {
+        n: ", ".join(f"{p:.0%} said, {w:.0%} won ({d} deals)" for p, w, d in c.bins())
+        for n, c in curves.items()
+    }
+    lines = "; ".join(f"{name}: {said}" for name, said in points.items())
+    return Picture("reliability", f"{message}. Reliability curves. {lines}.", figure)
 
 
-def flow(steps: pd.DataFrame) -> Picture:
-    """How many deals were left at each step.
+def _word_message(curves: Mapping[str, Reliability]) -> str:
+    """Which forecaster can rather be taken at its word."""
+    if len(curves) < 2:
+        return "Can it be taken at its word?"
+    closer, other = sorted(curves, key=lambda n: curves[n].miscalibration)
+    if curves[other].miscalibration - curves[closer].miscalibration < 0.005:
+        return "Both stray about equally from what they say"
+    return f"{closer} is closer to its word than {other}"
 
-    Parameters
-    ----------
-    steps : DataFrame with step, deals, dropped, why
 
-    Returns
-    -------
-    Picture
-    """
-    first, last = int(steps["deals"].iloc[0]), int(steps["deals"].iloc[-1])
-    message = f"{last:,} of {first:,} deals are compared"
-    ends = steps.index.isin([steps.index[0], steps.index[-1]])
-    steps = steps[ends | (steps["dropped"] > 0)]  # the table has them all
-    with canvas(1.2 + 0.42 * len(steps)) as (figure, ax):
+def reps(found: RepBias | str) -> Picture | Absent:
+    """Each rep's bias, pulled towards that of all, with its interval; most deals on top, not a ranking."""
+    if isinstance(found, str) or found.reason:
+        return Absent(found if isinstance(found, str) else f"Nothing is shown by rep. {found.reason}")
+    table = found.table.head(_MOST_REPS)
+    shade, name = colour(found.forecaster, (found.forecaster,)), short(found.forecaster, 24)
+    direction = "too much" if found.mean.value > 0 else "too little"
+    average = f"{name} promises {abs(100 * found.mean.value):.0f} points {direction} for the typical rep"
+    if found.mean.low <= 0 <= found.mean.high:
+        average = f"{name} is not shown to be off for the typical rep"
+    message = average + ("; reps are not shown to differ" if found.tau.low == 0 else ", and reps differ")
+    with canvas(1.7 + 0.235 * len(table)) as (figure, ax):
         title(figure, message)
-        y = range(len(steps), 0, -1)
-        shades = [FAINT] * (len(steps) - 1) + ["#0072B2"]
-        ax.barh(list(y), steps["deals"], color=shades, height=0.62)
-        for at, deals in zip(y, steps["deals"], strict=True):
-            ax.annotate(
-                f"{deals:,}", (deals, at), (4, 0), textcoords="offset points", va="center", fontsize=9
-            )
-        ax.set_yticks(list(y), [textwrap.fill(short(s, 44), 26) for s in steps["step"]], fontsize=9)
-        ax.tick_params(axis="both", length=0)
-        ax.set_xticks([])
-        for side in ("bottom", "left"):
-            ax.spines[side].set_visible(False)
-        ax.margins(x=0.12)
-    said = "; ".join(f"{s}: {d:,}" for s, d in zip(steps["step"], steps["deals"], strict=True))
-    return Picture("flow", f"{message}. {said}.", figure)
+        ax.axvspan(100 * found.mean.low, 100 * found.mean.high, color=FAINT, lw=0)
+        ax.axvline(0, color=INK, lw=1)
+        y = _rows_only(
+            ax, [f"{short(n, 18)} ({d:,})" for n, d in zip(table["name"], table["deals"], strict=True)]
+        )
+        ax.hlines(y, 100 * table["low"], 100 * table["high"], color=shade, lw=2.2)
+        ax.plot(100 * table["shrunken"], y, "o", ms=5.5, color=shade, ls="none")
+        ax.plot(100 * table["bias"], y, "|", ms=8, color=GREY, ls="none")
+        ax.set_ylim(0.3, len(table) + 0.7)
+        ax.set_xlabel(
+            "Promised minus won, in percentage points\n← too cautious   |   too optimistic →", fontsize=9
+        )
+        ax.margins(x=0.06)
+        ax.locator_params(axis="x", nbins=6)
+        note = (
+            f"Dots: pulled towards the typical rep (grey band), the more the fewer deals. Ticks: the rep's own mean, from "
+            f"{found.least} deals. In brackets: deals. The order says nothing about quality."
+        )
+        if len(found.table) > _MOST_REPS:
+            note += f" The {_MOST_REPS} reps with most deals of {len(found.table)}; all are in the table."
+        _note(figure, textwrap.fill(note, 82))
+    points = table[["shrunken", "low", "high"]].map(lambda v: number(100 * v, 0))
+    said = "; ".join(
+        f"{name}, {deals} deals: {shrunken} ({low} to {high})"
+        for name, deals, shrunken, low, high in zip(
+            table["name"], table["deals"], *(points[c] for c in points), strict=True
+        )
+    )
+    return Picture("rep_bias", f"{message}. Bias by rep in points, shrunken, with intervals: {said}.", figure)
 
 
-def few_reps(influence: pd.DataFrame | None, comparison: Comparison, noun: str = "rep") -> Picture | Absent:
-    """How much hangs on few: the difference without each of the largest clusters.
-
-    Parameters
-    ----------
-    influence : DataFrame with name, share and without, largest first; None where there are no clusters
-    comparison : Comparison
-        The headline comparison, whose interval is drawn as a band.
-    noun : str
-
-    Returns
-    -------
-    Picture
-    """
-    if influence is None or not math.isfinite(comparison.primary["difference"]):
-        return Absent("There is nothing whose weight could be shown.")
+def few(influence: pd.DataFrame | None, comparison: Comparison, noun: str) -> Picture | Absent:
+    """How much hangs on few: the difference without each of the largest; the headline's interval is a band."""
     row = comparison.primary
-    shown = influence.head(12)
+    if influence is None or not math.isfinite(row["difference"]):
+        return Absent("There is nothing whose weight could be shown.")
+    shown, shade = influence.head(12), _shade(comparison)
+    each = list(zip(shown["name"], shown["share"], shown["without"], strict=True))
     flips = (shown["without"] * row["difference"] < 0).any()
-    top = shown["share"].head(3).sum()
-    turn = "turns the difference around" if flips else "changes who is ahead"
-    weight = f"The 3 largest {noun}s hold {top:.0%} of the weight; " if len(influence) > 3 else ""
-    message = weight + f"leaving out any one of the largest {'' if flips else 'never '}{turn}"
+    message = f"leaving out any one of the largest {'turns the difference around' if flips else 'never changes who is ahead'}"
+    if len(influence) > 3:
+        message = f"The 3 largest {noun}s hold {shown['share'].head(3).sum():.0%} of the weight; {message}"
     message = message[0].upper() + message[1:]
-    shade = colour(comparison.candidate, (comparison.candidate, comparison.baseline))
     with canvas(1.7 + 0.27 * len(shown)) as (figure, ax):
         title(figure, message)
         if math.isfinite(row["low"]):
             ax.axvspan(row["low"], row["high"], color=shade, alpha=0.12, lw=0)
         ax.axvline(0, color=INK, lw=1)
         ax.axvline(row["difference"], color=shade, lw=1, ls=(0, (4, 3)))
-        y = range(len(shown), 0, -1)
-        ax.scatter(shown["without"], list(y), color=shade, s=30 + 400 * shown["share"], zorder=3)
-        labels = [
-            f"without {short(n, 18)} ({s:.0%})" for n, s in zip(shown["name"], shown["share"], strict=True)
-        ]
-        ax.set_yticks(list(y), labels, fontsize=8.5)
-        ax.tick_params(axis="y", length=0)
-        ax.spines["left"].set_visible(False)
+        y = _rows_only(ax, [f"without {short(name, 18)} ({share:.0%})" for name, share, _ in each])
+        ax.scatter(shown["without"], y, color=shade, s=30 + 400 * shown["share"], zorder=3)
         ax.set_xlabel(axis_label(comparison), fontsize=9)
         ax.margins(x=0.1)
         ax.locator_params(axis="x", nbins=5)
-        figure.supxlabel(
+        _note(
+            figure,
             "Dashed: with everyone. Band: the interval of the headline.\nIn brackets: share of the deals.",
-            fontsize=8,
-            color=GREY,
-            x=0.01,
-            ha="left",
         )
-    said = "; ".join(
-        f"without {n} ({s:.0%}): {wording.number(w)}"
-        for n, s, w in zip(shown["name"], shown["share"], shown["without"], strict=True)
-    )
+    said = "; ".join(f"without {name} ({share:.0%}): {number(without)}" for name, share, without in each)
     return Picture("few_reps", f"{message}. {said}.", figure)
+
+
+def flow(steps: pd.DataFrame) -> Picture:
+    """How many deals were left at each step."""
+    message = f"{int(steps['deals'].iloc[-1]):,} of {int(steps['deals'].iloc[0]):,} deals are compared"
+    ends = steps.index.isin([steps.index[0], steps.index[-1]])
+    steps = steps[ends | (steps["dropped"] > 0)]  # the table has them all
+    with canvas(1.2 + 0.42 * len(steps)) as (figure, ax):
+        title(figure, message)
+        y = _rows_only(ax, [textwrap.fill(short(s, 44), 26) for s in steps["step"]], 9)
+        ax.barh(y, steps["deals"], color=[FAINT] * (len(steps) - 1) + ["#0072B2"], height=0.62)
+        for at, deals in zip(y, steps["deals"], strict=True):
+            ax.annotate(
+                f"{deals:,}", (deals, at), (4, 0), textcoords="offset points", va="center", fontsize=9
+            )
+        ax.set_xticks([])
+        ax.spines["bottom"].set_visible(False)
+        ax.margins(x=0.12)
+    said = "; ".join(f"{s}: {d:,}" for s, d in zip(steps["step"], steps["deals"], strict=True))
+    return Picture("flow", f"{message}. {said}.", figure)

@@ -1,44 +1,58 @@
-"""One question put to an organisation's data: the parameters of a notebook, checked, and what they ask for."""
+"""Whose deal forecasts are better: the question with its parameters, checked, and the answer with its sections."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
-from typing import Any
+from functools import cached_property
+from typing import Annotated, Any
 
 import pandas as pd
+from pydantic import AfterValidator, Field, field_validator
 
 from forecasteval.compare.compare import Comparison, compare
-from forecasteval.compare.margin import WithinMargin
+from forecasteval.compare.margin import WithinMargin, against_margin
 from forecasteval.compare.repeated import against, by_group, influence, ladder
 from forecasteval.compare.results import plain
 from forecasteval.errors import CallError
-from forecasteval.inference.questions import QUESTIONS
-from forecasteval.matching import forecasters as fc
-from forecasteval.matching.deals_as_of import Target
-from forecasteval.matching.match import POPULATIONS, match
-from forecasteval.matching.matched import META, RESERVED, Matched
-
-
-def has(m, d):
-    return Matched.of(m).has(d)
-
-
-def forecaster_columns(m):
-    return Matched.of(m).names
-
-
-from forecasteval.scores.probability import DEFAULT_METRICS, METRICS
-from forecasteval.scores.reliability import Reliability, consistency_band, reliability
-from forecasteval.studies.compare_forecasts.sections import CloserLook, against_margin, look_closer
-from forecasteval.tables import calendar as cal
+from forecasteval.matching.deals_as_of import looks_at
+from forecasteval.matching.forecasters import BUILT_IN
+from forecasteval.matching.match import Panel
+from forecasteval.matching.matched import RESERVED, Matched
+from forecasteval.report.blocks import Html
+from forecasteval.scores.probability import DEFAULT_METRICS
+from forecasteval.studies.compare_forecasts import _sections as sections
+from forecasteval.studies.parameters import (
+    GeneraliseTo,
+    Level,
+    Margin,
+    Metrics,
+    Names,
+    Parameters,
+    Population,
+    Seed,
+    TargetName,
+    another_than,
+)
+from forecasteval.tables import calendar
 from forecasteval.tables.organisation import Org
 
 
-@dataclass(frozen=True)
-class Question:
+def _divided(text: str) -> tuple[str, str]:
+    """Column and value of a segment, divided at the first colon or equals sign."""
+    column, value = [*re.split("[:=]", text, maxsplit=1), ""][:2]
+    return column.strip(), value.strip()
+
+
+def _segment(text: str) -> str:
+    if text and not all(_divided(text)):
+        raise ValueError(f"{text!r} is not of the form 'column: value', such as 'region: West'.")
+    return text
+
+
+class Question(Parameters):
     """Which forecaster is better, on which deals, at which moment, by which measure.
 
     Every value is checked when it is made; all that is wrong is said at once, with what is allowed.
@@ -71,7 +85,7 @@ class Question:
 
     Raises
     ------
-    ValueError
+    CallError
         Lists every value that is not allowed.
 
     Examples
@@ -89,268 +103,350 @@ class Question:
     candidate: str
     baseline: str
     as_of: str = "week 4"
-    target: str = "won in period"
-    population: str = "closing in period"
-    also: Sequence[str] = ()
-    metrics: Sequence[str] = DEFAULT_METRICS
-    generalise_to: Sequence[str] = ()
-    level: float = 0.95
-    margin: float = 0.0
-    segment: str = ""
+    target: TargetName = "won in period"
+    population: Population = "closing in period"
+    also: Names = Field(default_factory=list)
+    metrics: Metrics = Field(default_factory=lambda: list(DEFAULT_METRICS))
+    generalise_to: GeneraliseTo = Field(default_factory=list)
+    level: Level = 0.95
+    margin: Margin = 0.0
+    segment: Annotated[str, AfterValidator(_segment)] = ""
     segments: str = ""
     show_names: bool = False
-    seed: int = 0
+    seed: Seed = 0
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be used, all at once."""
-        wrong: list[str] = []
-        for name in ("metrics", "also", "generalise_to"):  # one name is a list of one
-            value = getattr(self, name)
-            if isinstance(value, str):
-                object.__setattr__(self, name, [value] if value else [])
+    _two = field_validator("baseline")(another_than("candidate"))
 
-        def choose(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
-            for value in values:
-                if value not in allowed:
-                    near = get_close_matches(str(value), allowed, 1)
-                    hint = f" Did you mean {near[0]!r}?" if near else ""
-                    wrong.append(f"{name}: {value!r} is not one of {', '.join(allowed)}.{hint}")
+    def check(self, org: Org) -> None:
+        """Refuse what only the data can judge, before anything is matched.
 
-        if self.candidate == self.baseline:
-            wrong.append(f"baseline: {self.baseline!r} is the candidate as well; name another forecaster.")
-        choose("metrics", self.metrics, list(METRICS))
-        if not self.metrics:
-            wrong.append(f"metrics: none is named; choose from {', '.join(METRICS)}.")
-        elif METRICS.get(self.metrics[0]) and METRICS[self.metrics[0]].better == "nearer_zero":
-            wrong.append(f"metrics: {self.metrics[0]} cannot come first; a bias has no verdict.")
-        choose("population", [self.population], list(POPULATIONS))
-        if self.generalise_to and tuple(self.generalise_to) not in QUESTIONS:
-            allowed = "; ".join(str(list(q)) for q in QUESTIONS)
-            words = {word for question in QUESTIONS for word in question}
-            meant = [(get_close_matches(str(w), words, 1) or [str(w)])[0] for w in self.generalise_to]
-            hint = f" Did you mean {meant}?" if tuple(meant) in QUESTIONS else ""
-            wrong.append(f"generalise_to: {list(self.generalise_to)} is not one of {allowed}.{hint}")
-        try:
-            Target.parse(self.target)
-        except ValueError as error:
-            wrong.append(f"target: {error}")
-        if not 0.5 <= self.level < 1:
-            wrong.append(f"level: {self.level!r} is not between 0.5 and 1; 0.95 is usual.")
-        if not self.margin >= 0:
-            wrong.append(
-                f"margin: {self.margin!r} is below 0; give the largest difference that does not matter."
-            )
-        if self.segment and not all(self._segment):
-            wrong.append(
-                f"segment: {self.segment!r} is not of the form 'column: value', such as 'region: West'."
-            )
-        if wrong:
-            count = f"{len(wrong)} parameter{'s' if len(wrong) > 1 else ''} cannot be used:"
-            raise CallError("\n- ".join([count, *wrong]))
+        Raises
+        ------
+        CallError
+            For a forecaster that is not there, a moment outside the calendar, and a segment that no deal is in.
+        """
+        table = org.deals if org.matched is None else org.matched
+        if org.matched is None:
+            self.panel(org).outside(self.forecasters(org))
+            if org.history is None or org.periods is None:
+                return  # the report says so
+            looks_at(org.periods, self.as_of)
+        if table is None or table.empty:
+            return
+        columns = Matched.of(org).segments if org.matched is not None else _columns_once_matched(table)
+        if self.segment:
+            column, value = _divided(self.segment)
+            _check_column("segment", column, "the deals have", columns)
+            if org.matched is not None or column not in RESERVED:  # who owned a deal depends on the moment
+                _check_value(table, column, value)
+        if self.segments:
+            _check_column("segments", self.segments, "the deals can be divided by", columns)
+
+    def run(self, org: Org) -> Answer:
+        """Put the question to an organisation's data, as :func:`forecasteval.read` gives them.
+
+        Returns
+        -------
+        Answer
+            Its sections are computed when they are asked for.
+
+        Raises
+        ------
+        CallError
+            As for :meth:`check`.
+        """
+        self.check(org)
+        return Answer(self, org)
+
+    def panel(self, org: Org) -> Panel:
+        """The deals at the question's moment, and in every week that all periods have: matched once."""
+        options: dict[str, Any] = {"target": self.target, "population": self.population, "seed": self.seed}
+        return Panel(org, as_of=[self.as_of, *weeks_of(org)], **options)
+
+    def forecasters(self, org: Org) -> list[str]:
+        """Candidate, baseline, and the others that are shown beside them."""
+        files = [] if org.forecasts is None else sorted(org.forecasts["forecaster"].unique())
+        there = [*BUILT_IN, *files] if org.matched is None else Matched.of(org).names
+        return list(dict.fromkeys([self.candidate, self.baseline, *(self.also or there)]))
+
+
+def weeks_of(org: Org) -> list[str]:
+    """The weeks that every period has; none where the data know no weeks."""
+    if org.history is None or org.periods is None:
+        return []
+    return [f"week {w}" for w in range(1, int(calendar.weeks_in(org.periods).min()) + 1)]
+
+
+def _columns_once_matched(deals: pd.DataFrame) -> list[str]:
+    """The columns that divide the deals of a table that is yet to be matched."""
+    own = [str(c) for c in deals if c not in RESERVED | {"created_on", "closed_on", "outcome"}]
+    return ["period", "rep", "account", *own, "stage", "category", "state"]
+
+
+def _check_column(parameter: str, column: str, they: str, columns: list[str]) -> None:
+    if column not in columns:
+        near = [c for c in columns if c.lower() == column.lower()] or get_close_matches(column, columns, 1)
+        hint = f" Did you mean {near[0]}?" if near and parameter == "segment" else ""
+        there = ", ".join(columns) or "none"
+        raise CallError(f"{parameter}: there is no column {column!r}; {they} {there}.{hint}")
+
+
+def _check_value(table: pd.DataFrame, column: str, value: str) -> None:
+    if column in table and not (table[column].astype("string") == value).any():
+        there = table[column].astype("string").value_counts().head(12).index.tolist()
+        raise CallError(f"segment: no deal has {column} = {value!r}; there are {', '.join(there)}.")
+
+
+def _selected(matched: Matched, column: str, value: str) -> Matched:
+    """The rows of a segment, refused with the values there are."""
+    _check_value(matched.table, column, value)
+    selected = matched.rows((matched[column].astype("string") == value).fillna(False).to_numpy(dtype=bool))
+    step = {
+        "step": f"{column} is {value}",
+        "deals": selected.deals,
+        "dropped": matched.deals - selected.deals,
+        "why": f"another {column}",
+    }
+    return replace(
+        selected,
+        population=f"{matched.population or 'the deals of the table'}, where {column} is {value}",
+        where=f"where {column} is {value}",
+        flow=[*matched.counted_flow(matched.deals, len(matched.table)), step],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the data say to a question; everything is computed when it is asked for, and once."""
+
+    question: Question
+    org: Org
 
     @property
-    def _segment(self) -> tuple[str, str]:
-        """Column and value of the segment, divided at the first colon or equals sign."""
-        column, value = [*re.split("[:=]", self.segment, maxsplit=1), ""][:2]
-        return column.strip(), value.strip()
+    def _names(self) -> tuple[str, str]:
+        return self.question.candidate, self.question.baseline
 
-    def _forecasters(self, org: Org) -> list[str]:
-        if self.also:
-            return list(dict.fromkeys([self.candidate, self.baseline, *self.also]))
-        if org.matched is not None:
-            return list(dict.fromkeys([self.candidate, self.baseline, *forecaster_columns(org.matched)]))
-        files = [] if org.forecasts is None else sorted(org.forecasts["forecaster"].unique())
-        return list(dict.fromkeys([self.candidate, self.baseline, *fc.BUILT_IN, *files]))
+    # --- the deals ------------------------------------------------------------------------------------
 
-    def _selected(self, matched: pd.DataFrame) -> pd.DataFrame:
-        """The rows of the segment, refused with the values there are."""
-        if not self.segment or matched.empty:
-            return matched
-        column, value = self._segment
-        named = set(forecaster_columns(matched)) | (RESERVED - {"period", "rep", "account"})
-        segments = [str(c) for c in matched.columns if c not in named]
-        if column not in segments:
-            near = [c for c in segments if c.lower() == column.lower()] or get_close_matches(
-                column, segments, 1
-            )
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise CallError(
-                f"segment: there is no column {column!r}; the deals have {', '.join(segments)}.{hint}"
-            )
-        values = matched[column].astype("string")
-        if not (values == value).any():
-            there = values.value_counts().head(12).index.tolist()
-            raise CallError(f"segment: no deal has {column} = {value!r}; there are {', '.join(there)}.")
-        selected = matched[(values == value).to_numpy()].reset_index(drop=True)
-        meta = matched.attrs.get(META, {})
-        words = f"{meta.get('population', 'the deals of the table')}, where {column} is {value}"
-        deals, before = int(selected["deal_id"].nunique()), int(matched["deal_id"].nunique())
-        step = {
-            "step": f"{column} is {value}",
-            "deals": deals,
-            "dropped": before - deals,
-            "why": f"another {column}",
-        }
-        selected.attrs[META] = meta | {
-            "population": words,
-            "where": f"where {column} is {value}",
-            "flow": [
-                *Matched.of(matched).counted_flow(int(matched["deal_id"].nunique()), len(matched)),
-                step,
-            ],
-        }
-        return selected
+    @cached_property
+    def _panel(self) -> Panel:
+        return self.question.panel(self.org)
 
-    def match(self, org: Org) -> pd.DataFrame:
-        """The matched table of candidate and baseline: their deals, not narrowed by anybody else's silence."""
-        return self._matched(org, [self.candidate, self.baseline])
+    def _view(self, names: list[str], as_of: Any, *, pool: bool = False) -> Matched:
+        """The segment's rows of a view of the panel."""
+        matched, segment = self._panel.view(names, as_of, pool=pool), self.question.segment
+        return _selected(matched, *_divided(segment)) if segment and not matched.table.empty else matched
 
-    def match_everyone(self, org: Org) -> pd.DataFrame:
-        """The matched table of all forecasters, on the deals about which all of them could speak."""
-        return self._matched(org, self._forecasters(org))
+    @cached_property
+    def pair(self) -> Matched:
+        """The matched deals of candidate and baseline, not narrowed by anybody else's silence."""
+        return self._view([*self._names], self.question.as_of)
 
-    def _matched(self, org: Org, names: list[str], **looks: Any) -> pd.DataFrame:
-        """The segment's rows of a matched table; `looks` are other moments than the question's."""
-        matched = match(
-            org,
-            **({"as_of": self.as_of} | looks),
-            target=self.target,
-            population=self.population,
-            forecasters=names,
-            seed=self.seed,
-        )
-        return self._selected(matched)
+    @cached_property
+    def everyone(self) -> Matched:
+        """The matched deals about which all forecasters could speak."""
+        return self._view(self.question.forecasters(self.org), self.question.as_of)
+
+    @cached_property
+    def all_weeks(self) -> Matched | None:
+        """The matched deals of candidate and baseline in every week; None where the data know no weeks."""
+        weeks = weeks_of(self.org)
+        return self._view([*self._names], weeks, pool=True) if weeks else None
+
+    # --- the comparisons ------------------------------------------------------------------------------
 
     @property
     def _options(self) -> dict[str, Any]:
-        return {"level": self.level, "margin": self.margin or None, "seed": self.seed}
+        q = self.question
+        return {"metrics": q.metrics[:1], "level": q.level, "margin": q.margin or None, "seed": q.seed}
 
     @property
     def _primary(self) -> dict[str, Any]:
         """The options of a comparison by the primary metric alone."""
-        question = tuple(self.generalise_to) or None
-        return {"metrics": self.metrics[:1], "generalise_to": question, **self._options}
+        return self._options | {"generalise_to": tuple(self.question.generalise_to) or None}
 
-    def compare(self, matched: pd.DataFrame) -> Comparison:
+    @cached_property
+    def comparison(self) -> Comparison:
         """Candidate against baseline, on all metrics."""
-        return compare(matched, self.candidate, self.baseline, **(self._primary | {"metrics": self.metrics}))
+        return compare(self.pair, *self._names, **(self._primary | {"metrics": self.question.metrics}))
 
-    def ladder(self, matched: pd.DataFrame) -> list[Comparison]:
-        """The primary metric for new deals, new reps, new periods."""
-        return ladder(matched, self.candidate, self.baseline, metrics=self.metrics[:1], **self._options)
+    @cached_property
+    def influence(self) -> pd.DataFrame | None:
+        """How much hangs on each rep, or each period where reps are not known; None without either."""
+        by = next((d for d in ("rep", "period") if self.pair.has(d)), None)
+        if by is None or pd.isna(self.comparison.primary["difference"]):
+            return None
+        names = self.question.show_names or by == "period"
+        return influence(self.pair, *self._names, by=by, metric=self.question.metrics[0], show_names=names)
 
-    def against_baseline(self, everyone: pd.DataFrame) -> dict[str, Comparison]:
-        """Every forecaster of the table against the baseline, on the primary metric."""
-        names = [n for n in forecaster_columns(everyone) if n != self.baseline]
-        return against(everyone, names, self.baseline, **self._primary)
-
-    def against_fair_twin(self, everyone: pd.DataFrame) -> Comparison | None:
+    @cached_property
+    def fair_twin(self) -> Comparison | None:
         """The candidate against the reps' own probability corrected by their past, if they are the baseline."""
         twin = "rep_recalibrated"
-        if self.baseline != "rep_forecast" or twin not in everyone or self.candidate == twin:
+        candidate, baseline = self._names
+        if baseline != "rep_forecast" or twin not in self.everyone or candidate == twin:
             return None
-        return compare(everyone, self.candidate, twin, **self._primary)
+        return compare(self.everyone, candidate, twin, **self._primary)
 
-    def by_week(self, org: Org) -> dict[int, Comparison]:
-        """The primary metric in each week of the period; empty where the data know no weeks."""
-        if org.history is None or org.periods is None:
-            return {}
-        weeks = [f"week {w}" for w in range(1, int(cal.weeks_in(org.periods).min()) + 1)]
-        pooled = self._matched(org, [self.candidate, self.baseline], as_of=weeks, pool=True)
-        if pooled.empty:
-            return {}
-        found = by_group(pooled, "week", self.candidate, self.baseline, **self._primary)
-        return {int(week): c for week, c in found.items()}
+    @cached_property
+    def margin(self) -> WithinMargin | None:
+        """Is the candidate not worse, or equal, as far as the margin allows? None without a margin.
 
-    def curves(self, matched: pd.DataFrame) -> dict[str, Reliability]:
-        """Reliability of candidate and baseline, where they give probabilities."""
-        found = {}
-        for name in (self.candidate, self.baseline):
-            said = matched[name].dropna() if name in matched else pd.Series(dtype=float)
-            if len(said) and said.between(0, 1).all():
-                found[name] = reliability(said, matched.loc[said.index, "won"])
-        return found
-
-    def bands(self, matched: pd.DataFrame, curves: Mapping[str, Reliability]) -> dict[str, Any]:
-        """Where the curves would lie by chance alone, were they perfect."""
-        return {n: consistency_band(matched[n].dropna(), seed=self.seed) for n in curves}
-
-    def influence(self, matched: pd.DataFrame, comparison: Comparison) -> pd.DataFrame | None:
-        """How much hangs on each rep, or each period where reps are not known; None without either."""
-        by = next((d for d in ("rep", "period") if has(matched, d)), None)
-        if by is None or pd.isna(comparison.primary["difference"]):
+        By the primary metric, at the level that makes each end of the interval a one-sided bound.
+        """
+        if not self.question.margin:
             return None
-        return influence(
-            matched,
-            self.candidate,
-            self.baseline,
-            by=by,
-            metric=self.metrics[0],
-            show_names=self.show_names or by == "period",
+        return against_margin(self.pair, self.comparison, self.question.margin)
+
+    # --- the sections, each with .words() and, where there is a picture, .figure() --------------------
+
+    @cached_property
+    def verdict(self) -> sections.Verdict:
+        """The card that answers the question."""
+        return sections.Verdict(self.comparison, self.influence, self.fair_twin, self.margin)
+
+    @cached_property
+    def who(self) -> sections.Who:
+        """Who the two are, and what the score means."""
+        return sections.Who(self.comparison, self.pair)
+
+    @cached_property
+    def ladder(self) -> sections.Ladder:
+        """The primary metric for new deals, new reps, new periods."""
+        return sections.Ladder(ladder(self.pair, *self._names, **self._options))
+
+    @cached_property
+    def weeks(self) -> sections.Weeks:
+        """The primary metric in each week of the period."""
+        pooled = self.all_weeks
+        if pooled is None or pooled.table.empty:
+            return sections.Weeks({})
+        found = by_group(pooled, "week", *self._names, **self._primary)
+        return sections.Weeks({int(week): c for week, c in found.items()})
+
+    @cached_property
+    def reliability(self) -> sections.Curves:
+        """Can the probabilities be taken at their word?"""
+        return sections.Curves.of(self.pair, self._names, self.question.seed)
+
+    @cached_property
+    def calibration(self) -> sections.Calibrations:
+        """Is each right on average, too sure of itself, and more than chance would make it?"""
+        return sections.Calibrations.of(self.pair, self._names, self.question.level, self.question.seed)
+
+    @cached_property
+    def added(self) -> sections.Added:
+        """What either adds to the other."""
+        return sections.Added.of(self.pair, self.comparison, self.question.seed)
+
+    @cached_property
+    def segments(self) -> sections.Segments:
+        """The comparison within each segment of the family that was declared."""
+        return sections.Segments.of(self.pair, self.comparison, self.question.segments, self._options)
+
+    @cached_property
+    def reps(self) -> sections.Reps:
+        """How far each rep strays."""
+        return sections.Reps.of(self.pair, self._names, self.question.level, self.question.show_names)
+
+    @cached_property
+    def totals(self) -> sections.Totals:
+        """Do the totals come out, and did the reps' own ranges hold?"""
+        return sections.Totals.of(self.org, self.pair, self.comparison, self.question.as_of)
+
+    @cached_property
+    def others(self) -> sections.Others:
+        """Every forecaster against the same baseline."""
+        q = self.question
+        found = against(self.everyone, self.everyone.names, q.baseline, **self._primary)
+        return sections.Others(found, self.everyone.forecasters)
+
+    @cached_property
+    def few(self) -> sections.Few:
+        """How much hangs on few reps, or on few periods where reps are not known."""
+        return sections.Few(self.influence, self.comparison, "rep" if self.pair.has("rep") else "period")
+
+    @cached_property
+    def scores(self) -> sections.Scores:
+        """All scores, and what each means."""
+        return sections.Scores(self.comparison)
+
+    @cached_property
+    def deals(self) -> sections.Deals:
+        """From the export to the deals that are compared."""
+        return sections.Deals(self.comparison, self.org.audit)
+
+    @cached_property
+    def method(self) -> sections.Method:
+        """How it was done."""
+        return sections.Method(self.comparison, self.pair, self.question.margin, self.question.seed)
+
+    @cached_property
+    def caveats(self) -> sections.Caveats:
+        """Only the caveats that this data raises."""
+        looks = [*self.weeks.comparisons.values(), *self.others.comparisons.values()]
+        return sections.Caveats(
+            self.comparison, self.pair, self.influence, looks, self.question.segment, self.org.notes
         )
 
-    def against_margin(self, matched: pd.DataFrame, comparison: Comparison) -> WithinMargin | None:
-        """Is the candidate not worse, or equal, as far as the margin allows? None without a margin."""
-        return against_margin(matched, comparison, self.margin) if self.margin else None
+    def source(self, data: str) -> Html:
+        """What went in: the data as they were named, and the parameters."""
+        return sections.source(self.org.name, data, self.question.parameters)
 
-    def look_closer(
-        self, org: Org, matched: pd.DataFrame, comparison: Comparison, within: WithinMargin | None
-    ) -> CloserLook:
-        """Beyond the headline: calibration, what either adds, the declared segments, reps, totals, the margin."""
-        return look_closer(
-            org,
-            matched,
-            comparison,
-            as_of=self.as_of,
-            by=self.segments,
-            margin=within,
-            show_names=self.show_names,
-            seed=self.seed,
-        )
+    # --- what leaves with the report ------------------------------------------------------------------
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters as plain values."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-
-    def results(
-        self,
-        comparison: Comparison,
-        curves: Mapping[str, Reliability],
-        rungs: Sequence[Comparison],
-        weeks: Mapping[int, Comparison],
-        others: Mapping[str, Comparison],
-        fair: Comparison | None,
-        everyone: pd.DataFrame,
-        look: CloserLook,
-    ) -> dict[str, Any]:
-        """The content of `results.json`."""
-        meta = everyone.attrs.get(META, {})
+    def results(self) -> dict[str, Any]:
+        """The content of ``results.json``."""
+        fair = self.fair_twin
         head = {
             "schema_version": 1,
-            "question": f"Whose forecasts are better, {self.candidate}'s or {self.baseline}'s?",
-            "parameters": plain(self.parameters),
+            "question": f"Whose forecasts are better, {self.question.candidate}'s or {self.question.baseline}'s?",
+            "parameters": self.question.parameters,
         }
-        calibration = {
-            name: {
-                "brier": c.score,
-                "miscalibration": c.miscalibration,
-                "discrimination": c.discrimination,
-                "uncertainty": c.uncertainty,
-                "curve": [{"said": p, "won": w, "deals": n} for p, w, n in c.bins()],
-            }
-            for name, c in curves.items()
-        }
-        return (
+        return plain(
             head
-            | comparison.to_dict()
+            | self.comparison.to_dict()
             | {
-                "ladder": [plain(c.primary) for c in rungs],
-                "by_week": {str(w): plain(c.primary) for w, c in weeks.items()},
-                "fair_twin": None if fair is None else plain(fair.primary),
-                "others": {n: plain(c.primary) for n, c in others.items()},
-                "calibration": plain(calibration),
-                "forecasters": plain(meta.get("forecasters", {})),
+                "ladder": self.ladder.results(),
+                "by_week": self.weeks.results(),
+                "fair_twin": None if fair is None else fair.primary,
+                "others": self.others.results(),
+                "calibration": self.reliability.results(),
+                "forecasters": self.others.about,
+                "calibration_tests": self.calibration.results(),
+                "encompassing": self.added.results(),
+                "segments": self.segments.results(),
+                "rep_bias": self.reps.results(),
+                "totals": self.totals.results(),
+                "ranges": self.totals.results_of_ranges(),
+                "margin": None if self.margin is None else asdict(self.margin),
             }
-            | look.to_dict()
         )
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables that leave with the report, by name."""
+        weeks = [c.table.assign(week=w) for w, c in self.weeks.comparisons.items()]
+        found = {
+            "metrics": _flat([self.comparison.table]),
+            "flow": self.comparison.flow,
+            "ladder": _flat([c.table for c in self.ladder.rungs]),
+            "others": _flat([c.table for c in self.others.comparisons.values()]),
+            "by_week": _flat(weeks),
+            "influence": self.influence,
+            "audit": self.org.audit,
+            "segments": self.segments.table,
+            "rep_bias": self.reps.table,
+            "totals": self.totals.table,
+        }
+        return {name: table for name, table in found.items() if table is not None}
+
+
+def _flat(tables: Sequence[pd.DataFrame]) -> pd.DataFrame | None:
+    """Rows of comparisons as a spreadsheet takes them."""
+    if not tables:
+        return None
+    rows = pd.concat(tables, ignore_index=True)
+    return rows.assign(
+        reasons=rows["reasons"].map(lambda r: " ".join(x["text"] for x in r)),
+        generalise_to=rows["generalise_to"].map(" and ".join),
+    ).drop(columns="clusters")

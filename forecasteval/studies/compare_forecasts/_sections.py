@@ -1,0 +1,651 @@
+"""The sections of the answer: each holds what was found, draws it with `figure` and says it with `words`.
+
+A section that cannot be answered from the data at hand holds a sentence that says why, so that a report degrades
+section by section and never stops. Prose stands in ``words.html.j2``, pictures in ``figures.py``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from forecasteval.compare.calibration import Calibration, WordTest, calibrate, word_test
+from forecasteval.compare.call_ranges import Coverage, coverage, of_calls
+from forecasteval.compare.compare import Comparison
+from forecasteval.compare.encompassing import Encompassing, encompassing
+from forecasteval.compare.margin import WithinMargin, in_words
+from forecasteval.compare.period_totals import Totals as PeriodTotals
+from forecasteval.compare.period_totals import period_totals
+from forecasteval.compare.proof import proof
+from forecasteval.compare.rep_bias import RepBias, rep_bias
+from forecasteval.compare.rows import Rows
+from forecasteval.compare.segments import Family, family
+from forecasteval.compare.verdicts import BASELINE, CANDIDATE, CANNOT, SAME, UNSURE
+from forecasteval.compare.wording import decimals, number, scope, size
+from forecasteval.errors import CallError
+from forecasteval.inference.estimate import INFORMS, Estimate, Reason, against
+from forecasteval.inference.jackknife import t_quantile
+from forecasteval.inference.limits import FEW_PERIODS, LIMITS, MIN_CLUSTERS
+from forecasteval.matching.forecasters import BurnIn
+from forecasteval.matching.match import STALE_AFTER_DAYS
+from forecasteval.matching.matched import Matched
+from forecasteval.report.blocks import Html, Words, difference_cells, flow_table, table, verdict_words
+from forecasteval.scores.probability import METRICS, Metric
+from forecasteval.scores.reliability import Reliability, at_their_word, consistency_band, reliability
+from forecasteval.tables.calendar import week_ends
+from forecasteval.tables.organisation import Org, newest_record
+
+if TYPE_CHECKING:
+    from forecasteval.report.figures import Absent, Picture
+
+SAY = Words(__file__)
+_DRAWS = 199  # of the test of a forecast's word
+
+
+def _figures() -> ModuleType:
+    """The pictures; only a section that is drawn needs Matplotlib."""
+    from forecasteval.studies.compare_forecasts import figures
+
+    return figures
+
+
+def _metric(comparison: Comparison) -> Metric:
+    return METRICS[str(comparison.primary["metric"])]
+
+
+def _against(reasons: Sequence[Reason]) -> str:
+    """What speaks against believing a fit."""
+    return " ".join(r["text"] for r in against(list(reasons)))
+
+
+def _interval(low: float, high: float, places: int = 2) -> str:
+    return f"{number(low, places)} to {number(high, places)}"
+
+
+def _p(value: float) -> str:
+    return "below 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def _held_by_three(influence: pd.DataFrame | None) -> float:
+    """The share of the deals that the three largest hold; 0 where there are no more than three."""
+    if influence is None or len(influence) <= 3:
+        return 0.0
+    return float(influence["share"].head(3).sum())
+
+
+# --- the answer ---------------------------------------------------------------------------------------
+
+_STATES = {
+    SAME: ("same", "Practically the same"),
+    UNSURE: ("unsure", "Not enough evidence"),
+    CANNOT: ("cannot", "Cannot be compared"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """The card that answers the question: verdict, sentence, fair twin, margin, what could be told, weakest point."""
+
+    comparison: Comparison
+    influence: pd.DataFrame | None = None
+    fair: Comparison | None = None
+    margin: WithinMargin | None = None
+
+    @property
+    def least(self) -> float:
+        """The smallest difference that data of this size would show four times in five; NaN without an interval.
+
+        The interval's arm towards zero plus t_.8 SE, with the standard error and degrees of freedom of the
+        comparison; about the data's size, not about the difference that was found.
+        """
+        row = self.comparison.primary
+        if not math.isfinite(row["se"]) or row["se"] <= 0:
+            return math.nan
+        arm = row["high"] - row["difference"] if row["difference"] < 0 else row["difference"] - row["low"]
+        return float(arm + t_quantile(0.8, row["df"]) * row["se"])
+
+    def words(self) -> Html:
+        c, row, fair = self.comparison, self.comparison.primary, self.fair
+        winner = c.candidate if c.verdict == CANDIDATE else c.baseline
+        state, badge = _STATES.get(str(c.verdict), ("better", f"{winner} is better"))
+        doubted = any(r["code"] not in INFORMS for r in row["reasons"])  # the headline says so already
+        twin = fair.primary if fair is not None and math.isfinite(fair.primary["difference"]) else None
+        return SAY(
+            "verdict",
+            self,
+            state=state,
+            badge=badge,
+            label=_metric(c).label,
+            least=number(self.least, decimals(row["low"], row["high"])),
+            fair=[*difference_cells(twin), verdict_words(twin)] if twin else [],
+            margin="" if self.margin is None else in_words(self.margin, c.candidate, c.baseline),
+            top=0 if doubted else _held_by_three(self.influence),
+            noun="reps" if "rep" in row["clusters"] else c.nouns["period"],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Who:
+    """Who the two forecasters are and what the score means, each explained once."""
+
+    comparison: Comparison
+    matched: Matched
+
+    def words(self) -> Html:
+        about, c = self.matched.forecasters, self.comparison
+        known = [(n, about[n]["gloss"]) for n in (c.candidate, c.baseline) if about.get(n, {}).get("gloss")]
+        return SAY("who", [*known, (_metric(c).label, _metric(c).gloss)], c.level)
+
+
+@dataclass(frozen=True, eq=False)
+class Ladder:
+    """The same difference for each thing that may be different next time."""
+
+    rungs: Sequence[Comparison]
+
+    def figure(self) -> Picture | Absent:
+        return _figures().ladder(self.rungs)
+
+    def words(self) -> Html:
+        rungs = [(scope(c.generalise_to, c.nouns), c.primary) for c in self.rungs]
+        return SAY("ladder", [[about, *difference_cells(r), verdict_words(r)] for about, r in rungs])
+
+    def results(self) -> list[Any]:
+        return [c.primary for c in self.rungs]
+
+
+@dataclass(frozen=True, eq=False)
+class Weeks:
+    """The difference in each week of the period."""
+
+    comparisons: Mapping[int, Comparison]
+
+    def figure(self) -> Picture | Absent:
+        return _figures().by_week(self.comparisons)
+
+    def words(self) -> Html:
+        why: dict[str, list[int]] = {}
+        for week, c in self.comparisons.items():
+            for r in c.primary["reasons"]:
+                if r["code"] not in INFORMS:
+                    why.setdefault(r["text"], []).append(week)
+        return SAY("weeks", why)
+
+    def results(self) -> dict[str, Any]:
+        return {str(w): c.primary for w, c in self.comparisons.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Others:
+    """Every forecaster against the same baseline, and who they are."""
+
+    comparisons: Mapping[str, Comparison]
+    about: Mapping[str, Any]
+
+    def figure(self) -> Picture | Absent:
+        return _figures().forest(self.comparisons)
+
+    def words(self) -> Html:
+        any_one = next(iter(self.comparisons.values()), None)
+        met = any_one is not None and math.isfinite(any_one.primary["difference"])
+        return SAY(
+            "others",
+            [(n, str(a.get("gloss", "a column of the table"))) for n, a in self.about.items()],
+            learned=next((a["learned"] for a in self.about.values() if a.get("learned")), []),
+            behind=size(any_one.primary, any_one.nouns) if any_one is not None and met else "",
+        )
+
+    def results(self) -> dict[str, Any]:
+        return {n: c.primary for n, c in self.comparisons.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Few:
+    """How much hangs on each of the largest reps, or periods; None where there are neither."""
+
+    influence: pd.DataFrame | None
+    comparison: Comparison
+    noun: str = "rep"
+
+    def figure(self) -> Picture | Absent:
+        return _figures().few(self.influence, self.comparison, self.noun)
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """All scores: both values, the difference with its interval, the verdict."""
+
+    comparison: Comparison
+
+    def words(self) -> Html:
+        c, rows = self.comparison, []
+        for r in c.table.to_dict("records"):
+            places = decimals(r["low"], r["high"])
+            values = [number(r["candidate_value"], places), number(r["baseline_value"], places)]
+            label = METRICS[r["metric"]].label + (" (headline)" if r["primary"] else "")
+            rows.append([label, *values, *difference_cells(r), verdict_words(r)])
+        return SAY("scores", c, rows)
+
+    def glossary(self) -> Html:
+        """What each score of the table means."""
+        return SAY("glossary", [METRICS[m] for m in self.comparison.table["metric"]])
+
+
+# --- the probabilities --------------------------------------------------------------------------------
+
+
+def _no_pair(matched: Matched, names: tuple[str, str]) -> str:
+    """Why two probabilities cannot be held against each other; empty where they can."""
+    missing = [n for n in names if not matched.is_probability(n)]
+    if matched.table.empty or len(missing) == 2:
+        return "There are no probabilities of deals with a known outcome to judge."
+    if missing:
+        return f"{missing[0]} gives no probabilities of these deals."
+    if matched["won"].nunique() < 2:
+        return "All deals ended alike, so nothing tells good forecasts from bad ones."
+    return ""
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """What happened where each forecaster said so much, and where chance alone would let a perfect one land."""
+
+    curves: Mapping[str, Reliability]
+    bands: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, matched: Matched, names: tuple[str, str], seed: int) -> Curves:
+        """The curves of those that give probabilities."""
+        spoken = {n: matched[n].dropna() for n in names if n in matched}
+        said = {n: p for n, p in spoken.items() if len(p) and p.between(0, 1).all()}
+        curves = {n: reliability(p, matched.table.loc[p.index, "won"]) for n, p in said.items()}
+        return cls(curves, {n: consistency_band(p, seed=seed) for n, p in said.items()})
+
+    def figure(self) -> Picture | Absent:
+        return _figures().reliability(self.curves, self.bands)
+
+    def words(self) -> Html:
+        return SAY("reliability", [(name, c, at_their_word(c)) for name, c in self.curves.items()])
+
+    def results(self) -> dict[str, Any]:
+        parts = ("miscalibration", "discrimination", "uncertainty")
+        return {
+            name: {"brier": c.score}
+            | {part: getattr(c, part) for part in parts}
+            | {"curve": [{"said": p, "won": w, "deals": n} for p, w, n in c.bins()]}
+            for name, c in self.curves.items()
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrations:
+    """For each forecaster: is it right on average, too sure of itself, and more than chance would make it?"""
+
+    tests: Mapping[str, tuple[Calibration, WordTest]]
+    level: float
+
+    @classmethod
+    def of(cls, matched: Matched, names: tuple[str, str], level: float, seed: int) -> Calibrations:
+        """The tests of those that give probabilities."""
+        tests = {}
+        for name in names:
+            if matched.is_probability(name):
+                rows = Rows.of(matched, name, name, ("rep",) if matched.has("rep") else ())
+                p, y, rep = rows.deals.candidate, rows.deals.won, rows.rep
+                tests[name] = (
+                    calibrate(p, y, rep, level=level),
+                    word_test(p, y, rep, draws=_DRAWS, seed=seed),
+                )
+        return cls(tests, level)
+
+    def words(self) -> Html:
+        rows = [_calibration_row(name, c) for name, (c, _) in self.tests.items()]
+        tests = [(name, c, test, _p(test.p_value or 0)) for name, (c, test) in self.tests.items()]
+        independent = any(r["code"] == "no_reps" for c, _ in self.tests.values() for r in c.reasons)
+        return SAY("calibration", self, rows, tests, independent)
+
+    def results(self) -> dict[str, Any]:
+        return {name: c.to_dict() | {"word_test": asdict(test)} for name, (c, test) in self.tests.items()}
+
+
+def _calibration_row(name: str, c: Calibration) -> list[str]:
+    """Name, what can be told, gap with interval, slope with interval."""
+    gap, slope, row = c.gap, c.slope, [name]
+    doubts = _against(c.reasons)
+    if gap is None or doubts:
+        row.append(f"cannot be told: {doubts}".removesuffix(": "))
+    else:
+        told = {
+            "too optimistic": gap.low > 0,
+            "too cautious": gap.high < 0,
+            "overconfident": slope is not None and slope.high < 1,
+            "underconfident": slope is not None and slope.low > 1,
+        }
+        row.append(" and ".join(word for word, true in told.items() if true) or "not shown to be off")
+    if gap is None:
+        row += ["–", "–"]
+    else:
+        points = number(100 * gap.value, 0)
+        one = points in ("1", "−1")
+        row += [f"{points} point{'' if one else 's'}", _interval(100 * gap.low, 100 * gap.high, 0)]
+    return row + (["–", "–"] if slope is None else [number(slope.value, 2), _interval(slope.low, slope.high)])
+
+
+@dataclass(frozen=True, eq=False)
+class Added:
+    """Does either know anything that the other does not, and how would the two be mixed best?"""
+
+    found: Encompassing | str
+    comparison: Comparison
+
+    @classmethod
+    def of(cls, matched: Matched, comparison: Comparison, seed: int) -> Added:
+        """What either adds, or why it cannot be told."""
+        c = comparison
+        found: Encompassing | str = _no_pair(matched, (c.candidate, c.baseline))
+        options: dict[str, Any] = {"generalise_to": c.generalise_to, "level": c.level, "seed": seed}
+        return cls(found or encompassing(matched, c.candidate, c.baseline, **options), c)
+
+    def words(self) -> Html:
+        e, c = self.found, self.comparison
+        if isinstance(e, str):
+            return SAY("reason", e)
+        known = []
+        if e.candidate is not None and e.baseline is not None:
+            known = [(c.candidate, c.baseline, e.candidate), (c.baseline, c.candidate, e.baseline)]
+        rows = [
+            [me, _adds(k, e.reliable), number(k.value, 2), _interval(k.low, k.high)] for me, _, k in known
+        ]
+        half = [_told(e.half["candidate"], c.candidate), _told(e.half["baseline"], c.baseline)]
+        about = scope(c.generalise_to, c.nouns)
+        return SAY("added", e, c, known, rows, _against(e.reasons), about, half if all(half) else [])
+
+    def results(self) -> dict[str, Any]:
+        return {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()
+
+
+def _adds(k: Estimate, reliable: bool) -> str:
+    if not reliable:
+        return "not reliable"
+    return "yes" if k.low > 0 else "it points the wrong way" if k.high < 0 else "not shown"
+
+
+def _told(half: Comparison, name: str) -> str:
+    """How half and half does against one of its parts; empty where they cannot be compared."""
+    told = {CANDIDATE: f"beats {name}", BASELINE: f"is worse than {name}", CANNOT: ""}
+    return told.get(str(half.verdict), f"cannot be told from {name}")
+
+
+# --- segments, reps, totals ---------------------------------------------------------------------------
+
+_NO_FAMILY = (
+    "No family of segments was named before the run. To have one, name a column that divides the deals in the parameter "
+    "segments, before you look."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """The comparison within each segment of the family that was declared."""
+
+    found: Family | str
+
+    @classmethod
+    def of(cls, matched: Matched, comparison: Comparison, by: str, options: Mapping[str, Any]) -> Segments:
+        """The family, or why there is none."""
+        c = comparison
+        if not by or matched.table.empty:
+            return cls(_no_pair(matched, (c.candidate, c.baseline)) if by else _NO_FAMILY)
+        options = {**options, "generalise_to": c.generalise_to}
+        return cls(family(matched, by, c.candidate, c.baseline, **options))
+
+    @property
+    def table(self) -> pd.DataFrame | None:
+        return None if isinstance(self.found, str) else self.found.table
+
+    def figure(self) -> Picture | Absent:
+        return _figures().segments(self.found)
+
+    def words(self) -> Html:
+        f = self.found
+        if isinstance(f, str):
+            return SAY("nothing")
+        small = f.table.loc[~f.table["in_family"], "segment"].tolist()
+        worse = f.table.loc[f.table["worse_here"], "segment"].tolist()
+        return SAY("segments", f, [_segment_row(r, f) for r in f.table.to_dict("records")], small, worse)
+
+    def results(self) -> dict[str, Any]:
+        return {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()
+
+
+def _segment_row(row: dict[Any, Any], family: Family) -> list[str]:
+    verdict = "too small to count"
+    if row["in_family"]:
+        c = family.comparisons[row["segment"]]
+        verdict = verdict_words(row | {"candidate": c.candidate, "baseline": c.baseline})
+    adjusted = ["–" if math.isnan(row[p]) else _p(row[p]) for p in ("p_worse_holm", "q_value")]
+    counts = [f"{row['deals']:,}", f"{row['reps']:,}"]
+    return [row["segment"], verdict, *counts, *difference_cells(row), *adjusted]
+
+
+@dataclass(frozen=True, eq=False)
+class Reps:
+    """How far reps stray, and how far they truly differ."""
+
+    found: RepBias | str
+
+    @classmethod
+    def of(cls, matched: Matched, names: tuple[str, str], level: float, show_names: bool) -> Reps:
+        """The bias of the reps' own forecasts if they are one of the two, else of the baseline's, rep by rep."""
+        candidate, baseline = names
+        name = next((n for n in (baseline, candidate) if n.startswith("rep_")), baseline)
+        if not matched.is_probability(name):
+            return cls(f"{name} gives no probabilities of these deals.")
+        return cls(rep_bias(matched, name, level=level, show_names=show_names))
+
+    @property
+    def table(self) -> pd.DataFrame | None:
+        return None if isinstance(self.found, str) or self.found.reason else self.found.table
+
+    def figure(self) -> Picture | Absent:
+        return _figures().reps(self.found)
+
+    def words(self) -> Html:
+        return SAY("nothing") if self.table is None else SAY("reps", self.found)
+
+    def results(self) -> dict[str, Any]:
+        return {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()
+
+
+@dataclass(frozen=True, eq=False)
+class Totals:
+    """Expected bookings against bookings by period, and how often the reps' own ranges held."""
+
+    found: PeriodTotals | str
+    ranges: Mapping[str, Coverage] | str
+    noun: str
+
+    @classmethod
+    def of(cls, org: Org, matched: Matched, comparison: Comparison, as_of: str) -> Totals:
+        """The totals and the ranges, or why there are none."""
+        noun = comparison.nouns["period"]
+        return cls(_totals(matched, comparison, noun), _ranges(org, as_of), noun)
+
+    @property
+    def table(self) -> pd.DataFrame | None:
+        return None if isinstance(self.found, str) else self.found.table
+
+    def words(self) -> Html:
+        held = {} if isinstance(self.ranges, str) else {k: c for k, c in self.ranges.items() if c.ranges}
+        t = self.found
+        if isinstance(t, str):
+            return SAY("no_totals", t, held)
+        names = [t.candidate, t.baseline]
+        rows = [
+            [str(r["period"]), f"{r['booked']:,.0f}", *(f"{r[n]:,.0f}" for n in names)]
+            for r in t.table.to_dict("records")
+        ]
+        missed = [f"{n} by {100 * w:.0f}%" for n, w in t.wmape.items() if math.isfinite(w)]
+        return SAY("totals", t, self.noun, rows, missed, _p(t.test.mean.p_value), _p(t.test.p_ewc), held)
+
+    def results(self) -> dict[str, Any]:
+        return {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()
+
+    def results_of_ranges(self) -> dict[str, Any]:
+        r = self.ranges
+        return {"reason": r} if isinstance(r, str) else {promised: asdict(c) for promised, c in r.items()}
+
+
+def _totals(matched: Matched, comparison: Comparison, noun: str) -> PeriodTotals | str:
+    c = comparison
+    no_pair = _no_pair(matched, (c.candidate, c.baseline))
+    absent = [n for n in ("period", "amount") if not matched.has(n)]
+    if no_pair or absent:
+        return no_pair or f"Totals need a column {' and '.join(absent)}, which the table does not have."
+    try:
+        found = period_totals(matched, c.candidate, c.baseline, level=c.level)
+    except CallError as error:
+        return str(error)
+    return found.test.reason.replace("few periods", f"few {noun}") or found
+
+
+def _ranges(org: Org, as_of: str) -> Mapping[str, Coverage] | str:
+    """How often the reps' own ranges for their quarter held, by what they promised."""
+    none = "No ranges of the reps' own are in the data."
+    week = re.fullmatch(r"\s*week (\d+)\s*", as_of)
+    if org.calls is None or org.deals is None or org.periods is None or not week:
+        return none
+    calls = org.calls[org.calls["unit"] == "rep"]
+    if calls.empty or not (calls["low"].notna() & calls["high"].notna()).any():
+        return none
+    found = of_calls(calls, _booked(org, org.deals, org.periods), week_ends(org.periods), week=int(week[1]))
+    if found.empty:
+        return f"No range had been given by the end of {as_of} for a quarter that is over."
+    promised = found["level"].map(lambda v: "not stated" if math.isnan(v) else f"{v:.0%}")
+    return {
+        str(said): coverage(
+            rows["low"],
+            rows["high"],
+            rows["booked"],
+            level=None if said == "not stated" else float(rows["level"].iloc[0]),
+            cluster=rows["unit_id"],
+        )
+        for said, rows in found.groupby(promised, sort=True)
+    }
+
+
+def _booked(org: Org, deals: pd.DataFrame, periods: pd.DataFrame) -> pd.DataFrame:
+    """What each rep booked in each period that is over."""
+    newest = newest_record(org)
+    if newest is not None:
+        ends = periods["ends_on"]
+        if "freezes_on" in periods:
+            ends = periods["freezes_on"].fillna(ends)
+        periods = periods[ends <= newest]
+    won = deals[(deals["outcome"] == "won") & deals["closed_on"].notna()]
+    pairs = won.merge(periods[["period", "starts_on", "ends_on"]], how="cross")
+    inside = pairs[pairs["closed_on"].between(pairs["starts_on"], pairs["ends_on"])]
+    sums = inside.groupby(["rep", "period"])["amount"].sum().rename_axis(["unit_id", "period"])
+    everyone = pd.MultiIndex.from_product(
+        [won["rep"].dropna().unique(), periods["period"]], names=sums.index.names
+    )
+    return sums.reindex(everyone, fill_value=0.0).rename("booked").reset_index()
+
+
+# --- the data, the method, what to be careful of ------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Deals:
+    """From the export to the deals that are compared, and what the checks of the import found."""
+
+    comparison: Comparison
+    checks: pd.DataFrame | None
+
+    def figure(self) -> Picture | Absent:
+        return _figures().flow(self.comparison.flow)
+
+    def words(self) -> Html:
+        return flow_table(self.comparison)
+
+    def audit(self) -> Html:
+        """What the checks found."""
+        if self.checks is None or self.checks.empty:
+            return SAY("reason", "The table came matched; there was no history to check.")
+        rows = []
+        for r in self.checks.to_dict("records"):
+            share = "" if pd.isna(r["share"]) else f"{r['share']:.1%}"
+            rows.append([r["check"], f"{r['count']:,.0f}", share, r["what_it_means"]])
+        return SAY("audit", rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """How it was done, with every choice that was made; enough for a stranger to repeat it."""
+
+    comparison: Comparison
+    matched: Matched
+    margin: float
+    seed: int
+
+    def words(self) -> Html:
+        c = self.comparison
+        about = self.matched.forecasters.values()
+        return SAY(
+            "method",
+            self,
+            row=c.primary,
+            label=_metric(c).label,
+            clusters=[(c.nouns.get(d) or d, of) for d, of in c.primary["clusters"].items()],
+            fitted_here=bool(about) and all(a.get("from_file") is False for a in about),
+            limits=LIMITS,
+            least=MIN_CLUSTERS,
+            few_periods=FEW_PERIODS,
+            burn_in=BurnIn,
+            stale_after=STALE_AFTER_DAYS,
+            proof=proof(),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Caveats:
+    """Only the caveats that this data raises; `looks` are the comparisons beside the headline's."""
+
+    comparison: Comparison
+    matched: Matched
+    influence: pd.DataFrame | None
+    looks: Sequence[Comparison]
+    segment: str
+    notes: Sequence[str]
+
+    def words(self) -> Html:
+        c, row = self.comparison, self.comparison.primary
+        about = self.matched.forecasters
+        made_here = [a.get("from_file") is False or a.get("by") == "model" for a in about.values()]
+        tests = [row[p] <= 1 - row["level"] for p in ("p_wild", "p_value")]
+        return SAY(
+            "caveats",
+            self,
+            row=row,
+            pair=[(n, about.get(n, {})) for n in (c.candidate, c.baseline)],
+            no_people=bool(about) and all(made_here) and not any(n.startswith("rep_") for n in about),
+            top=_held_by_three(self.influence),
+            periods=row["clusters"].get("period", {}).get("count"),
+            disagree=math.isfinite(row["p_wild"]) and tests[0] != tests[1],
+            other_scores=[(METRICS[r["metric"]].label, r["reasons"]) for r in c.table.to_dict("records")[1:]],
+            drawn=sum(math.isfinite(look.primary["low"]) for look in self.looks),
+        )
+
+
+def source(name: str, data: str, parameters: Mapping[str, Any]) -> Html:
+    """What went in. Versions and hashes are in the manifest beside the report."""
+    rows = [["Organisation", name], ["Data", data], ["forecasteval", version("deal-forecasteval")]]
+    rows += [[key, str(value) if value not in ("", []) else "–"] for key, value in parameters.items()]
+    return table(["What", "Value"], rows, "provenance")
