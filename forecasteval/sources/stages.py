@@ -10,61 +10,30 @@ from typing import Any
 import pandas as pd
 
 from forecasteval.errors import Problem, pinned
+from forecasteval.sources.dialect import RENAMES, Dialect, Fields
 from forecasteval.tables.calendar import local_dates, moment
 from forecasteval.tables.columns import Sheet, normal
+from forecasteval.tables.schemas import canonical
 
-CATEGORY_WORDS = {
-    "omitted": "Omitted",
-    "pipeline": "Pipeline",
-    "bestcase": "Best Case",
-    "mostlikely": "Most Likely",
-    "forecast": "Commit",
-    "commit": "Commit",
-    "closed": "Closed",
-}
-OPEN_CATEGORIES = ("Pipeline", "Best Case", "Most Likely", "Commit")
-UNDECIDED = "?"
-RENAMES = "stage_renames.csv"
-RENAME_COLUMNS = ["old_label", "new_label", "changed_on"]
+_OPEN = ("Pipeline", "Best Case", "Most Likely", "Commit")
+_UNDECIDED = "?"
+_RENAME_COLUMNS = ["old_label", "new_label", "changed_on"]
+_FLAGS = ["is_closed", "is_won"]
 
 
 @dataclass
 class Labels:
-    """The stages of today, the dated renames, and a tally of what was translated.
+    """The stages of today, the dated renames, and a tally of what was translated."""
 
-    Parameters
-    ----------
-    stages : ``stage, default_probability, category, is_closed, is_won``
-    renames : ``old_label, new_label, changed_on``
-    settings : zone of the dates
-    synonyms : API names of stages -> labels
-    source : where the stages come from, for messages
-    guesses : unknown label -> the stage that its rows point to, or ``?``
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> utc = SimpleNamespace(timezone="UTC", cut_off_hour=24)
-    >>> stages = pd.DataFrame({"stage": ["Proposal"], "is_closed": [False], "is_won": [False]})
-    >>> renames = pd.DataFrame({"old_label": ["Offer"], "new_label": ["Proposal"],
-    ...                         "changed_on": pd.to_datetime(["2025-03-03"])})
-    >>> labels, problems = Labels(stages, renames, utc), []
-    >>> old = pd.Series(["Offer", "Bid"], index=[2, 3])
-    >>> labels.stage(old, None, "OpportunityHistory.csv", "StageName", problems).tolist()
-    ['Proposal', 'Bid']
-    >>> print(problems[0])
-    OpportunityHistory.csv, row 3, column StageName: found 'Bid' in 1 row; expected a stage of OpportunityStage.csv. \
-Put this into stage_renames.csv, with the label of today in place of the ? (the first line only if the file is new):
-    old_label,new_label,changed_on
-    Bid,?,YYYY-MM-DD
-    """
-
-    stages: pd.DataFrame
-    renames: pd.DataFrame
-    settings: Any
-    synonyms: dict[str, str] = field(default_factory=dict)
-    source: str = "OpportunityStage.csv"
-    guesses: dict[str, str] = field(default_factory=dict)
+    dialect: Dialect
+    stages: pd.DataFrame  # stage, default_probability, category, is_closed, is_won
+    renames: pd.DataFrame  # old_label, new_label, changed_on
+    settings: Any  # the zone of the dates
+    synonyms: dict[str, str]  # internal names of stages -> labels
+    source: str  # where the stages come from, for messages
+    guesses: dict[str, str] = field(
+        default_factory=dict
+    )  # unknown label -> the stage its rows point to, or ?
     renamed: int = 0
     translated: int = 0
 
@@ -74,24 +43,18 @@ Put this into stage_renames.csv, with the label of today in place of the ? (the 
         status = closed.where(~self.stages["is_won"], "won")
         return dict(zip(self.stages["stage"], status, strict=True))
 
-    def stage(
-        self,
-        labels: pd.Series,
-        at: pd.Series | None,
-        file: str,
-        column: str,
-        problems: list[Problem],
-        evidence: pd.DataFrame | None = None,
-    ) -> pd.Series:
-        """Stage labels as they are called today; one that nobody explains is a problem.
+    def table(self) -> pd.DataFrame:
+        """The stages as a tidy table."""
+        return canonical("stages", self.stages)
 
-        Parameters
-        ----------
-        labels : as written
-        at : when each was recorded, or None
-        file, column : where they stand
-        problems : the list that new problems are added to
-        evidence : ``rep_probability`` and ``rep_category`` of the same rows, as far as they are known
+    def stage(
+        self, sheet: Sheet, column: str, labels: pd.Series, at: pd.Series | None = None,
+        evidence: pd.DataFrame | None = None,
+    ) -> pd.Series:  # fmt: skip
+        """Stage labels as they are called today; one that nobody explains is a problem of the sheet.
+
+        ``at`` is when each was recorded, ``evidence`` holds ``rep_probability`` and ``rep_category`` of the
+        same rows, as far as they are known.
         """
         known = set(self.stages["stage"])
         written = labels.replace(self.synonyms)
@@ -100,25 +63,21 @@ Put this into stage_renames.csv, with the label of today in place of the ? (the 
         self.translated += int(labels.notna().sum())
         self.renamed += int(changed.sum())
         said = _evidence(evidence, labels.index)
-        problems += self._open_renamed_to_closed(written[changed], mapped[changed], said, file, column)
-        unknown = mapped[mapped.notna() & ~mapped.isin(known) & (mapped != UNDECIDED)]
+        sheet.problems += self._closed_by_rename(written[changed], mapped[changed], said, sheet.file, column)
+        unknown = mapped[mapped.notna() & ~mapped.isin(known) & (mapped != _UNDECIDED)]
         for label, rows in unknown.groupby(unknown, sort=False):
             guess = self._guess(str(label), rows.index, mapped, said)
-            expected = f"a stage of {self.source}"
-            problems.append(self._unmapped(str(label), rows, at, guess, expected, file, column))
+            self._unmapped(sheet, column, rows, at, guess, f"a stage of {self.source}")
         return mapped
 
-    def category(
-        self, labels: pd.Series, at: pd.Series | None, file: str, column: str, problems: list[Problem]
-    ) -> pd.Series:
+    def category(self, sheet: Sheet, column: str, labels: pd.Series, at: pd.Series | None) -> pd.Series:
         """Forecast categories, API values or labels, as the labels of the tidy tables."""
-        known = sorted(set(CATEGORY_WORDS.values()))
         words = self._renamed(labels, at, set())
-        keys = {word: CATEGORY_WORDS.get(normal(str(word))) for word in words.dropna().unique()}
-        unknown = words[words.notna() & words.map(keys).isna() & (words != UNDECIDED)]
-        for label, rows in unknown.groupby(unknown, sort=False):
-            expected = f"one of {', '.join(known)} or their API values"
-            problems.append(self._unmapped(str(label), rows, at, UNDECIDED, expected, file, column))
+        keys = {word: self.dialect.category(word) for word in words.dropna().unique()}
+        unknown = words[words.notna() & words.map(keys).isna() & (words != _UNDECIDED)]
+        known = ", ".join(sorted(set(self.dialect.categories.values())))
+        for _, rows in unknown.groupby(unknown, sort=False):
+            self._unmapped(sheet, column, rows, at, _UNDECIDED, f"one of {known} or their API values")
         return words.map(keys).astype("str")
 
     def _renamed(self, labels: pd.Series, at: pd.Series | None, known: set[str]) -> pd.Series:
@@ -134,7 +93,7 @@ Put this into stage_renames.csv, with the label of today in place of the ? (the 
     def _guess(self, label: str, rows: pd.Index, mapped: pd.Series, said: pd.DataFrame) -> str:
         """What the rows point to; rows that give no evidence follow those of another file."""
         if said.loc[rows].isna().all(axis=None):
-            return self.guesses.get(label, UNDECIDED)
+            return self.guesses.get(label, _UNDECIDED)
         self.guesses[label] = self._alike(rows, mapped, said)
         return self.guesses[label]
 
@@ -142,7 +101,7 @@ Put this into stage_renames.csv, with the label of today in place of the ? (the 
         """The one stage whose rows usually have the label's Probability and category, or ``?``."""
         usual = _usual(said.loc[rows])
         if usual is None:
-            return UNDECIDED
+            return _UNDECIDED
         stages = self.stages
         if _is_open(said.loc[rows]).any():
             stages = stages[~stages["is_closed"]]
@@ -152,9 +111,9 @@ Put this into stage_renames.csv, with the label of today in place of the ? (the 
             for stage in stages["stage"]
             if usual in (_pair(of_today.loc[stage]), _usual(said[mapped == stage]))
         ]
-        return fits[0] if len(fits) == 1 else UNDECIDED
+        return fits[0] if len(fits) == 1 else _UNDECIDED
 
-    def _open_renamed_to_closed(
+    def _closed_by_rename(
         self, old: pd.Series, new: pd.Series, said: pd.DataFrame, file: str, column: str
     ) -> list[Problem]:
         """A rename that makes closed deals of rows that were open by their own Probability or category."""
@@ -171,25 +130,18 @@ Put this into stage_renames.csv, with the label of today in place of the ? (the 
         return problems
 
     def _unmapped(
-        self,
-        label: str,
-        rows: pd.Series,
-        at: pd.Series | None,
-        guess: str,
-        expected: str,
-        file: str,
-        column: str,
-    ) -> Problem:
-        day = "YYYY-MM-DD"
+        self, sheet: Sheet, column: str, rows: pd.Series, at: pd.Series | None, guess: str, expected: str
+    ) -> None:
+        """The problem of one unknown label, with the lines that explain it, ready to be pasted."""
+        label, day = str(rows.iloc[0]), "YYYY-MM-DD"
         if at is not None and at[rows.index].notna().any():
             day = f"{local_dates(at[rows.index], self.settings).max() + pd.Timedelta(days=1):%Y-%m-%d}"
         check = "with the label of today in place of the ?"
-        if guess != UNDECIDED:
+        if guess != _UNDECIDED:
             check = f"after checking it: {guess} has the same Probability and category"
-        lines = _csv_lines([RENAME_COLUMNS, [label, guess, day]])
+        lines = _csv_lines([_RENAME_COLUMNS, [label, guess, day]])
         advice = f"Put this into {RENAMES}, {check} (the first line only if the file is new):\n{lines}"
-        found = f"'{label}' in {_rows(len(rows))}"
-        return Problem(file, int(rows.index[0]), column, found, expected, advice)
+        sheet.wrong(int(rows.index[0]), column, f"'{label}' in {_rows(len(rows))}", expected, advice)
 
 
 def _rows(count: int) -> str:
@@ -210,7 +162,7 @@ def _evidence(given: pd.DataFrame | None, index: pd.Index) -> pd.DataFrame:
 
 def _is_open(said: pd.DataFrame) -> pd.Series:
     between = said["rep_probability"].gt(0) & said["rep_probability"].lt(1)
-    return between | said["rep_category"].isin(OPEN_CATEGORIES)
+    return between | said["rep_category"].isin(_OPEN)
 
 
 def _pair(said: pd.Series) -> tuple[float, str]:
@@ -229,35 +181,77 @@ def _usual(said: pd.DataFrame) -> tuple[float, str] | None:
 
 
 def read_renames(sheet: Sheet | None) -> pd.DataFrame:
-    """The dated renames of ``stage_renames.csv``; empty where there is none.
-
-    Examples
-    --------
-    >>> read_renames(None).columns.tolist()
-    ['old_label', 'new_label', 'changed_on']
-    """
-    columns = RENAME_COLUMNS
-    empty = pd.DataFrame({column: [] for column in columns})
+    """The dated renames of ``stage_renames.csv``; empty where there is none."""
+    empty = pd.DataFrame({column: [] for column in _RENAME_COLUMNS})
     if sheet is None or sheet.problems:
         return empty
-    headers = {normal(str(header)): str(header) for header in sheet.cells.columns}
-    missing = [column for column in columns if normal(column) not in headers]
+    headers = sheet.headers()
+    missing = [column for column in _RENAME_COLUMNS if normal(column) not in headers]
     for column in missing:
-        sheet.wrong(1, column, "no such column", ", ".join(columns), "Write the header as expected.")
+        expected = ", ".join(_RENAME_COLUMNS)
+        sheet.wrong(1, column, "no such column", expected, "Write the header as expected.")
     if missing:
         return empty
-    new = sheet.text(headers["newlabel"])
+    old, new, changed_on = (headers[normal(column)] for column in _RENAME_COLUMNS)
+    labels = sheet.text(new)
     sheet.problems += pinned(
         sheet.file,
-        headers["newlabel"],
-        new[new.isna() | (new == UNDECIDED)],
+        new,
+        labels[labels.isna() | (labels == _UNDECIDED)],
         "the label of today",
         "Nobody has said yet what the old label is called today: write a stage (or category) of today there.",
     )
-    return pd.DataFrame(
-        {
-            "old_label": sheet.text(headers["oldlabel"]),
-            "new_label": new,
-            "changed_on": sheet.dates(headers["changedon"]),
-        }
+    columns = (sheet.text(old), labels, sheet.dates(changed_on))
+    return pd.DataFrame(dict(zip(_RENAME_COLUMNS, columns, strict=True)))
+
+
+def read_stages(dialect: Dialect, sheet: Sheet) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The stages table, and the internal names of the stages where they differ from the labels."""
+    fields = Fields(dialect, sheet, ("label", *_FLAGS), dialect.stage_fields)
+    if not fields.complete:
+        return pd.DataFrame(), {}
+    found = fields.taken("label", "default_probability", "category", *_FLAGS, "api_name", "is_active")
+    table = pd.DataFrame({"category": None, "default_probability": float("nan"), "is_active": True, **found})
+    table["category"] = table["category"].map(dialect.category, na_action="ignore").astype("str")
+    table = table[table["label"].notna()].rename(columns={"label": "stage"})
+    # an inactive stage may have the label of one in use
+    table = table.sort_values("is_active", ascending=False, kind="stable")
+    table = table.drop_duplicates("stage").sort_index().reset_index(drop=True)
+    synonyms = {}
+    if "api_name" in table:
+        named = table[table["api_name"].notna() & ~table["api_name"].isin(table["stage"])]
+        synonyms = dict(zip(named["api_name"], named["stage"], strict=True))
+    return table[["stage", "default_probability", "category", *_FLAGS]], synonyms
+
+
+def stages_of_records(dialect: Dialect, current: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
+    """The stages as far as today's records show them: closed and won flags, the most usual probability."""
+    if not set(_FLAGS) <= set(current):
+        closed, won, file = (
+            dialect.field_name("is_closed"),
+            dialect.field_name("is_won"),
+            dialect.file_name("stages"),
+        )
+        found = f"no {closed} and {won} and no {file}"
+        sheet.wrong(1, closed, found, "one of the two", f"Export {file}, or add {closed} and {won}.")
+        names = current["stage"].dropna().unique()
+        return pd.DataFrame({"stage": names, "is_closed": False, "is_won": False})
+    flags = current[["stage", *_FLAGS]].drop_duplicates()
+    sheet.problems += pinned(
+        sheet.file,
+        dialect.field_name("stage"),
+        flags.loc[flags["stage"].duplicated(), "stage"],
+        f"one {dialect.field_name('is_closed')} and {dialect.field_name('is_won')} per stage",
+        f"The same stage is open in one row and closed in another: export {dialect.file_name('stages')}.",
     )
+    usual = current.groupby("stage").agg(
+        default_probability=("rep_probability", _mode), category=("rep_category", _mode)
+    )
+    usual["category"] = usual["category"].map(dialect.category, na_action="ignore").astype("str")
+    table = flags.drop_duplicates("stage").merge(usual, left_on="stage", right_index=True)
+    return table[["stage", "default_probability", "category", *_FLAGS]].reset_index(drop=True)
+
+
+def _mode(values: pd.Series) -> Any:
+    usual = values.mode()
+    return usual.iloc[0] if len(usual) else None

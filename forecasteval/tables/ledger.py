@@ -6,7 +6,7 @@ content, so that nothing in the middle can be changed, added or taken out unseen
 not be told from a shorter one. What stands after the head comes from a run that died while it wrote; it was
 never reported, is not read, and is cut off when the next run writes.
 
-What the lines mean is :mod:`forecasteval.monitor`'s business.
+What the lines mean is the business of who writes them.
 """
 
 from __future__ import annotations
@@ -49,17 +49,6 @@ def sealed(entries: Sequence[Mapping[str, Any]], head: str = START) -> list[Entr
 
     hash_i = SHA-256(hash_(i-1) + JSON of entry i with sorted keys)
 
-    Parameters
-    ----------
-    entries : values as JSON knows them, without `hash`
-    head : hash of the entry before the first
-
-    Returns
-    -------
-    list of dict
-
-    Examples
-    --------
     >>> first, second = sealed([{"kind": "look"}, {"kind": "look"}])
     >>> first["hash"] == second["hash"], sealed([{"kind": "look"}], first["hash"]) == [second]
     (False, True)
@@ -82,21 +71,6 @@ def _head_file(path: Path) -> Path:
 def read(path: str | Path) -> Ledger:
     """A ledger, checked from its first line to its last; an empty one where there is no file yet.
 
-    Parameters
-    ----------
-    path : file of JSON lines
-
-    Returns
-    -------
-    Ledger
-
-    Raises
-    ------
-    CallError
-        If a line was changed, added, taken out or cut off; names the line.
-
-    Examples
-    --------
     >>> read("no/such/ledger.jsonl").entries
     ()
     """
@@ -175,22 +149,6 @@ def append(ledger: Ledger, entries: Sequence[Mapping[str, Any]]) -> Ledger:
 
     The lines are written and flushed first; only then does the head move on to the last of them.
 
-    Parameters
-    ----------
-    ledger : as :func:`read` gave it
-    entries : without `hash`
-
-    Returns
-    -------
-    Ledger
-
-    Raises
-    ------
-    CallError
-        If another process writes at this moment, or has written since the ledger was read.
-
-    Examples
-    --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "ledger.jsonl"
     >>> book = append(read(path), [{"kind": "look", "as_of": "2026-01-07"}])

@@ -7,7 +7,7 @@ import pytest
 
 from forecasteval.errors import InputError
 from forecasteval.sources.history import states
-from forecasteval.sources.salesforce import import_folder
+from forecasteval.sources.salesforce import eighteen, import_folder
 
 SAMPLE = Path(__file__).parents[3] / "shared" / "samples" / "crm" / "dbt_salesforce"
 D1 = "006000000000001AAA"
@@ -495,3 +495,9 @@ def test_a_real_pipeline_copy_with_versions_is_read_once_it_is_mended(sample):
     assert known["valid_from"].min() == pd.Timestamp("2019-04-03 18:36:06")
     early = states(org.history, ["2019-01-01"], org.settings)
     assert set(early["values_state"]) == {"unknown"}
+
+
+def test_ids_of_salesforce_are_completed_and_others_left_alone():
+    ids = pd.Series(["006q000000Hddoh", "006q000000HddohAAB", "D-1", None, "abcdefghijklmno"])
+    assert eighteen(ids).tolist()[:3] == ["006q000000HddohAAB", "006q000000HddohAAB", "D-1"]
+    assert eighteen(ids).tolist()[4] == "abcdefghijklmno"
