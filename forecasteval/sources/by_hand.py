@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from forecasteval.errors import Problem, nearest, pinned
+from forecasteval.errors import Problem, nearest
 from forecasteval.sources.raw import Raw
 from forecasteval.tables.columns import Sheet, normal
 from forecasteval.tables.reading import read_sheet
@@ -103,7 +103,7 @@ def _read_matched(raw: Raw, path: Path) -> pd.DataFrame:
         rows = table["won"].set_axis(sheet.cells.index)
         wrong = rows[~rows.isin([0, 1])]
         expected, advice = "1 (it came true) or 0", "Leave out undecided deals."
-        sheet.problems += pinned(path.name, "won", wrong, expected, advice)
+        sheet.pin("won", wrong, expected, advice)
     if "as_of" in table:
         table["as_of"] = table["as_of"].astype("datetime64[s]")
     return table

@@ -114,15 +114,9 @@ class Fields:
     def take(self, meaning: str) -> pd.Series:
         """The column as values."""
         sheet, header, kind = self.sheet, self.header[meaning], _KINDS.get(meaning, "text")
-        if kind == "share":
-            return sheet.shares(header, percent=self.dialect.in_percent)
         if kind == "id":
             return self.dialect.canonical_id(sheet.text(header))
-        readers = {
-            "moment": sheet.moments, "date": sheet.dates, "number": sheet.numbers, "flag": sheet.flags,
-            "text": sheet.text,
-        }  # fmt: skip
-        return readers[kind](header)
+        return sheet.read(header, kind, percent=self.dialect.in_percent)
 
     def taken(self, *meanings: str) -> dict[str, pd.Series]:
         """Those of the columns that the file has."""

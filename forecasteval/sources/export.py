@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from forecasteval.errors import InputError, Problem, pinned
+from forecasteval.errors import InputError, Problem
 from forecasteval.sources.dialect import Dialect, Fields
 from forecasteval.sources.raw import Raw
 from forecasteval.sources.records import Tally
@@ -37,6 +37,11 @@ class Files:
         """Whether there is a file of deals, today's or dated ones."""
         return "deals" in self.by_kind or bool(self.copies)
 
+    @property
+    def dated(self) -> bool:
+        """Whether the past comes from the copies; a history holds more than they do."""
+        return bool(self.copies) and "values" not in self.by_kind
+
 
 def find_files(folder: Path, dialect: Dialect) -> Files:
     """What each file is, by its name; a date in the name (or in the folder's) makes it a dated copy."""
@@ -62,8 +67,7 @@ def find_files(folder: Path, dialect: Dialect) -> Files:
             names = " and ".join(path.name for path in several)
             found, advice = "several files of one object", "Remove all but one of them."
             files.problems.append(Problem(names, None, None, found, "one", advice))
-    if files.copies and "values" in files.by_kind:
-        # the history of the newest export holds more than the copies do
+    if files.copies and not files.dated:
         files.by_kind.setdefault("deals", files.copies[max(files.copies)])
     return files
 
@@ -125,7 +129,7 @@ class Export:
             rows = f"{dropped} footer row{'s were' if dropped > 1 else ' was'}"
             self.raw.notes.append(f"{sheet.file} is a report: {rows} left out.")
         if of_deals:
-            sheet.problems += _odd_ids(self.dialect, sheet)
+            _refuse_odd_ids(self.dialect, sheet)
         return sheet
 
     def optional(self, kind: str) -> Sheet | None:
@@ -249,13 +253,12 @@ def _drop_footer(dialect: Dialect, sheet: Sheet) -> int:
     return len(cells) - kept
 
 
-def _odd_ids(dialect: Dialect, sheet: Sheet) -> list[Problem]:
+def _refuse_odd_ids(dialect: Dialect, sheet: Sheet) -> None:
     """The ids that the CRM cannot have given out, in a file in which most ids are the CRM's."""
     found = _shaped_ids(dialect, sheet)
     if found is None or found[1].mean() <= 0.5:
-        return []
+        return
     header, shaped = found
     ids = sheet.text(header)
-    odd = ids[ids.notna() & ~shaped]
     expected = f"a {dialect.name} id of {dialect.id_words}"
-    return pinned(sheet.file, header, odd, expected, "Correct or remove the row.")
+    sheet.pin(header, ids[ids.notna() & ~shaped], expected, "Correct or remove the row.")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasteval.errors import InputError, Problem, absent, nearest, pinned
+from forecasteval.errors import InputError, Problem, absent, nearest
 from forecasteval.sources.mapping import Blocks, Forecast, Mapped, read_mapping
 from forecasteval.tables.columns import Sheet, normal
 from forecasteval.tables.document import Document
@@ -164,7 +164,7 @@ class _Matching:
             "Add the word to won, lost or undecided in the mapping.",
         )
         for _, rows in strange.groupby(strange, sort=False):
-            self.sheet.problems += pinned(self.sheet.file, column, rows, expected, advice)
+            self.sheet.pin(column, rows, expected, advice)
         return empty.mask(won, 1.0).mask(lost, 0.0)
 
     def _dates(self) -> None:
@@ -275,15 +275,15 @@ class _Matching:
             )
             return
         ids = self.columns["deal_id"]
-        column, file = str(self.mapped.deal_id), self.sheet.file
-        self.sheet.problems += pinned(file, column, ids[ids.isna()], "an id in every row", "Fill the cell.")
+        column = str(self.mapped.deal_id)
+        self.sheet.pin(column, ids[ids.isna()], "an id in every row", "Fill the cell.")
         key = pd.DataFrame(
             {name: self.columns[name] for name in ("deal_id", "as_of") if name in self.columns}
         )
         again = ids[key.duplicated() & ids.notna() & outcome.notna()]
         words = "each deal once" + (" per as_of" if "as_of" in key else "")
         advice = "Remove the row, or map as_of."
-        self.sheet.problems += pinned(file, column, again, words, advice, found="{} again")
+        self.sheet.pin(column, again, words, advice, found="{} again")
 
     def _finished(self, outcome: pd.Series, segments: list[str], features: list[str]) -> pd.DataFrame:
         rows = len(outcome)

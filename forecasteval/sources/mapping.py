@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WrapValidator
 
 from forecasteval.errors import absent
 from forecasteval.tables.document import Document, read_document, said
 from forecasteval.tables.schemas import RESERVED
 
 _KINDS = ("probability", "rank_score", "amount")
-_MAKERS = ("people", "model")
-_KEYS = "keys among column, kind, scale, missing, by, column first"
 _OUTCOME = "{column: Status, won: [Won], lost: [Lost]}"
+_OUTCOME_ADVICE = "Say which column holds the outcome, in which words."
+_FORECAST_KEYS = "keys among column, kind, scale, missing, by, column first"
 
 
 def _listed(value: Any) -> list[Any]:
@@ -30,10 +30,6 @@ def _column_alone(value: Any) -> Any:
 
 def _reserved(value: Any) -> str:
     return "Call the rep's own forecast rep_forecast." if value == "rep" else "Choose another name."
-
-
-def _whole_days(value: Any) -> bool:
-    return not isinstance(value, bool) and value >= 1
 
 
 _Header = str | int | float | bool  # as YAML reads the name of a column
@@ -55,7 +51,24 @@ class Blocks(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     column: _Header
-    block_days: Annotated[int, said("", allowed=_whole_days)]
+    block_days: Annotated[int, Field(ge=1)]
+
+
+def _one_of(key: str, values: tuple[Any, ...], expected: str, advice: str = "") -> WrapValidator:
+    return said(expected, advice, allowed=values.__contains__, found=f"{key} {{!r}}")
+
+
+_Kind = Annotated[Any, _one_of("kind", _KINDS, f"one of {', '.join(_KINDS)}", "Correct the kind.")]
+_Scale = Annotated[Any, _one_of("scale", (1, 100), "1 (shares) or 100 (percentages)")]
+_Maker = Annotated[
+    Any,
+    _one_of(
+        "by",
+        (None, "people", "model"),
+        "people (somebody's judgement) or model",
+        "Correct it or leave by out.",
+    ),
+]
 
 
 class Forecast(BaseModel):
@@ -64,25 +77,10 @@ class Forecast(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     column: _Header
-    kind: Annotated[
-        Any,
-        said(
-            f"one of {', '.join(_KINDS)}", "Correct the kind.", allowed=_KINDS.__contains__, found="kind {!r}"
-        ),
-    ] = "probability"
-    scale: Annotated[
-        Any, said("1 (shares) or 100 (percentages)", allowed=(1, 100).__contains__, found="scale {!r}")
-    ] = 1
+    kind: _Kind = "probability"
+    scale: _Scale = 1
     missing: _Listed = []
-    by: Annotated[
-        Any,
-        said(
-            "people (somebody's judgement) or model",
-            "Correct it or leave by out.",
-            allowed=(None, *_MAKERS).__contains__,
-            found="by {!r}",
-        ),
-    ] = None
+    by: _Maker = None
 
     def speaks(self) -> dict[str, str]:
         """What a matched table says of the forecaster."""
@@ -99,7 +97,7 @@ _Name = Annotated[
         found="the name {}",
     ),
 ]
-_Forecast = Annotated[Forecast, BeforeValidator(_column_alone), said(_KEYS)]
+_Forecast = Annotated[Forecast, BeforeValidator(_column_alone), said(_FORECAST_KEYS)]
 
 
 class Mapped(BaseModel):
@@ -117,9 +115,7 @@ class Mapped(BaseModel):
     ] = None
     rep: Any = None
     account: Any = None
-    won: Annotated[Outcome | None, said(_OUTCOME, "Say which column holds the outcome, in which words.")] = (
-        None
-    )
+    won: Annotated[Outcome | None, said(_OUTCOME, _OUTCOME_ADVICE)] = None
     amount: Any = None
     amount_won: Any = None
     segments: _Listed = []
@@ -144,5 +140,5 @@ def read_mapping(mapping: str | Path | Mapping[str, Any]) -> tuple[Mapped, Docum
     unread = bool(document.problems)
     mapped = document.read_as(Mapped)
     if mapped.won is None and not unread and all(problem.column != "won" for problem in document.problems):
-        document.wrong("won", "nothing", _OUTCOME, "Say which column holds the outcome, in which words.")
+        document.wrong("won", "nothing", _OUTCOME, _OUTCOME_ADVICE)
     return mapped, document

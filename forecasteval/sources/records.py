@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from forecasteval.errors import nearest, pinned
+from forecasteval.errors import nearest
 from forecasteval.sources.dialect import Dialect, Fields
 from forecasteval.sources.stages import Labels
 from forecasteval.tables.columns import Sheet, normal
@@ -48,17 +48,10 @@ def current_records(dialect: Dialect, sheet: Sheet) -> pd.DataFrame:
     for name in (name for name in _DTYPES if name not in table):
         table[name] = pd.Series(False if name == "is_deleted" else None, table.index, dtype=_DTYPES[name])
     header, ids = fields.header["deal_id"], table["deal_id"]
-    sheet.problems += pinned(
-        sheet.file, header, ids[ids.isna()], f"the {dialect.record}'s id", "Export it again."
-    )
-    sheet.problems += pinned(
-        sheet.file,
-        header,
-        ids[ids.notna() & ids.duplicated()],
-        f"each {dialect.record} once",
-        "Remove the duplicate; dated copies go into files with a date in their name.",
-        found="{} again",
-    )
+    sheet.pin(header, ids[ids.isna()], f"the {dialect.record}'s id", "Export it again.")
+    again = ids[ids.notna() & ids.duplicated()]
+    advice = "Remove the duplicate; dated copies go into files with a date in their name."
+    sheet.pin(header, again, f"each {dialect.record} once", advice, found="{} again")
     if "currency" in fields:
         _one_currency(fields, table.loc[~table["is_deleted"], "currency"])
     return table.rename(columns={"probability": "rep_probability", "category": "rep_category"})
@@ -136,9 +129,7 @@ def full_values(dialect: Dialect, sheet: Sheet, labels: Labels, tally: Tally) ->
         table["ends"] = ends.mask(ends.dt.year >= dialect.endless)
     for name, meaning in (("deal_id", "deal_id"), ("at", moment)):
         missing = table.loc[table[name].isna(), name]
-        sheet.problems += pinned(
-            sheet.file, header[meaning], missing, "a value in every row", "Export the row again."
-        )
+        sheet.pin(header[meaning], missing, "a value in every row", "Export the row again.")
     if "currency" in fields:
         _one_currency(fields, fields.take("currency"))
     table["row_id"] = fields.take("row_id") if "row_id" in fields and not versioned else ""
@@ -184,7 +175,8 @@ def tracked_changes(
             rows = table.index[table["field"] == name]
             if name != "rep":
                 part = sheet.part(sheet.cells.loc[rows, header])
-                table.loc[rows, side] = _tidy(dialect, name, part, header, labels, table["at"][rows])
+                values = _tidy(dialect, name, part, header, labels, table["at"][rows])
+                table.loc[rows, side] = values.astype(object)
     is_owner = table["field"] == "rep"
     owners = _owner_changes(dialect, table[is_owner], tally, ids, id_of_name)
     return _ordered(pd.concat([owners, table[~is_owner]]), ["deal_id", "at", "field"], tally)
@@ -192,16 +184,10 @@ def tracked_changes(
 
 def _tidy(dialect: Dialect, name: str, sheet: Sheet, header: str, labels: Labels, at: pd.Series) -> pd.Series:
     if name == "stage":
-        values = labels.stage(sheet, header, sheet.text(header), at)
-    elif name == "rep_category":
-        values = labels.category(sheet, header, sheet.text(header), at)
-    elif name == "close_on":
-        values = sheet.dates(header)
-    elif name == "rep_probability":
-        values = sheet.shares(header, percent=dialect.in_percent)
-    else:
-        values = sheet.numbers(header)
-    return values.astype(object)
+        return labels.stage(sheet, header, sheet.text(header), at)
+    if name == "rep_category":
+        return labels.category(sheet, header, sheet.text(header), at)
+    return sheet.read(header, TABLES["history"][name].kind, percent=dialect.in_percent)
 
 
 def _owner_changes(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from forecasteval.errors import Problem, pinned
+from forecasteval.errors import Problem
 from forecasteval.sources.dialect import RENAMES, Dialect, Fields
 from forecasteval.tables.calendar import local_dates, moment
 from forecasteval.tables.columns import Sheet, normal
@@ -194,13 +194,11 @@ def read_renames(sheet: Sheet | None) -> pd.DataFrame:
         return empty
     old, new, changed_on = (headers[normal(column)] for column in _RENAME_COLUMNS)
     labels = sheet.text(new)
-    sheet.problems += pinned(
-        sheet.file,
-        new,
-        labels[labels.isna() | (labels == _UNDECIDED)],
-        "the label of today",
-        "Nobody has said yet what the old label is called today: write a stage (or category) of today there.",
+    open_question = labels[labels.isna() | (labels == _UNDECIDED)]
+    advice = (
+        "Nobody has said yet what the old label is called today: write a stage (or category) of today there."
     )
+    sheet.pin(new, open_question, "the label of today", advice)
     columns = (sheet.text(old), labels, sheet.dates(changed_on))
     return pd.DataFrame(dict(zip(_RENAME_COLUMNS, columns, strict=True)))
 
@@ -226,24 +224,17 @@ def read_stages(dialect: Dialect, sheet: Sheet) -> tuple[pd.DataFrame, dict[str,
 
 def stages_of_records(dialect: Dialect, current: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
     """The stages as far as today's records show them: closed and won flags, the most usual probability."""
+    closed, won = map(dialect.field_name, _FLAGS)
+    file = dialect.file_name("stages")
     if not set(_FLAGS) <= set(current):
-        closed, won, file = (
-            dialect.field_name("is_closed"),
-            dialect.field_name("is_won"),
-            dialect.file_name("stages"),
-        )
         found = f"no {closed} and {won} and no {file}"
         sheet.wrong(1, closed, found, "one of the two", f"Export {file}, or add {closed} and {won}.")
         names = current["stage"].dropna().unique()
         return pd.DataFrame({"stage": names, "is_closed": False, "is_won": False})
     flags = current[["stage", *_FLAGS]].drop_duplicates()
-    sheet.problems += pinned(
-        sheet.file,
-        dialect.field_name("stage"),
-        flags.loc[flags["stage"].duplicated(), "stage"],
-        f"one {dialect.field_name('is_closed')} and {dialect.field_name('is_won')} per stage",
-        f"The same stage is open in one row and closed in another: export {dialect.file_name('stages')}.",
-    )
+    torn = flags.loc[flags["stage"].duplicated(), "stage"]
+    advice = f"The same stage is open in one row and closed in another: export {file}."
+    sheet.pin(dialect.field_name("stage"), torn, f"one {closed} and {won} per stage", advice)
     usual = current.groupby("stage").agg(
         default_probability=("rep_probability", _mode), category=("rep_category", _mode)
     )

@@ -47,6 +47,16 @@ class Sheet:
     problems: list[Problem] = field(default_factory=list)
     zone: str = "UTC"
 
+    def read(self, column: str, kind: str, *, percent: bool = False) -> pd.Series:
+        """The column as its kind says: text, number, date, moment, share (of 100 with ``percent``) or flag."""
+        if kind == "share":
+            return self.shares(column, percent=percent)
+        readers = {
+            "text": self.text, "number": self.numbers, "date": self.dates, "moment": self.moments,
+            "flag": self.flags,
+        }  # fmt: skip
+        return readers[kind](column)
+
     def text(self, column: str) -> pd.Series:
         """The column as stripped text; blank cells are missing."""
         stripped = self.cells[column].astype("str").str.strip()
@@ -63,7 +73,7 @@ class Sheet:
         if odd.any():
             values = _locale_numbers(text, odd).where(odd | _comma_decimals(text[odd]), values)
             wrong = text[text.notna() & values.isna()]
-            self._report(column, wrong, "a number", "Correct the cell or leave it empty.")
+            self.pin(column, wrong, "a number", "Correct the cell or leave it empty.")
         return values
 
     def numbers_or_text(self, column: str) -> pd.Series:
@@ -87,7 +97,7 @@ class Sheet:
             advice = percent_advice
         else:
             advice = "Correct the cell or leave it empty."
-        self._report(column, text[outside], f"a number from 0 to {top:g}", advice)
+        self.pin(column, text[outside], f"a number from 0 to {top:g}", advice)
         used = values[values.notna()]
         signed = text.str.endswith("%", na=False).any()
         if percent and not signed and len(used) > 0 and used.max() <= 1 and (used % 1 != 0).any():
@@ -106,7 +116,7 @@ class Sheet:
         lower = text.str.lower()
         true = lower.isin(["true", "1", "yes", "y", "t", "1.0"])
         false = lower.isin(["false", "0", "no", "n", "f", "0.0"])
-        self._report(
+        self.pin(
             column, text[text.notna() & ~true & ~false], "true or false", "Write true or false (or 1 and 0)."
         )
         return true.astype(bool)
@@ -144,7 +154,7 @@ class Sheet:
         """Dates in the forms that spreadsheets and reports use; day and month from the evidence."""
         year_first, year_last = text.str.extract(_YEAR_FIRST), text.str.extract(_YEAR_LAST)
         known = year_first["year"].notna() | year_last["year"].notna()
-        self._report(column, text[~known], "a date such as 2026-02-23", "Write dates as YYYY-MM-DD.")
+        self.pin(column, text[~known], "a date such as 2026-02-23", "Write dates as YYYY-MM-DD.")
         by_day = self._by_day(column, text[year_last["year"].notna()], year_last)
         usable = year_first["year"].notna() | by_day.notna()
         day_first = by_day.eq(True)
@@ -159,7 +169,7 @@ class Sheet:
         numbers["hour"] = numbers["hour"].where(half.isna(), numbers["hour"] % 12) + 12 * (half == "p")
         values = pd.to_datetime(numbers[usable], errors="coerce").astype("datetime64[us]")
         wrong = text[usable][values.isna()]
-        self._report(column, wrong, "a date that exists", "Correct the cell or leave it empty.")
+        self.pin(column, wrong, "a date that exists", "Correct the cell or leave it empty.")
         return values.reindex(text.index)
 
     def _by_day(self, column: str, text: pd.Series, parts: pd.DataFrame) -> pd.Series:
@@ -190,6 +200,13 @@ class Sheet:
             self.wrong(row, column, repr(text[row]), expected, advice)
         return verdict
 
+    def pin(
+        self, column: str, cells: pd.Series, expected: str, advice: str, *,
+        severity: str = "error", found: str = "{}",
+    ) -> None:  # fmt: skip
+        """Add a problem for each of these cells, and no more than a handful."""
+        self.problems += pinned(self.file, column, cells, expected, advice, severity=severity, found=found)
+
     def headers(self) -> dict[str, str]:
         """The headers by their normal form; of two that are alike the first."""
         return {normal(str(header)): str(header) for header in reversed(list(self.cells.columns))}
@@ -204,10 +221,6 @@ class Sheet:
     ) -> None:  # fmt: skip
         """Add one problem of this file."""
         self.problems.append(Problem(self.file, row, column, found, expected, advice, severity))
-
-    def _report(self, column: str, cells: pd.Series, expected: str, advice: str) -> None:
-        if len(cells):
-            self.problems.extend(pinned(self.file, column, cells, expected, advice))
 
 
 _PARTS = ["year", "month", "day", "hour", "minute", "second"]

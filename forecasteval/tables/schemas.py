@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-OUTCOMES = ("won", "lost", "open", "deleted")
-STATUSES = ("open", "won", "lost")
+_OUTCOMES = ("won", "lost", "open", "deleted")
+_STATUSES = ("open", "won", "lost")
 STATES = ("known", "carried", "unknown")
 CATEGORIES = ("Commit", "Best Case", "Most Likely", "Pipeline", "Omitted", "Closed")
-KINDS = ("probability", "rank_score", "category", "amount")
-UNITS = ("rep", "team", "company")
+_KINDS = ("probability", "rank_score", "category", "amount")
+_UNITS = ("rep", "team", "company")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ _STATE_COLUMNS = {
     "rep_category": Column("text", choices=CATEGORIES),
 }
 _STATES = {
-    "status": Column("text", choices=STATUSES),
+    "status": Column("text", choices=_STATUSES),
     "values_state": Column("text", choices=STATES),
     "rep_state": Column("text", choices=STATES),
 }
@@ -62,7 +62,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "account": Column("text"),
         "created_on": Column("date"),
         "closed_on": Column("date"),
-        "outcome": _key(choices=OUTCOMES),
+        "outcome": _key(choices=_OUTCOMES),
         "amount": Column("number"),
     },
     "history": {
@@ -84,14 +84,14 @@ TABLES: dict[str, dict[str, Column]] = {
         "as_of": Column("date"),
         "forecaster": _key(),
         "issued_at": _key("moment"),
-        "kind": _key(choices=KINDS),
+        "kind": _key(choices=_KINDS),
         "value": Column("number", required=True),
         "close_on": Column("date"),
         "target": Column("text"),
         "trained_through": Column("date"),
     },
     "calls": {
-        "unit": _key(choices=UNITS),
+        "unit": _key(choices=_UNITS),
         "unit_id": Column("text"),
         "period": _key(),
         "as_of": _key("date"),
@@ -126,7 +126,7 @@ KEYS: dict[str, list[str]] = {
     "stages": ["stage"],
     "users": ["rep"],
 }
-DTYPES = {
+_DTYPES = {
     "text": "str",
     "date": "datetime64[s]",
     "moment": "datetime64[us]",
@@ -187,7 +187,7 @@ def canonical(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """
     typed = {}
     for column, spec in TABLES[name].items():
-        dtype: Any = DTYPES[spec.kind]
+        dtype: Any = _DTYPES[spec.kind]
         if column in frame:
             typed[column] = frame[column] if frame[column].dtype == dtype else frame[column].astype(dtype)
         elif spec.kind != "flag":

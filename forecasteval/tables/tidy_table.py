@@ -55,13 +55,7 @@ def _values(sheet: Sheet, header: str, spec: Column) -> pd.Series:
         text = sheet.text(header)
         words = text.str.lower().str.replace(r"[^a-z0-9]", "", regex=True)
         return words.map(by_case).fillna(text).astype("str")
-    if spec.kind == "share":
-        return sheet.shares(header, percent=False)
-    readers = {
-        "text": sheet.text, "number": sheet.numbers, "date": sheet.dates, "moment": sheet.moments,
-        "flag": sheet.flags,
-    }  # fmt: skip
-    return readers[spec.kind](header)
+    return sheet.read(header, spec.kind)
 
 
 def _forecast_values(sheet: Sheet, header: str, kinds: pd.Series) -> dict[str, pd.Series]:
