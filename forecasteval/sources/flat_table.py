@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.errors import InputError, Problem, absent, nearest
-from forecasteval.sources.mapping import Blocks, Forecast, Mapped, read_mapping
+from forecasteval.sources._mapping import Blocks, Forecast, Mapped, read_mapping
 from forecasteval.tables.columns import Sheet, normal
 from forecasteval.tables.document import Document
 from forecasteval.tables.reading import read_sheet

@@ -20,8 +20,8 @@ import pandas as pd
 import yaml
 
 from forecasteval.errors import InputError, Problem, absent
-from forecasteval.sources.by_hand import lay_beside, matched_file, read_tables, table_files
-from forecasteval.sources.crm_export import is_export, read_export
+from forecasteval.sources._by_hand import lay_beside, matched_file, read_tables, table_files
+from forecasteval.sources._crm_export import is_export, read_export
 from forecasteval.sources.dialect import Dialect
 from forecasteval.sources.raw import Raw, assemble
 from forecasteval.sources.salesforce import SALESFORCE

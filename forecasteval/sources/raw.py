@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from forecasteval.errors import InputError, Problem
 from forecasteval.sources import history
-from forecasteval.sources.audit import Facts, audit
+from forecasteval.sources._audit import Facts, audit
 from forecasteval.sources.dialect import Dialect
 from forecasteval.tables import calendar
 from forecasteval.tables.organisation import Org, newest_record, with_calendar

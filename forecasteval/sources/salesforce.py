@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from forecasteval.sources.crm_export import read_export
+from forecasteval.sources._crm_export import read_export
 from forecasteval.sources.dialect import Dialect
 from forecasteval.sources.raw import assemble
 from forecasteval.tables.organisation import Org

@@ -60,6 +60,10 @@ def sealed(entries: Sequence[Mapping[str, Any]], head: str = START) -> list[Entr
     return done
 
 
+def _broken(found: str, restore: str = "Put the file back from a backup") -> CallError:
+    return CallError(f"{found} {restore}; to start anew, name another ledger.")
+
+
 def _text(entry: Mapping[str, Any]) -> str:
     return json.dumps(entry, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
@@ -81,18 +85,14 @@ def read(path: str | Path) -> Ledger:
     if path.exists() and not there:
         raise CallError(f"The ledger {path} is not a file. Name a file, such as ledger/weekly_monitor.jsonl.")
     if not known:
-        raise CallError(
-            f"{_head_file(path)} is missing, so it cannot be told whether the ledger has lost its end. The two files "
-            "belong together: put it back from a backup; to start anew, name another ledger."
-        )
+        found = f"{_head_file(path)} is missing, so it cannot be told whether the ledger has lost its end."
+        raise _broken(found, "The two files belong together: put it back from a backup")
     lines, head = _head_of(path)
     if not lines:  # the first writing died
         return Ledger(path, (), START, 0)
     if not there:
-        raise CallError(
-            f"The ledger {path} is gone, but {_head_file(path).name} says that it had {lines} lines. Put it back from a "
-            "backup; to start anew, name another ledger."
-        )
+        found = f"The ledger {path} is gone, but {_head_file(path).name} says that it had {lines} lines."
+        raise _broken(found, "Put it back from a backup")
     entries: list[Entry] = []
     before, size = START, 0
     with path.open("rb") as stream:
@@ -100,18 +100,15 @@ def read(path: str | Path) -> Ledger:
             raw = stream.readline()
             entry = _entry(path, number, raw, lines)
             if sealed([{k: v for k, v in entry.items() if k != "hash"}], before)[0]["hash"] != entry["hash"]:
-                raise CallError(
+                raise _broken(
                     f"Line {number} of the ledger {path} does not follow from the line before it: it was changed, or a "
-                    "line was added or taken out there. Put the file back from a backup; to start anew, name another "
-                    "ledger."
+                    "line was added or taken out there."
                 )
             before, size = entry["hash"], size + len(raw)
             entries.append(entry)
     if before != head:
-        raise CallError(
-            f"Line {lines} of the ledger {path} is not the one that {_head_file(path).name} names as the last. Put "
-            "both files back from the same backup; to start anew, name another ledger."
-        )
+        found = f"Line {lines} of the ledger {path} is not the one that {_head_file(path).name} names as the last."
+        raise _broken(found, "Put both files back from the same backup")
     return Ledger(path, tuple(entries), head, size)
 
 
@@ -120,17 +117,14 @@ def _head_of(path: Path) -> tuple[int, str]:
         lines, head = _head_file(path).read_text("utf-8").split()
         return int(lines), head
     except ValueError as error:
-        raise CallError(
-            f"{_head_file(path)} cannot be read. Put it and the ledger back from the same backup; to start anew, name "
-            "another ledger."
-        ) from error
+        restore = "Put it and the ledger back from the same backup"
+        raise _broken(f"{_head_file(path)} cannot be read.", restore) from error
 
 
 def _entry(path: Path, number: int, raw: bytes, lines: int) -> Entry:
     if not raw:
-        raise CallError(
-            f"The ledger {path} ends after line {number - 1} but had {lines} lines: its end is lost. Put the file back "
-            "from a backup; to start anew, name another ledger."
+        raise _broken(
+            f"The ledger {path} ends after line {number - 1} but had {lines} lines: its end is lost."
         )
     try:
         entry = json.loads(raw)
@@ -138,10 +132,7 @@ def _entry(path: Path, number: int, raw: bytes, lines: int) -> Entry:
             return dict(entry)
     except (ValueError, KeyError, TypeError):
         pass
-    raise CallError(
-        f"Line {number} of the ledger {path} is not a whole entry. Put the file back from a backup; to start anew, "
-        "name another ledger."
-    )
+    raise _broken(f"Line {number} of the ledger {path} is not a whole entry.")
 
 
 def append(ledger: Ledger, entries: Sequence[Mapping[str, Any]]) -> Ledger:

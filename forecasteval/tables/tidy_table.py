@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from forecasteval.errors import Problem, nearest, pinned
+from forecasteval.tables._rules import RULES
 from forecasteval.tables.columns import Sheet, normal
-from forecasteval.tables.schemas import CATEGORIES, KEYS, RULES, TABLES, Column, canonical
+from forecasteval.tables.schemas import CATEGORIES, KEYS, TABLES, Column, canonical
 
 
 def from_sheet(name: str, sheet: Sheet) -> pd.DataFrame:

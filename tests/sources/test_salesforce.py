@@ -326,6 +326,19 @@ def test_segments_are_few_valued_custom_fields_or_those_that_were_named(export):
     assert list(import_folder(export.folder).deals.columns)[-2:] == ["region", "note"]
 
 
+@pytest.mark.parametrize("name", ["Opportunity", "Opportunity_2026-02-09"])
+def test_a_segment_may_be_called_as_a_column_of_the_records_is(export, name, monkeypatch):
+    import conftest
+
+    monkeypatch.setitem(conftest.EXAMPLES, name, conftest.OPPORTUNITY)
+    fields = {"Status__c": "hot", "Stage__c": "late", "Row__c": "a", "As_Of__c": "x"}
+    second = {"Id": "006000000000002AAA", "StageName": "Discovery", "IsClosed": "false", "IsWon": "false"}
+    export.usual().rows(name, fields, dict.fromkeys(fields, "other") | second)
+    deals = import_folder(export.folder).deals
+    assert deals[["status", "stage", "row", "as_of_segment"]].iloc[0].tolist() == list(fields.values())
+    assert deals["outcome"].tolist() == ["won", "open"]
+
+
 def test_owner_by_name_falls_back_on_unique_users_only(told):
     told.rows(
         "OpportunityFieldHistory",

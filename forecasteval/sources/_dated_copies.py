@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.errors import Problem
-from forecasteval.sources.audit import Row, table
+from forecasteval.sources._audit import Row, table
+from forecasteval.sources._export_files import Files
 from forecasteval.sources.dialect import Dialect
-from forecasteval.sources.export import Files
 from forecasteval.sources.history import FIELDS
 
 _WEEK = 7

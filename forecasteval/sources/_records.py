@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from forecasteval.errors import nearest
+from forecasteval.sources._stages import Labels
 from forecasteval.sources.dialect import Dialect, Fields
-from forecasteval.sources.stages import Labels
 from forecasteval.tables.columns import Sheet, normal
 from forecasteval.tables.schemas import RESERVED, TABLES
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from forecasteval.sources._records import Tally
+from forecasteval.sources._stages import Labels
 from forecasteval.sources.dialect import Dialect
-from forecasteval.sources.records import Tally
-from forecasteval.sources.stages import Labels
 from forecasteval.tables.calendar import local_dates
 from forecasteval.tables.organisation import Org
 
