@@ -183,12 +183,11 @@ def _built_or_imported(place: Path) -> Raw:
     return _with_files_beside(Raw.of(org), place)
 
 
-def _fingerprint(place: Path) -> str:
-    """Of the export's contents, of the settings beside it, and of the code that reads them."""
+def _fingerprint(place: Path, package: Path = Path(__file__).parents[1]) -> str:
+    """Of the export's contents, of the settings beside it, and of the rooms that read them."""
     files = [path for path in sorted((place / "export").rglob("*")) if path.is_file()]
     read_from = [(path, place) for path in files if not path.name.startswith(".")]
     read_from += [(path, place) for path in [place / SETTINGS_FILE] if path.exists()]
-    package = Path(__file__).parents[1]
     rooms = (package / room for room in ("tables", "sources"))
     read_from += [(path, package) for room in rooms for path in sorted(room.rglob("*.py"))]
     digest = hashlib.sha256()
