@@ -21,6 +21,10 @@ from forecasteval.tables.schemas import RESERVED
 
 MISSING_WORDS = ("na", "n/a", "nan", "null", "none", "#n/a")
 _PERCENT = "If these are percentages write scale: 100 in the mapping; if they are scores or ranks write kind: rank_score."
+_PLAIN = {
+    "deal_id": "text", "rep": "text", "account": "text", "as_of": "date", "amount": "number",
+    "amount_won": "number",
+}  # fmt: skip
 # what YAML turns into true and false
 _TRUE_WORDS, _FALSE_WORDS = ("true", "yes", "on"), ("false", "no", "off")
 
@@ -78,15 +82,7 @@ def read_flat(file: str | Path) -> tuple[Sheet, list[str]]:
 
 
 def shortcomings(matched: pd.DataFrame) -> list[Problem]:
-    """What a matched table lacks for a comparison, as warnings.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame()
-    >>> table.attrs["forecasteval"] = {"source": "deals.csv", "forecasters": {}, "features": []}
-    >>> print(shortcomings(table)[0].found)
-    neither forecasts nor features
-    """
+    """What a matched table lacks for a comparison, as warnings."""
     said = matched.attrs.get("forecasteval", {})
     if said.get("forecasters") or said.get("features"):
         return []
@@ -108,15 +104,12 @@ class _Matching:
     def table(self) -> pd.DataFrame:
         """The matched table, or one error that says all that is wrong."""
         outcome = self._outcome()
-        for name in ("deal_id", "rep", "account"):
+        for name, kind in _PLAIN.items():
             column = self._column(name, getattr(self.mapped, name))
             if column:
-                self.columns[name] = self.sheet.text(column)
-        self._dates()
-        for name in ("amount", "amount_won"):
-            column = self._column(name, getattr(self.mapped, name))
-            if column:
-                self.columns[name] = self._present(column).numbers(column)
+                sheet = self.sheet if kind == "text" else self._present(column)
+                self.columns[name] = sheet.read(column, kind)
+        self._periods()
         for name, forecast in self.mapped.forecasts.items():
             self._forecast(name, forecast)
         segments, features = self._extra("segments"), self._extra("features")
@@ -159,30 +152,20 @@ class _Matching:
         won, lost, undecided = (_equal(text, words) for words in (said.won, said.lost, said.undecided))
         strange = text[text.notna() & ~won & ~lost & ~undecided]
         known = ["/".join(_spellings(w)) if isinstance(w, bool) else str(w) for w in said.won + said.lost]
-        expected, advice = (
-            f"one of {', '.join(known)}",
-            "Add the word to won, lost or undecided in the mapping.",
-        )
+        advice = "Add the word to won, lost or undecided in the mapping."
         for _, rows in strange.groupby(strange, sort=False):
-            self.sheet.pin(column, rows, expected, advice)
+            self.sheet.pin(column, rows, f"one of {', '.join(known)}", advice)
         return empty.mask(won, 1.0).mask(lost, 0.0)
 
-    def _dates(self) -> None:
-        column = self._column("as_of", self.mapped.as_of)
-        if column:
-            self.columns["as_of"] = self._present(column).dates(column)
+    def _periods(self) -> None:
         period = self.mapped.period
-        if isinstance(period, Blocks):
-            self._blocks(period)
-            return
-        column = self._column("period", period)
-        if column:
-            self.columns["period"] = self.sheet.text(column)
-
-    def _blocks(self, period: Blocks) -> None:
-        column, days = self._column("period", period.column), period.block_days
+        column = self._column("period", period.column if isinstance(period, Blocks) else period)
         if column is None:
             return
+        if not isinstance(period, Blocks):
+            self.columns["period"] = self.sheet.text(column)
+            return
+        days = period.block_days
         dates = self.columns.get("as_of") if period.column == self.mapped.as_of else None
         dates = self._present(column).dates(column) if dates is None else dates
         first = dates.min()
@@ -286,16 +269,11 @@ class _Matching:
         self.sheet.pin(column, again, words, advice, found="{} again")
 
     def _finished(self, outcome: pd.Series, segments: list[str], features: list[str]) -> pd.DataFrame:
-        rows = len(outcome)
-        kept = outcome.notna()
-        self._step("rows of the file", rows, 0, "")
-        self._step("outcome stated", int(kept.sum()), int((~kept).sum()), "the outcome is blank or undecided")
+        kept = pd.Series(True, index=outcome.index)
+        self._step("rows of the file", kept, kept, "")
+        kept = self._step("outcome stated", kept, outcome.notna(), "the outcome is blank or undecided")
         if "as_of" in self.columns:
-            dated = self.columns["as_of"].notna()
-            self._step(
-                "date stated", int((kept & dated).sum()), int((kept & ~dated).sum()), "the date is blank"
-            )
-            kept &= dated
+            kept = self._step("date stated", kept, self.columns["as_of"].notna(), "the date is blank")
         else:
             self.notes.append("There is no date: as_of is empty, and nothing can be said about new periods.")
             self.columns["as_of"] = pd.Series(pd.NaT, index=outcome.index, dtype="datetime64[s]")
@@ -317,8 +295,12 @@ class _Matching:
         }
         return table
 
-    def _step(self, step: str, deals: int, dropped: int, why: str) -> None:
-        self.flow.append({"step": step, "deals": deals, "dropped": dropped, "why": why})
+    def _step(self, step: str, before: pd.Series, stated: pd.Series, why: str) -> pd.Series:
+        """Which rows are left, written down with how many are not."""
+        left = before & stated
+        dropped = int((before & ~stated).sum())
+        self.flow.append({"step": step, "deals": int(left.sum()), "dropped": dropped, "why": why})
+        return left
 
 
 def _spellings(word: Any) -> tuple[str, ...]:

@@ -152,13 +152,8 @@ class _Draft:
         rest = self._rest(bool(forecasts))
         if self.empty:
             rest.append(f"# Empty columns, left out: {', '.join(self.empty)}")
-        return (
-            head
-            + body
-            + (forecasts or ["forecasts: {}  # none found: name columns, or fit a model to features"])
-            + rest
-            + _OPTIONAL
-        )
+        nothing = ["forecasts: {}  # none found: name columns, or fit a model to features"]
+        return [*head, *body, *(forecasts or nothing), *rest, *_OPTIONAL]
 
     def _take(self, column: _Column) -> str:
         del self.left[column.name]
@@ -166,14 +161,8 @@ class _Draft:
 
     def _first(self, test: str, *, distinct: tuple[float, float]) -> _Column | None:
         low, high = distinct
-        return next(
-            (
-                column
-                for column in self.left.values()
-                if column.named(test) and low <= column.distinct <= high
-            ),
-            None,
-        )
+        found = (c for c in self.left.values() if c.named(test) and low <= c.distinct <= high)
+        return next(found, None)
 
     def _outcome(self) -> list[str]:
         candidates = [c for c in self.left.values() if c.decides or self._two_sided(c)]
