@@ -31,9 +31,8 @@ class Labels:
     settings: Any  # the zone of the dates
     synonyms: dict[str, str]  # internal names of stages -> labels
     source: str  # where the stages come from, for messages
-    guesses: dict[str, str] = field(
-        default_factory=dict
-    )  # unknown label -> the stage its rows point to, or ?
+    # unknown label -> the stage its rows point to, or ?
+    guesses: dict[str, str] = field(default_factory=dict)
     renamed: int = 0
     translated: int = 0
 
