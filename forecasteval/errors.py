@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,23 +25,13 @@ class CallError(Refusal):
     """A call or a table that cannot be used; the sentence says what was found and what is allowed."""
 
 
-SHOWN = 5
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with the input: where, what was found, what was expected, what to do.
+    """One thing that is wrong with the input: where (rows as a spreadsheet counts them), what, and what to do.
 
-    Parameters
-    ----------
-    file : name of the file, as a user would look for it
-    row : line of the file as a spreadsheet shows it (header = 1), or None for the whole file or column
-    column : name of the column as it stands in the file, or None
-    found, expected, advice : words; ``advice`` is a sentence that says what to do
-    severity : "error" (nothing is read) or "warning"
-
-    Examples
-    --------
     >>> print(Problem("deals.csv", 7, "outcome", "'win'", "won, lost or open", "Correct the word."))
     deals.csv, row 7, column outcome: found 'win'; expected won, lost or open. Correct the word.
     """
@@ -64,16 +55,7 @@ class Problem:
 
 
 class InputError(Refusal):
-    """The input cannot be used; ``problems`` says everything that is wrong with it at once, errors first.
-
-    Examples
-    --------
-    >>> error = InputError([Problem("a.csv", None, "won", "no such column", "a column won", "Add it.")])
-    >>> str(error)
-    'a.csv, column won: found no such column; expected a column won. Add it.'
-    >>> len(error.problems)
-    1
-    """
+    """The input cannot be used; ``problems`` says everything that is wrong with it at once, errors first."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         """Keep the problems and put the errors into the message, one per line."""
@@ -83,37 +65,17 @@ class InputError(Refusal):
 
 
 def pinned(
-    file: str,
-    column: str | None,
-    cells: pd.Series,
-    expected: str,
-    advice: str,
-    *,
-    severity: str = "error",
-    found: str = "{}",
-) -> list[Problem]:
-    """One problem for each offending cell, five at most, and one more line that counts the others.
+    file: str, column: str | None, cells: pd.Series, expected: str, advice: str, *,
+    severity: str = "error", found: str = "{}",
+) -> list[Problem]:  # fmt: skip
+    """One problem for each offending cell (the index holds its row), five at most, and one that counts the others.
 
-    Parameters
-    ----------
-    file, column : where
-    cells : the offending values, indexed by spreadsheet row
-    expected, advice : as in :class:`Problem`
-    severity : "error" or "warning"
-    found : how a value is worded; ``{}`` stands for the value in quotes
-
-    Returns
-    -------
-    list of Problem
-
-    Examples
-    --------
     >>> bad = pd.Series(["x"] * 42, index=range(2, 44))
     >>> many = pinned("a.csv", "amount", bad, "a number", "Correct it.")
     >>> len(many), many[-1].found
     (6, '37 more rows like these')
     """
-    shown = cells.iloc[:SHOWN]
+    shown = cells.iloc[:_SHOWN]
     problems = [
         Problem(file, int(str(row)), column, found.format(_quoted(value)), expected, advice, severity)
         for row, value in shown.items()
@@ -138,8 +100,6 @@ def _quoted(value: Any) -> str:
 def nearest(word: str, words: Sequence[str]) -> str:
     """A did-you-mean for a misspelt word, or an empty string.
 
-    Examples
-    --------
     >>> nearest("timezon", ["timezone", "currency"])
     'Did you mean timezone? '
     """
@@ -147,6 +107,13 @@ def nearest(word: str, words: Sequence[str]) -> str:
 
     close = difflib.get_close_matches(word, list(words), n=1)
     return f"Did you mean {close[0]}? " if close else ""
+
+
+def absent(path: Path, wanted: str, expected: str, advice: str) -> Problem:
+    """The problem that a path does not lead to a "file" or a "folder", whichever is wanted."""
+    other = path.is_dir() if wanted == "file" else path.is_file()
+    found = f"a {'folder' if wanted == 'file' else 'file'}" if other else f"no such {wanted}"
+    return Problem(str(path), None, None, found, expected, advice)
 
 
 class RunFailed(Exception):

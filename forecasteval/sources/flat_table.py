@@ -6,43 +6,27 @@ A small YAML mapping names the columns; :func:`explain` drafts it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from forecasteval.errors import InputError, Problem, nearest, pinned
-from forecasteval.sources.flat_table_draft import MISSING_WORDS, require_file
+from forecasteval.errors import InputError, Problem, absent, nearest
+from forecasteval.sources._mapping import Blocks, Forecast, Mapped, read_mapping
 from forecasteval.tables.columns import Sheet, normal
+from forecasteval.tables.document import Document
 from forecasteval.tables.reading import read_sheet
 from forecasteval.tables.schemas import RESERVED
 
-KINDS = ("probability", "rank_score", "amount")
-TEXT_KEYS = ("deal_id", "rep", "account")
-KEYS = (
-    "description",
-    "target",
-    "max_age_days",
-    "deal_id",
-    "as_of",
-    "period",
-    "rep",
-    "account",
-    "won",
-    "amount",
-    "amount_won",
-    "segments",
-    "forecasts",
-    "features",
-    "group_duplicates",
-)
-FORECAST_KEYS = ("column", "kind", "scale", "missing", "by")
-MAKERS = ("people", "model")
-PERCENT_ADVICE = "If these are percentages write scale: 100 in the mapping; if they are scores or ranks write kind: rank_score."
+MISSING_WORDS = ("na", "n/a", "nan", "null", "none", "#n/a")
+_PERCENT = "If these are percentages write scale: 100 in the mapping; if they are scores or ranks write kind: rank_score."
+_PLAIN = {
+    "deal_id": "text", "rep": "text", "account": "text", "as_of": "date", "amount": "number",
+    "amount_won": "number",
+}  # fmt: skip
 # what YAML turns into true and false
-TRUE_WORDS, FALSE_WORDS = ("true", "yes", "on"), ("false", "no", "off")
+_TRUE_WORDS, _FALSE_WORDS = ("true", "yes", "on"), ("false", "no", "off")
 
 
 def import_table(file: str | Path, mapping: str | Path | Mapping[str, Any]) -> pd.DataFrame:
@@ -81,25 +65,24 @@ def import_table(file: str | Path, mapping: str | Path | Mapping[str, Any]) -> p
     >>> matched.attrs["forecasteval"]["flow"][1]
     {'step': 'outcome stated', 'deals': 2, 'dropped': 1, 'why': 'the outcome is blank or undecided'}
     """
+    sheet, notes = read_flat(file)
+    mapped, document = read_mapping(mapping)
+    unread = bool(document.problems) and not document.given
+    if sheet.problems or unread:
+        raise InputError(document.problems + sheet.problems)
+    return _Matching(mapped, document, sheet, notes).table()
+
+
+def read_flat(file: str | Path) -> tuple[Sheet, list[str]]:
+    """A flat table as text cells, and notes; refuses a path at which there is no file."""
     path = Path(file)
-    require_file(path)
-    plan = _read_mapping(mapping)
-    sheet, notes = read_sheet(path, path.name)
-    if sheet.problems or not plan.given:
-        raise InputError(plan.problems + sheet.problems)
-    return _Matching(plan, sheet, notes).table()
+    if not path.is_file():
+        raise InputError([absent(path, "file", "a CSV or Parquet file", "")])
+    return read_sheet(path, path.name)
 
 
 def shortcomings(matched: pd.DataFrame) -> list[Problem]:
-    """What a matched table lacks for a comparison, as warnings.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame()
-    >>> table.attrs["forecasteval"] = {"source": "deals.csv", "forecasters": {}, "features": []}
-    >>> print(shortcomings(table)[0].found)
-    neither forecasts nor features
-    """
+    """What a matched table lacks for a comparison, as warnings."""
     said = matched.attrs.get("forecasteval", {})
     if said.get("forecasters") or said.get("features"):
         return []
@@ -108,93 +91,31 @@ def shortcomings(matched: pd.DataFrame) -> list[Problem]:
     return [Problem("mapping", None, None, "neither forecasts nor features", expected, advice, "warning")]
 
 
-@dataclass
-class _Plan:
-    """The mapping, the line of each key in its file, and what is wrong with it."""
-
-    file: str
-    given: dict[str, Any]
-    rows: dict[str, int] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-
-    def wrong(self, key: str, found: str, expected: str, advice: str) -> None:
-        row = self.rows.get(key, self.rows.get(key.split(".")[0]))
-        self.problems.append(Problem(self.file, row, key, found, expected, advice))
-
-
-def _read_mapping(mapping: str | Path | Mapping[str, Any]) -> _Plan:
-    plan = _Plan("mapping", dict(mapping)) if isinstance(mapping, Mapping) else _read_yaml(Path(mapping))
-    for key in plan.given:
-        if key not in KEYS:
-            plan.wrong(
-                str(key),
-                "an unknown key",
-                f"one of {', '.join(KEYS)}",
-                f"{nearest(str(key), KEYS)}Correct or remove the line.",
-            )
-    return plan
-
-
-def _read_yaml(path: Path) -> _Plan:
-    import yaml
-
-    if not path.exists():
-        problem = Problem(
-            str(path), None, None, "no such file", "a YAML mapping", "Draft one with --explain."
-        )
-        return _Plan(path.name, {}, problems=[problem])
-    text = path.read_text(encoding="utf-8-sig")
-    try:
-        given, tree = yaml.safe_load(text), yaml.compose(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = str(getattr(error, "problem", None) or error).splitlines()[0]
-        problem = Problem(
-            path.name, mark.line + 1 if mark else None, None, reason, "YAML", "Correct the line."
-        )
-        return _Plan(path.name, {}, problems=[problem])
-    if not isinstance(given, dict) or tree is None:
-        problem = Problem(
-            path.name, None, None, "no keys", "lines of the form key: value", "Draft one with --explain."
-        )
-        return _Plan(path.name, {}, problems=[problem])
-    rows: dict[str, int] = {}
-    for key, value in tree.value:
-        rows[key.value] = key.start_mark.line + 1
-        if key.value == "forecasts" and isinstance(value.value, list):
-            rows |= {f"forecasts.{name.value}": name.start_mark.line + 1 for name, _ in value.value}
-    return _Plan(path.name, given, rows)
-
-
 class _Matching:
     """One flat table on its way to a matched one; every problem is kept until the end."""
 
-    def __init__(self, plan: _Plan, sheet: Sheet, notes: list[str]) -> None:
-        self.plan, self.sheet, self.notes = plan, sheet, list(notes)
+    def __init__(self, mapped: Mapped, document: Document, sheet: Sheet, notes: list[str]) -> None:
+        self.mapped, self.document, self.sheet, self.notes = mapped, document, sheet, list(notes)
         self.headers = [str(header) for header in sheet.cells.columns]
         self.columns: dict[str, pd.Series] = {}
-        self.forecasters: dict[str, dict[str, Any]] = {}
+        self.sources: dict[str, str] = {}  # of each forecast the column
         self.flow: list[dict[str, Any]] = []
 
     def table(self) -> pd.DataFrame:
         """The matched table, or one error that says all that is wrong."""
-        given = self.plan.given
         outcome = self._outcome()
-        for name in TEXT_KEYS:
-            column = self._column(name, given.get(name))
+        for name, kind in _PLAIN.items():
+            column = self._column(name, getattr(self.mapped, name))
             if column:
-                self.columns[name] = self.sheet.text(column)
-        self._dates()
-        for name in ("amount", "amount_won"):
-            column = self._column(name, given.get(name))
-            if column:
-                self.columns[name] = self._present(column).numbers(column)
-        self._forecasts()
-        segments = self._extra("segments")
-        features = self._extra("features")
+                sheet = self.sheet if kind == "text" else self._present(column)
+                self.columns[name] = sheet.read(column, kind)
+        self._periods()
+        for name, forecast in self.mapped.forecasts.items():
+            self._forecast(name, forecast)
+        segments, features = self._extra("segments"), self._extra("features")
         self._groups()
         self._identity(outcome)
-        problems = self.plan.problems + self.sheet.problems
+        problems = self.document.problems + self.sheet.problems
         if problems:
             raise InputError(problems)
         return self._finished(outcome, segments, features)
@@ -210,7 +131,7 @@ class _Matching:
             return by_normal[normal(str(wanted))]
         known = ", ".join(self.headers[:12]) + (", ..." if len(self.headers) > 12 else "")
         advice = f"{nearest(str(wanted), self.headers)}Name one of the file's columns."
-        self.plan.wrong(key, repr(wanted), f"a column of {self.sheet.file}: {known}", advice)
+        self.document.wrong(key, repr(wanted), f"a column of {self.sheet.file}: {known}", advice)
         return None
 
     def _present(self, column: str, missing: Sequence[Any] = ()) -> Sheet:
@@ -219,130 +140,61 @@ class _Matching:
         blank = text.str.lower().isin(MISSING_WORDS)
         if len(missing):
             blank |= _equal(text, missing)
-        return Sheet(self.sheet.file, text.mask(blank).to_frame(column), self.sheet.problems)
+        return self.sheet.part(text.mask(blank))
 
     def _outcome(self) -> pd.Series:
-        given = self.plan.given.get("won")
+        said = self.mapped.won
         empty = pd.Series(index=self.sheet.cells.index, dtype=float)
-        if not isinstance(given, Mapping) or not {"column", "won", "lost"} <= set(given):
-            self.plan.wrong(
-                "won",
-                "nothing" if given is None else repr(given),
-                "{column: Status, won: [Won], lost: [Lost]}",
-                "Say which column holds the outcome, in which words.",
-            )
+        column = self._column("won", said.column) if said is not None else None
+        if said is None or column is None:
             return empty
-        column = self._column("won", given["column"])
-        if column is None:
-            return empty
-        words = {key: _listed(given.get(key)) for key in ("won", "lost", "undecided")}
         text = self._present(column).text(column)
-        won, lost, undecided = (_equal(text, words[key]) for key in ("won", "lost", "undecided"))
+        won, lost, undecided = (_equal(text, words) for words in (said.won, said.lost, said.undecided))
         strange = text[text.notna() & ~won & ~lost & ~undecided]
+        known = ["/".join(_spellings(w)) if isinstance(w, bool) else str(w) for w in said.won + said.lost]
+        advice = "Add the word to won, lost or undecided in the mapping."
         for _, rows in strange.groupby(strange, sort=False):
-            self.sheet.problems += pinned(
-                self.sheet.file,
-                column,
-                rows,
-                f"one of {', '.join('/'.join(_spellings(w)) if isinstance(w, bool) else str(w) for w in words['won'] + words['lost'])}",
-                "Add the word to won, lost or undecided in the mapping.",
-            )
+            self.sheet.pin(column, rows, f"one of {', '.join(known)}", advice)
         return empty.mask(won, 1.0).mask(lost, 0.0)
 
-    def _dates(self) -> None:
-        column = self._column("as_of", self.plan.given.get("as_of"))
-        if column:
-            self.columns["as_of"] = self._present(column).dates(column)
-        period = self.plan.given.get("period")
-        if isinstance(period, Mapping):
-            self._blocks(period)
-        elif period is not None:
-            column = self._column("period", period)
-            if column:
-                self.columns["period"] = self.sheet.text(column)
-
-    def _blocks(self, period: Mapping[str, Any]) -> None:
-        days = period.get("block_days")
-        if not isinstance(days, int) or days < 1 or set(period) != {"column", "block_days"}:
-            self.plan.wrong(
-                "period", repr(dict(period)), "a column, or {column: ..., block_days: 14}", "Correct it."
-            )
-            return
-        column = self._column("period", period["column"])
+    def _periods(self) -> None:
+        period = self.mapped.period
+        column = self._column("period", period.column if isinstance(period, Blocks) else period)
         if column is None:
             return
-        dates = self.columns.get("as_of") if column == self.plan.given.get("as_of") else None
+        if not isinstance(period, Blocks):
+            self.columns["period"] = self.sheet.text(column)
+            return
+        days = period.block_days
+        dates = self.columns.get("as_of") if period.column == self.mapped.as_of else None
         dates = self._present(column).dates(column) if dates is None else dates
         first = dates.min()
-        block = (dates - first).dt.days // days
-        self.columns["period"] = (
-            (first + pd.to_timedelta(block * days, unit="D")).dt.strftime("%Y-%m-%d").astype("str")
-        )
+        starts = first + pd.to_timedelta((dates - first).dt.days // days * days, unit="D")
+        self.columns["period"] = starts.dt.strftime("%Y-%m-%d").astype("str")
         self.notes.append(
             f"Periods are blocks of {days} days from {first:%Y-%m-%d}, named by their first day."
         )
 
-    def _forecasts(self) -> None:
-        given = self.plan.given.get("forecasts") or {}
-        if not isinstance(given, Mapping):
-            self.plan.wrong(
-                "forecasts", repr(given), "{name: {column: ..., kind: probability}}", "Correct it."
-            )
+    def _forecast(self, name: str, said: Forecast) -> None:
+        column = self._column(f"forecasts.{name}", said.column)
+        if column is None:
             return
-        for name, entry in given.items():
-            key = f"forecasts.{name}"
-            spec = {"column": entry} if isinstance(entry, str) else entry
-            if not isinstance(spec, Mapping) or "column" not in spec or set(spec) - set(FORECAST_KEYS):
-                self.plan.wrong(
-                    key, repr(entry), f"keys among {', '.join(FORECAST_KEYS)}, column first", "Correct it."
-                )
-                continue
-            if str(name) in RESERVED:
-                advice = (
-                    "Call the rep's own forecast rep_forecast." if name == "rep" else "Choose another name."
-                )
-                self.plan.wrong(
-                    key, f"the name {name}", "a name that the matched table does not reserve", advice
-                )
-                continue
-            column = self._column(key, spec["column"])
-            kind = spec.get("kind", "probability")
-            if kind not in KINDS:
-                self.plan.wrong(key, f"kind {kind!r}", f"one of {', '.join(KINDS)}", "Correct the kind.")
-            elif column:
-                self._forecast(str(name), column, kind, spec)
-
-    def _forecast(self, name: str, column: str, kind: str, spec: Mapping[str, Any]) -> None:
-        scale = spec.get("scale", 1)
-        if scale not in (1, 100):
-            self.plan.wrong(
-                f"forecasts.{name}", f"scale {scale!r}", "1 (shares) or 100 (percentages)", "Correct it."
-            )
-            return
-        maker = spec.get("by")
-        if maker is not None and maker not in MAKERS:
-            expected = "people (somebody's judgement) or model"
-            self.plan.wrong(f"forecasts.{name}", f"by {maker!r}", expected, "Correct it or leave by out.")
-        present = self._present(column, _listed(spec.get("missing")))
-        if kind == "probability":
-            self.columns[name] = present.shares(column, percent=scale == 100, percent_advice=PERCENT_ADVICE)
+        present = self._present(column, said.missing)
+        if said.kind == "probability":
+            values = present.shares(column, percent=said.scale == 100, percent_advice=_PERCENT)
         else:
-            self.columns[name] = present.numbers(column)
-        self.forecasters[name] = {"kind": kind, "column": column}
-        if maker is not None:
-            self.forecasters[name]["by"] = maker
-        if self.columns[name].isna().all():
+            values = present.numbers(column)
+        self.columns[name], self.sources[name] = values, column
+        if values.isna().all():
             self.notes.append(f"{name} says nothing in any row.")
 
     def _leaks(self, key: str) -> dict[str, str]:
         """The columns that must not be segments or features, and what each of them is."""
-        given = self.plan.given
-        won = given.get("won")
-        named = {"outcome": won.get("column") if isinstance(won, Mapping) else None}
-        named["booked amount"] = given.get("amount_won")
+        mapped = self.mapped
+        named = {"outcome": mapped.won.column if mapped.won else None, "booked amount": mapped.amount_won}
         if key == "features":
-            named |= {"deal_id": given.get("deal_id"), "as_of": given.get("as_of")}
-            named |= {f"forecast {name}": entry["column"] for name, entry in self.forecasters.items()}
+            named |= {"deal_id": mapped.deal_id, "as_of": mapped.as_of}
+            named |= {f"forecast {name}": column for name, column in self.sources.items()}
         same = {normal(str(column)): what for what, column in named.items() if column is not None}
         return {header: same[normal(header)] for header in self.headers if normal(header) in same}
 
@@ -350,18 +202,17 @@ class _Matching:
         """Segments or features, kept under their own headers as text or numbers."""
         names = []
         leaks = self._leaks(key)
-        for wanted in _listed(self.plan.given.get(key)):
+        for wanted in getattr(self.mapped, key):
             column = self._column(key, wanted)
             if column is None:
                 continue
             if column in leaks:
                 found = f"{column}, which is the {leaks[column]}"
-                self.plan.wrong(key, found, "what was known besides", "Take it out of the list.")
+                self.document.wrong(key, found, "what was known besides", "Take it out of the list.")
                 continue
-            if column in RESERVED or column in self.forecasters:
-                self.plan.wrong(
-                    key, column, "a column whose name is not taken", "Rename the column in the file."
-                )
+            if column in RESERVED or column in self.sources:
+                advice = "Rename the column in the file."
+                self.document.wrong(key, column, "a column whose name is not taken", advice)
                 continue
             numbers = self._present(column).numbers_or_text(column)
             # a word such as NA is missing among numbers and may be a value among words
@@ -370,18 +221,20 @@ class _Matching:
         return names
 
     def _groups(self) -> None:
-        wanted = self.plan.given.get("group_duplicates")
+        wanted = self.mapped.group_duplicates
         if not wanted:
             return
         if "account" in self.columns:
-            self.plan.wrong("group_duplicates", "an account as well", "one of the two", "Remove one of them.")
+            advice = "Remove one of them."
+            self.document.wrong("group_duplicates", "an account as well", "one of the two", advice)
             return
-        used = {self.plan.given.get("deal_id"), *(entry["column"] for entry in self.forecasters.values())}
-        won = self.plan.given.get("won")
-        used |= {won.get("column")} if isinstance(won, Mapping) else set()
-        attributes = [header for header in self.headers if header not in used]
-        if wanted is not True:
-            found = [self._column("group_duplicates", name) for name in _listed(wanted)]
+        if wanted is True:
+            outcome = self.mapped.won.column if self.mapped.won else None
+            used = {self.mapped.deal_id, outcome, *self.sources.values()}
+            attributes = [header for header in self.headers if header not in used]
+        else:
+            names = wanted if isinstance(wanted, list | tuple) else [wanted]
+            found = [self._column("group_duplicates", name) for name in names]
             attributes = [name for name in found if name is not None]
         if not attributes:
             return
@@ -398,37 +251,29 @@ class _Matching:
     def _identity(self, outcome: pd.Series) -> None:
         """Deal ids (row numbers where there are none) and each deal once per as-of."""
         if "deal_id" not in self.columns:
-            if self.plan.given.get("deal_id") is None:
+            if self.mapped.deal_id is None:
                 self.notes.append("There is no deal_id: the row number stands for it.")
             self.columns["deal_id"] = pd.Series(
                 [f"row {row}" for row in self.sheet.cells.index], index=self.sheet.cells.index, dtype="str"
             )
             return
         ids = self.columns["deal_id"]
-        column = str(self.plan.given["deal_id"])
-        self.sheet.problems += pinned(
-            self.sheet.file, column, ids[ids.isna()], "an id in every row", "Fill the cell."
-        )
+        column = str(self.mapped.deal_id)
+        self.sheet.pin(column, ids[ids.isna()], "an id in every row", "Fill the cell.")
         key = pd.DataFrame(
             {name: self.columns[name] for name in ("deal_id", "as_of") if name in self.columns}
         )
         again = ids[key.duplicated() & ids.notna() & outcome.notna()]
         words = "each deal once" + (" per as_of" if "as_of" in key else "")
-        self.sheet.problems += pinned(
-            self.sheet.file, column, again, words, "Remove the row, or map as_of.", found="{} again"
-        )
+        advice = "Remove the row, or map as_of."
+        self.sheet.pin(column, again, words, advice, found="{} again")
 
     def _finished(self, outcome: pd.Series, segments: list[str], features: list[str]) -> pd.DataFrame:
-        rows = len(outcome)
-        kept = outcome.notna()
-        self._step("rows of the file", rows, 0, "")
-        self._step("outcome stated", int(kept.sum()), int((~kept).sum()), "the outcome is blank or undecided")
+        kept = pd.Series(True, index=outcome.index)
+        self._step("rows of the file", kept, kept, "")
+        kept = self._step("outcome stated", kept, outcome.notna(), "the outcome is blank or undecided")
         if "as_of" in self.columns:
-            dated = self.columns["as_of"].notna()
-            self._step(
-                "date stated", int((kept & dated).sum()), int((kept & ~dated).sum()), "the date is blank"
-            )
-            kept &= dated
+            kept = self._step("date stated", kept, self.columns["as_of"].notna(), "the date is blank")
         else:
             self.notes.append("There is no date: as_of is empty, and nothing can be said about new periods.")
             self.columns["as_of"] = pd.Series(pd.NaT, index=outcome.index, dtype="datetime64[s]")
@@ -436,16 +281,13 @@ class _Matching:
         front = {name: self.columns.pop(name) for name in order if name in self.columns}
         table = pd.DataFrame({**front, "won": outcome, **self.columns})[kept].reset_index(drop=True)
         table["won"] = table["won"].astype("int64")
-        given = self.plan.given
+        mapped = self.mapped
         table.attrs["forecasteval"] = {
             "source": self.sheet.file,
-            "target": str(given.get("target") or "won"),
-            "description": str(given.get("description") or ""),
-            "max_age_days": given.get("max_age_days"),
-            "forecasters": {
-                name: {key: value for key, value in entry.items() if key != "column"}
-                for name, entry in self.forecasters.items()
-            },
+            "target": str(mapped.target or "won"),
+            "description": str(mapped.description or ""),
+            "max_age_days": mapped.max_age_days,
+            "forecasters": {name: mapped.forecasts[name].speaks() for name in self.sources},
             "segments": segments,
             "features": features,
             "flow": self.flow,
@@ -453,20 +295,18 @@ class _Matching:
         }
         return table
 
-    def _step(self, step: str, deals: int, dropped: int, why: str) -> None:
-        self.flow.append({"step": step, "deals": deals, "dropped": dropped, "why": why})
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list | tuple) else [value]
+    def _step(self, step: str, before: pd.Series, stated: pd.Series, why: str) -> pd.Series:
+        """Which rows are left, written down with how many are not."""
+        left = before & stated
+        dropped = int((before & ~stated).sum())
+        self.flow.append({"step": step, "deals": int(left.sum()), "dropped": dropped, "why": why})
+        return left
 
 
 def _spellings(word: Any) -> tuple[str, ...]:
     """A word in small letters; an unquoted Yes or No of YAML in all the ways in which it may be meant."""
     if isinstance(word, bool):
-        return TRUE_WORDS if word else FALSE_WORDS
+        return _TRUE_WORDS if word else _FALSE_WORDS
     return (str(word).strip().lower(),)
 
 

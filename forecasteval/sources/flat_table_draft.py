@@ -7,32 +7,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
-from forecasteval.errors import InputError, Problem
+from forecasteval.errors import InputError
+from forecasteval.sources.flat_table import MISSING_WORDS, read_flat
 from forecasteval.tables.columns import Sheet
-from forecasteval.tables.reading import read_sheet
 from forecasteval.tables.schemas import RESERVED
 
-MISSING_WORDS = ("na", "n/a", "nan", "null", "none", "#n/a")
-WON_WORDS = ("won", "win", "closed won", "1", "1.0", "true", "yes", "y", "success")
-OUTCOME = r"won|win\b|status|outcome|result|rlz|reali[sz]|actual|observed|target|label|is_?closed"
-REP = r"\brep\b|seller|owner|sales_?(?:rep|person|man)|agent|executive|\bae\b"
-FORECAST = r"prob|chance|score|likel|confiden|forecast|predict"
-AMOUNT = r"amount|value|revenue|\bacv\b|\btcv\b|\barr\b|price"
-SEGMENT = r"product|region|segment|industry|country|sector|channel|\btype\b|tier"
-ACCOUNT = r"account|customer|client|company"
-ID = r"id\b|^id|number|key"
-DEAL = r"\bdeal\b|opportunity"
-NOT_A_DEAL = rf"{REP}|{ACCOUNT}|{AMOUNT}|{FORECAST}|{SEGMENT}|date|stage|status|name|size"
-NOT_A_CHANCE = r"discount|margin|\btax|\bvat\b|commission|growth"
-WON, LOST = r"\b(?:won|win)\b", r"\b(?:lost|lose|loss)\b"
-OPEN = r"\b(?:open|pending|progress|active|undecided)\b"
-FEW_WORDS, MANY_WORDS = 4, 20
-MANY = 0.9
+_WON_WORDS = ("won", "win", "closed won", "1", "1.0", "true", "yes", "y", "success")
+_OUTCOME = r"won|win\b|status|outcome|result|rlz|reali[sz]|actual|observed|target|label|is_?closed"
+_REP = r"\brep\b|seller|owner|sales_?(?:rep|person|man)|agent|executive|\bae\b"
+_FORECAST = r"prob|chance|score|likel|confiden|forecast|predict"
+_AMOUNT = r"amount|value|revenue|\bacv\b|\btcv\b|\barr\b|price"
+_SEGMENT = r"product|region|segment|industry|country|sector|channel|\btype\b|tier"
+_ACCOUNT = r"account|customer|client|company"
+_ID = r"id\b|^id|number|key"
+_DEAL = r"\bdeal\b|opportunity"
+_NOT_A_DEAL = rf"{_REP}|{_ACCOUNT}|{_AMOUNT}|{_FORECAST}|{_SEGMENT}|date|stage|status|name|size"
+_NOT_A_CHANCE = r"discount|margin|\btax|\bvat\b|commission|growth"
+_WON, _LOST = r"\b(?:won|win)\b", r"\b(?:lost|lose|loss)\b"
+_OPEN = r"\b(?:open|pending|progress|active|undecided)\b"
+_FEW_WORDS, _MANY_WORDS = 4, 20
+_MANY = 0.9
 # a currency sign, figures with separators, a percent sign; codes of letters may be ids
-NUMBER = r"[-(]?[$€£¥₹₽₩₺₪฿]? ?-?[\d.,' \u00a0\u202f]*\d\)? ?[%$€£¥]?"
-BY = "# by: people or by: model can be added to each forecast, to say who makes it"
-OPTIONAL = [
+_NUMBER = r"[-(]?[$€£¥₹₽₩₺₪฿]? ?-?[\d.,' \u00a0\u202f]*\d\)? ?[%$€£¥]?"
+_BY = "# by: people or by: model can be added to each forecast, to say who makes it"
+_OPTIONAL = [
     "# Keys that may be added: as_of (the date of the forecast), period (a column, or {column: ..., block_days: 14}),",
     "# rep, account, amount, amount_won (what was booked), segments: [...], features: [...] (for a reference model),",
     "# group_duplicates: true, max_age_days: 14 (older data is refused).",
@@ -65,15 +65,15 @@ class _Column:
     @property
     def decides(self) -> bool:
         """Whether there is a word for won and one for lost."""
-        return self.distinct <= MANY_WORDS and all(
-            any(re.search(pattern, word.lower()) for word in self.words) for pattern in (WON, LOST)
+        return self.distinct <= _MANY_WORDS and all(
+            any(re.search(pattern, word.lower()) for word in self.words) for pattern in (_WON, _LOST)
         )
 
     @property
     def may_be_outcome(self) -> bool:
-        if not 2 <= self.distinct <= FEW_WORDS or (self.is_number and self.distinct > 2):
+        if not 2 <= self.distinct <= _FEW_WORDS or (self.is_number and self.distinct > 2):
             return False
-        return self.named(OUTCOME) or any(re.search(f"{WON}|{LOST}", word.lower()) for word in self.words)
+        return self.named(_OUTCOME) or any(re.search(f"{_WON}|{_LOST}", word.lower()) for word in self.words)
 
     def named(self, pattern: str) -> bool:
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.name).lower()
@@ -104,39 +104,18 @@ def explain(file: str | Path) -> str:
     >>> print(explain(file).splitlines()[3])
     won: {column: Status, won: [Won], lost: [Lost]}  # its two values
     """
-    path = Path(file)
-    require_file(path)
-    sheet, _ = read_sheet(path, path.name)
+    sheet, _ = read_flat(file)
     if sheet.problems:
         raise InputError(sheet.problems)
     columns = [_look(sheet, str(header)) for header in sheet.cells.columns]
-    return "\n".join(_Draft(path.name, len(sheet.cells), columns).lines()) + "\n"
-
-
-def require_file(path: Path) -> None:
-    """Refuse a path at which there is no file.
-
-    Raises
-    ------
-    InputError
-        Says whether there is nothing or a folder.
-
-    Examples
-    --------
-    >>> require_file(Path("nowhere.csv"))
-    Traceback (most recent call last):
-    forecasteval.errors.InputError: nowhere.csv: found no such file; expected a CSV or Parquet file.
-    """
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
-        raise InputError([Problem(str(path), None, None, found, "a CSV or Parquet file", "")])
+    return "\n".join(_Draft(sheet.file, len(sheet.cells), columns).lines()) + "\n"
 
 
 def _look(sheet: Sheet, name: str) -> _Column:
     text = sheet.text(name)
     values = text[text.notna() & ~text.str.lower().isin(MISSING_WORDS)]
     shape = r"\d{4}-\d{1,2}-\d{1,2}(?:[T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?: .*)?"
-    is_date = len(values) > 0 and bool(values.str.fullmatch(shape).mean() > MANY)
+    is_date = len(values) > 0 and bool(values.str.fullmatch(shape).mean() > _MANY)
     percent = bool(values.str.endswith("%", na=False).any())
     money = bool(values.str.contains(r"[$€£¥₹₽₩₺₪฿]", na=False).any())
     return _Column(name, values, _numbers(values), is_date, percent, money)
@@ -145,7 +124,7 @@ def _look(sheet: Sheet, name: str) -> _Column:
 def _numbers(values: pd.Series) -> pd.Series:
     """The numbers of a column in which all cells are written as some, else nothing but gaps."""
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
-    if numbers.notna().all() or not values.str.fullmatch(NUMBER, na=False).all():
+    if numbers.notna().all() or not values.str.fullmatch(_NUMBER, na=False).all():
         return numbers
     return Sheet("", values.str.rstrip("% ").to_frame("x")).numbers("x")
 
@@ -173,13 +152,8 @@ class _Draft:
         rest = self._rest(bool(forecasts))
         if self.empty:
             rest.append(f"# Empty columns, left out: {', '.join(self.empty)}")
-        return (
-            head
-            + body
-            + (forecasts or ["forecasts: {}  # none found: name columns, or fit a model to features"])
-            + rest
-            + OPTIONAL
-        )
+        nothing = ["forecasts: {}  # none found: name columns, or fit a model to features"]
+        return [*head, *body, *(forecasts or nothing), *rest, *_OPTIONAL]
 
     def _take(self, column: _Column) -> str:
         del self.left[column.name]
@@ -187,14 +161,8 @@ class _Draft:
 
     def _first(self, test: str, *, distinct: tuple[float, float]) -> _Column | None:
         low, high = distinct
-        return next(
-            (
-                column
-                for column in self.left.values()
-                if column.named(test) and low <= column.distinct <= high
-            ),
-            None,
-        )
+        found = (c for c in self.left.values() if c.named(test) and low <= c.distinct <= high)
+        return next(found, None)
 
     def _outcome(self) -> list[str]:
         candidates = [c for c in self.left.values() if c.decides or self._two_sided(c)]
@@ -208,7 +176,7 @@ class _Draft:
             return [f"won: TODO  # {{column: ..., won: [...], lost: [...], undecided: [...]}}: {why}"]
 
         def likeness(column: _Column) -> tuple[bool, bool, bool]:
-            return column.decides, column.distinct == 2, column.named(OUTCOME)
+            return column.decides, column.distinct == 2, column.named(_OUTCOME)
 
         column = max(candidates, key=likeness)
         self.left.pop(column.name, None)
@@ -217,14 +185,14 @@ class _Draft:
     def _two_sided(self, column: _Column) -> bool:
         """Whether one of two values can be told to mean won, and the other one is not a deal still open."""
         lower = [word.lower() for word in column.words]
-        if len(lower) != 2 or any(re.search(OPEN, word) for word in lower):
+        if len(lower) != 2 or any(re.search(_OPEN, word) for word in lower):
             return False
-        return column.named(OUTCOME) or bool(set(lower) & set(WON_WORDS))
+        return column.named(_OUTCOME) or bool(set(lower) & set(_WON_WORDS))
 
     def _identity(self) -> list[str]:
         unique = [c for c in self.left.values() if c.distinct == self.rows > 1 and not c.is_date]
-        named = [c for c in unique if c.named(ID)]
-        text = [c for c in unique if not c.is_number and not c.named(f"{REP}|{ACCOUNT}")]
+        named = [c for c in unique if c.named(_ID)]
+        text = [c for c in unique if not c.is_number and not c.named(f"{_REP}|{_ACCOUNT}")]
         text.sort(key=lambda column: float(column.cells.str.len().mean()))
         if named or text:
             return [f"deal_id: {self._take([*named, *text][0])}  # different in every row"]
@@ -235,7 +203,7 @@ class _Draft:
     def _repeated_identity(self) -> list[str]:
         """An id that comes back with another date: one row per deal and moment."""
         dates = [column for column in self.left.values() if column.is_date]
-        ids = [c for c in self.left.values() if c.named(f"{ID}|{DEAL}") and not c.named(NOT_A_DEAL)]
+        ids = [c for c in self.left.values() if c.named(f"{_ID}|{_DEAL}") and not c.named(_NOT_A_DEAL)]
         for column in ids:
             for date in dates:
                 pairs = pd.DataFrame({"id": column.cells, "date": date.cells})
@@ -262,10 +230,10 @@ class _Draft:
 
     def _people(self) -> list[str]:
         lines = []
-        rep = self._first(REP, distinct=(2, max(self.rows / 2, 2)))
+        rep = self._first(_REP, distinct=(2, max(self.rows / 2, 2)))
         if rep:
             lines.append(f"rep: {self._take(rep)}  # {rep.distinct} of them")
-        account = self._first(ACCOUNT, distinct=(max(self.rows / 10, 2), self.rows))
+        account = self._first(_ACCOUNT, distinct=(max(self.rows / 10, 2), self.rows))
         if account and not account.is_number:
             lines.append(f"account: {self._take(account)}")
         return lines
@@ -282,11 +250,11 @@ class _Draft:
                 name = re.sub(r"[^a-z0-9]+", "_", self._take(column).lower()).strip("_")
                 name = f"{name}_forecast" if name in RESERVED else name
                 lines.append(f"  {_yaml(name)}: {entry}")
-        return ["forecasts:", *lines, f"  {BY}"] if lines else []
+        return ["forecasts:", *lines, f"  {_BY}"] if lines else []
 
     def _rest(self, has_forecasts: bool) -> list[str]:
         few = [column for column in self.left.values() if 2 <= column.distinct <= 20 and not column.is_number]
-        segments = [column.name for column in few if column.named(SEGMENT)] or [
+        segments = [column.name for column in few if column.named(_SEGMENT)] or [
             column.name for column in few[:2]
         ]
         lines = []
@@ -304,11 +272,11 @@ class _Draft:
 
 def _outcome_line(column: _Column, others: list[str]) -> str:
     """The mapping of the outcome: which words are won and lost, and which say neither."""
-    words = sorted(column.words, key=lambda word: word.lower() not in WON_WORDS)
+    words = sorted(column.words, key=lambda word: word.lower() not in _WON_WORDS)
     won, lost, undecided = words[:1], words[1:2], words[2:]
     if column.decides:
-        won = [word for word in words if re.search(WON, word.lower())]
-        lost = [word for word in words if re.search(LOST, word.lower()) and word not in won]
+        won = [word for word in words if re.search(_WON, word.lower())]
+        lost = [word for word in words if re.search(_LOST, word.lower()) and word not in won]
         undecided = [word for word in words if word not in (*won, *lost)]
     lists = {"won": won, "lost": lost, "undecided": undecided}
     said = "".join(f", {key}: [{', '.join(map(_yaml, value))}]" for key, value in lists.items() if value)
@@ -318,7 +286,7 @@ def _outcome_line(column: _Column, others: list[str]) -> str:
 
 
 def _is_amount(column: _Column) -> bool:
-    if not column.is_number or column.percent or not (column.money or column.named(AMOUNT)):
+    if not column.is_number or column.percent or not (column.money or column.named(_AMOUNT)):
         return False
     return bool((column.numbers >= 0).all()) and bool(column.numbers.max() > 1)
 
@@ -332,24 +300,22 @@ def _forecast(column: _Column) -> str | None:
     usable = numbers[numbers >= 0]
     missing = f", missing: [{below[0]:g}]" if len(below) == 1 else ""
     if len(below) > 1 or usable.empty:
-        return f"{{column: {name}, kind: rank_score}}" if column.named(FORECAST) else None
+        return f"{{column: {name}, kind: rank_score}}" if column.named(_FORECAST) else None
     if column.percent:
-        chance = usable.max() <= 100 and not column.named(NOT_A_CHANCE)
+        chance = usable.max() <= 100 and not column.named(_NOT_A_CHANCE)
         return f"{{column: {name}, kind: probability, scale: 100{missing}}}" if chance else None
     if usable.max() <= 1:
         note = "  # 0 and 1 only: a yes or no" if usable.isin([0, 1]).all() else ""
         return f"{{column: {name}, kind: probability, scale: 1{missing}}}{note}"
-    if column.named(FORECAST) and usable.max() <= 100:
+    if column.named(_FORECAST) and usable.max() <= 100:
         return (
             f"{{column: {name}, kind: probability, scale: 100{missing}}}  # rank_score, if it is a percentile"
         )
-    return f"{{column: {name}, kind: rank_score{missing}}}" if column.named(FORECAST) else None
+    return f"{{column: {name}, kind: rank_score{missing}}}" if column.named(_FORECAST) else None
 
 
 def _yaml(value: object) -> str:
     """A scalar as YAML reads it back: quoted where it would turn into something else."""
-    import yaml
-
     text = str(value)
     try:
         plain = yaml.safe_load(f"[{text}]") == [text] and yaml.safe_load(f"a: {text}") == {"a": text}

@@ -15,25 +15,21 @@ import shutil
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
+import yaml
 
-from forecasteval.errors import InputError, Problem
-from forecasteval.sources.by_hand import (
-    in_terms_of,
-    matched_file,
-    only_warnings,
-    read_beside,
-    read_handwritten,
-    table_files,
-)
-from forecasteval.tables.checks import cross_checks
+from forecasteval.errors import InputError, Problem, absent
+from forecasteval.sources._by_hand import lay_beside, matched_file, read_tables, table_files
+from forecasteval.sources._crm_export import is_export, read_export
+from forecasteval.sources.dialect import Dialect
+from forecasteval.sources.raw import Raw, assemble
+from forecasteval.sources.salesforce import SALESFORCE
 from forecasteval.tables.organisation import Org
-from forecasteval.tables.schemas import canonical
-from forecasteval.tables.settings import missing_folder, read_settings
+from forecasteval.tables.schemas import TABLES, canonical
+from forecasteval.tables.settings import SETTINGS_FILE, read_settings
 
-STORED = ("deals", "history", "snapshots", "forecasts", "calls", "periods", "stages", "users")
+DIALECTS = (SALESFORCE,)
 
 
 def read(folder: str | Path) -> Org:
@@ -61,31 +57,38 @@ def read(folder: str | Path) -> Org:
     >>> read(place).deals["outcome"].tolist()
     ['won']
     """
-    place = find_folder(folder)
+    return assemble(_raw(find_folder(folder)))
+
+
+def _raw(place: Path) -> Raw:
+    """What a data folder holds: an export, tables built from one, tables written by hand, or a bare export."""
     if (place / "export").is_dir():
-        org = _built_or_imported(place)
+        raw = _built_or_imported(place)
     elif (place / "tables").is_dir():
-        org = _stored(place) or read_handwritten(place / "tables", place)
-    elif table_files(place) or matched_file(place):
-        org = read_handwritten(place, place)
+        raw = _stored(place) or read_tables(place / "tables", place)
+    elif matched_file(place) or "deals" in table_files(place):
+        raw = read_tables(place, place)
     else:
-        org = _bare_export(place)
-    return org
+        raw = _bare_export(place)
+    raw.canonical_id = _any_id
+    return raw
+
+
+def _any_id(ids: pd.Series) -> pd.Series:
+    """Ids in tables that somebody wrote, which may come from any CRM."""
+    for dialect in DIALECTS:
+        ids = dialect.canonical_id(ids)
+    return ids
+
+
+def _dialect_of(export: Path) -> Dialect:
+    """The dialect in which an export's files are named; without any the first, which says what is missing."""
+    return next((dialect for dialect in DIALECTS if is_export(export, dialect)), DIALECTS[0])
 
 
 def check(folder: str | Path) -> list[Problem]:
     """Every problem of a data folder (or of a bare export), errors first; bad input never raises.
 
-    Parameters
-    ----------
-    folder : as for :func:`read`
-
-    Returns
-    -------
-    list of Problem; empty when all is well
-
-    Examples
-    --------
     >>> check("no/such/folder")[0].found
     'no such folder'
     """
@@ -97,18 +100,7 @@ def check(folder: str | Path) -> list[Problem]:
 
 
 def find_folder(folder: str | Path) -> Path:
-    """The folder itself; a relative one is looked up from the working directory upwards.
-
-    Raises
-    ------
-    InputError
-        Says where it looked.
-
-    Examples
-    --------
-    >>> find_folder(Path.cwd()) == Path.cwd()
-    True
-    """
+    """The folder itself; a relative one is looked up from the working directory upwards."""
     wanted = Path(folder).expanduser()
     here = Path.cwd()
     places = [wanted] if wanted.is_absolute() else [base / wanted for base in (here, *here.parents)]
@@ -117,47 +109,29 @@ def find_folder(folder: str | Path) -> Path:
             return place
     file = next((place for place in places if place.is_file()), None)
     if file is not None:
-        raise InputError([missing_folder(file, "a data folder", "Name the folder that holds the file.")])
+        raise InputError([absent(file, "folder", "a data folder", "Name the folder that holds the file.")])
     looked = "; ".join(str(place) for place in places)
-    raise InputError([missing_folder(wanted, "a data folder", f"Looked for {looked}.")])
+    raise InputError([absent(wanted, "folder", "a data folder", f"Looked for {looked}.")])
 
 
 def write_tables(org: Org, folder: str | Path, fingerprint: str | None = None) -> Path:
-    """Write the tables to ``folder/tables``: made aside, then moved into place.
+    """Write the tables to ``folder/tables``, made aside and then moved into place; returns that folder.
 
-    Parameters
-    ----------
-    org : what to write; a matched table is written as ``matched.parquet``
-    folder : the data folder, made if it does not exist
-    fingerprint : of the export that the tables were built from
-
-    Returns
-    -------
-    the folder ``tables``
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> place = Path(tempfile.mkdtemp())
-    >>> deals = canonical("deals", pd.DataFrame({"deal_id": ["D1"], "outcome": ["open"]}))
-    >>> _ = write_tables(Org("acme", None, deals=deals), place)
-    >>> read(place).deals["deal_id"].tolist()
-    ['D1']
+    A matched table is written as ``matched.parquet``; ``fingerprint`` is that of the export behind the tables.
     """
-    import yaml
-
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=place, prefix=".tables-"))
     try:
         aside.chmod(0o755)
-        for name in (*STORED, "matched"):
+        for name in (*TABLES, "matched"):
             table = getattr(org, name)
             if table is not None:
                 table.to_parquet(aside / f"{name}.parquet", index=False)
-        given = {key: value for key, value in asdict(org.settings).items() if value not in (None, ())}
-        given["segments"] = list(org.settings.segments)
-        (aside / "organisation.yaml").write_text(yaml.safe_dump(given, sort_keys=False), encoding="utf-8")
+        given = {
+            key: value for key, value in org.settings.model_dump(mode="json").items() if value is not None
+        }
+        (aside / SETTINGS_FILE).write_text(yaml.safe_dump(given, sort_keys=False), encoding="utf-8")
         record = {
             "name": org.name,
             "fingerprint": fingerprint,
@@ -190,106 +164,82 @@ def _move_into_place(new: Path, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _built_or_imported(place: Path) -> Org:
-    # the one step to the right: reading an export is an importer's job, deciding when is this one's
-    from forecasteval.sources.salesforce import import_folder
-
+def _built_or_imported(place: Path) -> Raw:
     fingerprint = _fingerprint(place)
     stored = _stored(place, fingerprint)
     if stored is not None:
         return stored
-    settings = read_settings(place)[0] if (place / "organisation.yaml").exists() else None
-    org = import_folder(place / "export", settings=settings)
-    reason = (
-        "it has changed since tables/ was built" if (place / "tables").is_dir() else "there was no tables/"
-    )
-    name = org.settings.name or place.name
-    org = replace(org, name=name, folder=place)
+    settings = read_settings(place)[0] if (place / SETTINGS_FILE).exists() else None
+    export = place / "export"
+    org = assemble(read_export(export, _dialect_of(export), settings))
+    org = replace(org, name=org.settings.name or place.name, folder=place)
+    built = (place / "tables").is_dir()
+    reason = "it has changed since tables/ was built" if built else "there was no tables/"
     try:
         write_tables(org, place, fingerprint)
     except OSError as error:
         reason += f"; tables/ could not be written ({error.strerror}), so the next reading imports again"
     org = replace(org, notes=[f"Imported from export/: {reason}.", *org.notes])
-    return _with_files_beside(org, place)
+    return _with_files_beside(Raw.of(org), place)
 
 
-def _fingerprint(place: Path) -> str:
-    """Of the export's contents, of the settings beside it, and of the code that reads them."""
+def _fingerprint(place: Path, package: Path = Path(__file__).parents[1]) -> str:
+    """Of the export's contents, of the settings beside it, and of the rooms that read them."""
+    files = [path for path in sorted((place / "export").rglob("*")) if path.is_file()]
+    read_from = [(path, place) for path in files if not path.name.startswith(".")]
+    read_from += [(path, place) for path in [place / SETTINGS_FILE] if path.exists()]
+    rooms = (package / room for room in ("tables", "sources"))
+    read_from += [(path, package) for room in rooms for path in sorted(room.rglob("*.py"))]
     digest = hashlib.sha256()
-    export = place / "export"
-    files = [path for path in sorted(export.rglob("*")) if path.is_file() and not path.name.startswith(".")]
-    package = Path(__file__).parent
-    code = [
-        package / f"{name}.py"
-        for name in ("cells", "schemas", "periods", "organisation", "handwritten", "tables")
-    ]
-    code += sorted((package / "crm").glob("*.py"))
-    for path in [*files, place / "organisation.yaml", *code]:
-        if path.exists():
-            digest.update(path.name.encode() if path in code else str(path.relative_to(place)).encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for path, base in read_from:
+        digest.update(path.relative_to(base).as_posix().encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
-def _stored(place: Path, fingerprint: str | None = None) -> Org | None:
+def _stored(place: Path, fingerprint: str | None = None) -> Raw | None:
     """What :func:`write_tables` wrote, or None where there is no such thing or it is of another export."""
     folder = place / "tables"
     try:
         record = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    whole = (folder / "deals.parquet").exists() or (folder / "matched.parquet").exists()
+    found = {path.stem: path for path in folder.glob("*.parquet")}
+    whole = "deals" in found or "matched" in found
     if not whole or (fingerprint is not None and record.get("fingerprint") != fingerprint):
         return None
-    tables: dict[str, Any] = {
-        name: canonical(name, pd.read_parquet(folder / f"{name}.parquet"))
-        for name in STORED
-        if (folder / f"{name}.parquet").exists()
-    }
-    matched = folder / "matched.parquet"
-    org = Org(
-        name=record["name"],
-        folder=place,
-        settings=read_settings(folder)[0],
-        audit=pd.DataFrame(record["audit"]).astype({"share": float}) if record["audit"] else None,
-        matched=pd.read_parquet(matched) if matched.exists() else None,
+    audit = pd.DataFrame(record["audit"]).astype({"share": float}) if record["audit"] else None
+    raw = Raw(
+        record["name"],
+        place,
+        read_settings(folder)[0],
+        {name: canonical(name, pd.read_parquet(found[name])) for name in TABLES if name in found},
+        matched=pd.read_parquet(found["matched"]) if "matched" in found else None,
+        problems=[Problem(**problem) for problem in record["warnings"]],
         notes=list(record["notes"]),
-        warnings=[Problem(**problem) for problem in record["warnings"]],
-        **tables,
+        audit=audit,
     )
-    return _with_files_beside(org, place)
+    return _with_files_beside(raw, place)
 
 
-def _with_files_beside(org: Org, place: Path) -> Org:
+def _with_files_beside(raw: Raw, place: Path) -> Raw:
     """What lies in the data folder itself is read anew each time: settings win, forecasts and calls add."""
-    problems: list[Problem] = []
-    if (place / "organisation.yaml").exists():
-        settings, problems = read_settings(place)
-        org = replace(org, settings=settings, name=settings.name or org.name)
-    beside, found, notes = read_beside(place, org.settings)
-    problems += found
-    if org.deals is None or not (beside or problems):
-        return replace(org, warnings=[*org.warnings, *only_warnings(problems)])
-    files = {"forecasts": "forecasts/", "calls": "calls.csv", "periods": "calendar.csv"}
-    problems += cross_checks({"deals": org.deals, "periods": org.periods, **beside}, files)
-    tables: dict[str, Any] = in_terms_of(beside, org.deals, org.users)
-    for name in ("forecasts", "calls"):
-        if name in tables and getattr(org, name) is not None:
-            tables[name] = pd.concat([getattr(org, name), tables[name]], ignore_index=True)
-    return replace(
-        org, notes=[*org.notes, *notes], warnings=[*org.warnings, *only_warnings(problems)], **tables
-    )
+    if (place / SETTINGS_FILE).exists():
+        raw.settings, problems = read_settings(place)
+        raw.name = raw.settings.name or raw.name
+        raw.problems += problems
+    return lay_beside(raw, place)
 
 
-def _bare_export(place: Path) -> Org:
+def _bare_export(place: Path) -> Raw:
     """A folder that is itself an export: imported in memory, nothing is written into it."""
-    from forecasteval.sources.salesforce import import_folder, is_export
-
-    if not is_export(place):
+    if not any(is_export(place, dialect) for dialect in DIALECTS):
+        if table_files(place):
+            return read_tables(place, place)
         here = ", ".join(sorted(path.name for path in place.iterdir())[:8]) or "nothing"
         expected = "export/, tables/, deals.csv or matched.parquet"
         advice = "Run `forecasteval import` with this folder as --out, or write the tables by hand."
         raise InputError([Problem(str(place), None, None, here, expected, advice)])
-    org = import_folder(place)
-    note = f"{place.name} is itself an export; it was read without writing tables."
-    return replace(org, notes=[note, *org.notes])
+    raw = read_export(place, _dialect_of(place))
+    raw.notes.insert(0, f"{place.name} is itself an export; it was read without writing tables.")
+    return raw

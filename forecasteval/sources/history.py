@@ -19,29 +19,17 @@ from forecasteval.tables.schemas import STATES, canonical
 
 VALUES = ("stage", "amount", "close_on", "rep_probability", "rep_category")
 FIELDS = ("rep", *VALUES)
-KNOWN, CARRIED, UNKNOWN, GONE = 0, 1, 2, 3
-NEVER = np.datetime64("NaT", "us")
-ALMOST_AT_ONCE = pd.Timedelta(seconds=60)
+_KNOWN, _CARRIED, _UNKNOWN, _GONE = 0, 1, 2, 3
+_NEVER = np.datetime64("NaT", "us")
+_ALMOST_AT_ONCE = pd.Timedelta(seconds=60)
 
 
 def states(history: pd.DataFrame, days: ArrayLike, settings: Any, open_only: bool = False) -> pd.DataFrame:
     """The state of every deal at the end of each day, one row per deal and day on which the deal existed.
 
-    Parameters
-    ----------
-    history : versions, as :attr:`Org.history`
-    days : days, in the organisation's zone
-    settings : anything with ``timezone`` and ``cut_off_hour``
-    open_only : leave out deals that are known to be closed by then. A deal of which nothing is known is
-        not known to be closed; its ``state`` says so
+    With ``open_only`` deals that are known to be closed by then are left out. A deal of which nothing is known
+    is not known to be closed; its ``state`` says so: it is the worse of ``values_state`` and ``rep_state``.
 
-    Returns
-    -------
-    DataFrame with ``deal_id, as_of, rep, stage, amount, close_on, rep_probability, rep_category, state,
-    status, values_state, rep_state``, by day; ``state`` is the worse of the two others
-
-    Examples
-    --------
     >>> from types import SimpleNamespace
     >>> versions = canonical("history", pd.DataFrame({"deal_id": ["D1", "D1"], "amount": [5.0, 9.0],
     ...     "valid_from": pd.to_datetime(["2026-01-05 10:00", "2026-02-03 09:00"]),
@@ -91,23 +79,13 @@ def _last_instants(days: NDArray[np.datetime64], settings: Any) -> NDArray[np.da
 
 
 def from_snapshots(snapshots: pd.DataFrame, settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Dated copies of the open deals as versions.
+    """Dated copies of the open deals, with their states filled in, and the versions that they show.
 
     A copy holds from the end of its day until the next copy. An open deal that is missing from the next copy
     ends there. A copy older than ``settings.snapshot_max_age_days`` says nothing any more: unknown until the
-    next. A closed deal keeps its last sight, marked unknown, where copies leave closed deals out.
+    next. A closed deal keeps its last sight, marked unknown, where copies leave closed deals out. ``state``
+    and ``status`` are taken as known and open where absent.
 
-    Parameters
-    ----------
-    snapshots : one row per deal and copy; ``state`` and ``status`` are taken as known and open where absent
-    settings : zone, cut-off and ``snapshot_max_age_days``
-
-    Returns
-    -------
-    snapshots with their states filled in, history
-
-    Examples
-    --------
     >>> from types import SimpleNamespace
     >>> zone = SimpleNamespace(timezone="UTC", cut_off_hour=24, snapshot_max_age_days=7)
     >>> copies = pd.DataFrame({"deal_id": ["D1"], "as_of": pd.to_datetime(["2026-01-05"]), "amount": [5.0]})
@@ -125,13 +103,13 @@ def from_snapshots(snapshots: pd.DataFrame, settings: Any) -> tuple[pd.DataFrame
     dates = np.unique(copies["as_of"].to_numpy("datetime64[D]"))
     position = np.searchsorted(dates, copies["as_of"].to_numpy("datetime64[D]"))
     starts = _last_instants(dates, settings)
-    next_copy = np.append(starts[1:], NEVER)[position]
+    next_copy = np.append(starts[1:], _NEVER)[position]
     too_old = moment(dates + np.timedelta64(settings.snapshot_max_age_days, "D"), settings).to_numpy(
         "datetime64[us]"
     )
     too_old = too_old[position]
     same_deal = np.append(copies["deal_id"].to_numpy()[1:] == copies["deal_id"].to_numpy()[:-1], False)
-    own_next = np.where(same_deal, np.append(starts[position][1:], NEVER), NEVER)
+    own_next = np.where(same_deal, np.append(starts[position][1:], _NEVER), _NEVER)
     closed = copies["status"].isin(["won", "lost"]).to_numpy()
 
     known_until = np.fmin(next_copy, too_old)
@@ -149,40 +127,25 @@ def from_snapshots(snapshots: pd.DataFrame, settings: Any) -> tuple[pd.DataFrame
 
 @dataclass(frozen=True)
 class Records:
-    """What a CRM recorded about deals, in one zone (naive UTC) and in tidy units.
+    """What a CRM recorded about deals, in one zone (naive UTC), in tidy units, in order within a tie."""
 
-    Parameters
-    ----------
-    current : today's record, one row per deal: ``deal_id, created_at, rep, stage, amount, close_on,
-        rep_probability, rep_category, is_deleted``
-    full : full values from ``at`` until superseded: ``deal_id, at`` and any of the fields, in order
-        within a tie; ``ends`` (optional) where a deal stops existing
-    changes : tracked changes: ``deal_id, at, field, old, new`` in order within a tie; None where the export
-        has no field history
-    owners_since : the moment from which owner changes were recorded, where it is known to lie before the
-        first one of ``changes``
-    """
-
+    # today, one row per deal: deal_id, created_at, rep, stage, amount, close_on, rep_probability, rep_category,
+    # is_deleted
     current: pd.DataFrame
-    full: pd.DataFrame
-    changes: pd.DataFrame | None = None
+    # full values from ``at`` until superseded: deal_id, at, any of the fields, and ends where a deal stops existing
+    full: pd.DataFrame | None
+    changes: pd.DataFrame | None = None  # tracked changes: deal_id, at, field, old, new
+    # the moment from which owner changes were recorded, where it is known to lie before the first of them
     owners_since: pd.Timestamp | None = None
 
 
+def _nothing(**kinds: str) -> pd.DataFrame:
+    return pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in kinds.items()})
+
+
 def build(records: Records, status_of: dict[str, str]) -> pd.DataFrame:
-    """The versions of every deal, by the rules above.
+    """The versions of every deal, by the rules above; ``status_of`` is stage -> open, won or lost.
 
-    Parameters
-    ----------
-    records : what was recorded
-    status_of : stage -> open | won | lost
-
-    Returns
-    -------
-    the history table
-
-    Examples
-    --------
     >>> current = pd.DataFrame({"deal_id": ["D1"], "created_at": pd.to_datetime(["2026-01-05"]), "rep": ["r2"],
     ...                         "stage": ["Won"], "is_deleted": [False]})
     >>> values = pd.DataFrame({"deal_id": ["D1", "D1"], "at": pd.to_datetime(["2026-01-05", "2026-02-01"]),
@@ -206,9 +169,9 @@ def build(records: Records, status_of: dict[str, str]) -> pd.DataFrame:
             continue
         group = "rep_state" if name == "rep" else "values_state"
         worst[group] = np.maximum(worst[group], state)
-    gone = np.maximum(worst["values_state"], worst["rep_state"]) == GONE
+    gone = np.maximum(worst["values_state"], worst["rep_state"]) == _GONE
     same_deal = np.append(deal[1:] == deal[:-1], False)
-    valid_to = np.where(same_deal, np.append(at[1:], at[:1]), NEVER)
+    valid_to = np.where(same_deal, np.append(at[1:], at[:1]), _NEVER)
     names = np.array([*STATES, "unknown"], dtype=object)
     status = columns["stage"].map(status_of).fillna("open")
     table = pd.DataFrame(
@@ -250,7 +213,7 @@ class _Timeline:
         found[found] = self.deal[row[found]] == deal[found]
         row = np.where(found, row, -1)
         value = pd.Series(pd.api.extensions.take(self.value.array, row, allow_fill=True))
-        state = np.where(found, np.append(self.state, UNKNOWN)[row], UNKNOWN).astype(np.int8)
+        state = np.where(found, np.append(self.state, _UNKNOWN)[row], _UNKNOWN).astype(np.int8)
         return value, state
 
 
@@ -268,19 +231,14 @@ class _Book:
     """The records by number of deal, and when each deal began."""
 
     def __init__(self, records: Records) -> None:
-        full, current = records.full, records.current
-        changes = records.changes
+        current, full, changes = records.current, records.full, records.changes
         self.owners_since = records.owners_since
         self.owners_tracked = changes is not None and bool((changes["field"] == "rep").any())
+        stated = {"deal_id": "str", "at": "datetime64[us]"}
+        if full is None:
+            full = _nothing(**stated)
         if changes is None:
-            kinds = {
-                "deal_id": "str",
-                "at": "datetime64[us]",
-                "field": "str",
-                "old": "object",
-                "new": "object",
-            }
-            changes = pd.DataFrame({column: pd.Series(dtype=kind) for column, kind in kinds.items()})
+            changes = _nothing(**stated, field="str", old="object", new="object")
         recorded = pd.Index(full["deal_id"]).union(pd.Index(changes["deal_id"].astype(full["deal_id"].dtype)))
         alive = current.loc[~current["is_deleted"], "deal_id"]
         self.deals = pd.Index(recorded.union(pd.Index(alive)).unique(), dtype="str")
@@ -300,7 +258,7 @@ class _Book:
     def _start(self) -> NDArray[np.datetime64]:
         """The first sign of life: creation, or an earlier statement, or a version written with it."""
         start = np.fmin(self.created, np.fmin(self.first_full, self._first(self.changes)))
-        at_once = self.first_full - start <= ALMOST_AT_ONCE.to_numpy()
+        at_once = self.first_full - start <= _ALMOST_AT_ONCE.to_numpy()
         return np.where(at_once, self.first_full, start)
 
     def has(self, name: str) -> bool:
@@ -319,8 +277,8 @@ class _Book:
             parts.append(own[~(own["at"].to_numpy("datetime64[us]") >= first_full)])
         else:
             parts.append(own)
-        recorded = [part[["deal", "at", "new"]].assign(state=KNOWN) for part in parts if len(part)]
-        first_known = self._first(pd.concat(recorded)) if recorded else np.full(len(self.deals), NEVER)
+        recorded = [part[["deal", "at", "new"]].assign(state=_KNOWN) for part in parts if len(part)]
+        first_known = self._first(pd.concat(recorded)) if recorded else np.full(len(self.deals), _NEVER)
         carried = [self._carried(name, own, first_known)] if self.has(name) else []
         gone = [self._gone()] if "ends" in self.full else []
         statements = [part for part in (*carried, *recorded, *gone) if len(part)]
@@ -336,7 +294,7 @@ class _Book:
     def _carried(self, name: str, own: pd.DataFrame, first_known: NDArray[np.datetime64]) -> pd.DataFrame:
         """What is said of the time before a field's first recorded value: the rules' two ways, or unknown."""
         deal = np.flatnonzero(np.isnat(first_known) | (first_known > self.start))
-        lead = pd.DataFrame({"deal": deal, "at": self.start[deal], "state": UNKNOWN})
+        lead = pd.DataFrame({"deal": deal, "at": self.start[deal], "state": _UNKNOWN})
         first_change = own.sort_values("at", kind="stable").drop_duplicates("deal").set_index("deal")["old"]
         changed = lead["deal"].isin(first_change.index)
         since = own["at"].min() if len(own) else pd.NaT
@@ -350,16 +308,16 @@ class _Book:
         if name == "rep":
             unchanged &= today.notna()
         lead["new"] = _typed(name, lead["deal"].map(first_change)).where(~unchanged, today)
-        lead.loc[changed | unchanged, "state"] = CARRIED
+        lead.loc[changed | unchanged, "state"] = _CARRIED
         return lead[lead["at"].notna()]
 
     def _gone(self) -> pd.DataFrame:
         """Where a deal stops existing: an end that no next version takes up."""
         rows = self.full.sort_values(["deal", "at"], kind="stable")
         next_at = rows["at"].shift(-1).where(rows["deal"].shift(-1) == rows["deal"])
-        open_end = rows["ends"].notna() & (next_at.isna() | (next_at > rows["ends"] + ALMOST_AT_ONCE))
+        open_end = rows["ends"].notna() & (next_at.isna() | (next_at > rows["ends"] + _ALMOST_AT_ONCE))
         ended = rows.loc[open_end, ["deal", "ends"]].rename(columns={"ends": "at"})
-        return ended.assign(new=None, state=GONE)
+        return ended.assign(new=None, state=_GONE)
 
 
 def _typed(name: str, values: pd.Series) -> pd.Series:

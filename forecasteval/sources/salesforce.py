@@ -1,53 +1,16 @@
-"""A folder of Salesforce exports as the tidy tables.
-
-API and Bulk exports, snake_case copies of data pipelines and report CSVs are read alike. The past comes from
-OpportunityHistory and OpportunityFieldHistory, or from a folder of dated copies of Opportunity.csv; with
-only today's table nothing can be said about it, and the organisation is told so.
-"""
+"""Salesforce: API and Bulk exports, snake_case copies of data pipelines, and report CSVs, read alike."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pandas as pd
 
-from forecasteval.errors import InputError, Problem
-from forecasteval.sources.dated_copies import import_copies
-from forecasteval.sources.importing import Found, Import
-from forecasteval.tables.columns import normal
+from forecasteval.sources._crm_export import read_export
+from forecasteval.sources.dialect import Dialect
+from forecasteval.sources.raw import assemble
 from forecasteval.tables.organisation import Org
-from forecasteval.tables.settings import Settings, missing_folder
-
-OBJECTS = {
-    "opportunity": "opportunity",
-    "opportunities": "opportunity",
-    "opportunityhistory": "values",
-    "opportunityhistories": "values",
-    "opportunityfieldhistory": "changes",
-    "opportunityfieldhistories": "changes",
-    "opportunitystage": "stages",
-    "opportunitystages": "stages",
-    "user": "users",
-    "users": "users",
-    "stagerenames": "renames",
-}
-
-
-DATED = re.compile(r"(?<!\d)(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
-
-
-def is_export(folder: str | Path) -> bool:
-    """Whether a folder holds an Opportunity file, today's or dated ones.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> is_export(tempfile.mkdtemp())
-    False
-    """
-    found = _find(Path(folder))
-    return "opportunity" in found.files or bool(found.copies)
+from forecasteval.tables.settings import Settings
 
 
 def import_folder(export_dir: str | Path, settings: Settings | None = None) -> Org:
@@ -60,10 +23,6 @@ def import_folder(export_dir: str | Path, settings: Settings | None = None) -> O
         ``Opportunity_2026-02-02.csv``). ``OpportunityStage.csv``, ``User.csv``, ``stage_renames.csv``,
         ``organisation.yaml``, ``calendar.csv``, ``calls.csv`` and ``forecasts/*.csv`` are taken along
     settings : used instead of the folder's ``organisation.yaml``
-
-    Returns
-    -------
-    Org
 
     Raises
     ------
@@ -80,70 +39,106 @@ def import_folder(export_dir: str | Path, settings: Settings | None = None) -> O
     >>> org.deals["outcome"].tolist(), org.history is None
     (['won'], True)
     """
-    folder = Path(export_dir)
-    if not folder.is_dir():
-        advice = "Name the folder that holds the exported files."
-        raise InputError([missing_folder(folder, "a folder with Opportunity.csv", advice)])
-    run = Import(folder, _find(folder), settings)
-    with run.bar:
-        run.start()
-        if run.found.copies and "values" not in run.found.files:
-            return import_copies(run, run.found.copies)
-        return run.from_records()
+    return assemble(read_export(Path(export_dir), SALESFORCE, settings))
 
 
-def _find(folder: Path) -> Found:
-    """What each file is, by its name; a date in the name (or in the folder's) makes it a dated copy."""
-    found = Found()
-    undated: dict[str, list[Path]] = {}
-    dated: dict[str, dict[str, Path]] = {}
-    paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".csv"]
-    paths += [path for path in sorted(folder.glob("*/*.csv")) if DATED.search(path.parent.name)]
-    for path in paths:
-        nested = path.parent != folder
-        date = DATED.search(path.parent.name if nested else path.stem)
-        kind = OBJECTS.get(_object_name(path.stem if nested else DATED.sub("", path.stem)))
-        if date and kind == "opportunity":
-            found.problems += _add_copy(found.copies, date, path, folder)
-        elif date and kind:
-            dated.setdefault(kind, {})["".join(date.groups())] = path
-        elif kind:
-            undated.setdefault(kind, []).append(path)
-    found.files = {kind: copies[max(copies)] for kind, copies in dated.items()}
-    for kind, several in undated.items():
-        found.files[kind] = several[0]
-        if len(several) > 1:
-            names = " and ".join(path.name for path in several)
-            found.problems.append(
-                Problem(
-                    names, None, None, "several files of one object", "one", "Remove all but one of them."
-                )
-            )
-    if found.copies and "values" in found.files:
-        # the history of the newest export holds more than the copies do
-        found.files.setdefault("opportunity", found.copies[max(found.copies)])
-    return found
+def eighteen(ids: pd.Series) -> pd.Series:
+    """Ids of 15 case-sensitive characters turned into the 18 that ignore case; others are left alone.
+
+    >>> eighteen(pd.Series(["0061G00000Ja7B6", "006q000000HddohAAB", "D1"])).tolist()
+    ['0061G00000Ja7B6QAJ', '006q000000HddohAAB', 'D1']
+    """
+    short = ids.str.fullmatch(r"[A-Za-z0-9]{15}", na=False) & ids.str.contains(r"\d", na=False)
+    if not short.any():
+        return ids
+    mapping = {value: value + _suffix(value) for value in ids[short].unique()}
+    return ids.where(~short, ids.map(mapping))
 
 
-def _add_copy(
-    copies: dict[pd.Timestamp, Path], date: re.Match[str], path: Path, folder: Path
-) -> list[Problem]:
-    name = str(path.relative_to(folder))
-    try:
-        day = pd.Timestamp("-".join(date.groups()))
-    except ValueError:
-        return [Problem(name, None, None, date.group(), "a date that exists", "Rename the copy.")]
-    if day in copies:
-        both = f"{copies[day].relative_to(folder)} and {name}"
-        return [Problem(both, None, None, "two copies of one day", "one", "Remove one of them.")]
-    copies[day] = path
-    return []
+def _suffix(value: str) -> str:
+    """One character for each five: which of them are capitals."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+    fives = (value[start : start + 5] for start in (0, 5, 10))
+    return "".join(
+        alphabet[sum(letter.isupper() << place for place, letter in enumerate(five))] for five in fives
+    )
 
 
-def _object_name(stem: str) -> str:
-    name = normal(stem)
-    for prefix in ("salesforce", "sfdc", "sf"):
-        name = name.removeprefix(prefix)
-    for suffix in ("data", "export"):
-        name = name.removesuffix(suffix)
-    return name
+_CATEGORY = ("ForecastCategory", "ForecastCategoryName")
+_FLAGS = {"is_closed": ("IsClosed", "Closed"), "is_won": ("IsWon", "Won")}
+
+SALESFORCE = Dialect(
+    name="Salesforce",
+    objects={
+        "deals": ("Opportunity", "Opportunities"),
+        "values": ("OpportunityHistory", "OpportunityHistories"),
+        "changes": ("OpportunityFieldHistory", "OpportunityFieldHistories"),
+        "stages": ("OpportunityStage", "OpportunityStages"),
+        "users": ("User", "Users"),
+    },
+    file_prefixes=("salesforce", "sfdc", "sf"),
+    fields={
+        "deal_id": ("OpportunityId", "Id", "OpportunityId18", "CaseSafeId"),
+        "account": ("AccountId", "AccountName", "Account"),
+        "stage": ("StageName", "Stage"),
+        "amount": ("Amount",),
+        "probability": ("Probability",),
+        "close_on": ("CloseDate",),
+        **_FLAGS,
+        "rep": ("OwnerId", "OpportunityOwnerId"),
+        "rep_name": ("OpportunityOwner", "OwnerName", "Owner"),
+        "created_at": ("CreatedDate", "Created"),
+        "currency": ("CurrencyIsoCode", "AmountCurrency", "OpportunityCurrency"),
+        "category": _CATEGORY,
+        "is_deleted": ("IsDeleted", "Deleted", "_fivetran_deleted"),
+        "row_id": ("Id",),
+        "from": ("_fivetran_start",),
+        "to": ("_fivetran_end",),
+        "field": ("Field",),
+        "old": ("OldValue",),
+        "new": ("NewValue",),
+    },
+    stage_fields={
+        "label": ("MasterLabel", "Label", "StageName", "ApiName"),
+        "api_name": ("ApiName",),
+        "default_probability": ("DefaultProbability",),
+        "category": _CATEGORY,
+        "is_active": ("IsActive",),
+        **_FLAGS,
+    },
+    user_fields={
+        "user_id": ("Id",), "name": ("Name",), "first_name": ("FirstName",), "last_name": ("LastName",),
+    },
+    called={"deal_id": "Id", "user_id": "Id"},
+    tracked={
+        "owner": "rep",
+        "ownerid": "rep",
+        "stagename": "stage",
+        "amount": "amount",
+        "closedate": "close_on",
+        "probability": "rep_probability",
+        "forecastcategory": "rep_category",
+        "forecastcategoryname": "rep_category",
+    },
+    categories={
+        "omitted": "Omitted",
+        "pipeline": "Pipeline",
+        "bestcase": "Best Case",
+        "mostlikely": "Most Likely",
+        "forecast": "Commit",
+        "commit": "Commit",
+        "closed": "Closed",
+    },
+    canonical_id=eighteen,
+    id_shape=r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?",
+    id_words="15 or 18 letters and digits",
+    owner_shape=r"(?:005|00G)[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?",
+    record="opportunity",
+    records="opportunities",
+    report_headers=frozenset(
+        {"Opportunity ID", "Close Date", "Opportunity Owner", "Created Date", "Opportunity Name"}
+    ),
+    custom_field=r"(__c|_c)$",
+    segments=("type", "leadsource"),
+    endless=2050,
+)  # fmt: skip

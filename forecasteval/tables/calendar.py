@@ -9,9 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from forecasteval.errors import Problem, pinned
-
-COLUMNS = ["period", "starts_on", "ends_on", "freezes_on"]
+_COLUMNS = ["period", "starts_on", "ends_on", "freezes_on"]
 
 
 def fiscal_quarters(
@@ -21,23 +19,6 @@ def fiscal_quarters(
 
     A fiscal year is named by the calendar year in which it ends.
 
-    Parameters
-    ----------
-    start_month : month in which the fiscal year starts, 1 to 12
-    first_day, last_day : the span
-    grace_business_days : Mondays to Fridays between the end of a quarter and its freeze
-
-    Returns
-    -------
-    DataFrame with ``period, starts_on, ends_on, freezes_on``
-
-    Raises
-    ------
-    ValueError
-        If the month does not exist or the span is empty.
-
-    Examples
-    --------
     >>> fiscal_quarters(2, "2026-01-15", "2026-03-01")["period"].tolist()
     ['FY2026-Q4', 'FY2027-Q1']
     """
@@ -69,17 +50,6 @@ def _months(day: pd.Timestamp) -> int:
 def freeze(ends_on: ArrayLike, grace_business_days: int) -> NDArray[np.datetime64]:
     """The freeze dates of periods: so many Mondays to Fridays after the end.
 
-    Parameters
-    ----------
-    ends_on : days
-    grace_business_days : how many
-
-    Returns
-    -------
-    array of days (datetime64[s])
-
-    Examples
-    --------
     >>> freeze(["2026-03-31"], 10).astype("datetime64[D]").tolist()
     [datetime.date(2026, 4, 14)]
     """
@@ -90,8 +60,6 @@ def freeze(ends_on: ArrayLike, grace_business_days: int) -> NDArray[np.datetime6
 def weeks_in(periods: pd.DataFrame) -> NDArray[np.int64]:
     """How many weeks each period has, a shorter last one included.
 
-    Examples
-    --------
     >>> weeks_in(fiscal_quarters(1, "2026-01-01", "2026-12-31")).tolist()
     [13, 13, 14, 14]
     """
@@ -102,23 +70,6 @@ def weeks_in(periods: pd.DataFrame) -> NDArray[np.int64]:
 def week_end(periods: pd.DataFrame, period: str, week: int) -> date:
     """The last day of the k-th week of a period: seven-day weeks from its first day, capped at its last.
 
-    Parameters
-    ----------
-    periods : the calendar
-    period : its name
-    week : 1 for the first week
-
-    Returns
-    -------
-    datetime.date
-
-    Raises
-    ------
-    ValueError
-        If the calendar lacks the period or the period has no such week.
-
-    Examples
-    --------
     >>> week_end(fiscal_quarters(1, "2026-01-01", "2026-03-31"), "FY2026-Q1", 4)
     datetime.date(2026, 1, 28)
     """
@@ -137,8 +88,6 @@ def week_end(periods: pd.DataFrame, period: str, week: int) -> date:
 def week_ends(periods: pd.DataFrame) -> pd.DataFrame:
     """Every week of every period: ``period, week, ends_on``.
 
-    Examples
-    --------
     >>> week_ends(fiscal_quarters(1, "2026-01-01", "2026-03-31")).tail(1)["week"].item()
     13
     """
@@ -157,18 +106,6 @@ def week_ends(periods: pd.DataFrame) -> pd.DataFrame:
 def week_of(periods: pd.DataFrame, dates: ArrayLike) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
     """The period and the week that each day lies in.
 
-    Parameters
-    ----------
-    periods : the calendar, in any order, without overlaps
-    dates : days
-
-    Returns
-    -------
-    period : array of names, None outside the calendar
-    week : array of integers, 0 outside the calendar
-
-    Examples
-    --------
     >>> period, week = week_of(fiscal_quarters(1, "2026-01-01", "2026-03-31"), ["2026-01-28", "2030-01-01"])
     >>> period.tolist(), week.tolist()
     (['FY2026-Q1', None], [4, 0])
@@ -196,17 +133,6 @@ def moment(day: Any, settings: Any) -> pd.Timestamp | pd.DatetimeIndex:
     The cut-off is wall-clock time: a day on which clocks change is 23 or 25 hours long. A cut-off that the
     clock skips moves to the next one that exists; one that it shows twice is the later.
 
-    Parameters
-    ----------
-    day : a day, or an array of days
-    settings : anything with ``timezone`` and ``cut_off_hour`` (24 = the end of the day)
-
-    Returns
-    -------
-    Timestamp, or DatetimeIndex for an array
-
-    Examples
-    --------
     >>> from types import SimpleNamespace
     >>> moment("2026-03-29", SimpleNamespace(timezone="Europe/Berlin", cut_off_hour=24))
     Timestamp('2026-03-29 22:00:00')
@@ -231,8 +157,6 @@ def _to_utc(wall: pd.DatetimeIndex, timezone: str) -> pd.DatetimeIndex:
 def local_dates(stamps: pd.Series, settings: Any) -> pd.Series:
     """The calendar days of UTC stamps in the organisation's zone; a day lasts until its cut-off.
 
-    Examples
-    --------
     >>> from types import SimpleNamespace
     >>> stamps = pd.Series(pd.to_datetime(["2026-03-29 22:30"]))
     >>> zone = SimpleNamespace(timezone="Europe/Berlin", cut_off_hour=24)
@@ -249,8 +173,6 @@ def local_dates(stamps: pd.Series, settings: Any) -> pd.Series:
 def complete(periods: pd.DataFrame, grace_business_days: int) -> pd.DataFrame:
     """The calendar with freeze dates filled in where they are missing, sorted by start.
 
-    Examples
-    --------
     >>> bare = pd.DataFrame({"period": ["P1"], "starts_on": pd.to_datetime(["2026-01-01"]),
     ...                      "ends_on": pd.to_datetime(["2026-03-31"])})
     >>> complete(bare, 10)["freezes_on"].dt.strftime("%Y-%m-%d").item()
@@ -259,60 +181,5 @@ def complete(periods: pd.DataFrame, grace_business_days: int) -> pd.DataFrame:
     table = periods.copy()
     made = pd.Series(freeze(table["ends_on"], grace_business_days), index=table.index)
     table["freezes_on"] = table["freezes_on"].fillna(made) if "freezes_on" in table else made
-    others = [column for column in table.columns if column not in COLUMNS]
-    return table.sort_values("starts_on")[COLUMNS + others].reset_index(drop=True)
-
-
-def calendar_problems(periods: pd.DataFrame, file: str) -> list[Problem]:
-    """What is wrong with a calendar: ends before starts, early freezes, overlaps (errors), gaps (warnings).
-
-    Parameters
-    ----------
-    periods : the calendar, indexed by spreadsheet row
-    file : its name
-
-    Returns
-    -------
-    list of Problem
-
-    Examples
-    --------
-    >>> days = pd.to_datetime(["2026-01-01", "2026-03-31", "2026-04-02", "2026-06-30"])
-    >>> gap = pd.DataFrame({"period": ["P1", "P2"], "starts_on": days[[0, 2]], "ends_on": days[[1, 3]]}, index=[2, 3])
-    >>> [(p.row, p.severity) for p in calendar_problems(gap, "calendar.csv")]
-    [(3, 'warning')]
-    """
-    problems: list[Problem] = []
-    backwards = periods["ends_on"] < periods["starts_on"]
-    problems += pinned(
-        file, "ends_on", periods.loc[backwards, "ends_on"], "a day on or after starts_on", "Correct the date."
-    )
-    if "freezes_on" in periods:
-        early = periods["freezes_on"] < periods["ends_on"]
-        problems += pinned(
-            file,
-            "freezes_on",
-            periods.loc[early, "freezes_on"],
-            "a day on or after ends_on",
-            "Correct the date.",
-        )
-    table = periods.sort_values("starts_on")
-    previous_end = table["ends_on"].shift()
-    overlap = table["starts_on"] <= previous_end
-    problems += pinned(
-        file,
-        "starts_on",
-        table.loc[overlap, "starts_on"],
-        "a day after the end of the period before",
-        "Two periods share days: correct the calendar.",
-    )
-    gap = table["starts_on"] > previous_end + pd.Timedelta(days=1)
-    problems += pinned(
-        file,
-        "starts_on",
-        table.loc[gap, "starts_on"],
-        "the day after the period before ends",
-        "Days between two periods belong to none: add a period if that is not meant.",
-        severity="warning",
-    )
-    return problems
+    others = [column for column in table.columns if column not in _COLUMNS]
+    return table.sort_values("starts_on")[_COLUMNS + others].reset_index(drop=True)

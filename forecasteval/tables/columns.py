@@ -6,26 +6,20 @@ or flags, decides formats from a column's own evidence, and collects problems in
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-import warnings
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from forecasteval.errors import Problem, pinned
 
-DIVIDE = "It looks like a percentage: divide by 100?"
+_DIVIDE = "It looks like a percentage: divide by 100?"
 
 
 def normal(header: str) -> str:
     """A header without case, spaces and punctuation, so that spellings of one name meet.
 
-    Examples
-    --------
     >>> {normal(h) for h in ["CloseDate", "close_date", "Close Date"]}
     {'closedate'}
     >>> normal("Probability (%)")
@@ -34,129 +28,16 @@ def normal(header: str) -> str:
     return re.sub(r"[^a-z0-9]", "", header.lower())
 
 
-def read_text(path: Path, name: str | None = None) -> tuple[pd.DataFrame, list[Problem], list[str]]:
-    """A delimited file as text: index = spreadsheet rows, blank = missing, nothing interpreted.
-
-    UTF-8 with or without a byte-order mark, UTF-16 with one, else ISO-8859-1 (with a note). The delimiter
-    is the one of ``, ; tab |`` that the header uses most.
-
-    Parameters
-    ----------
-    path : the file
-    name : how problems call it; the file's own name by default
-
-    Returns
-    -------
-    cells, problems, notes
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> file = Path(tempfile.mkdtemp()) / "a.csv"
-    >>> _ = file.write_text("id;won\\nD1;1\\n\\nD2;\\n")
-    >>> cells, problems, notes = read_text(file)
-    >>> cells["won"].to_dict()
-    {2: '1', 4: nan}
-    """
-    name = name or path.name
-    text, notes = _decoded(path.read_bytes(), name)
-    if re.match(r"\s*<(?:!doctype html|html|\?xml)", text[:200], re.IGNORECASE):
-        return pd.DataFrame(), [_web_page(name, text)], notes
-    header = text.split("\n", 1)[0].strip("\r")
-    if not header.strip():
-        problem = Problem(
-            name, 1, None, "an empty first line", "a header row", "Export it again with a header."
-        )
-        return pd.DataFrame(), [problem], notes
-    outside_quotes = re.sub(r'"[^"]*"', "", header)
-    separator = max(",;\t|", key=outside_quotes.count)
-    try:
-        cells = _parsed(text, separator)
-    except pd.errors.ParserWarning:
-        return pd.DataFrame(), [_too_long(name, text, separator)], notes
-    except pd.errors.ParserError as error:
-        return pd.DataFrame(), [_unreadable(name, str(error))], notes
-    cells.columns = pd.Index([str(column).strip() for column in cells.columns])
-    cells.index = pd.RangeIndex(2, len(cells) + 2, name="row")
-    return cells[cells.notna().any(axis=1)], [], notes
-
-
-def _parsed(text: str, separator: str) -> pd.DataFrame:
-    with warnings.catch_warnings():
-        # pandas only warns when it drops the values of rows that are too long
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        return pd.read_csv(
-            io.StringIO(text),
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            na_values=[""],
-            skip_blank_lines=False,
-            index_col=False,
-        )
-
-
-def _decoded(raw: bytes, name: str) -> tuple[str, list[str]]:
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return raw.decode("utf-16"), []
-    try:
-        return raw.decode("utf-8-sig"), []
-    except UnicodeDecodeError:
-        return raw.decode("iso-8859-1"), [f"{name} is not UTF-8; it was read as ISO-8859-1."]
-
-
-def _unreadable(name: str, error: str) -> Problem:
-    match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error)
-    if match:
-        wanted, row, saw = (int(figure) for figure in match.groups())
-        return _wrong_length(name, row, saw, wanted)
-    return Problem(
-        name, None, None, error.splitlines()[0], "a delimited text file", "Export it again as CSV."
-    )
-
-
-def _wrong_length(name: str, row: int | None, saw: int, wanted: int) -> Problem:
-    advice = "A value that holds the delimiter has to stand in double quotes."
-    return Problem(name, row, None, f"{saw} cells", f"{wanted}, as in the header", advice)
-
-
-def _too_long(name: str, text: str, separator: str) -> Problem:
-    """The first row that has more cells than the header."""
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    wanted = len(next(rows))
-    long = ((row, cells) for row, cells in enumerate(rows, start=2) if any(cells[wanted:]))
-    try:
-        row, cells = next(long)
-    except (StopIteration, csv.Error):
-        return _unreadable(name, "rows with more cells than the header")
-    return _wrong_length(name, row, len(cells), wanted)
-
-
-def _web_page(name: str, text: str) -> Problem:
-    start = text.strip()[:60].split(">")[0] + ">"
-    advice = "It is a web page (perhaps of a login or an error) saved as CSV: download the export itself."
-    return Problem(name, 1, None, f"a file that starts with {start}", "a CSV file", advice)
-
-
 @dataclass
 class Sheet:
     """One file as text, its columns on demand as values; what is wrong is added to ``problems``.
 
-    Parameters
-    ----------
-    file : the name that problems use
-    cells : text, indexed by spreadsheet row
-    problems : the list that new problems are added to
-    zone : time zone of times that carry none
+    ``cells`` are indexed by spreadsheet row; ``zone`` is that of times which carry none.
 
-    Examples
-    --------
     >>> cells = pd.DataFrame({"p": ["62", "x"], "on": ["31/01/2026", "05/02/2026"]}, index=[2, 3])
-    >>> sheet = Sheet("a.csv", cells, problems=[])
-    >>> sheet.dates("on").dt.strftime("%Y-%m-%d").tolist()
-    ['2026-01-31', '2026-02-05']
-    >>> sheet.shares("p", percent=True).tolist()
-    [0.62, nan]
+    >>> sheet = Sheet("a.csv", cells)
+    >>> sheet.dates("on").dt.strftime("%Y-%m-%d").tolist(), sheet.shares("p", percent=True).tolist()
+    (['2026-01-31', '2026-02-05'], [0.62, nan])
     >>> print(sheet.problems[0])
     a.csv, row 3, column p: found 'x'; expected a number. Correct the cell or leave it empty.
     """
@@ -165,6 +46,16 @@ class Sheet:
     cells: pd.DataFrame
     problems: list[Problem] = field(default_factory=list)
     zone: str = "UTC"
+
+    def read(self, column: str, kind: str, *, percent: bool = False) -> pd.Series:
+        """The column as its kind says: text, number, date, moment, share (of 100 with ``percent``) or flag."""
+        if kind == "share":
+            return self.shares(column, percent=percent)
+        readers = {
+            "text": self.text, "number": self.numbers, "date": self.dates, "moment": self.moments,
+            "flag": self.flags,
+        }  # fmt: skip
+        return readers[kind](column)
 
     def text(self, column: str) -> pd.Series:
         """The column as stripped text; blank cells are missing."""
@@ -182,7 +73,7 @@ class Sheet:
         if odd.any():
             values = _locale_numbers(text, odd).where(odd | _comma_decimals(text[odd]), values)
             wrong = text[text.notna() & values.isna()]
-            self._report(column, wrong, "a number", "Correct the cell or leave it empty.")
+            self.pin(column, wrong, "a number", "Correct the cell or leave it empty.")
         return values
 
     def numbers_or_text(self, column: str) -> pd.Series:
@@ -191,14 +82,13 @@ class Sheet:
         values = pd.to_numeric(text, errors="coerce").astype(float)
         return text if values[text.notna()].isna().any() or text.isna().all() else values
 
-    def shares(self, column: str, *, percent: bool, percent_advice: str = DIVIDE) -> pd.Series:
+    def shares(self, column: str, *, percent: bool, percent_advice: str = _DIVIDE) -> pd.Series:
         """The column as numbers between 0 and 1; the file holds 0-100 when ``percent``.
 
         ``percent_advice`` is what to do about shares that look like percentages.
         """
         text = self.text(column)
-        unsigned = Sheet(self.file, text.str.rstrip("% ").to_frame(column), self.problems)
-        values = unsigned.numbers(column)
+        values = self.part(text.str.rstrip("% ")).numbers(column)
         top = 100.0 if percent else 1.0
         outside = values.notna() & ~values.between(0, top)
         if percent:
@@ -207,7 +97,7 @@ class Sheet:
             advice = percent_advice
         else:
             advice = "Correct the cell or leave it empty."
-        self._report(column, text[outside], f"a number from 0 to {top:g}", advice)
+        self.pin(column, text[outside], f"a number from 0 to {top:g}", advice)
         used = values[values.notna()]
         signed = text.str.endswith("%", na=False).any()
         if percent and not signed and len(used) > 0 and used.max() <= 1 and (used % 1 != 0).any():
@@ -226,7 +116,7 @@ class Sheet:
         lower = text.str.lower()
         true = lower.isin(["true", "1", "yes", "y", "t", "1.0"])
         false = lower.isin(["false", "0", "no", "n", "f", "0.0"])
-        self._report(
+        self.pin(
             column, text[text.notna() & ~true & ~false], "true or false", "Write true or false (or 1 and 0)."
         )
         return true.astype(bool)
@@ -264,7 +154,7 @@ class Sheet:
         """Dates in the forms that spreadsheets and reports use; day and month from the evidence."""
         year_first, year_last = text.str.extract(_YEAR_FIRST), text.str.extract(_YEAR_LAST)
         known = year_first["year"].notna() | year_last["year"].notna()
-        self._report(column, text[~known], "a date such as 2026-02-23", "Write dates as YYYY-MM-DD.")
+        self.pin(column, text[~known], "a date such as 2026-02-23", "Write dates as YYYY-MM-DD.")
         by_day = self._by_day(column, text[year_last["year"].notna()], year_last)
         usable = year_first["year"].notna() | by_day.notna()
         day_first = by_day.eq(True)
@@ -279,7 +169,7 @@ class Sheet:
         numbers["hour"] = numbers["hour"].where(half.isna(), numbers["hour"] % 12) + 12 * (half == "p")
         values = pd.to_datetime(numbers[usable], errors="coerce").astype("datetime64[us]")
         wrong = text[usable][values.isna()]
-        self._report(column, wrong, "a date that exists", "Correct the cell or leave it empty.")
+        self.pin(column, wrong, "a date that exists", "Correct the cell or leave it empty.")
         return values.reindex(text.index)
 
     def _by_day(self, column: str, text: pd.Series, parts: pd.DataFrame) -> pd.Series:
@@ -310,21 +200,27 @@ class Sheet:
             self.wrong(row, column, repr(text[row]), expected, advice)
         return verdict
 
+    def pin(
+        self, column: str, cells: pd.Series, expected: str, advice: str, *,
+        severity: str = "error", found: str = "{}",
+    ) -> None:  # fmt: skip
+        """Add a problem for each of these cells, and no more than a handful."""
+        self.problems += pinned(self.file, column, cells, expected, advice, severity=severity, found=found)
+
+    def headers(self) -> dict[str, str]:
+        """The headers by their normal form; of two that are alike the first."""
+        return {normal(str(header)): str(header) for header in reversed(list(self.cells.columns))}
+
+    def part(self, cells: pd.Series) -> Sheet:
+        """One column as a sheet of its own, which keeps its problems here."""
+        return Sheet(self.file, cells.to_frame(), self.problems, self.zone)
+
     def wrong(
-        self,
-        row: int | None,
-        column: str | None,
-        found: str,
-        expected: str,
-        advice: str,
+        self, row: int | None, column: str | None, found: str, expected: str, advice: str,
         severity: str = "error",
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Add one problem of this file."""
         self.problems.append(Problem(self.file, row, column, found, expected, advice, severity))
-
-    def _report(self, column: str, cells: pd.Series, expected: str, advice: str) -> None:
-        if len(cells):
-            self.problems.extend(pinned(self.file, column, cells, expected, advice))
 
 
 _PARTS = ["year", "month", "day", "hour", "minute", "second"]
@@ -360,36 +256,3 @@ def _locale_numbers(text: pd.Series, odd: pd.Series) -> pd.Series:
     shaped = bare.where(bare.str.match(shape, na=False))
     plain = shaped.str.replace(thousands, "", regex=False).str.replace(decimal, ".", regex=False)
     return pd.to_numeric(plain, errors="coerce").astype(float)
-
-
-def eighteen(ids: pd.Series) -> pd.Series:
-    """Ids of 15 case-sensitive characters turned into the 18 that ignore case; others are left alone.
-
-    Parameters
-    ----------
-    ids : text
-
-    Returns
-    -------
-    text, same index
-
-    Examples
-    --------
-    >>> eighteen(pd.Series(["0061G00000Ja7B6", "006q000000HddohAAB", "D1"])).tolist()
-    ['0061G00000Ja7B6QAJ', '006q000000HddohAAB', 'D1']
-    """
-    short = ids.str.fullmatch(r"[A-Za-z0-9]{5}[A-Za-z0-9]{10}", na=False) & ids.str.contains(r"\d", na=False)
-    if not short.any():
-        return ids
-    mapping = {value: value + _suffix(value) for value in ids[short].unique()}
-    return ids.where(~short, ids.map(mapping))
-
-
-def _suffix(value: str) -> str:
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
-    return "".join(
-        alphabet[
-            sum(character.isupper() << place for place, character in enumerate(value[start : start + 5]))
-        ]
-        for start in (0, 5, 10)
-    )

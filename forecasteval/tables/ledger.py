@@ -6,7 +6,7 @@ content, so that nothing in the middle can be changed, added or taken out unseen
 not be told from a shorter one. What stands after the head comes from a run that died while it wrote; it was
 never reported, is not read, and is cut off when the next run writes.
 
-What the lines mean is :mod:`forecasteval.monitor`'s business.
+What the lines mean is the business of who writes them.
 """
 
 from __future__ import annotations
@@ -49,17 +49,6 @@ def sealed(entries: Sequence[Mapping[str, Any]], head: str = START) -> list[Entr
 
     hash_i = SHA-256(hash_(i-1) + JSON of entry i with sorted keys)
 
-    Parameters
-    ----------
-    entries : values as JSON knows them, without `hash`
-    head : hash of the entry before the first
-
-    Returns
-    -------
-    list of dict
-
-    Examples
-    --------
     >>> first, second = sealed([{"kind": "look"}, {"kind": "look"}])
     >>> first["hash"] == second["hash"], sealed([{"kind": "look"}], first["hash"]) == [second]
     (False, True)
@@ -69,6 +58,10 @@ def sealed(entries: Sequence[Mapping[str, Any]], head: str = START) -> list[Entr
         head = hashlib.sha256((head + _text(entry)).encode()).hexdigest()
         done.append({**entry, "hash": head})
     return done
+
+
+def _broken(found: str, restore: str = "Put the file back from a backup") -> CallError:
+    return CallError(f"{found} {restore}; to start anew, name another ledger.")
 
 
 def _text(entry: Mapping[str, Any]) -> str:
@@ -82,21 +75,6 @@ def _head_file(path: Path) -> Path:
 def read(path: str | Path) -> Ledger:
     """A ledger, checked from its first line to its last; an empty one where there is no file yet.
 
-    Parameters
-    ----------
-    path : file of JSON lines
-
-    Returns
-    -------
-    Ledger
-
-    Raises
-    ------
-    CallError
-        If a line was changed, added, taken out or cut off; names the line.
-
-    Examples
-    --------
     >>> read("no/such/ledger.jsonl").entries
     ()
     """
@@ -107,18 +85,14 @@ def read(path: str | Path) -> Ledger:
     if path.exists() and not there:
         raise CallError(f"The ledger {path} is not a file. Name a file, such as ledger/weekly_monitor.jsonl.")
     if not known:
-        raise CallError(
-            f"{_head_file(path)} is missing, so it cannot be told whether the ledger has lost its end. The two files "
-            "belong together: put it back from a backup; to start anew, name another ledger."
-        )
+        found = f"{_head_file(path)} is missing, so it cannot be told whether the ledger has lost its end."
+        raise _broken(found, "The two files belong together: put it back from a backup")
     lines, head = _head_of(path)
     if not lines:  # the first writing died
         return Ledger(path, (), START, 0)
     if not there:
-        raise CallError(
-            f"The ledger {path} is gone, but {_head_file(path).name} says that it had {lines} lines. Put it back from a "
-            "backup; to start anew, name another ledger."
-        )
+        found = f"The ledger {path} is gone, but {_head_file(path).name} says that it had {lines} lines."
+        raise _broken(found, "Put it back from a backup")
     entries: list[Entry] = []
     before, size = START, 0
     with path.open("rb") as stream:
@@ -126,18 +100,15 @@ def read(path: str | Path) -> Ledger:
             raw = stream.readline()
             entry = _entry(path, number, raw, lines)
             if sealed([{k: v for k, v in entry.items() if k != "hash"}], before)[0]["hash"] != entry["hash"]:
-                raise CallError(
+                raise _broken(
                     f"Line {number} of the ledger {path} does not follow from the line before it: it was changed, or a "
-                    "line was added or taken out there. Put the file back from a backup; to start anew, name another "
-                    "ledger."
+                    "line was added or taken out there."
                 )
             before, size = entry["hash"], size + len(raw)
             entries.append(entry)
     if before != head:
-        raise CallError(
-            f"Line {lines} of the ledger {path} is not the one that {_head_file(path).name} names as the last. Put "
-            "both files back from the same backup; to start anew, name another ledger."
-        )
+        found = f"Line {lines} of the ledger {path} is not the one that {_head_file(path).name} names as the last."
+        raise _broken(found, "Put both files back from the same backup")
     return Ledger(path, tuple(entries), head, size)
 
 
@@ -146,17 +117,14 @@ def _head_of(path: Path) -> tuple[int, str]:
         lines, head = _head_file(path).read_text("utf-8").split()
         return int(lines), head
     except ValueError as error:
-        raise CallError(
-            f"{_head_file(path)} cannot be read. Put it and the ledger back from the same backup; to start anew, name "
-            "another ledger."
-        ) from error
+        restore = "Put it and the ledger back from the same backup"
+        raise _broken(f"{_head_file(path)} cannot be read.", restore) from error
 
 
 def _entry(path: Path, number: int, raw: bytes, lines: int) -> Entry:
     if not raw:
-        raise CallError(
-            f"The ledger {path} ends after line {number - 1} but had {lines} lines: its end is lost. Put the file back "
-            "from a backup; to start anew, name another ledger."
+        raise _broken(
+            f"The ledger {path} ends after line {number - 1} but had {lines} lines: its end is lost."
         )
     try:
         entry = json.loads(raw)
@@ -164,10 +132,7 @@ def _entry(path: Path, number: int, raw: bytes, lines: int) -> Entry:
             return dict(entry)
     except (ValueError, KeyError, TypeError):
         pass
-    raise CallError(
-        f"Line {number} of the ledger {path} is not a whole entry. Put the file back from a backup; to start anew, "
-        "name another ledger."
-    )
+    raise _broken(f"Line {number} of the ledger {path} is not a whole entry.")
 
 
 def append(ledger: Ledger, entries: Sequence[Mapping[str, Any]]) -> Ledger:
@@ -175,22 +140,6 @@ def append(ledger: Ledger, entries: Sequence[Mapping[str, Any]]) -> Ledger:
 
     The lines are written and flushed first; only then does the head move on to the last of them.
 
-    Parameters
-    ----------
-    ledger : as :func:`read` gave it
-    entries : without `hash`
-
-    Returns
-    -------
-    Ledger
-
-    Raises
-    ------
-    CallError
-        If another process writes at this moment, or has written since the ledger was read.
-
-    Examples
-    --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "ledger.jsonl"
     >>> book = append(read(path), [{"kind": "look", "as_of": "2026-01-07"}])

@@ -17,21 +17,9 @@ from forecasteval.tables.settings import Settings
 class Org:
     """The tidy tables of one organisation; a table that the source does not have is None.
 
-    Parameters
-    ----------
-    name : how reports call it
-    folder : where it was read
-    settings : see :class:`Settings`
-    deals, history, snapshots, forecasts, calls, periods, stages, users : DataFrames or None
-    audit : what the rebuilding of the past found (check, count, of, share, what_it_means)
-    matched : a matched table that came in as such; everything else is None then
-    notes : what the reader was told
-    warnings : problems that did not stop the reading
-
-    Examples
-    --------
-    >>> Org("acme", None).history is None
-    True
+    ``audit`` is what the rebuilding of the past found (check, count, of, share, what_it_means); ``matched`` a
+    matched table that came in as such, everything else is None then; ``notes`` what the reader was told;
+    ``warnings`` the problems that did not stop the reading.
     """
 
     name: str
@@ -54,8 +42,6 @@ class Org:
 def newest_record(org: Org) -> pd.Timestamp | None:
     """The day of the newest record that the organisation's data holds, or None if nothing is dated.
 
-    Examples
-    --------
     >>> newest_record(Org("acme", None)) is None
     True
     """
@@ -79,17 +65,6 @@ def newest_record(org: Org) -> pd.Timestamp | None:
 def stale(org: Org, today: Any) -> Problem | None:
     """The problem that the newest record is older than ``settings.max_age_days``, or None.
 
-    Parameters
-    ----------
-    org : what was read; a matched table is never stale
-    today : the day to compare with
-
-    Returns
-    -------
-    Problem (an error), or None
-
-    Examples
-    --------
     >>> old = Org("acme", Path("acme"), deals=pd.DataFrame({"created_on": pd.to_datetime(["2026-01-01"])}))
     >>> stale(old, "2026-03-01").found
     'a newest record of 2026-01-01, 59 days before 2026-03-01'
@@ -111,19 +86,15 @@ def stale(org: Org, today: Any) -> Problem | None:
     )
 
 
-def with_calendar(org: Org, periods: pd.DataFrame | None) -> Org:
-    """The organisation with the calendar that was given, or with fiscal quarters and a note that says so.
+def with_calendar(org: Org) -> Org:
+    """The organisation with its calendar; without one, with fiscal quarters and a note that says so.
 
-    Examples
-    --------
     >>> deals = pd.DataFrame({"created_on": pd.to_datetime(["2026-01-05"]), "closed_on": pd.to_datetime([None])})
-    >>> with_calendar(Org("acme", None, deals=deals), None).periods["period"].tolist()
+    >>> with_calendar(Org("acme", None, deals=deals)).periods["period"].tolist()
     ['FY2026-Q1', 'FY2026-Q2', 'FY2026-Q3', 'FY2026-Q4', 'FY2027-Q1']
     """
-    if periods is not None:
-        return replace(org, periods=periods)
     newest = newest_record(org)
-    if newest is None or org.deals is None:
+    if org.periods is not None or newest is None or org.deals is None:
         return org
     days = [org.deals["created_on"].min(), org.deals["closed_on"].min(), newest]
     if org.snapshots is not None and len(org.snapshots):

@@ -1,129 +1,122 @@
-"""Files as typed columns."""
+"""Files as text cells: a CSV of any kind, or a Parquet file; nothing is interpreted yet."""
 
 from __future__ import annotations
 
+import csv
+import io
+import re
+import warnings
 from pathlib import Path
 
 import pandas as pd
 
-from forecasteval.errors import nearest
-from forecasteval.tables.checks import _unknown_words, problems_of
-from forecasteval.tables.columns import Sheet, normal, read_text
-from forecasteval.tables.schemas import CATEGORIES, TABLES, Column, canonical
+from forecasteval.errors import Problem
+from forecasteval.tables.columns import Sheet
+
+_Read = tuple[pd.DataFrame, list[Problem], list[str]]
+_QUOTES = "A value that holds the delimiter has to stand in double quotes."
 
 
 def read_sheet(path: Path, name: str, zone: str = "UTC") -> tuple[Sheet, list[str]]:
-    """A CSV or Parquet file as text cells, indexed by spreadsheet row (for Parquet: row + 1).
-
-    Parameters
-    ----------
-    path : the file
-    name : how problems call it
-    zone : time zone of times without one
-
-    Returns
-    -------
-    sheet, notes
-    """
-    if path.suffix == ".parquet":
-        frame = pd.read_parquet(path)
-        cells = frame.astype("str").where(frame.notna())
-        cells.index = pd.RangeIndex(2, len(cells) + 2, name="row")
-        return Sheet(name, cells, [], zone), []
-    cells, problems, notes = read_text(path, name)
+    """A CSV or Parquet file as text cells, indexed by spreadsheet row (for Parquet: row + 1), and notes."""
+    cells, problems, notes = _parquet(path, name) if path.suffix == ".parquet" else read_text(path, name)
     return Sheet(name, cells, problems, zone), notes
 
 
-def from_sheet(name: str, sheet: Sheet) -> pd.DataFrame:
-    """A table of the tidy set from a file's cells; problems are added to the sheet.
+def _parquet(path: Path, name: str) -> _Read:
+    """Every column cast to text by Arrow, which keeps whole numbers whole where some are missing."""
+    import pyarrow
+    from pyarrow import parquet
 
-    Parameters
-    ----------
-    name : a table of :data:`TABLES`
-    sheet : the file
+    try:
+        table = parquet.ParquetFile(path).read()
+    except pyarrow.ArrowInvalid as error:
+        reason = str(error).splitlines()[0]
+        return pd.DataFrame(), [Problem(name, None, None, reason, "a Parquet file", "Write it again.")], []
+    columns = {}
+    for header, values in zip(table.column_names, table.columns, strict=True):
+        if re.fullmatch(r"__index_level_\d+__", header):
+            continue  # the row labels of a DataFrame
+        try:
+            columns[header] = values.cast("string").to_pandas()
+        except pyarrow.ArrowNotImplementedError:  # lists and the like have no text of their own
+            columns[header] = values.to_pandas().astype("str").where(values.is_valid().to_pandas())
+    cells = pd.DataFrame(columns, dtype="str")
+    cells.index = pd.RangeIndex(2, len(cells) + 2, name="row")
+    return cells, [], []
 
-    Returns
-    -------
-    DataFrame in canonical columns, indexed by spreadsheet row; empty where a required column is missing
 
-    Examples
-    --------
-    >>> cells = pd.DataFrame({"Deal ID": ["D1", "D2"], "outcome": ["Won", "win"]}, index=[2, 3])
-    >>> sheet = Sheet("deals.csv", cells)
-    >>> table = from_sheet("deals", sheet)
-    >>> print(sheet.problems[0])
-    deals.csv, row 3, column outcome: found 'win'; expected won, lost, open or deleted. Did you mean won? Correct the word.
+def read_text(path: Path, name: str | None = None) -> _Read:
+    """A delimited file as text: index = spreadsheet rows, blank = missing, nothing interpreted.
+
+    UTF-8 with or without a byte-order mark, UTF-16 with one, else ISO-8859-1 (with a note). The delimiter
+    is the one of ``, ; tab |`` that the header uses most.
     """
-    if sheet.problems:
-        return pd.DataFrame()
-    spec = TABLES[name]
-    headers = {normal(column): column for column in reversed(list(sheet.cells.columns))}
-    missing = [column for column, wanted in spec.items() if wanted.required and normal(column) not in headers]
-    if missing:
-        for column in missing:
-            guess = nearest(column, [str(header) for header in sheet.cells.columns])
-            sheet.wrong(
-                1,
-                column,
-                "no such column",
-                f"the columns {', '.join(c for c, wanted in spec.items() if wanted.required)}",
-                f"{guess}Rename or add the column.",
-            )
-        return pd.DataFrame()
-    columns: dict[str, pd.Series] = {}
-    used = set()
-    for column, wanted in spec.items():
-        header = headers.get(normal(column))
-        if header is None:
-            continue
-        used.add(header)
-        if (name, column) == ("forecasts", "value"):
-            columns |= _forecast_values(sheet, header, columns["kind"])
-        else:
-            columns[column] = _values(sheet, header, wanted)
-    extra = [str(column) for column in sheet.cells.columns if column not in used]
-    for column in extra:
-        guess = nearest(column, [known for known in spec if known not in columns])
-        if guess:
-            advice = (
-                f"{guess}It is kept as an extra column." if name == "deals" else f"{guess}It is left out."
-            )
-            known_names = "a column of the table " + name
-            sheet.wrong(1, column, "an unknown column", known_names, advice, "warning")
-    if name == "deals":
-        columns |= {column: sheet.text(column) for column in extra}
-    frame = canonical(name, pd.DataFrame(columns, index=sheet.cells.index))
-    known = {(problem.row, problem.column) for problem in sheet.problems}
-    found = problems_of(name, frame, sheet.file)
-    sheet.problems += [problem for problem in found if (problem.row, problem.column) not in known]
-    return frame
+    name = name or path.name
+    text, notes = _decoded(path.read_bytes(), name)
+    if re.match(r"\s*<(?:!doctype html|html|\?xml)", text[:200], re.IGNORECASE):
+        return pd.DataFrame(), [_web_page(name, text)], notes
+    header = text.split("\n", 1)[0].strip("\r")
+    if not header.strip():
+        advice = "Export it again with a header."
+        return pd.DataFrame(), [Problem(name, 1, None, "an empty first line", "a header row", advice)], notes
+    outside_quotes = re.sub(r'"[^"]*"', "", header)
+    separator = max(",;\t|", key=outside_quotes.count)
+    try:
+        cells = _parsed(text, separator)
+    except pd.errors.ParserWarning:
+        return pd.DataFrame(), [_too_long(name, text, separator)], notes
+    except pd.errors.ParserError as error:
+        return pd.DataFrame(), [_unreadable(name, str(error))], notes
+    cells.columns = pd.Index([str(column).strip() for column in cells.columns])
+    cells.index = pd.RangeIndex(2, len(cells) + 2, name="row")
+    return cells[cells.notna().any(axis=1)], [], notes
 
 
-def _values(sheet: Sheet, header: str, wanted: Column) -> pd.Series:
-    if wanted.kind == "share":
-        return sheet.shares(header, percent=False)
-    if wanted.choices:
-        by_case = {normal(choice): choice for choice in wanted.choices}
-        text = sheet.text(header)
-        return (
-            text.str.lower().str.replace(r"[^a-z0-9]", "", regex=True).map(by_case).fillna(text).astype("str")
-        )
-    readers = {
-        "text": sheet.text, "number": sheet.numbers, "date": sheet.dates, "moment": sheet.moments,
-        "flag": sheet.flags,
-    }  # fmt: skip
-    return readers[wanted.kind](header)
+def _parsed(text: str, separator: str) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        # pandas only warns when it drops the values of rows that are too long
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(
+            io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, na_values=[""],
+            skip_blank_lines=False, index_col=False,
+        )  # fmt: skip
 
 
-def _forecast_values(sheet: Sheet, header: str, kinds: pd.Series) -> dict[str, pd.Series]:
-    """Numbers for every kind but ``category``, whose words go to a column of their own."""
-    text = sheet.text(header)
-    is_category = kinds.eq("category")
-    numeric = Sheet(sheet.file, text.where(~is_category).to_frame(header), sheet.problems)
-    columns = {"value": numeric.numbers(header)}
-    if is_category.any():
-        words = Sheet(sheet.file, text.where(is_category).to_frame(header), sheet.problems)
-        columns["category"] = _values(words, header, Column("text", choices=CATEGORIES))
-        unknown = columns["category"].notna() & ~columns["category"].isin(CATEGORIES)
-        sheet.problems += _unknown_words(sheet.file, header, columns["category"][unknown], CATEGORIES)
-    return columns
+def _decoded(raw: bytes, name: str) -> tuple[str, list[str]]:
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return raw.decode("utf-16"), []
+    try:
+        return raw.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        return raw.decode("iso-8859-1"), [f"{name} is not UTF-8; it was read as ISO-8859-1."]
+
+
+def _unreadable(name: str, error: str) -> Problem:
+    match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error)
+    if match:
+        return _wrong_length(name, int(match[2]), int(match[3]), int(match[1]))
+    advice = "Export it again as CSV."
+    return Problem(name, None, None, error.splitlines()[0], "a delimited text file", advice)
+
+
+def _wrong_length(name: str, row: int, saw: int, wanted: int) -> Problem:
+    return Problem(name, row, None, f"{saw} cells", f"{wanted}, as in the header", _QUOTES)
+
+
+def _too_long(name: str, text: str, separator: str) -> Problem:
+    """The first row that has more cells than the header."""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    wanted = len(next(rows))
+    long = ((row, cells) for row, cells in enumerate(rows, start=2) if any(cells[wanted:]))
+    try:
+        row, cells = next(long)
+    except (StopIteration, csv.Error):
+        return _unreadable(name, "rows with more cells than the header")
+    return _wrong_length(name, row, len(cells), wanted)
+
+
+def _web_page(name: str, text: str) -> Problem:
+    start = text.strip()[:60].split(">")[0] + ">"
+    advice = "It is a web page (perhaps of a login or an error) saved as CSV: download the export itself."
+    return Problem(name, 1, None, f"a file that starts with {start}", "a CSV file", advice)

@@ -1,4 +1,4 @@
-"""The columns of the tidy tables: what each holds, how a file becomes one, and what makes it wrong."""
+"""The tidy tables, declared: what each column holds, and what is the key."""
 
 from __future__ import annotations
 
@@ -7,30 +7,22 @@ from typing import Any
 
 import pandas as pd
 
-OUTCOMES = ("won", "lost", "open", "deleted")
-STATUSES = ("open", "won", "lost")
+_OUTCOMES = ("won", "lost", "open", "deleted")
+_STATUSES = ("open", "won", "lost")
 STATES = ("known", "carried", "unknown")
 CATEGORIES = ("Commit", "Best Case", "Most Likely", "Pipeline", "Omitted", "Closed")
-KINDS = ("probability", "rank_score", "category", "amount")
-UNITS = ("rep", "team", "company")
+_KINDS = ("probability", "rank_score", "category", "amount")
+_UNITS = ("rep", "team", "company")
 
 
 @dataclass(frozen=True)
 class Column:
-    """What a column holds.
+    """What a column holds; a required one stands in every file, one that is filled has no empty cell."""
 
-    Parameters
-    ----------
-    kind : text | date | moment | number | share | flag
-    required : the file must have the column
-    filled : no cell may be empty
-    choices : the only words allowed; letter case is put right
-    """
-
-    kind: str
+    kind: str  # text | date | moment | number | share | flag
     required: bool = False
     filled: bool = False
-    choices: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()  # the only words allowed; letter case is put right
 
 
 def _key(kind: str = "text", choices: tuple[str, ...] = ()) -> Column:
@@ -46,7 +38,7 @@ _STATE_COLUMNS = {
     "rep_category": Column("text", choices=CATEGORIES),
 }
 _STATES = {
-    "status": Column("text", choices=STATUSES),
+    "status": Column("text", choices=_STATUSES),
     "values_state": Column("text", choices=STATES),
     "rep_state": Column("text", choices=STATES),
 }
@@ -57,7 +49,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "account": Column("text"),
         "created_on": Column("date"),
         "closed_on": Column("date"),
-        "outcome": _key(choices=OUTCOMES),
+        "outcome": _key(choices=_OUTCOMES),
         "amount": Column("number"),
     },
     "history": {
@@ -79,14 +71,14 @@ TABLES: dict[str, dict[str, Column]] = {
         "as_of": Column("date"),
         "forecaster": _key(),
         "issued_at": _key("moment"),
-        "kind": _key(choices=KINDS),
+        "kind": _key(choices=_KINDS),
         "value": Column("number", required=True),
         "close_on": Column("date"),
         "target": Column("text"),
         "trained_through": Column("date"),
     },
     "calls": {
-        "unit": _key(choices=UNITS),
+        "unit": _key(choices=_UNITS),
         "unit_id": Column("text"),
         "period": _key(),
         "as_of": _key("date"),
@@ -121,7 +113,7 @@ KEYS: dict[str, list[str]] = {
     "stages": ["stage"],
     "users": ["rep"],
 }
-DTYPES = {
+_DTYPES = {
     "text": "str",
     "date": "datetime64[s]",
     "moment": "datetime64[us]",
@@ -129,30 +121,18 @@ DTYPES = {
     "share": "float64",
     "flag": "bool",
 }
-PERCENT_ADVICE = "If these are percentages divide them by 100; if they are scores or ranks write rank_score in the column kind."
 RESERVED = ("deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won")
 
 
 def canonical(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with every column of its table present, in order and of its dtype; others come last.
 
-    Parameters
-    ----------
-    name : a table of :data:`TABLES`
-    frame : the rows
-
-    Returns
-    -------
-    DataFrame, index as given
-
-    Examples
-    --------
     >>> canonical("users", pd.DataFrame({"rep": ["r1"]})).columns.tolist()
     ['rep', 'name']
     """
     typed = {}
     for column, spec in TABLES[name].items():
-        dtype: Any = DTYPES[spec.kind]
+        dtype: Any = _DTYPES[spec.kind]
         if column in frame:
             typed[column] = frame[column] if frame[column].dtype == dtype else frame[column].astype(dtype)
         elif spec.kind != "flag":

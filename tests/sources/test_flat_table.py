@@ -109,7 +109,21 @@ def test_all_problems_come_at_once_with_their_lines(tmp_path):
     [
         ("won: [", "expected YAML"),
         ("just words", "lines of the form key: value"),
+        ("", "column won: found nothing"),
         ("rep: Seller", "column won: found nothing"),
+        ("won: Status", "column won: found 'Status'; expected {column: Status"),
+        (
+            "won: {column: Status, won: [Won], lost: [Lost]}\nperiod: {column: Date, block_days: 0}",
+            "'block_days': 0}; expected a column, or",
+        ),
+        (
+            "won: {column: Status, won: [Won], lost: [Lost]}\nforecasts: {p: {colum: Score}}",
+            "column forecasts.p: found {'colum': 'Score'}; expected keys among column, kind",
+        ),
+        (
+            "won: {column: Status, won: [Won], lost: [Lost]}\nforecasts: [Score]",
+            "column forecasts: found ['Score']; expected {name",
+        ),
         ("won: {column: Status, won: [Won], lost: [Lost]}\nperiod: {column: Date}", "block_days"),
         (
             "won: {column: Status, won: [Won], lost: [Lost], undecided: [Open]}\nforecasts: {p: {column: Score, scale: 10}}",
@@ -123,8 +137,9 @@ def test_all_problems_come_at_once_with_their_lines(tmp_path):
 )
 def test_a_mapping_that_cannot_be_used_is_explained(table, tmp_path, mapping, words):
     (tmp_path / "m.yaml").write_text(mapping)
-    with pytest.raises(InputError, match=words.replace("?", r"\?").replace("(", r"\(").replace(")", r"\)")):
+    with pytest.raises(InputError) as caught:
         import_table(table, tmp_path / "m.yaml")
+    assert words in str(caught.value)
 
 
 def test_rows_without_date_or_id_are_told(tmp_path):

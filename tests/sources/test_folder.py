@@ -272,6 +272,52 @@ def test_a_bare_export_is_read_without_writing_into_it(exported):
     assert [path.name for path in (exported / "export").iterdir()] == ["Opportunity.csv"]
 
 
+def test_a_bare_export_with_calls_beside_it_is_an_export(exported):
+    (exported / "export" / "calls.csv").write_text(
+        "unit,unit_id,period,as_of,forecaster,amount\ncompany,,Q7,2026-02-02,rep_forecast,5\n"
+    )
+    (exported / "export" / "calendar.csv").write_text(PERIODS)
+    org = read(exported / "export")
+    assert "itself an export" in org.notes[0]
+    assert org.calls["amount"].tolist() == [5]
+    assert "calls.csv, row 2, column period: found 'Q7'" in str(org.warnings[0])
+
+
+def test_built_tables_are_those_of_the_code_that_reads_them(exported, tmp_path):
+    """Every file of the two rooms counts, whatever it is called."""
+    package = Path(tables.__file__).parents[1]
+    for room in ("tables", "sources"):
+        shutil.copytree(package / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    marks = {tables._fingerprint(exported), tables._fingerprint(exported, tmp_path)}
+    assert len(marks) == 1
+    for path in [*(tmp_path / "tables").glob("*.py"), *(tmp_path / "sources").glob("*.py")]:
+        path.write_text(path.read_text() + "# changed\n")
+        marks.add(tables._fingerprint(exported, tmp_path))
+    assert len(marks) == 1 + len([*(package / "tables").glob("*.py"), *(package / "sources").glob("*.py")])
+
+
+def test_whole_numbers_of_parquet_stay_whole_and_what_is_no_parquet_is_said(tmp_path):
+    deals = pd.DataFrame(
+        {
+            "deal_id": [7, 8, 9],
+            "rep": pd.array([1, None, 3], dtype="Int64"),
+            "outcome": ["won", "lost", "open"],
+            "amount": [0.1, 1e20, None],
+            "closed_on": pd.to_datetime(["2026-02-03", "2026-02-04", None]),
+            "created_on": pd.to_datetime(["2026-01-03", "2026-01-04", "2026-01-05"]).date,
+        }
+    )
+    deals[deals["amount"].fillna(1) > 0].to_parquet(tmp_path / "deals.parquet")
+    read_back = read(tmp_path).deals
+    assert read_back["deal_id"].tolist() == ["7", "8", "9"]
+    assert read_back["rep"].fillna("").tolist() == ["1", "", "3"]
+    assert read_back["amount"].tolist()[:2] == [0.1, 1e20]
+    assert read_back["closed_on"].tolist()[:2] == deals["closed_on"].tolist()[:2]
+    assert not [column for column in read_back if column.startswith("__")]
+    (tmp_path / "deals.parquet").write_text("deal_id,outcome\n")
+    assert "expected a Parquet file" in refused(tmp_path)
+
+
 def test_a_folder_without_anything_says_what_it_could_hold(tmp_path):
     assert "expected export/, tables/, deals.csv or matched.parquet" in refused(tmp_path)
     (problem,) = check(tmp_path)

@@ -7,7 +7,7 @@ import pytest
 
 from forecasteval.errors import InputError
 from forecasteval.sources.history import states
-from forecasteval.sources.salesforce import import_folder
+from forecasteval.sources.salesforce import eighteen, import_folder
 
 SAMPLE = Path(__file__).parents[3] / "shared" / "samples" / "crm" / "dbt_salesforce"
 D1 = "006000000000001AAA"
@@ -326,6 +326,19 @@ def test_segments_are_few_valued_custom_fields_or_those_that_were_named(export):
     assert list(import_folder(export.folder).deals.columns)[-2:] == ["region", "note"]
 
 
+@pytest.mark.parametrize("name", ["Opportunity", "Opportunity_2026-02-09"])
+def test_a_segment_may_be_called_as_a_column_of_the_records_is(export, name, monkeypatch):
+    import conftest
+
+    monkeypatch.setitem(conftest.EXAMPLES, name, conftest.OPPORTUNITY)
+    fields = {"Status__c": "hot", "Stage__c": "late", "Row__c": "a", "As_Of__c": "x"}
+    second = {"Id": "006000000000002AAA", "StageName": "Discovery", "IsClosed": "false", "IsWon": "false"}
+    export.usual().rows(name, fields, dict.fromkeys(fields, "other") | second)
+    deals = import_folder(export.folder).deals
+    assert deals[["status", "stage", "row", "as_of_segment"]].iloc[0].tolist() == list(fields.values())
+    assert deals["outcome"].tolist() == ["won", "open"]
+
+
 def test_owner_by_name_falls_back_on_unique_users_only(told):
     told.rows(
         "OpportunityFieldHistory",
@@ -495,3 +508,9 @@ def test_a_real_pipeline_copy_with_versions_is_read_once_it_is_mended(sample):
     assert known["valid_from"].min() == pd.Timestamp("2019-04-03 18:36:06")
     early = states(org.history, ["2019-01-01"], org.settings)
     assert set(early["values_state"]) == {"unknown"}
+
+
+def test_ids_of_salesforce_are_completed_and_others_left_alone():
+    ids = pd.Series(["006q000000Hddoh", "006q000000HddohAAB", "D-1", None, "abcdefghijklmno"])
+    assert eighteen(ids).tolist()[:3] == ["006q000000HddohAAB", "006q000000HddohAAB", "D-1"]
+    assert eighteen(ids).tolist()[4] == "abcdefghijklmno"

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from forecasteval.tables.calendar import (
-    calendar_problems,
     complete,
     fiscal_quarters,
     freeze,
@@ -17,6 +16,12 @@ from forecasteval.tables.calendar import (
     week_ends,
     week_of,
 )
+from forecasteval.tables.schemas import canonical
+from forecasteval.tables.tidy_table import problems_of
+
+
+def calendar_problems(periods, file):
+    return problems_of("periods", canonical("periods", periods), file)
 
 
 def calendar(*spans):

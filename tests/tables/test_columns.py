@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from forecasteval.tables.columns import Sheet, eighteen, read_text
+from forecasteval.tables.columns import Sheet
+from forecasteval.tables.reading import read_text
 
 
 def column(*cells, file="t.csv", zone="UTC"):
@@ -163,9 +164,3 @@ def test_a_web_page_saved_as_csv_is_called_one(tmp_path, start):
     _, (problem,), _ = read_text(tmp_path / "t.csv")
     assert problem.found == "a file that starts with " + start.split("\n")[-1 if start[0] == "<" else 1]
     assert "web page" in problem.advice
-
-
-def test_ids_of_salesforce_are_completed_and_others_left_alone():
-    ids = pd.Series(["006q000000Hddoh", "006q000000HddohAAB", "D-1", None, "abcdefghijklmno"])
-    assert eighteen(ids).tolist()[:3] == ["006q000000HddohAAB", "006q000000HddohAAB", "D-1"]
-    assert eighteen(ids).tolist()[4] == "abcdefghijklmno"

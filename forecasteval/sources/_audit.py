@@ -7,75 +7,63 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from forecasteval.sources.records import Tally
-from forecasteval.sources.stages import Labels
+from forecasteval.sources._records import Tally
+from forecasteval.sources._stages import Labels
+from forecasteval.sources.dialect import Dialect
 from forecasteval.tables.calendar import local_dates
-from forecasteval.tables.columns import eighteen
 from forecasteval.tables.organisation import Org
 
-ONLY_TODAY = (
-    "Only today's Opportunity.csv was exported: nothing can be known about the past, so forecasts cannot be "
-    "compared. Export OpportunityHistory and OpportunityFieldHistory, or keep weekly copies."
-)
 Row = tuple[str, int, int, str]
-COLUMNS = ["check", "count", "of", "share", "what_it_means"]
+_COLUMNS = ["check", "count", "of", "share", "what_it_means"]
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What only the import knows.
+    """What an export says of its past, and what was counted on the way."""
 
-    Parameters
-    ----------
-    tally : counts from the reading of the files
-    labels : stages, with how many labels were translated
-    full, changes : what was recorded, None where the export has none
-    current : today's records
-    forecasts : the outside forecasts as they came
-    """
-
+    dialect: Dialect
     tally: Tally
     labels: Labels
-    full: pd.DataFrame | None
-    changes: pd.DataFrame | None
-    current: pd.DataFrame
-    forecasts: pd.DataFrame | None
+    current: pd.DataFrame  # today's records
+    full: pd.DataFrame | None = None  # full values and tracked changes, None where the export has none
+    changes: pd.DataFrame | None = None
+    owners_since: pd.Timestamp | None = None  # the moment from which owner changes are known to be recorded
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the export has a history at all."""
+        return self.full is not None or self.changes is not None
 
 
-def audit(org: Org, facts: Facts) -> pd.DataFrame:
-    """One row per check: ``check, count, of, share, what_it_means``.
+def only_today(dialect: Dialect) -> str:
+    """What an export without a past is good for, and what it lacks."""
+    values, changes = dialect.object_name("values"), dialect.object_name("changes")
+    return (
+        f"Only today's {dialect.file_name('deals')} was exported: nothing can be known about the past, so forecasts "
+        f"cannot be compared. Export {values} and {changes}, or keep weekly copies."
+    )
 
-    Parameters
-    ----------
-    org : the imported organisation
-    facts : what the import counted
 
-    Returns
-    -------
-    DataFrame; ``share`` is NaN where there is nothing to count
+def audit(org: Org, facts: Facts, outside: pd.Series | None) -> pd.DataFrame:
+    """One row per check: ``check, count, of, share, what_it_means``; no share where there is nothing to count.
+
+    ``outside`` holds the ids of the deals that the forecast files speak of.
     """
-    rows = []
+    rows: list[Row] = []
     if org.history is None:
-        rows.append(("past states known", 0, len(facts.current), ONLY_TODAY))
+        rows.append(("past states known", 0, len(facts.current), only_today(facts.dialect)))
     else:
         rows += _states(org) + _spells(org)
-        if facts.full is not None or facts.changes is not None:
+        if facts.recorded:
             rows += _recording(org.history, facts) + _disagreements(facts) + _backdated(org)
-    rows += _records(org, facts)
-    return table(rows)
+    return table(rows + _records(org, facts) + _outside(org, outside) + _footers(facts))
 
 
 def table(rows: list[Row]) -> pd.DataFrame:
-    """The audit's rows with their shares.
-
-    Examples
-    --------
-    >>> table([("ties", 1, 4, "Harmless.")])["share"].tolist()
-    [0.25]
-    """
+    """The audit's rows with their shares."""
     frame = pd.DataFrame(rows, columns=["check", "count", "of", "what_it_means"])
     frame["share"] = frame["count"] / frame["of"].where(frame["of"] > 0)
-    return frame[COLUMNS]
+    return frame[_COLUMNS]
 
 
 def _states(org: Org) -> list[Row]:
@@ -169,7 +157,7 @@ def _records(org: Org, facts: Facts) -> list[Row]:
     labels = facts.labels
     translated = "Labels translated by stage_renames.csv to what the stage is called today."
     missing = "Deals without an amount; measures weighted by amount leave them out."
-    rows = [
+    rows: list[Row] = [
         ("stage labels renamed", labels.renamed, labels.translated, translated),
         ("amount missing", int(org.deals["amount"].isna().sum()), len(org.deals), missing),
     ]
@@ -186,14 +174,19 @@ def _records(org: Org, facts: Facts) -> list[Row]:
             "rep's judgement."
         )
         rows.append(("probability equals stage default", int(same.sum()), int(usable.sum()), text))
-    if facts.forecasts is not None and org.forecasts is not None:
-        ids = pd.Series(facts.forecasts["deal_id"].unique(), dtype="str")
-        kept = set(org.forecasts["deal_id"])
-        unknown = int((~ids.isin(kept) & ~eighteen(ids).isin(kept)).sum())
-        text = "Deals that only the forecast files name: deleted since, or never in the export; left out."
-        rows.append(("forecast deals that the export lacks", unknown, len(ids), text))
-    if facts.tally.footers:
-        rows.append(
-            ("report footer rows", facts.tally.footers, len(facts.current), "Rows that were not data.")
-        )
     return rows
+
+
+def _outside(org: Org, ids: pd.Series | None) -> list[Row]:
+    if ids is None or org.forecasts is None:
+        return []
+    named = ids.dropna().unique()
+    lacking = len(named) - org.forecasts["deal_id"].nunique()
+    text = "Deals that only the forecast files name: deleted since, or never in the export; left out."
+    return [("forecast deals that the export lacks", lacking, len(named), text)]
+
+
+def _footers(facts: Facts) -> list[Row]:
+    if not facts.tally.footers:
+        return []
+    return [("report footer rows", facts.tally.footers, len(facts.current), "Rows that were not data.")]

@@ -1,0 +1,284 @@
+"""A CRM's export as :class:`Raw`: today's records, and what its history or dated copies tell of the past."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from forecasteval.errors import InputError, Problem, absent
+from forecasteval.sources import _dated_copies
+from forecasteval.sources._audit import Facts, only_today
+from forecasteval.sources._by_hand import lay_beside
+from forecasteval.sources._export_files import Files, drop_footer, find_files, refuse_odd_ids
+from forecasteval.sources._records import (
+    Tally,
+    current_records,
+    full_values,
+    segment_columns,
+    tracked_changes,
+)
+from forecasteval.sources._stages import Labels, read_renames, read_stages, stages_of_records
+from forecasteval.sources.dialect import Dialect, Fields
+from forecasteval.sources.raw import Raw
+from forecasteval.tables.calendar import local_dates, moment
+from forecasteval.tables.columns import Sheet
+from forecasteval.tables.reading import read_sheet
+from forecasteval.tables.schemas import canonical
+from forecasteval.tables.settings import Settings, read_settings
+from forecasteval.tables.tidy_table import problems_of
+
+_SEGMENT = "segment "
+_TODAYS_OWNER = "No owner changes were exported: today's owner is carried back over the whole past of a deal."
+
+
+def is_export(folder: Path, dialect: Dialect) -> bool:
+    """Whether a folder holds a file of deals, today's or dated ones."""
+    return find_files(folder, dialect).of_deals
+
+
+def read_export(folder: Path, dialect: Dialect, settings: Settings | None = None) -> Raw:
+    """What an export folder holds; ``settings`` are used instead of its own ``organisation.yaml``."""
+    if not folder.is_dir():
+        advice = "Name the folder that holds the exported files."
+        raise InputError([absent(folder, "folder", f"a folder with {dialect.file_name('deals')}", advice)])
+    export = _Export(folder, dialect, find_files(folder, dialect), settings)
+    with export.bar:
+        return export.read()
+
+
+class _Export:
+    """One export on its way to :class:`Raw`: every file is read and every problem kept before any is refused."""
+
+    def __init__(self, folder: Path, dialect: Dialect, files: Files, settings: Settings | None) -> None:
+        """Read the settings, and the users whom every other file may name; stop where there are no deals."""
+        self.dialect, self.files = dialect, files
+        own, problems = read_settings(folder) if settings is None else (settings, [])
+        self.raw = Raw(
+            own.name or folder.name, folder, own, problems=files.problems + problems, dialect=dialect,
+            canonical_id=dialect.canonical_id,
+        )  # fmt: skip
+        self.tally = Tally()
+        self.bar = tqdm(desc="Reading the export", unit=" files", disable=None, leave=False)
+        if not files.of_deals:
+            here = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+            deals = dialect.object_name("deals")
+            advice = f"Export the {deals} object (or a folder of dated copies of it) into this folder."
+            wrong = Problem(str(folder), None, None, here, dialect.file_name("deals"), advice)
+            raise InputError([*self.raw.problems, wrong])
+        self.users = self._users()
+
+    def read(self) -> Raw:
+        """Today's table, or the newest of a series of dated copies, and what there is besides.
+
+        The deals are the last sight of each; one that was open then and is missing from the newest copy is deleted.
+        """
+        raw, files, dialect = self.raw, self.files, self.dialect
+        paths: dict[Any, Path] = (
+            dict(sorted(files.copies.items())) if files.dated else {pd.NaT: files.by_kind["deals"]}
+        )
+        sheets = {day: self.sheet(path) for day, path in paths.items()}
+        newest, newest_sheet = list(sheets.items())[-1]
+        seen, labels = self._sightings(sheets)
+        current = seen.drop_duplicates("deal_id", keep="last").reset_index(drop=True)
+        today = pd.Series(True, index=current.index)
+        values = changes = None
+        if files.dated:
+            today = current["as_of"] == newest
+            vanished = ~today & current["status"].eq("open")
+            current["is_deleted"] |= vanished
+            raw.problems += _dated_copies.problems_of(seen, newest_sheet.file, dialect)
+        else:
+            values, changes = self._read_values(labels), self._read_changes(labels, current)
+            tracked = changes is not None and "field" in changes and changes["field"].eq("rep").any()
+            if not tracked and (values is None or "rep" not in values):
+                raw.notes.append(_TODAYS_OWNER)
+        deals = self.deals(current)
+        self.check_deals(deals[today].set_axis(current.loc[today, "row"]), newest_sheet)
+        lay_beside(raw, raw.folder)
+        if files.dated:
+            raw.notes += _dated_copies.notes_on(files)
+            raw.tables["snapshots"] = _dated_copies.states(seen)
+            raw.audit = _dated_copies.audit(seen, vanished, list(paths))
+        elif values is None:
+            lacking = f"There is no {dialect.file_name('values')}: values come from tracked fields alone."
+            raw.notes.append(only_today(dialect) if changes is None else lacking)
+        day = raw.settings.owners_tracked_since
+        # the end of the day before is the beginning of the day
+        since = moment(pd.Timestamp(day) - pd.Timedelta(days=1), raw.settings) if day else None
+        raw.tables |= {"deals": deals, "stages": labels.table()}
+        raw.facts = Facts(dialect, self.tally, labels, current, values, changes, since)
+        return raw
+
+    def _sightings(self, sheets: Mapping[Any, Sheet]) -> tuple[pd.DataFrame, Labels]:
+        """Every deal in every table of deals, and the labels; a table of today has no day."""
+        dialect, newest = self.dialect, list(sheets)[-1]
+        records = {
+            day: current_records(dialect, sheet) for day, sheet in sheets.items() if not sheet.problems
+        }
+        records = {day: rows for day, rows in records.items() if len(rows)}
+        if not records:
+            # the rest is read for its problems alone
+            self.keep(*map(self.optional, ("values", "changes", "stages", "renames")), *sheets.values())
+            self.raw.refuse()
+        labels = self.labels(pd.concat(records.values()), sheets[newest])
+        parts = []
+        for day, rows in records.items():
+            sheet = sheets[day]
+            own = segment_columns(dialect, sheet, self.raw.settings.segments if day is newest else ())
+            seen_at = None if pd.isna(day) else moment(day, self.raw.settings)
+            settled = self.settle(rows, labels, sheet, seen_at)
+            status = self.status(settled, labels)
+            # a segment may be called as a column of the records is
+            apart = {_SEGMENT + name: values for name, values in own.items()}
+            parts.append(settled.assign(as_of=day, status=status, row=rows.index, **apart))
+        self.keep(*sheets.values())
+        return pd.concat(parts, ignore_index=True), labels
+
+    def _read_values(self, labels: Labels) -> pd.DataFrame | None:
+        sheet = self.optional("values")
+        if sheet is None:
+            return None
+        readable = not sheet.problems
+        values = full_values(self.dialect, sheet, labels, self.tally) if readable else None
+        if sheet.cells.empty and not sheet.problems:
+            advice = "Without its rows only tracked fields tell of the past: export it again."
+            sheet.wrong(None, None, "a header and no rows", "the values of the past", advice, "warning")
+        self.keep(sheet)
+        return values
+
+    def _read_changes(self, labels: Labels, current: pd.DataFrame) -> pd.DataFrame | None:
+        sheet = self.optional("changes")
+        if sheet is None:
+            return None
+        ids = set(current["rep"].dropna())
+        if self.users is not None:
+            ids = (ids | set(self.users["rep"])) - set(self.users["name"].dropna())
+        changes = None
+        if not sheet.problems:
+            names = self.raw.id_of_name()
+            changes = tracked_changes(self.dialect, sheet, labels, self.tally, ids, names)
+        self.keep(sheet)
+        return changes
+
+    def sheet(self, path: Path, *, of_deals: bool = True) -> Sheet:
+        """A file of the export without footer; reports are read in the organisation's zone."""
+        assert self.raw.folder is not None
+        sheet, notes = read_sheet(path, str(path.relative_to(self.raw.folder)))
+        self.bar.update()
+        self.raw.notes += notes
+        if sheet.problems:
+            return sheet
+        if self.dialect.is_report(sheet):
+            sheet.zone = self.raw.settings.timezone
+        dropped = drop_footer(self.dialect, sheet)
+        if dropped:
+            self.tally.footers += dropped
+            rows = f"{dropped} footer row{'s were' if dropped > 1 else ' was'}"
+            self.raw.notes.append(f"{sheet.file} is a report: {rows} left out.")
+        if of_deals:
+            refuse_odd_ids(self.dialect, sheet)
+        return sheet
+
+    def optional(self, kind: str) -> Sheet | None:
+        """The file of one kind of object, if there is one."""
+        path = self.files.by_kind.get(kind)
+        return self.sheet(path, of_deals=kind in ("values", "changes")) if path else None
+
+    def keep(self, *sheets: Sheet | None) -> None:
+        """Take over what was found wrong in files."""
+        for sheet in sheets:
+            self.raw.problems += sheet.problems if sheet is not None else []
+
+    def _users(self) -> pd.DataFrame | None:
+        sheet = self.optional("users")
+        if sheet is None:
+            return None
+        fields = Fields(self.dialect, sheet, ("user_id",), self.dialect.user_fields)
+        users = None
+        if fields.complete:
+            if "name" in fields:
+                names = fields.take("name")
+            else:
+                names = pd.Series("", index=sheet.cells.index, dtype="str")
+                for part in fields.taken("first_name", "last_name").values():
+                    names = names + " " + part.fillna("")
+                names = names.str.strip().replace("", None)
+            ids = self.dialect.canonical_id(fields.take("user_id"))
+            users = canonical("users", pd.DataFrame({"rep": ids, "name": names}))
+            sheet.problems += problems_of("users", users, sheet.file)
+            self.raw.tables["users"] = users.reset_index(drop=True)
+        self.keep(sheet)
+        return users
+
+    def labels(self, current: pd.DataFrame, sheet: Sheet) -> Labels:
+        """The stages as their own file has them, else as today's records show them."""
+        dialect = self.dialect
+        renames_sheet = self.optional("renames")
+        renames = read_renames(renames_sheet)
+        stage_sheet = self.optional("stages")
+        stages, synonyms = pd.DataFrame(), dict[str, str]()
+        if stage_sheet is None:
+            self.raw.notes.append(
+                f"There is no {dialect.file_name('stages')}: closed and won flags and usual probabilities of the stages "
+                "come from today's records."
+            )
+        elif not stage_sheet.problems:
+            stages, synonyms = read_stages(dialect, stage_sheet)
+        self.keep(renames_sheet, stage_sheet)
+        source = dialect.file_name("stages")
+        if stages.empty:
+            stages = stages_of_records(dialect, current, sheet)
+            source = f"today's {dialect.file_name('deals')}"
+        return Labels(dialect, stages, renames, self.raw.settings, synonyms, source)
+
+    def settle(
+        self, current: pd.DataFrame, labels: Labels, sheet: Sheet, seen_at: pd.Timestamp | None = None
+    ) -> pd.DataFrame:
+        """The records with the labels of today and one name for each owner; dated copies give their moment."""
+        at = None if seen_at is None else pd.Series(seen_at, index=current.index)
+        header = Fields(self.dialect, sheet).header
+        words = labels.category(sheet, header.get("category", ""), current["rep_category"], at)
+        settled = current.assign(rep_category=words)
+        settled["stage"] = labels.stage(sheet, header["stage"], current["stage"], at, settled)
+        by_name = current["rep_name"].map(self.raw.id_of_name()).astype("str").fillna(current["rep_name"])
+        settled["rep"] = current["rep"].fillna(by_name)
+        return settled
+
+    def status(self, records: pd.DataFrame, labels: Labels) -> pd.Series:
+        """Open, won or lost, by the records' own flags or else by their stage."""
+        if "is_won" not in records or "is_closed" not in records:
+            return records["stage"].map(labels.status_of()).fillna("open")
+        status = pd.Series("open", index=records.index, dtype="str")
+        return status.mask(records["is_closed"], "lost").mask(records["is_won"], "won")
+
+    def deals(self, current: pd.DataFrame) -> pd.DataFrame:
+        """Today's records as the deals table."""
+        outcome = current["status"].mask(current["is_deleted"], "deleted")
+        segments = {
+            name.removeprefix(_SEGMENT): current[name]
+            for name in map(str, current)
+            if name.startswith(_SEGMENT)
+        }
+        table = current[["deal_id", "rep", "account"]].assign(
+            **segments,
+            created_on=local_dates(current["created_at"], self.raw.settings),
+            closed_on=current["close_on"].where(outcome.isin(["won", "lost"])),
+            outcome=outcome,
+            amount=current["amount"],
+        )
+        return canonical("deals", table)
+
+    def check_deals(self, deals: pd.DataFrame, sheet: Sheet) -> None:
+        """What is odd about the deals, in the words of the file, unless the file has errors already."""
+        if any(problem.severity == "error" for problem in sheet.problems):
+            return
+        header = Fields(self.dialect, sheet).header
+        words = {"closed_on": header.get("close_on"), "created_on": header.get("created_at")}
+        for problem in problems_of("deals", deals, sheet.file):
+            named = words.get(str(problem.column)) or problem.column
+            self.raw.problems.append(replace(problem, column=named))

@@ -1,0 +1,113 @@
+"""The files of a CRM's export: which is what, and their cells without what is not data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from forecasteval.errors import Problem
+from forecasteval.sources.dialect import Dialect, Fields
+from forecasteval.tables.columns import Sheet
+
+_DATED = re.compile(r"(?<!\d)(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
+
+
+@dataclass
+class Files:
+    """The files of an export by what they hold, and the dated copies of the deals."""
+
+    by_kind: dict[str, Path] = field(default_factory=dict)
+    copies: dict[pd.Timestamp, Path] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def of_deals(self) -> bool:
+        """Whether there is a file of deals, today's or dated ones."""
+        return "deals" in self.by_kind or bool(self.copies)
+
+    @property
+    def dated(self) -> bool:
+        """Whether the past comes from the copies; a history holds more than they do."""
+        return bool(self.copies) and "values" not in self.by_kind
+
+
+def find_files(folder: Path, dialect: Dialect) -> Files:
+    """What each file is, by its name; a date in the name (or in the folder's) makes it a dated copy."""
+    files = Files()
+    undated: dict[str, list[Path]] = {}
+    dated: dict[str, dict[str, Path]] = {}
+    paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".csv"]
+    paths += [path for path in sorted(folder.glob("*/*.csv")) if _DATED.search(path.parent.name)]
+    for path in paths:
+        nested = path.parent != folder
+        date = _DATED.search(path.parent.name if nested else path.stem)
+        kind = dialect.kind_of(path.stem if nested else _DATED.sub("", path.stem))
+        if date and kind == "deals":
+            files.problems += _add_copy(files.copies, date, path, folder)
+        elif date and kind:
+            dated.setdefault(kind, {})["".join(date.groups())] = path
+        elif kind:
+            undated.setdefault(kind, []).append(path)
+    files.by_kind = {kind: copies[max(copies)] for kind, copies in dated.items()}
+    for kind, several in undated.items():
+        files.by_kind[kind] = several[0]
+        if len(several) > 1:
+            names = " and ".join(path.name for path in several)
+            found, advice = "several files of one object", "Remove all but one of them."
+            files.problems.append(Problem(names, None, None, found, "one", advice))
+    if files.copies and not files.dated:
+        files.by_kind.setdefault("deals", files.copies[max(files.copies)])
+    return files
+
+
+def _add_copy(
+    copies: dict[pd.Timestamp, Path], date: re.Match[str], path: Path, folder: Path
+) -> list[Problem]:
+    name = str(path.relative_to(folder))
+    try:
+        day = pd.Timestamp("-".join(date.groups()))
+    except ValueError:
+        return [Problem(name, None, None, date.group(), "a date that exists", "Rename the copy.")]
+    if day in copies:
+        both = f"{copies[day].relative_to(folder)} and {name}"
+        return [Problem(both, None, None, "two copies of one day", "one", "Remove one of them.")]
+    copies[day] = path
+    return []
+
+
+def _shaped_ids(dialect: Dialect, sheet: Sheet) -> tuple[str, pd.Series] | None:
+    """The column of ids, if there is one, and which rows have an id of the CRM's own form."""
+    header = Fields(dialect, sheet).header.get("deal_id")
+    if header is None:
+        return None
+    return header, sheet.text(header).str.fullmatch(dialect.id_shape, na=False).astype(bool)
+
+
+def drop_footer(dialect: Dialect, sheet: Sheet) -> int:
+    """Drop the rows at the end of a file that are not data, as reports have them; returns how many."""
+    cells = sheet.cells
+    found = _shaped_ids(dialect, sheet)
+    if found is not None and found[1].any():
+        # a last row with most of its cells filled is a deal with a broken id rather than a footer
+        data = found[1] | (cells.notna().sum(axis=1) > cells.shape[1] / 2)
+    elif dialect.is_report(sheet) and cells.shape[1] > 2:
+        data = cells.notna().sum(axis=1) > 1
+    else:
+        return 0
+    kept = len(data) - int(data[::-1].to_numpy().argmax()) if data.any() else 0
+    sheet.cells = cells.iloc[:kept]
+    return len(cells) - kept
+
+
+def refuse_odd_ids(dialect: Dialect, sheet: Sheet) -> None:
+    """The ids that the CRM cannot have given out, in a file in which most ids are the CRM's."""
+    found = _shaped_ids(dialect, sheet)
+    if found is None or found[1].mean() <= 0.5:
+        return
+    header, shaped = found
+    ids = sheet.text(header)
+    expected = f"a {dialect.name} id of {dialect.id_words}"
+    sheet.pin(header, ids[ids.notna() & ~shaped], expected, "Correct or remove the row.")

@@ -1,0 +1,208 @@
+"""A CRM's files as tidy records: today's record, full values, tracked changes, and what may be a segment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from forecasteval.errors import nearest
+from forecasteval.sources._stages import Labels
+from forecasteval.sources.dialect import Dialect, Fields
+from forecasteval.tables.columns import Sheet, normal
+from forecasteval.tables.schemas import RESERVED, TABLES
+
+_FEW = 30  # values of a segment
+_TIDY = {"amount": "amount", "close_on": "close_on", "probability": "rep_probability"}
+_DTYPES = {
+    "rep": "str", "rep_name": "str", "account": "str", "category": "str", "amount": "float64",
+    "probability": "float64", "created_at": "datetime64[us]", "is_deleted": "bool",
+}  # fmt: skip
+
+
+@dataclass
+class Tally:
+    """Counts that only the reading of the files can know, for the audit."""
+
+    ties: int = 0  # statements that share deal, field group and second with another one
+    statements: int = 0
+    names_only: int = 0  # owner changes that gave names and no ids
+    footers: int = 0  # rows of a report that were not data
+
+
+def current_records(dialect: Dialect, sheet: Sheet) -> pd.DataFrame:
+    """Today's record of every deal, labels still as written; indexed by spreadsheet row."""
+    fields = Fields(dialect, sheet, ("deal_id", "stage", "close_on"))
+    if fields.complete and sheet.cells.empty:
+        sheet.wrong(None, None, "a header and no rows", f"one row per {dialect.record}", "Export it again.")
+    if sheet.problems:
+        return pd.DataFrame()
+    table = pd.DataFrame(
+        fields.taken(
+            "deal_id", "account", "rep", "rep_name", "stage", "amount", "close_on", "probability", "category",
+            "created_at", "is_closed", "is_won", "is_deleted", "currency",
+        )
+    )  # fmt: skip
+    for name in (name for name in _DTYPES if name not in table):
+        table[name] = pd.Series(False if name == "is_deleted" else None, table.index, dtype=_DTYPES[name])
+    header, ids = fields.header["deal_id"], table["deal_id"]
+    sheet.pin(header, ids[ids.isna()], f"the {dialect.record}'s id", "Export it again.")
+    again = ids[ids.notna() & ids.duplicated()]
+    advice = "Remove the duplicate; dated copies go into files with a date in their name."
+    sheet.pin(header, again, f"each {dialect.record} once", advice, found="{} again")
+    if "currency" in fields:
+        _one_currency(fields, table.loc[~table["is_deleted"], "currency"])
+    return table.rename(columns={"probability": "rep_probability", "category": "rep_category"})
+
+
+def _one_currency(fields: Fields, currency: pd.Series) -> None:
+    counts = currency.value_counts()
+    if len(counts) > 1:
+        found = ", ".join(f"{name} ({count:,})" for name, count in counts.items())
+        advice = "A rate table is needed and is not read here: export the amounts converted to one currency."
+        fields.sheet.wrong(None, fields.header["currency"], found, "one currency", advice)
+
+
+def segment_columns(dialect: Dialect, sheet: Sheet, chosen: tuple[str, ...]) -> dict[str, pd.Series]:
+    """The columns that become segments, by their tidy names.
+
+    The organisation's own fields (``Region__c`` -> ``region``) of few values and some standard ones; with
+    ``chosen``, those and nothing else.
+    """
+    named = {
+        _segment_name(dialect, str(header)): str(header) for header in reversed(list(sheet.cells.columns))
+    }
+    if chosen:
+        return _chosen_segments(sheet, named, chosen)
+    used = {normal(name) for spellings in dialect.fields.values() for name in spellings}
+    report = dialect.is_report(sheet)
+    segments = {}
+    for name, header in reversed(named.items()):
+        custom = re.search(dialect.custom_field, header) is not None
+        standard = normal(header) in dialect.segments
+        label = report and normal(header) not in used and not re.search(r"date|name|id$", header.lower())
+        if custom or standard or label:
+            values = sheet.text(header)
+            if 1 < values.nunique() <= _FEW or (standard and values.notna().any()):
+                segments[name] = values
+    return segments
+
+
+def _chosen_segments(sheet: Sheet, named: Mapping[str, str], chosen: tuple[str, ...]) -> dict[str, pd.Series]:
+    by_normal = {normal(name): (name, header) for name, header in named.items()}
+    by_normal |= {normal(header): (name, header) for name, header in named.items()}
+    for wanted in chosen:
+        if normal(wanted) not in by_normal:
+            advice = f"{nearest(wanted, list(named))}Add the field to the export or correct segments."
+            sheet.wrong(1, wanted, "no such column", "the segment that organisation.yaml names", advice)
+    picked = [by_normal[normal(wanted)] for wanted in chosen if normal(wanted) in by_normal]
+    return {name: sheet.text(header) for name, header in picked}
+
+
+def _segment_name(dialect: Dialect, header: str) -> str:
+    """A header as a snake_case segment name that no other column of the tables has."""
+    bare = re.sub(dialect.custom_field, "", header.strip())
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", bare)
+    name = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")
+    return f"{name}_segment" if name in (*RESERVED, *TABLES["deals"]) else name
+
+
+def full_values(dialect: Dialect, sheet: Sheet, labels: Labels, tally: Tally) -> pd.DataFrame:
+    """A history of values (or a pipeline's versioned copy of the deals) as statements of full values."""
+    fields = Fields(dialect, sheet, ("deal_id", "stage", "close_on", "created_at"))
+    if not fields.complete:
+        return pd.DataFrame()
+    versioned = "from" in fields
+    moment = "from" if versioned else "created_at"
+    table = pd.DataFrame({"deal_id": fields.take("deal_id"), "at": fields.take(moment)})
+    names = _TIDY | ({"rep": "rep"} if versioned else {})
+    for meaning, values in fields.taken(*names).items():
+        table[names[meaning]] = values
+    header, at = fields.header, table["at"]
+    if "category" in fields:
+        table["rep_category"] = labels.category(sheet, header["category"], fields.take("category"), at)
+    table["stage"] = labels.stage(sheet, header["stage"], fields.take("stage"), at, table)
+    if versioned and "to" in fields:
+        ends = fields.take("to")
+        table["ends"] = ends.mask(ends.dt.year >= dialect.endless)
+    for name, meaning in (("deal_id", "deal_id"), ("at", moment)):
+        missing = table.loc[table[name].isna(), name]
+        sheet.pin(header[meaning], missing, "a value in every row", "Export the row again.")
+    if "currency" in fields:
+        _one_currency(fields, fields.take("currency"))
+    table["row_id"] = fields.take("row_id") if "row_id" in fields and not versioned else ""
+    return _ordered(table, ["deal_id", "at"], tally)
+
+
+def _ordered(table: pd.DataFrame, key: list[str], tally: Tally) -> pd.DataFrame:
+    """By deal and second; ties by the row's own id, then as they stand in the file."""
+    tally.statements += len(table)
+    tally.ties += int(table.duplicated(key, keep=False).sum())
+    return table.sort_values([*key, "row_id"], kind="stable").drop(columns="row_id")
+
+
+def tracked_changes(
+    dialect: Dialect, sheet: Sheet, labels: Labels, tally: Tally, ids: set[str], id_of_name: Mapping[str, str]
+) -> pd.DataFrame:
+    """A history of fields as statements ``deal_id, at, field, old, new`` in tidy units.
+
+    An owner change may write a row of names and a row of ids within one second: the ids are used, names only
+    where there are no ids. ``ids`` are the owners seen elsewhere in the export, ``id_of_name`` the users
+    whose names are unique.
+    """
+    fields = Fields(dialect, sheet, ("deal_id", "created_at", "field", "old", "new"))
+    if not fields.complete:
+        return pd.DataFrame()
+    names = fields.take("field").str.lower().str.replace(r"[^a-z]", "", regex=True).map(dialect.tracked)
+    kept = names.notna()
+    sheet = Sheet(sheet.file, sheet.cells[kept], sheet.problems, sheet.zone)
+    fields = Fields(dialect, sheet)
+    sides = {side: fields.header[side] for side in ("old", "new")}
+    table = pd.DataFrame(
+        {
+            # the file's own id is the row's, never the deal's
+            "deal_id": fields.take("deal_id"),
+            "at": fields.take("created_at"),
+            "field": names[kept],
+            **{side: sheet.text(header).astype(object) for side, header in sides.items()},
+            "row_id": fields.take("row_id") if "row_id" in fields else "",
+        }
+    )
+    for side, header in sides.items():
+        for name in table["field"].unique():
+            rows = table.index[table["field"] == name]
+            if name != "rep":
+                part = sheet.part(sheet.cells.loc[rows, header])
+                values = _tidy(dialect, name, part, header, labels, table["at"][rows])
+                table.loc[rows, side] = values.astype(object)
+    is_owner = table["field"] == "rep"
+    owners = _owner_changes(dialect, table[is_owner], tally, ids, id_of_name)
+    return _ordered(pd.concat([owners, table[~is_owner]]), ["deal_id", "at", "field"], tally)
+
+
+def _tidy(dialect: Dialect, name: str, sheet: Sheet, header: str, labels: Labels, at: pd.Series) -> pd.Series:
+    if name == "stage":
+        return labels.stage(sheet, header, sheet.text(header), at)
+    if name == "rep_category":
+        return labels.category(sheet, header, sheet.text(header), at)
+    return sheet.read(header, TABLES["history"][name].kind, percent=dialect.in_percent)
+
+
+def _owner_changes(
+    dialect: Dialect, rows: pd.DataFrame, tally: Tally, ids: set[str], id_of_name: Mapping[str, str]
+) -> pd.DataFrame:
+    words = pd.Series(pd.concat([rows["old"], rows["new"]]).dropna().unique(), dtype="str")
+    is_known = words.str.fullmatch(dialect.owner_shape) | dialect.canonical_id(words).isin(ids)
+    known = set(words[is_known])
+    is_id = rows[["old", "new"]].isin(known).any(axis=1)
+    seconds = pd.MultiIndex.from_frame(rows[["deal_id", "at"]])
+    doubled = ~is_id & seconds.isin(seconds[is_id])
+    tally.names_only += int((~is_id & ~doubled).sum())
+    kept = rows[~doubled].copy()
+    for side in ("old", "new"):
+        values = kept[side].astype("str")
+        named = values.map(id_of_name).astype("str").fillna(values)
+        kept[side] = dialect.canonical_id(values).where(values.isin(known), named).astype(object)
+    return kept

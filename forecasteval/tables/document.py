@@ -1,0 +1,102 @@
+"""A YAML file of keys and values that becomes a model; all that is wrong with it is said, with its row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError, WrapValidator
+from pydantic_core import PydanticCustomError
+
+from forecasteval.errors import Problem, nearest
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def said(
+    expected: str,
+    advice: str | Callable[[Any], str] = "",
+    *,
+    allowed: Callable[[Any], bool] = lambda value: True,
+    found: str = "{!r}",
+) -> WrapValidator:
+    """Only values that the type and ``allowed`` let through; what is expected is said in our own words."""
+
+    def check(value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            read = handler(value)
+            if allowed(read):
+                return read
+        except ValidationError as error:
+            if any(one["type"] == "said" for one in error.errors()):
+                raise  # a part has said it already
+        told = advice(value) if callable(advice) else advice
+        words = {"found": found.format(value), "expected": expected, "advice": told}
+        raise PydanticCustomError("said", "expected {expected}", words)
+
+    return WrapValidator(check)
+
+
+@dataclass
+class Document:
+    """Keys and values as they were given, the row of each key, and what is wrong with them."""
+
+    file: str
+    given: dict[str, Any]
+    rows: dict[str, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def wrong(self, key: str, found: str, expected: str, advice: str) -> None:
+        """Add the problem of one key; the parts of a nested one are joined by dots."""
+        row = self.rows.get(key, self.rows.get(key.split(".")[0]))
+        self.problems.append(Problem(self.file, row, key, found, expected, advice))
+
+    def read_as(self, model: type[_Model], advice: str = "Correct it.") -> _Model:
+        """The values as a model; what cannot be used is said and left out, and so is a key without a value."""
+        values = {str(key): value for key, value in self.given.items() if value is not None}
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+        for one in found:
+            place = [str(part) for part in one["loc"][:2]]
+            if one["type"] == "said":
+                context = one["ctx"]
+                told = context["advice"] or advice
+                self.wrong(".".join(place), context["found"], context["expected"], told)
+            else:
+                known = list(model.model_fields)
+                told = f"{nearest(place[0], known)}Correct or remove the line."
+                self.wrong(place[0], "an unknown key", f"one of {', '.join(known)}", told)
+            inner = values.get(place[0])
+            if len(place) > 1 and isinstance(inner, Mapping):
+                values[place[0]] = {key: value for key, value in inner.items() if str(key) != place[1]}
+            else:
+                values.pop(place[0], None)
+        return model.model_validate(values)
+
+
+def read_document(path: Path, expected: str, advice: str, first_line: str) -> Document:
+    """A YAML file of keys; ``advice`` is for one that cannot be parsed, ``first_line`` for one without keys."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        given, tree = yaml.safe_load(text), yaml.compose(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = str(getattr(error, "problem", None) or error).splitlines()[0]
+        problem = Problem(path.name, mark.line + 1 if mark else None, None, reason, expected, advice)
+        return Document(path.name, {}, problems=[problem])
+    if not given:
+        return Document(path.name, {})
+    if not isinstance(given, dict) or not isinstance(tree, yaml.MappingNode):
+        problem = Problem(path.name, None, None, "no keys", "lines of the form key: value", first_line)
+        return Document(path.name, {}, problems=[problem])
+    rows: dict[str, int] = {}
+    for key, value in tree.value:
+        rows[key.value] = key.start_mark.line + 1
+        if isinstance(value, yaml.MappingNode):
+            rows |= {f"{key.value}.{inner.value}": inner.start_mark.line + 1 for inner, _ in value.value}
+    return Document(path.name, given, rows)
