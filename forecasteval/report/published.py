@@ -123,6 +123,16 @@ def slug(name: str) -> str:
     return words[:60].rstrip("-_") or "unnamed"
 
 
+def free_slug(name: str, taken: set[str]) -> str:
+    """A name as :func:`slug` makes it, numbered if it is taken already; it is taken from now on."""
+    chosen, n = slug(name), 1
+    while chosen in taken:
+        n += 1
+        chosen = f"{slug(name)}-{n}"
+    taken.add(chosen)
+    return chosen
+
+
 @dataclass(frozen=True)
 class Figure:
     """One picture of an executed notebook."""
@@ -146,15 +156,6 @@ class Harvest:
 def _outputs(notebook: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for cell in notebook["cells"]:
         yield from cell.get("outputs", ())
-
-
-def _free(name: str, taken: set[str]) -> str:
-    chosen, n = slug(name), 1
-    while chosen in taken:
-        n += 1
-        chosen = f"{slug(name)}-{n}"
-    taken.add(chosen)
-    return chosen
 
 
 def collect(notebook: Mapping[str, Any]) -> Harvest:
@@ -183,11 +184,11 @@ def collect(notebook: Mapping[str, Any]) -> Harvest:
         for kind, suffix in _IMAGES.items():
             if kind in data:
                 about = output.get("metadata", {}).get(kind, {})
-                name = _free(about.get("name") or f"figure-{len(figures) + 1}", names)
+                name = free_slug(about.get("name") or f"figure-{len(figures) + 1}", names)
                 figures.append(Figure(name, about.get("alt", ""), suffix, _decoded(data[kind], suffix)))
                 break
     taken: set[str] = set()
-    return Harvest(results, {_free(k, taken): v for k, v in tables.items()}, tuple(figures), inputs)
+    return Harvest(results, {free_slug(k, taken): v for k, v in tables.items()}, tuple(figures), inputs)
 
 
 def _decoded(content: str | list[str], suffix: str) -> bytes:
