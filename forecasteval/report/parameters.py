@@ -54,7 +54,12 @@ class Parameter:
     default: str
     help: str
     kinds: tuple[Any, ...]
-    value: Any = None
+    value: Any = None  # of the default, where it is written out
+
+    @property
+    def known(self) -> bool:
+        """Whether the default is written out: not the name of something, or a call."""
+        return self.value is not None or self.default == "None"
 
     @property
     def expected(self) -> str:

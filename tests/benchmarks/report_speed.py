@@ -55,7 +55,9 @@ def main():
         for _ in range(RUNS):
             for name, command in commands.items():
                 took[name].append(seconds(command, env))
-    medians = {name: [statistics.median(kind) for kind in zip(*runs)] for name, runs in took.items()}
+    medians = {
+        name: [statistics.median(kind) for kind in zip(*runs, strict=True)] for name, runs in took.items()
+    }
     print(f"{'':30}{'CPU s':>8}{'wall s':>8}")
     for name, (cpu, wall) in medians.items():
         print(f"{name:30}{cpu:8.2f}{wall:8.2f}")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from forecasteval.report.published import MIME, free_slug
+from forecasteval.report._harvest import MIME, free_slug
 
 _ONLY_IN_NOTEBOOK = "notebook-only"  # tag of cells that a report leaves out
 _NUMBER = re.compile(r"([+\-\u2212]?[\d.,]+( ?%| ?[kMB])?|NaN|nan|None|\u2013|)")
@@ -55,7 +55,7 @@ def render(notebook: Any, *, results: Mapping[str, Any], provenance: Mapping[str
 
 def warm_up() -> None:
     """Import what a page needs; in the time that a notebook takes, this costs nothing."""
-    from forecasteval.report.execute import quick_imports
+    from forecasteval.report._execute import quick_imports
 
     quick_imports()
     import nbconvert.exporters.html  # noqa: F401

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _SAID_IN_FULL = ("InputError", "ValueError", "RunFailed", "CallError")  # the message is the whole story
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _LONGEST_PLACE = 60  # characters; the path of a Unix socket may have about 100
 
 
@@ -38,26 +39,19 @@ class Run:
 
 
 def execute(notebook: Any, parameters: Mapping[str, Any], *, progress: bool = True) -> Run:
-    """Run a notebook from top to bottom.
-
-    Parameters
-    ----------
-    notebook : the notebook as :func:`load` gives it; it is filled in place
-    parameters : values for its parameters cell, already checked
-    progress : draw a bar on stderr, where that is a terminal
-
-    Returns
-    -------
-    Run
-    """
+    """Run a notebook as :func:`load` gives it from top to bottom, with values that have been checked."""
     quick_imports()
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    died = False
-    bar = _Bar(notebook, shown=progress)
-    with _quiet_log(), _this_environment(), _sockets() as config, bar:
+    running, died = notebook, False  # papermill fills a copy
+
+    def follow(notebook: Any, **_: Any) -> None:
+        nonlocal running
+        running = notebook
+
+    with _quiet_log(), _environment(), _sockets() as config, _bar(shown=progress) as say:
         try:
             papermill.execute_notebook(
                 notebook,
@@ -69,29 +63,19 @@ def execute(notebook: Any, parameters: Mapping[str, Any], *, progress: bool = Tr
                 autosave_cell_every=0,
                 shutdown_kernel="immediate",
                 config=config,
-                on_notebook_start=bar.follow,
-                on_cell_start=bar.start,
-                on_cell_complete=bar.complete,
+                on_notebook_start=follow,
+                on_cell_start=lambda cell_index, **_: say(running.cells, cell_index),
             )
         except PapermillExecutionError:
             pass  # the cells tell more than the exception
         except DeadKernelError:
             died = True
-    _tidy(bar.notebook)
-    return Run(bar.notebook, _failure(bar.notebook, died))
+    _tidy(running)
+    return Run(running, _failure(running, died))
 
 
 def load(path: Path) -> Any:
-    """A notebook as papermill wants it; its path is read here, because papermill formats paths.
-
-    Parameters
-    ----------
-    path : of an .ipynb file
-
-    Returns
-    -------
-    nbformat.NotebookNode
-    """
+    """A notebook as papermill wants it; its path is read here, because papermill formats paths."""
     quick_imports()
     import nbformat
     from papermill.iorw import load_notebook_node
@@ -129,17 +113,22 @@ def _quiet_log() -> Iterator[None]:
 
 
 @contextmanager
-def _this_environment() -> Iterator[None]:
-    """With the kernel of this environment, whatever kernels the user has installed elsewhere."""
-    name = "JUPYTER_PREFER_ENV_PATH"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
+def _environment() -> Iterator[None]:
+    """With the kernel of this environment, whatever others are installed, and one thread for linear algebra.
+
+    Two threads that fight over many small fits on a busy machine took 19 s where one takes 3; what the user has set
+    stays.
+    """
+    before = os.environ.copy()
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    if not any(name in before for name in _THREADS):
+        os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:
         yield
     finally:
-        del os.environ[name]
-        if before is not None:
-            os.environ[name] = before
+        for name in ("JUPYTER_PREFER_ENV_PATH", *_THREADS):
+            os.environ.pop(name, None)
+        os.environ.update(before)
 
 
 @contextmanager
@@ -155,40 +144,29 @@ def _sockets() -> Iterator[Any]:
         yield Config(KernelManager={"transport": "ipc", "connection_file": f"{folder}/kernel.json"})
 
 
-class _Bar:
-    """A progress bar that names the section being computed; also keeps hold of the running notebook."""
+@contextmanager
+def _bar(*, shown: bool) -> Iterator[Callable[[Any, int], None]]:
+    """A bar on stderr that names the section being computed, where that is a terminal."""
+    if not (shown and sys.stderr.isatty()):
+        yield lambda cells, index: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    def __init__(self, notebook: Any, *, shown: bool) -> None:
-        from tqdm import tqdm
+    columns = (
+        TextColumn("{task.description:<32.32}", markup=False),
+        BarColumn(24),
+        TextColumn("{task.completed}/{task.total} cells,"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("starting")
 
-        self.notebook = notebook
-        self._bar = tqdm(
-            total=len(notebook.cells),
-            unit="cell",
-            desc="starting",
-            file=sys.stderr,
-            disable=None if shown else True,
-            leave=False,
-            dynamic_ncols=True,
-            bar_format="{desc:<32.32} {bar:24} {n_fmt}/{total_fmt} cells, {elapsed}",
-        )
+        def say(cells: Any, index: int) -> None:
+            section = _section(cells, index) or "running"
+            progress.update(task, description=section, completed=index, total=len(cells))
 
-    def follow(self, notebook: Any, **_: Any) -> None:
-        self.notebook = notebook
-        self._bar.total = len(notebook.cells)
-
-    def start(self, cell: Any, cell_index: int, **_: Any) -> None:
-        section = _section(self.notebook.cells, cell_index)
-        self._bar.set_description_str(section or "running")
-
-    def complete(self, **_: Any) -> None:
-        self._bar.update(1)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        yield say
 
 
 def _section(cells: Any, index: int) -> str:
@@ -243,7 +221,7 @@ def _described(notebook: Any, index: int, error: Any, state: str = "") -> Failur
         kind = "SystemExit"
         sentence = f"The notebook ended itself in {where} (sys.exit); a report needs every cell."
     else:
-        kind, message = error.ename, plain_text(error.evalue).strip()
+        kind, message = error.ename, _plain_text(error.evalue).strip()
         sentence = message if kind in _SAID_IN_FULL and message else f"{kind}: {message}".rstrip(": ")
     return Failure(
         sentence=sentence,
@@ -251,10 +229,10 @@ def _described(notebook: Any, index: int, error: Any, state: str = "") -> Failur
         cell=index + 1,
         section=_section(notebook.cells, index),
         source=cell.source,
-        traceback=plain_text("\n".join(error.traceback)) if error is not None else "",
+        traceback=_plain_text("\n".join(error.traceback)) if error is not None else "",
     )
 
 
-def plain_text(text: str) -> str:
+def _plain_text(text: str) -> str:
     """Text without the colours of a terminal."""
     return _ANSI.sub("", text)
