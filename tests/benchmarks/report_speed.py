@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-RUNS = 5
+RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
 IMPORTS = "import forecasteval\nimport matplotlib.pyplot\nimport pandas\nimport statsmodels.api"
 REPORT = "import sys; from forecasteval.cli import main; sys.exit(main())"
 
