@@ -19,6 +19,8 @@ import yaml
 
 from forecasteval.compare.wording import count
 from forecasteval.errors import CallError, InputError, Problem, Refusal, RunFailed
+from forecasteval.report.make import find_notebook, make_report
+from forecasteval.report.parameters import parameters_of
 from forecasteval.sources import flat_table, flat_table_draft, salesforce
 from forecasteval.sources import folder as folders
 from forecasteval.studies import question_of
@@ -28,7 +30,7 @@ from forecasteval.tables.settings import Settings, check_options, read_settings
 _DEBUG = "FORECASTEVAL_DEBUG"
 _SETTINGS = "organisation.yaml"
 _OPTIONS = {"name": "--name", "timezone": "--timezone", "fiscal_year_start_month": "--fiscal-start-month"}
-_TOLD_BY_DATA = {"candidate", "baseline", "also", "as_of", "segment", "segments"}
+_TOLD_BY_DATA = {"candidate", "baseline", "also", "as_of", "segment", "segments"}  # only data can judge these
 
 _app = typer.Typer(
     help="Compare deal forecasts with the reps' own, on the same deals at the same moment.",
@@ -43,20 +45,26 @@ _importers = typer.Typer(
 )
 _app.add_typer(_importers, name="import")
 
-_OutFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Data folder to write, as data/acme.")]
+
+def _option(metavar: str, help: str, *names: str) -> Any:
+    return typer.Option(*names, metavar=metavar, help=help)
+
+
+_TABLES = "Data folder to write, as data/acme."
+_ZONE = "Zone that days are counted in, as Europe/Berlin [UTC]."
+_MONTH = "First month of the fiscal year, 1 to 12 [1]."
+_NOTEBOOK = "Name of a notebook in notebooks/, or the path of one."
+_PARAMETER = "A parameter of the notebook; repeatable."
+_REPORTS = "The report goes to FOLDER/NOTEBOOK/ [reports/<data folder>]."
+_STALE = "Report on input that is too old."
+_SHRUNK = "Report on input much shorter than last time."
+_LIST = "List the notebook's parameters, and stop."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; errors become sentences on stderr.
+    """Run the command line and return its exit code: 0 done, 1 a run failed, 2 the input or the call is wrong.
 
-    Parameters
-    ----------
-    arguments : words after the program's name; those of the process if left out
-
-    Returns
-    -------
-    int
-        0 done, 1 a run failed, 2 the input or the call is wrong.
+    Errors become sentences on stderr. Without `arguments`, those of the process are taken.
     """
     words = _joined_parameters(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -126,17 +134,10 @@ def _import_salesforce(
     export: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder with Opportunity.csv, OpportunityHistory.csv, ...")
     ],
-    out: _OutFolder,
-    timezone: Annotated[
-        str | None,
-        typer.Option(metavar="ZONE", help="Zone that days are counted in, as Europe/Berlin [UTC]."),
-    ] = None,
-    fiscal_start_month: Annotated[
-        int | None, typer.Option(metavar="MONTH", help="First month of the fiscal year, 1 to 12 [1].")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the organisation in reports.")
-    ] = None,
+    out: Annotated[Path, _option("DIR", _TABLES, "--out")],
+    timezone: Annotated[str | None, _option("ZONE", _ZONE)] = None,
+    fiscal_start_month: Annotated[int | None, _option("MONTH", _MONTH)] = None,
+    name: Annotated[str | None, _option("NAME", "Name of the organisation in reports.")] = None,
 ) -> None:
     """Import a Salesforce export: its objects as CSV, or a folder of dated copies."""
     options = {"name": name, "timezone": timezone, "fiscal_year_start_month": fiscal_start_month}
@@ -191,12 +192,8 @@ def _import_table(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="CSV or Parquet, one row per deal and moment.")
     ],
-    mapping: Annotated[
-        Path | None, typer.Option("--mapping", metavar="FILE", help="YAML that says which column is what.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Data folder to write, as data/acme.")
-    ] = None,
+    mapping: Annotated[Path | None, _option("FILE", "YAML that says which column is what.")] = None,
+    out: Annotated[Path | None, _option("DIR", _TABLES, "--out")] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print a draft of the mapping, and stop.")
     ] = False,
@@ -291,43 +288,20 @@ def _check_folder(
 
 @_app.command("report")
 def _report(
-    notebook: Annotated[
-        str, typer.Argument(metavar="NOTEBOOK", help="Name of a notebook in notebooks/, or the path of one.")
-    ],
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", metavar="FOLDER", help="Data folder; the notebook's own if left out."),
-    ] = None,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-p", "--parameter", metavar="NAME VALUE", help="A parameter of the notebook; repeatable."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", metavar="FOLDER", help="The report goes to FOLDER/NOTEBOOK/ [reports/<data folder>]."
-        ),
-    ] = None,
-    allow_stale: Annotated[
-        bool, typer.Option("--allow-stale", help="Report on input that is too old.")
-    ] = False,
-    allow_shrunk: Annotated[
-        bool, typer.Option("--allow-shrunk", help="Report on input much shorter than last time.")
-    ] = False,
-    help_parameters: Annotated[
-        bool, typer.Option("--help-parameters", help="List the notebook's parameters, and stop.")
-    ] = False,
+    notebook: Annotated[str, typer.Argument(metavar="NOTEBOOK", help=_NOTEBOOK)],
+    data: Annotated[Path | None, _option("FOLDER", "Data folder; the notebook's own if left out.")] = None,
+    parameter: Annotated[list[str] | None, _option("NAME VALUE", _PARAMETER, "-p", "--parameter")] = None,
+    out: Annotated[Path | None, _option("FOLDER", _REPORTS, "--out")] = None,
+    allow_stale: Annotated[bool, typer.Option("--allow-stale", help=_STALE)] = False,
+    allow_shrunk: Annotated[bool, typer.Option("--allow-shrunk", help=_SHRUNK)] = False,
+    help_parameters: Annotated[bool, typer.Option("--help-parameters", help=_LIST)] = False,
 ) -> None:
     """Run a notebook and write its report: page, tables, figures, results and what they were made from."""
-    from forecasteval.report import make
-
     if help_parameters:
         print(_parameter_list(notebook))
         return
     texts = _texts(parameter or [])
-    place = make.make_report(
+    place = make_report(
         notebook,
         out=out or Path("reports") / (data.resolve().name if data else "."),
         data=data,
@@ -371,9 +345,6 @@ def _study_check(
 
 
 def _parameter_list(notebook: str) -> str:
-    from forecasteval.report.make import find_notebook
-    from forecasteval.report.parameters import parameters_of
-
     declared = parameters_of(find_notebook(notebook))
     if not declared:
         return f"{notebook} has no parameters."

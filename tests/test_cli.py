@@ -113,7 +113,9 @@ def test_a_wrong_call_is_a_sentence_and_exit_code_2(run, small, tmp_path, words,
     ],
 )
 def test_a_wrong_value_is_refused_before_anything_runs(run, tmp_path, notebook, words, message):
-    code, out, err = run("report", ROOT / "notebooks" / f"{notebook}.ipynb", "--out", tmp_path / "out", *words)
+    code, out, err = run(
+        "report", ROOT / "notebooks" / f"{notebook}.ipynb", "--out", tmp_path / "out", *words
+    )
     assert (code, out) == (2, "")
     assert message in err
     assert "error.txt" not in err
