@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class Failure:
 
     sentence: str
     kind: str
-    cell: int
+    place: str
     section: str
     source: str
     traceback: str
@@ -191,12 +191,14 @@ def _failure(notebook: Any, died: bool) -> Failure | None:
     for index, cell in cells:
         for output in cell.outputs:
             if output.output_type == "error":
-                return _described(notebook, index, output)
+                return _raised(notebook, index, output)
     if died:
-        return _described(notebook, started[-1] if started else 0, None, "process ended")
+        said = "The notebook's process was ended in {}; often the machine has run out of memory."
+        return _at(notebook, started[-1] if started else 0, "Died", said)
     for index, cell in cells:
         if index not in started or cell.execution_count is None:
-            return _described(notebook, index, None, "never ran")
+            said = "The notebook stopped before {}; a report needs every cell."
+            return _at(notebook, index, "Stopped", said)
     return None
 
 
@@ -205,31 +207,23 @@ def _to_be_run(cell: Any) -> bool:
     return cell.cell_type == "code" and bool(cell.source.strip()) and not skipped
 
 
-def _described(notebook: Any, index: int, error: Any, state: str = "") -> Failure:
-    cell = notebook.cells[index]
-    where = f"cell {index + 1} of {len(notebook.cells)}"
-    if state == "process ended":
-        kind = "Died"
-        sentence = f"The notebook's process was ended in {where}; often the machine has run out of memory."
-    elif state:
-        kind = "Stopped"
-        sentence = f"The notebook stopped before {where}; a report needs every cell."
-    elif error.ename == "SystemExit":
-        kind = "SystemExit"
-        sentence = f"The notebook ended itself in {where} (sys.exit); a report needs every cell."
-    else:
-        kind, message = error.ename, _plain_text(error.evalue).strip()
-        sentence = message if kind in _SAID_IN_FULL and message else f"{kind}: {message}".rstrip(": ")
-    return Failure(
-        sentence=sentence,
-        kind=kind,
-        cell=index + 1,
-        section=_section(notebook.cells, index),
-        source=cell.source,
-        traceback=_plain_text("\n".join(error.traceback)) if error is not None else "",
-    )
+def _raised(notebook: Any, index: int, error: Any) -> Failure:
+    if error.ename == "SystemExit":
+        said = "The notebook ended itself in {} (sys.exit); a report needs every cell."
+        return _at(notebook, index, error.ename, said)
+    message = _plain(error.evalue).strip()
+    whole = error.ename in _SAID_IN_FULL and message
+    failure = _at(notebook, index, error.ename, "", _plain("\n".join(error.traceback)))
+    return replace(failure, sentence=message if whole else f"{error.ename}: {message}".rstrip(": "))
 
 
-def _plain_text(text: str) -> str:
+def _at(notebook: Any, index: int, kind: str, said: str, traceback: str = "") -> Failure:
+    """A failure in a cell; its place goes into the sentence."""
+    place = f"cell {index + 1} of {len(notebook.cells)}"
+    source, section = notebook.cells[index].source, _section(notebook.cells, index)
+    return Failure(said.format(place), kind, place, section, source, traceback)
+
+
+def _plain(text: str) -> str:
     """Text without the colours of a terminal."""
     return _ANSI.sub("", text)

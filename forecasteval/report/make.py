@@ -247,7 +247,7 @@ def _failed(run: _execute.Run, target: Path, aside: Path, values: Mapping[str, A
     section = f' in the section "{failure.section}"' if failure.section else ""
     given = "\n".join(f"  {name} = {value!r}" for name, value in values.items()) or "  (all as they stand)"
     text = (
-        f"{target.name} failed{section} (cell {failure.cell} of {len(run.notebook.cells)}), "
+        f"{target.name} failed{section} ({failure.place}), "
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC.\n\n{failure.sentence}\n\nParameters:\n{given}\n\n"
         f"The cell:\n\n{failure.source}\n\nIn full, for whoever mends it:\n\n{failure.traceback}\n"
     )

@@ -77,18 +77,8 @@ def _in_words(kind: Any) -> str:
 
 
 def parameters_of(notebook: Path | Mapping[str, Any]) -> dict[str, Parameter]:
-    """The parameters of a notebook, by name, in the order of its cell tagged ``parameters``.
+    """The parameters of a notebook or its path, by name, in the order of its cell tagged ``parameters``.
 
-    Parameters
-    ----------
-    notebook : path of an .ipynb file, or its content
-
-    Returns
-    -------
-    dict of Parameter; empty if no cell is tagged
-
-    Examples
-    --------
     >>> cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]},
     ...         "source": 'week: int = 4  # week of the quarter'}
     >>> parameters_of({"cells": [cell]})["week"].help
@@ -202,26 +192,14 @@ def _either(kinds: tuple[Any, ...]) -> Any:
 
 
 def read_values(declared: Mapping[str, Parameter], given: Mapping[str, str], notebook: str) -> dict[str, Any]:
-    """Text from a command line as values, each by the kind that its notebook declares: nothing is guessed.
-
-    Raises
-    ------
-    CallError
-        For a name that the notebook does not know, or text of the wrong kind.
-    """
-    return _each(declared, given, notebook, lambda kinds, text: _read_as_any(kinds, text))
+    """Text from a command line as values, each by the kind that its notebook declares: nothing is guessed."""
+    return _each(declared, given, notebook, _read_as_any)
 
 
 def check_values(
     declared: Mapping[str, Parameter], given: Mapping[str, Any], notebook: str
 ) -> dict[str, Any]:
-    """Values as they are, if the notebook declares them and they can be written into it without harm.
-
-    Raises
-    ------
-    CallError
-        For a name that the notebook does not know, or a value of the wrong kind.
-    """
+    """Values as they are, if the notebook declares them and they can be written into it without harm."""
     return _each(declared, given, notebook, lambda kinds, value: value if _fits(value, kinds) else _NOTHING)
 
 
@@ -231,6 +209,7 @@ def _each(
     notebook: str,
     take: Callable[[tuple[Any, ...], Any], Any],
 ) -> dict[str, Any]:
+    """What becomes of each value; an unknown name or a wrong kind is a CallError."""
     for name in given:
         if name not in declared:
             raise CallError(
