@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import forecasteval as fe
 from forecasteval.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -128,6 +129,14 @@ def test_what_is_wrong_is_said_all_at_once(run, tmp_path):
     assert code == 2
     assert "level: 95.0 is not" in err
     assert "Did you mean 'brier'?" in err
+
+
+def test_a_study_is_asked_what_only_the_data_can_tell_where_it_can_answer(run, tmp_path):
+    words = ["--data", ROOT / "data" / "demo", "--out", tmp_path / "out", "--allow-stale"]
+    code, _, err = run("report", "compare_forecasts", *words, "-p", "candidate", "modle")
+    assert code == 2
+    assert "modle" in err
+    assert (tmp_path / "out").exists() != hasattr(fe.Question, "check")
 
 
 def test_somebody_elses_notebook_is_asked_for_kinds_only(run, small, tmp_path):

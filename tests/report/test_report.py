@@ -466,6 +466,40 @@ def test_the_kernel_is_of_this_environment(write_notebook, tmp_path, monkeypatch
     assert os.environ["JUPYTER_PREFER_ENV_PATH"] == "0"
 
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "expected"), [({}, ["1", "1", "1"]), ({"OMP_NUM_THREADS": "3"}, ["3", None, None])]
+)
+def test_a_kernel_has_one_thread_for_algebra_unless_the_user_says_otherwise(
+    write_notebook, tmp_path, monkeypatch, theirs, expected
+):
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in theirs.items():
+        monkeypatch.setenv(name, value)
+    before = dict(os.environ)
+    cell = f"import os\nfrom forecasteval.report import publish\npublish({{'threads': [os.environ.get(n) for n in {THREADS}]}})"
+    folder = make_report(write_notebook("a: int = 1", cell), out=tmp_path / "out")
+    assert json.loads((folder / "results.json").read_text()) == {"threads": expected}
+    assert dict(os.environ) == before
+
+
+def test_a_check_sees_every_known_value_before_anything_runs(write_notebook, tmp_path):
+    seen = []
+
+    def check(values, folder):
+        seen.append((values, folder))
+        raise CallError("The region is closed.")
+
+    path = write_notebook("region: str = 'EMEA'\nweeks: list[int] = [4]\nwhere: str = print('run')", "1 / 0")
+    with pytest.raises(CallError, match="The region is closed"):
+        make_report(path, out=tmp_path / "out", texts={"weeks": "8"}, check=check)
+    assert seen == [({"region": "EMEA", "weeks": [8]}, None)]
+    assert not (tmp_path / "out").exists()
+
+
 def test_somebody_elses_folder_is_never_replaced(write_notebook, tmp_path):
     (tmp_path / "out" / "small").mkdir(parents=True)
     (tmp_path / "out" / "small" / "thesis.txt").write_text("years of work")
