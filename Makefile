@@ -12,7 +12,7 @@ READY := .venv/.ready
 DEMO := reports/demo/compare_forecasts
 # what the demo report is made from; tables/ is built from export/ and so left out, and so is the monitor's ledger/
 SOURCES := notebooks/compare_forecasts.ipynb \
-	$(shell find forecasteval -name '*.py' -o -path '*/templates/*' -type f) \
+	$(shell find forecasteval -name '*.py' -o -name '*.j2' -o -name '*.css') \
 	$(shell find data/demo \( -name tables -o -name ledger -o -name __pycache__ \) -prune -o -type f ! -name '.*' -print 2>/dev/null)
 
 help: ## List what can be made

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shlex
 import signal
 import sys
 import textwrap
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+import yaml
 
-if TYPE_CHECKING:
-    from forecasteval.errors import Problem
-    from forecasteval.tables.organisation import Org
+from forecasteval.compare.wording import count
+from forecasteval.errors import CallError, InputError, Problem, Refusal, RunFailed
+from forecasteval.report.make import find_notebook, make_report
+from forecasteval.report.parameters import parameters_of
+from forecasteval.sources import flat_table, flat_table_draft, salesforce
+from forecasteval.sources import folder as folders
+from forecasteval.studies import question_of
+from forecasteval.tables.organisation import Org, newest_record
+from forecasteval.tables.settings import Settings, check_options, read_settings
 
-DEBUG = "FORECASTEVAL_DEBUG"
-SETTINGS = "organisation.yaml"
+_DEBUG = "FORECASTEVAL_DEBUG"
+_SETTINGS = "organisation.yaml"
+_OPTIONS = {"name": "--name", "timezone": "--timezone", "fiscal_year_start_month": "--fiscal-start-month"}
+_TOLD_BY_DATA = {"candidate", "baseline", "also", "as_of", "segment", "segments"}  # only data can judge these
 
-app = typer.Typer(
+_app = typer.Typer(
     help="Compare deal forecasts with the reps' own, on the same deals at the same moment.",
     epilog="Exit codes: 0 done, 1 a run failed, 2 the input or the call is wrong.",
     rich_markup_mode=None,
@@ -29,35 +40,41 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
 )
-importers = typer.Typer(
+_importers = typer.Typer(
     help="Turn an export into tidy tables.", rich_markup_mode=None, add_completion=False, no_args_is_help=True
 )
-app.add_typer(importers, name="import")
+_app.add_typer(_importers, name="import")
 
-OutFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Data folder to write, as data/acme.")]
+
+def _option(metavar: str, help: str, *names: str) -> Any:
+    return typer.Option(*names, metavar=metavar, help=help)
+
+
+_TABLES = "Data folder to write, as data/acme."
+_ZONE = "Zone that days are counted in, as Europe/Berlin [UTC]."
+_MONTH = "First month of the fiscal year, 1 to 12 [1]."
+_NOTEBOOK = "Name of a notebook in notebooks/, or the path of one."
+_PARAMETER = "A parameter of the notebook; repeatable."
+_REPORTS = "The report goes to FOLDER/NOTEBOOK/ [reports/<data folder>]."
+_STALE = "Report on input that is too old."
+_SHRUNK = "Report on input much shorter than last time."
+_LIST = "List the notebook's parameters, and stop."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; errors become sentences on stderr.
+    """Run the command line and return its exit code: 0 done, 1 a run failed, 2 the input or the call is wrong.
 
-    Parameters
-    ----------
-    arguments : words after the program's name; those of the process if left out
-
-    Returns
-    -------
-    int
-        0 done, 1 a run failed, 2 the input or the call is wrong.
+    Errors become sentences on stderr. Without `arguments`, those of the process are taken.
     """
     words = _joined_parameters(sys.argv[1:] if arguments is None else arguments)
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a stopped run cleans up
-        app(words, prog_name="forecasteval")
+        _app(words, prog_name="forecasteval")
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except Exception as error:
-        if os.environ.get(DEBUG):
+        if os.environ.get(_DEBUG):
             raise
         message, code = _told(error)
         print(message, file=sys.stderr)
@@ -81,15 +98,13 @@ def _joined_parameters(words: Sequence[str]) -> list[str]:
 
 
 def _told(error: Exception) -> tuple[str, int]:
-    from forecasteval.errors import InputError, Refusal, RunFailed
-
     if isinstance(error, InputError):
         return _listed(error.problems), error.exit_code
     if isinstance(error, Refusal | RunFailed):
         return str(error), error.exit_code
     if isinstance(error, OSError):
         return f"{error.filename or 'A file'}: {error.strerror or error}.", 1
-    return f"{type(error).__name__}: {error}\nWhere this happened: run again with {DEBUG}=1.", 1
+    return f"{type(error).__name__}: {error}\nWhere this happened: run again with {_DEBUG}=1.", 1
 
 
 def _say(doing: str) -> None:
@@ -102,13 +117,11 @@ def _listed(problems: Sequence[Problem]) -> str:
     return "\n".join(textwrap.indent(str(p), "  ").replace("  ", "- ", 1) for p in problems)
 
 
-@app.callback(invoke_without_command=True)
+@_app.callback(invoke_without_command=True)
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
     if version:
-        from importlib.metadata import version as installed
-
         print(f"forecasteval {installed('deal-forecasteval')}")
         raise typer.Exit
 
@@ -116,28 +129,17 @@ def _version(
 # --- import -----------------------------------------------------------------------------------------
 
 
-@importers.command("salesforce")
-def import_salesforce(
+@_importers.command("salesforce")
+def _import_salesforce(
     export: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder with Opportunity.csv, OpportunityHistory.csv, ...")
     ],
-    out: OutFolder,
-    timezone: Annotated[
-        str | None,
-        typer.Option(metavar="ZONE", help="Zone that days are counted in, as Europe/Berlin [UTC]."),
-    ] = None,
-    fiscal_start_month: Annotated[
-        int | None, typer.Option(metavar="MONTH", help="First month of the fiscal year, 1 to 12 [1].")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the organisation in reports.")
-    ] = None,
+    out: Annotated[Path, _option("DIR", _TABLES, "--out")],
+    timezone: Annotated[str | None, _option("ZONE", _ZONE)] = None,
+    fiscal_start_month: Annotated[int | None, _option("MONTH", _MONTH)] = None,
+    name: Annotated[str | None, _option("NAME", "Name of the organisation in reports.")] = None,
 ) -> None:
     """Import a Salesforce export: its objects as CSV, or a folder of dated copies."""
-    from forecasteval.sources import salesforce
-    from forecasteval.sources.folder import read, write_tables
-    from forecasteval.tables.settings import Settings, read_settings
-
     options = {"name": name, "timezone": timezone, "fiscal_year_start_month": fiscal_start_month}
     given = {key: value for key, value in options.items() if value is not None}
     new = _new_settings(export, out, given)
@@ -148,29 +150,21 @@ def import_salesforce(
             salesforce.import_folder(export, Settings(**new))
         _write_settings(out, new)
     else:
-        found = read_settings(out)[0] if (out / SETTINGS).exists() else None
+        found = read_settings(out)[0] if (out / _SETTINGS).exists() else None
         org = salesforce.import_folder(export, Settings(**new) if new else found)
         _write_settings(out, new)
-        write_tables(org, out)
-    _written(read(out), out)
-
-
-OPTIONS = {"name": "--name", "timezone": "--timezone", "fiscal_year_start_month": "--fiscal-start-month"}
+        folders.write_tables(org, out)
+    _written(folders.read(out), out)
 
 
 def _new_settings(export: Path, out: Path, given: dict[str, Any]) -> dict[str, Any]:
     """The settings of the call that no file has yet; refuses wrong ones and those that a file contradicts."""
-    import yaml
-
-    from forecasteval.errors import CallError, InputError
-    from forecasteval.tables.settings import check_options
-
-    wrong = check_options(given, OPTIONS)
+    wrong = check_options(given, _OPTIONS)
     if wrong:
         raise InputError(wrong)
     if (out / "export").is_dir() and not _same(export, out / "export"):
         raise CallError(f"{out} has an export/ of its own: put the new files there, or choose another --out.")
-    for path in (export / SETTINGS, out / SETTINGS):
+    for path in (export / _SETTINGS, out / _SETTINGS):
         if not given or not path.exists():
             continue
         if given.items() <= (yaml.safe_load(path.read_text("utf-8")) or {}).items():
@@ -182,12 +176,10 @@ def _new_settings(export: Path, out: Path, given: dict[str, Any]) -> dict[str, A
 def _write_settings(out: Path, new: dict[str, Any]) -> None:
     if new:
         out.mkdir(parents=True, exist_ok=True)
-        (out / SETTINGS).write_text(_as_yaml(new), "utf-8")
+        (out / _SETTINGS).write_text(_as_yaml(new), "utf-8")
 
 
 def _as_yaml(settings: dict[str, Any]) -> str:
-    import yaml
-
     return str(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
 
 
@@ -195,27 +187,18 @@ def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-@importers.command("table")
-def import_table(
+@_importers.command("table")
+def _import_table(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="CSV or Parquet, one row per deal and moment.")
     ],
-    mapping: Annotated[
-        Path | None, typer.Option("--mapping", metavar="FILE", help="YAML that says which column is what.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Data folder to write, as data/acme.")
-    ] = None,
+    mapping: Annotated[Path | None, _option("FILE", "YAML that says which column is what.")] = None,
+    out: Annotated[Path | None, _option("DIR", _TABLES, "--out")] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print a draft of the mapping, and stop.")
     ] = False,
 ) -> None:
     """Import one table that already holds forecasts and outcomes side by side."""
-    from forecasteval.errors import CallError
-    from forecasteval.sources import flat_table, flat_table_draft
-    from forecasteval.sources.folder import write_tables
-    from forecasteval.tables.organisation import Org
-
     if explain:
         print(flat_table_draft.explain(file))
         return
@@ -226,7 +209,7 @@ def import_table(
         )
     matched = flat_table.import_table(file, mapping)
     org = Org(name=out.name, folder=out, matched=matched, warnings=flat_table.shortcomings(matched))
-    write_tables(org, out)
+    folders.write_tables(org, out)
     _written(org, out)
 
 
@@ -270,8 +253,6 @@ def _by_people(name: str, by: str | None) -> bool:
 
 
 def _counts(org: Org) -> str:
-    from forecasteval.compare.wording import count
-
     nouns = {"history": "versions in the history", "matched": "matched rows"}
     names = ("deals", "history", "snapshots", "forecasts", "calls", "periods", "stages", "matched")
     return ", ".join(count(len(t), nouns.get(n, n)) for n in names if (t := getattr(org, n)) is not None)
@@ -280,15 +261,12 @@ def _counts(org: Org) -> str:
 # --- check ------------------------------------------------------------------------------------------
 
 
-@app.command("check")
-def check_folder(
+@_app.command("check")
+def _check_folder(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data folder or bare export.")],
 ) -> None:
     """Every problem of a data folder: file, row, column, what was found and expected, what to do."""
-    from forecasteval.sources.folder import check, read
-    from forecasteval.tables.organisation import newest_record
-
-    problems = check(folder)
+    problems = folders.check(folder)
     errors = [p for p in problems if p.severity == "error"]
     if errors:
         counted = f"{len(errors)} problem{'s' if len(errors) > 1 else ''} to mend"
@@ -298,7 +276,7 @@ def check_folder(
         print(f"{folder}: can be used; to look at ({len(problems)}):\n{_listed(problems)}")
     else:
         print(f"{folder}: no problems.")
-    org = read(folder)
+    org = folders.read(folder)
     newest = newest_record(org)
     print(_counts(org) + (f"; newest record {newest:%Y-%m-%d}." if newest is not None else "."))
     for note in org.notes:
@@ -308,48 +286,27 @@ def check_folder(
 # --- report -----------------------------------------------------------------------------------------
 
 
-@app.command()
-def report(
-    notebook: Annotated[
-        str, typer.Argument(metavar="NOTEBOOK", help="Name of a notebook in notebooks/, or the path of one.")
-    ],
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", metavar="FOLDER", help="Data folder; the notebook's own if left out."),
-    ] = None,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-p", "--parameter", metavar="NAME VALUE", help="A parameter of the notebook; repeatable."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", metavar="FOLDER", help="The report goes to FOLDER/NOTEBOOK/ [reports/<data folder>]."
-        ),
-    ] = None,
-    allow_stale: Annotated[
-        bool, typer.Option("--allow-stale", help="Report on input that is too old.")
-    ] = False,
-    allow_shrunk: Annotated[
-        bool, typer.Option("--allow-shrunk", help="Report on input much shorter than last time.")
-    ] = False,
-    help_parameters: Annotated[
-        bool, typer.Option("--help-parameters", help="List the notebook's parameters, and stop.")
-    ] = False,
+@_app.command("report")
+def _report(
+    notebook: Annotated[str, typer.Argument(metavar="NOTEBOOK", help=_NOTEBOOK)],
+    data: Annotated[Path | None, _option("FOLDER", "Data folder; the notebook's own if left out.")] = None,
+    parameter: Annotated[list[str] | None, _option("NAME VALUE", _PARAMETER, "-p", "--parameter")] = None,
+    out: Annotated[Path | None, _option("FOLDER", _REPORTS, "--out")] = None,
+    allow_stale: Annotated[bool, typer.Option("--allow-stale", help=_STALE)] = False,
+    allow_shrunk: Annotated[bool, typer.Option("--allow-shrunk", help=_SHRUNK)] = False,
+    help_parameters: Annotated[bool, typer.Option("--help-parameters", help=_LIST)] = False,
 ) -> None:
     """Run a notebook and write its report: page, tables, figures, results and what they were made from."""
-    from forecasteval.report import make
-
     if help_parameters:
         print(_parameter_list(notebook))
         return
-    place = make.make_report(
+    texts = _texts(parameter or [])
+    place = make_report(
         notebook,
         out=out or Path("reports") / (data.resolve().name if data else "."),
         data=data,
-        texts=_texts(parameter or []),
+        texts=texts,
+        check=_study_check(notebook, texts) if texts else None,
         allow_stale=allow_stale,
         allow_shrunk=allow_shrunk,
         progress=True,
@@ -358,8 +315,6 @@ def report(
 
 
 def _texts(given: Sequence[str]) -> dict[str, str]:
-    from forecasteval.errors import CallError
-
     texts = {}
     for word in given:
         name, equals, value = word.partition("=")
@@ -371,10 +326,25 @@ def _texts(given: Sequence[str]) -> dict[str, str]:
     return texts
 
 
-def _parameter_list(notebook: str) -> str:
-    from forecasteval.report.make import find_notebook
-    from forecasteval.report.parameters import parameters_of
+def _study_check(
+    notebook: str, given: Mapping[str, str]
+) -> Callable[[Mapping[str, Any], Path | None], None] | None:
+    """What a study says to the parameters of its notebook, and to those that its data must know, before a run."""
+    study = question_of(Path(notebook).stem)
+    if study is None:
+        return None
+    ask = getattr(study, "of", study)
 
+    def check(values: Mapping[str, Any], folder: Path | None) -> None:
+        fields = inspect.signature(ask).parameters
+        question = ask(**{name: value for name, value in values.items() if name in fields})
+        if folder is not None and hasattr(question, "check") and _TOLD_BY_DATA & set(given):
+            question.check(folders.read(folder))
+
+    return check
+
+
+def _parameter_list(notebook: str) -> str:
     declared = parameters_of(find_notebook(notebook))
     if not declared:
         return f"{notebook} has no parameters."

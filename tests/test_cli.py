@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import forecasteval as fe
 from forecasteval.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -102,6 +103,47 @@ def test_a_wrong_call_is_a_sentence_and_exit_code_2(run, small, tmp_path, words,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("notebook", "words", "message"),
+    [
+        ("compare_forecasts", ["-p", "level", "95"], "level: 95.0 is not between 0.5 and 1; 0.95 is usual."),
+        ("compare_forecasts", ["-p", "candidate", "rep_forecast"], "name another forecaster"),
+        ("plan_pilot", ["-p", "power", "1.5"], "power: 1.5 is not between"),
+        ("data_sufficiency", ["-p", "target", "lost"], "target"),
+        ("coverage_study", ["-p", "runs", "7"], "runs: 7 is too few to say anything"),
+    ],
+)
+def test_a_wrong_value_is_refused_before_anything_runs(run, tmp_path, notebook, words, message):
+    code, out, err = run(
+        "report", ROOT / "notebooks" / f"{notebook}.ipynb", "--out", tmp_path / "out", *words
+    )
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "error.txt" not in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_wrong_is_said_all_at_once(run, tmp_path):
+    words = ["-p", "level", "95", "-p", "metrics", "briar,auc", "-p", "seed", "-1"]
+    code, _, err = run("report", "compare_forecasts", "--out", tmp_path / "out", *words)
+    assert code == 2
+    assert "level: 95.0 is not" in err
+    assert "Did you mean 'brier'?" in err
+
+
+def test_a_study_is_asked_what_only_the_data_can_tell_where_it_can_answer(run, tmp_path):
+    words = ["--data", ROOT / "data" / "demo", "--out", tmp_path / "out", "--allow-stale"]
+    code, _, err = run("report", "compare_forecasts", *words, "-p", "candidate", "modle")
+    assert code == 2
+    assert "modle" in err
+    assert (tmp_path / "out").exists() != hasattr(fe.Question, "check")
+
+
+def test_somebody_elses_notebook_is_asked_for_kinds_only(run, small, tmp_path):
+    code, _, err = run("report", small, "-p", "level", "95", "--out", tmp_path / "out")
+    assert (code, err) == (0, "")
+
+
 def test_a_failed_run_is_a_sentence_and_exit_code_1(run, write_notebook, tmp_path):
     path = write_notebook("a: int = 1", "raise ValueError('Only 3 deals in week 4; 20 are needed.')")
     code, out, err = run("report", path, "--out", tmp_path / "out")
@@ -150,7 +192,9 @@ def test_a_terminal_gets_one_line_of_progress(write_notebook, tmp_path):
     assert done.returncode == 0
     assert "Long sums" in said
     assert "4 cells" in said
-    assert "\n" not in said.rstrip()
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said)
+    assert "\n" not in plain.rstrip()
+    assert said.endswith("\x1b[1A\x1b[2K")  # and the line is gone in the end
 
 
 # --- import and check -------------------------------------------------------------------------------

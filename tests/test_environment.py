@@ -1,11 +1,14 @@
 """What is installed, locked, named and committed agrees with itself."""
 
+import ast
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -47,10 +50,45 @@ def test_conda_and_pip_users_get_the_same_packages():
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     names = [d for d in conda if isinstance(d, str)]
     assert [d["pip"] for d in conda if isinstance(d, dict)] == [["--editable ."]]
-    ours = {r.name: r.specifier for r in map(Requirement, PROJECT["dependencies"])}
+    ours = {r.name: r.specifier for r in map(Requirement, PROJECT["dependencies"] + EXTRAS["lab"])}
     theirs = {r.name: r.specifier for r in map(Requirement, names) if r.name != "pip"}
     assert theirs.pop("python") == Requirement(f"python{PROJECT['requires-python']}").specifier
     assert theirs == ours
+
+
+def sources_of(folder):
+    """The Python of a folder: its files, and the code cells of its notebooks."""
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        yield path.read_text("utf-8")
+    for path in sorted((ROOT / folder).glob("*.ipynb")):
+        for cell in json.loads(path.read_text("utf-8"))["cells"]:
+            if cell["cell_type"] == "code":
+                yield "".join(cell["source"])
+
+
+def imported_by(folder):
+    """The distributions that a folder imports from, inside functions too."""
+    names = set()
+    for node in (node for source in sources_of(folder) for node in ast.walk(ast.parse(source))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    packages = packages_distributions()
+    ours = {path.stem for path in (ROOT / "tests").rglob("*")} | {"forecasteval"}
+    tops = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - ours
+    return {canonicalize_name(packages.get(top, [top])[0]) for top in tops}
+
+
+def named(requirements):
+    return {canonicalize_name(Requirement(r).name) for r in requirements}
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_used():
+    needed = imported_by("forecasteval") | imported_by("notebooks")
+    assert needed | {"ipykernel"} == named(PROJECT["dependencies"])  # a notebook runs in a kernel
+    assert imported_by("tests") <= named(PROJECT["dependencies"] + EXTRAS["dev"])
+    assert named(EXTRAS["lab"]) == {"jupyterlab"}
 
 
 def test_every_entry_of_the_lock_has_hashes():

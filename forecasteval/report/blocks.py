@@ -159,16 +159,7 @@ def verdict_words(row: Mapping[Any, Any]) -> str:
 
 
 def flow_table(comparison: Comparison) -> Html:
-    """The way from the export to the compared deals, each exclusion with its reason and count.
-
-    Parameters
-    ----------
-    comparison : Comparison
-
-    Returns
-    -------
-    Html
-    """
+    """The way from the export to the compared deals, each exclusion with its reason and count."""
     rows = [
         [step["step"], step["why"] if step["dropped"] else "", f"{step['dropped']:,}", f"{step['deals']:,}"]
         for step in comparison.flow.to_dict("records")

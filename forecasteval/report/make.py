@@ -7,22 +7,19 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from forecasteval.errors import CallError, RunFailed
-from forecasteval.report import execute as running
-from forecasteval.report import manifest as records
-from forecasteval.report import page
+from forecasteval.errors import CallError, RunFailed, nearest
+from forecasteval.report import _execute, _manifest, _page
+from forecasteval.report._harvest import Harvest, collect, slug
 from forecasteval.report.parameters import Parameter, check_values, parameters_of, read_values
-from forecasteval.report.published import Harvest, collect, slug
 
-DATA = "data"  # the parameter that names the data folder
-INPUT_ERRORS = ("InputError", "CallError")
+_DATA = "data"  # the parameter that names the data folder
+_INPUT_ERRORS = ("InputError", "CallError")
 _DAY = 24 * 60 * 60
 
 
@@ -36,6 +33,7 @@ def make_report(
     allow_stale: bool = False,
     allow_shrunk: bool = False,
     today: str | None = None,
+    check: Callable[[Mapping[str, Any], Path | None], None] | None = None,
     progress: bool = False,
 ) -> Path:
     """Run a notebook and write its report.
@@ -49,6 +47,8 @@ def make_report(
     texts : the same from a command line: text, read as the kind that the notebook declares
     allow_stale, allow_shrunk : report on input that is too old, or much shorter than last time
     today : ISO date that the input's age is counted to, for a repeatable run
+    check : raises CallError if the parameters cannot be used; called with those whose values are known, and with
+        the data folder, before anything is run
     progress : draw a bar on stderr
 
     Returns
@@ -69,28 +69,30 @@ def make_report(
     values = read_values(declared, texts or {}, path.stem)
     values |= check_values(declared, _with_data(parameters or {}, data, values), path.stem)
     folder = _data_folder(declared, values, named=data is not None)
+    if check is not None:
+        check({p.name: p.value for p in declared.values() if p.known} | values, folder)
     target = Path(out) / slug(path.stem)
     _refuse_foreign(target)
     aside = _aside(Path(out), target.name)
     try:
         started = datetime.now(UTC)
-        source = running.load(path)
+        source = _execute.load(path)
         if folder is not None:
             checks = {
                 "today": today,
-                "last_rows": records.last_rows(target),
+                "last_rows": _manifest.last_rows(target),
                 "allow_stale": allow_stale,
                 "allow_shrunk": allow_shrunk,
             }
-            _insert_checks(source, str(values.get(DATA, declared[DATA].value)), checks)
-        page_tools = threading.Thread(target=page.warm_up, daemon=True)
+            _insert_checks(source, str(values.get(_DATA, declared[_DATA].value)), checks)
+        page_tools = threading.Thread(target=_page.warm_up, daemon=True)
         page_tools.start()
-        run = running.execute(source, values, progress=progress)
+        run = _execute.execute(source, values, progress=progress)
         page_tools.join()
         if run.failure is not None:
             raise _failed(run, target, aside, values)
         harvest = collect(run.notebook)
-        record = records.manifest(
+        record = _manifest.manifest(
             notebook=path,
             data=folder,
             parameters={p.name: values.get(p.name, p.value) for p in declared.values()},
@@ -111,13 +113,7 @@ def make_report(
 
 
 def find_notebook(name: str | Path) -> Path:
-    """The file of a notebook, by path or by name.
-
-    Raises
-    ------
-    CallError
-        If there is none; says where it was looked for and what is there.
-    """
+    """The file of a notebook, by path or by name; if there is none, a CallError says what is there."""
     given = Path(name)
     if given.suffix == ".ipynb":
         if given.is_file():
@@ -130,9 +126,8 @@ def find_notebook(name: str | Path) -> Path:
     if near is None:
         raise CallError(f"No notebook {name}: there is no folder notebooks/ here or above. Give its path.")
     names = sorted(p.stem for p in (near / "notebooks").glob("*.ipynb"))
-    close = get_close_matches(str(name), names, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    raise CallError(f"No notebook {name}.{hint} In {near / 'notebooks'}: {', '.join(names) or 'nothing'}.")
+    listed = ", ".join(names) or "nothing"
+    raise CallError(f"No notebook {name}. {nearest(str(name), names)}In {near / 'notebooks'}: {listed}.")
 
 
 def _with_data(
@@ -142,21 +137,21 @@ def _with_data(
     if data is None:
         return values
     name = Path(data).as_posix()
-    if values.get(DATA, name) != name or texts.get(DATA, name) != name:
+    if values.get(_DATA, name) != name or texts.get(_DATA, name) != name:
         raise CallError("The data folder is given twice: by --data and as a parameter.")
-    return values | {DATA: name}
+    return values | {_DATA: name}
 
 
 def _data_folder(declared: Mapping[str, Parameter], values: Mapping[str, Any], *, named: bool) -> Path | None:
-    if DATA not in declared:
+    if _DATA not in declared:
         return None
-    folder = values.get(DATA, declared[DATA].value)
+    folder = values.get(_DATA, declared[_DATA].value)
     if not (isinstance(folder, str) and folder):  # a notebook may do without: a plan from assumptions
         return None
     for above in _here_and_above():
         if (above / folder).is_dir():
             return above / folder
-    hint = "" if named or DATA in values else " Say which with --data."
+    hint = "" if named or _DATA in values else " Say which with --data."
     raise CallError(f"No such data folder, here or above: {folder}.{hint}")
 
 
@@ -167,7 +162,7 @@ def _here_and_above() -> tuple[Path, ...]:
 
 def _refuse_foreign(target: Path) -> None:
     """A folder that no report lies in is somebody's work: it is never replaced."""
-    if target.exists() and not (target / records.NAME).is_file() and not _empty(target):
+    if target.exists() and not (target / _manifest.NAME).is_file() and not _empty(target):
         raise CallError(
             f"{target} is there and is not a report: it will not be replaced. Choose another --out."
         )
@@ -210,14 +205,14 @@ def _write(folder: Path, notebook: Any, harvest: Harvest, record: Mapping[str, A
 
     nbformat.write(notebook, folder / "report.ipynb")
     _write_json(folder / "results.json", harvest.results)
-    _write_json(folder / records.NAME, record)
+    _write_json(folder / _manifest.NAME, record)
     for kind in ("tables", "figures"):
         (folder / kind).mkdir()
     for table, text in harvest.tables.items():
         (folder / "tables" / f"{table}.csv").write_text(text, "utf-8", newline="")
-    for figure in harvest.figures:
-        (folder / "figures" / f"{figure.name}.{figure.suffix}").write_bytes(figure.content)
-    html = page.render(notebook, results=harvest.results, provenance=record, name=name)
+    for figure, content in harvest.figures.items():
+        (folder / "figures" / figure).write_bytes(content)
+    html = _page.render(notebook, results=harvest.results, provenance=record, name=name)
     (folder / "report.html").write_text(html, "utf-8")
 
 
@@ -243,7 +238,7 @@ def _failed_folder(target: Path) -> Path:
     return target.with_name(f"{target.name}.failed")
 
 
-def _failed(run: running.Run, target: Path, aside: Path, values: Mapping[str, Any]) -> RunFailed:
+def _failed(run: _execute.Run, target: Path, aside: Path, values: Mapping[str, Any]) -> RunFailed:
     """Keep the broken notebook and a page of text that a person can read."""
     import nbformat
 
@@ -252,7 +247,7 @@ def _failed(run: running.Run, target: Path, aside: Path, values: Mapping[str, An
     section = f' in the section "{failure.section}"' if failure.section else ""
     given = "\n".join(f"  {name} = {value!r}" for name, value in values.items()) or "  (all as they stand)"
     text = (
-        f"{target.name} failed{section} (cell {failure.cell} of {len(run.notebook.cells)}), "
+        f"{target.name} failed{section} ({failure.place}), "
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC.\n\n{failure.sentence}\n\nParameters:\n{given}\n\n"
         f"The cell:\n\n{failure.source}\n\nIn full, for whoever mends it:\n\n{failure.traceback}\n"
     )
@@ -260,5 +255,5 @@ def _failed(run: running.Run, target: Path, aside: Path, values: Mapping[str, An
     (aside / "error.txt").write_text(text, "utf-8")
     shutil.rmtree(place, ignore_errors=True)
     aside.rename(place)
-    code = 2 if failure.kind in INPUT_ERRORS else 1
+    code = 2 if failure.kind in _INPUT_ERRORS else 1
     return RunFailed(f"{failure.sentence}\n\nMore in {place / 'error.txt'}.", exit_code=code)

@@ -1,7 +1,8 @@
 """A notebook's parameters: read from its own cell, and the only names and kinds that a run may set.
 
 The cell is parsed here and not by papermill, which leaves out every parameter whose annotation is more
-than one word (``str | None``, ``Literal[...]``), and reads ``007`` as a number and ``no`` as False.
+than one word (``str | None``, ``Literal[...]``), and reads ``007`` as a number and ``no`` as False. Nothing in it is
+executed. What its annotations allow becomes types, and pydantic holds the values against them.
 """
 
 from __future__ import annotations
@@ -12,79 +13,72 @@ import json
 import math
 import re
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
-from forecasteval.errors import CallError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-_SCALARS = ("str", "int", "float", "bool", "None")
-_LISTS = frozenset(["list", "List", "Sequence", "tuple", "Tuple"])
-_DICTS = frozenset(["dict", "Dict", "Mapping"])
-_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?")
-_NOTHING: Any = object()
-_TRUE, _FALSE = ("true", "yes"), ("false", "no")
-_WORDS = {
-    "str": "text",
-    "int": "a whole number such as 7",
-    "float": "a number such as 0.05",
-    "bool": "true or false",
-    "None": "none",
+from forecasteval.errors import CallError, nearest
+
+_SCALARS = {"str": str, "int": int, "float": float, "bool": bool, "None": NoneType}
+_LISTS = ("list", "List", "Sequence", "tuple", "Tuple")
+_DICTS = ("dict", "Dict", "Mapping")
+_NUMBERS = {
+    int: re.compile(r"[+-]?[0-9]+"),
+    float: re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?"),
 }
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a parameter may be: a scalar, a list or dict of kinds, or one of a few values."""
-
-    name: str
-    items: tuple[Kind, ...] = ()
-    choices: tuple[Any, ...] = ()
-
-    def __str__(self) -> str:
-        """The kind in the words of an error message."""
-        if self.name == "literal":
-            return "one of " + ", ".join(str(c) for c in self.choices)
-        if self.name == "list":
-            return "a list such as " + ("a,b,c" if self.items == (Kind("str"),) else "[1, 2]")
-        return {"dict": 'an object such as {"brier": 0.01}'}.get(self.name) or _WORDS[self.name]
+_BOOLS = {"true": True, "yes": True, "false": False, "no": False}
+_WORDS = {
+    str: "text",
+    int: "a whole number such as 7",
+    float: "a number such as 0.05",
+    bool: "true or false",
+    NoneType: "none",
+    list: "a list such as [1, 2]",
+    dict: 'an object such as {"brier": 0.01}',
+}
+_NOTHING: Any = object()
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One line of a notebook's parameters cell."""
+    """One line of a notebook's parameters cell; `kinds` are the types that it allows."""
 
     name: str
     annotation: str
     default: str
     help: str
-    kinds: tuple[Kind, ...]
-    value: Any = None
+    kinds: tuple[Any, ...]
+    value: Any = None  # of the default, where it is written out
+
+    @property
+    def known(self) -> bool:
+        """Whether the default is written out: not the name of something, or a call."""
+        return self.value is not None or self.default == "None"
 
     @property
     def expected(self) -> str:
         """What may be given, in words."""
-        return " or ".join(str(kind) for kind in self.kinds)
+        return " or ".join(_in_words(kind) for kind in self.kinds)
+
+
+def _in_words(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(map(str, get_args(kind)))
+    return "a list such as a,b,c" if kind == list[str] else _WORDS[get_origin(kind) or kind]
 
 
 # --- the cell ---------------------------------------------------------------------------------------
 
 
 def parameters_of(notebook: Path | Mapping[str, Any]) -> dict[str, Parameter]:
-    """The parameters of a notebook, by name, in the order of its cell tagged ``parameters``.
+    """The parameters of a notebook or its path, by name, in the order of its cell tagged ``parameters``.
 
-    Parameters
-    ----------
-    notebook : path of an .ipynb file, or its content
-
-    Returns
-    -------
-    dict of Parameter; empty if no cell is tagged
-
-    Examples
-    --------
     >>> cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]},
     ...         "source": 'week: int = 4  # week of the quarter'}
     >>> parameters_of({"cells": [cell]})["week"].help
@@ -147,182 +141,142 @@ def _literal(node: ast.expr) -> Any:
         return None
 
 
-def _kinds_of(value: Any) -> tuple[Kind, ...]:
-    if isinstance(value, list):
-        return (Kind("list"),)
-    if isinstance(value, dict):
-        return (Kind("dict"),)
-    return (Kind("str" if value is None else type(value).__name__),)
+def _kinds_of(value: Any) -> tuple[Any, ...]:
+    """The kinds of a parameter without an annotation: what its default is."""
+    kind = str if value is None else type(value)
+    return (kind,) if kind in _WORDS else ()
 
 
-def _itemised(kind: Kind, value: Any) -> Kind:
+def _itemised(kind: Any, value: Any) -> Any:
     """A bare list holds what its default holds; text, if that is empty."""
-    if kind == Kind("list"):
-        return Kind("list", _kinds_of(value[0]) if value else (Kind("str"),))
-    return kind
+    if kind is list:
+        return list[_kinds_of(value[0])[0] if value else str]  # type: ignore[misc]
+    return dict[str, Any] if kind is dict else kind
 
 
-def _kinds(node: ast.expr) -> tuple[Kind, ...]:
-    """The kinds that an annotation allows; nothing for one that a report cannot pass."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return _kinds(ast.parse(node.value, mode="eval").body)
-    if isinstance(node, ast.Constant) and node.value is None:
-        return (Kind("None"),)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return _kinds(node.left) + _kinds(node.right)
-    name = _name(node.value if isinstance(node, ast.Subscript) else node)
-    inner = _inner(node)
+def _kinds(node: ast.expr) -> tuple[Any, ...]:
+    """The types that an annotation names; nothing for one that a report cannot pass."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return _kinds(ast.parse(text, mode="eval").body)
+        case ast.Constant(value=None):
+            return (NoneType,)
+        case ast.BinOp(op=ast.BitOr()):
+            return _kinds(node.left) + _kinds(node.right)
+        case ast.Subscript(slice=ast.Tuple(elts=inner)):
+            name = _name(node.value)
+        case ast.Subscript(slice=only):
+            name, inner = _name(node.value), [only]
+        case _:
+            name, inner = _name(node), []
     if name == "Literal":
-        return (Kind("literal", choices=tuple(_literal(i) for i in inner)),)
-    if name == "Optional":
-        return (*_kinds(inner[0]), Kind("None"))
-    if name == "Union":
-        return tuple(k for i in inner for k in _kinds(i))
+        return (Literal[tuple(map(_literal, inner))],)
+    if name in ("Optional", "Union"):
+        return (*(k for i in inner for k in _kinds(i)), *([NoneType] if name == "Optional" else []))
     if name in _LISTS:
-        return (Kind("list", _kinds(inner[0]) if inner else ()),)
+        return (list[_either(_kinds(inner[0]))] if inner else list,)  # type: ignore[misc]
     if name in _DICTS:
-        return (Kind("dict", _kinds(inner[1]) if len(inner) > 1 else ()),)
-    return (Kind(name),) if name in _SCALARS else ()
+        return (dict[str, _either(_kinds(inner[1]))] if len(inner) > 1 else dict,)  # type: ignore[misc]
+    return (_SCALARS[name],) if name in _SCALARS else ()
 
 
 def _name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
-def _inner(node: ast.expr) -> list[ast.expr]:
-    if not isinstance(node, ast.Subscript):
-        return []
-    return list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+def _either(kinds: tuple[Any, ...]) -> Any:
+    return reduce(or_, kinds) if kinds else Any
 
 
 # --- values -----------------------------------------------------------------------------------------
 
 
 def read_values(declared: Mapping[str, Parameter], given: Mapping[str, str], notebook: str) -> dict[str, Any]:
-    """Text from a command line as values, each by the kind that its notebook declares: nothing is guessed.
-
-    Parameters
-    ----------
-    declared : the notebook's own parameters
-    given : name to text
-    notebook : its name, for the message
-
-    Returns
-    -------
-    dict of values that are safe to write into a notebook
-
-    Raises
-    ------
-    CallError
-        For a name that the notebook does not know, or text of the wrong kind.
-    """
-    _known(declared, given, notebook)
-    return {name: _read(declared[name], text) for name, text in given.items()}
+    """Text from a command line as values, each by the kind that its notebook declares: nothing is guessed."""
+    return _each(declared, given, notebook, _read_as_any)
 
 
 def check_values(
     declared: Mapping[str, Parameter], given: Mapping[str, Any], notebook: str
 ) -> dict[str, Any]:
-    """Values as they are, if the notebook declares them and they can be written into it without harm.
-
-    Raises
-    ------
-    CallError
-        For a name that the notebook does not know, or a value of the wrong kind.
-    """
-    _known(declared, given, notebook)
-    for name, value in given.items():
-        if not any(_fits(value, kind) for kind in declared[name].kinds):
-            raise _wrong(declared[name], value)
-    return dict(given)
+    """Values as they are, if the notebook declares them and they can be written into it without harm."""
+    return _each(declared, given, notebook, lambda kinds, value: value if _fits(value, kinds) else _NOTHING)
 
 
-def _known(declared: Mapping[str, Parameter], given: Mapping[str, Any], notebook: str) -> None:
+def _each(
+    declared: Mapping[str, Parameter],
+    given: Mapping[str, Any],
+    notebook: str,
+    take: Callable[[tuple[Any, ...], Any], Any],
+) -> dict[str, Any]:
+    """What becomes of each value; an unknown name or a wrong kind is a CallError."""
     for name in given:
-        if name in declared:
-            continue
-        close = get_close_matches(name, declared, n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        names = ", ".join(declared) or "none"
-        raise CallError(f"{notebook} has no parameter {name!r}.{hint} Its parameters: {names}.")
+        if name not in declared:
+            raise CallError(
+                f"{notebook} has no parameter {name!r}. {nearest(name, list(declared))}"
+                f"Its parameters: {', '.join(declared) or 'none'}."
+            )
+    values = {}
+    for name, value in given.items():
+        parameter = declared[name]
+        if not parameter.kinds:
+            raise CallError(
+                f"Parameter {name} is declared as {parameter.annotation or parameter.default}, which cannot be set from "
+                "outside: declare it as str, int, float, bool, a list or a dict of these."
+            )
+        values[name] = take(parameter.kinds, value)
+        if values[name] is _NOTHING:
+            raise CallError(f"Parameter {name}: {value!r} is not {parameter.expected}.")
+    return values
 
 
-def _wrong(parameter: Parameter, value: Any) -> CallError:
-    if not parameter.kinds:
-        return CallError(
-            f"Parameter {parameter.name} is declared as {parameter.annotation}, which cannot be set from "
-            "outside: declare it as str, int, float, bool, a list or a dict of these."
-        )
-    return CallError(f"Parameter {parameter.name}: {value!r} is not {parameter.expected}.")
-
-
-def _read(parameter: Parameter, text: str) -> Any:
-    value = _parsed_as_any(parameter.kinds, text)
-    if value is _NOTHING:
-        raise _wrong(parameter, text)
-    return value
-
-
-def _parsed_as_any(kinds: tuple[Kind, ...], text: str) -> Any:
+def _read_as_any(kinds: tuple[Any, ...], text: str) -> Any:
     """The value by the first kind that fits; text last, so that `int | str` can be a number."""
-    either_text = any(kind.name == "str" for kind in kinds)
-    for kind in sorted(kinds, key=lambda k: k.name == "str"):
-        value = _parsed_as(kind, text, bare_lists=not either_text)
+    for kind in sorted(kinds, key=lambda k: k is str):
+        value = _read(kind, text, commas=str not in kinds)
         if value is not _NOTHING:
             return value
     return _NOTHING
 
 
-def _parsed_as(kind: Kind, text: str, *, bare_lists: bool) -> Any:
+def _read(kind: Any, text: str, *, commas: bool) -> Any:
     bare = text.strip()
-    match kind.name:
-        case "str":
-            return text
-        case "int" if re.fullmatch(r"[+-]?[0-9]+", bare):
-            return int(bare)
-        case "float" if _FLOAT.fullmatch(bare):
-            return float(bare)
-        case "bool" if bare.lower() in _TRUE + _FALSE:
-            return bare.lower() in _TRUE
-        case "None" if bare.lower() == "none":
-            return None
-        case "literal":
-            return next((c for c in kind.choices if str(c) == text), _NOTHING)
-        case "list" if bare_lists and not bare.startswith("["):
-            parts = [part.strip() for part in text.split(",") if part.strip()]
-            items = [_parsed_as_any(kind.items or (Kind("str"),), part) for part in parts]
-            return _NOTHING if _NOTHING in items else items
-        case "list" | "dict":
-            value = _from_json(bare)
-            return value if _fits(value, kind) else _NOTHING
-    return _NOTHING
-
-
-def _from_json(text: str) -> Any:
-    def refuse(word: str) -> None:
-        raise ValueError(word)
-
+    if kind in (str, Any):
+        return text
+    if kind is NoneType:
+        return None if bare.lower() == "none" else _NOTHING
+    if kind is bool:
+        return _BOOLS.get(bare.lower(), _NOTHING)
+    if kind in _NUMBERS:
+        return kind(bare) if _NUMBERS[kind].fullmatch(bare) else _NOTHING
+    if get_origin(kind) is Literal:
+        return next((c for c in get_args(kind) if str(c) == text), _NOTHING)
+    if get_origin(kind) is list and commas and not bare.startswith("["):
+        (item,) = get_args(kind)
+        kinds = get_args(item) if get_origin(item) in (Union, UnionType) else (item,)
+        items = [_read_as_any(kinds, part.strip()) for part in text.split(",") if part.strip()]
+        return _NOTHING if _NOTHING in items else items
     try:
-        return json.loads(text, parse_constant=refuse)
+        value = json.loads(bare)
     except ValueError:
         return _NOTHING
+    return value if _fits(value, (kind,)) else _NOTHING
 
 
-def _fits(value: Any, kind: Kind) -> bool:
-    if kind.name == "literal":
-        return any(value == c and type(value) is type(c) for c in kind.choices)
-    if kind.name == "list":
-        return type(value) is list and all(_any_fits(v, kind.items) for v in value)
-    if kind.name == "dict":
-        keys = type(value) is dict and all(type(k) is str for k in value)
-        return keys and all(_any_fits(v, kind.items) for v in value.values())
-    if kind.name == "float":
-        return type(value) in (int, float) and math.isfinite(value)
-    if kind.name == "None":
-        return value is None
-    return type(value).__name__ == kind.name and type(value) in (str, int, bool)
+def _fits(value: Any, kinds: tuple[Any, ...]) -> bool:
+    try:
+        TypeAdapter(_either(kinds), config=ConfigDict(strict=True)).validate_python(value)
+    except ValidationError:
+        return False
+    return _plain(value)
 
 
-def _any_fits(value: Any, kinds: tuple[Kind, ...]) -> bool:
-    anything = (*(Kind(s) for s in _SCALARS), Kind("list"), Kind("dict"))
-    return any(_fits(value, kind) for kind in kinds or anything)
+def _plain(value: Any) -> bool:
+    """Whether a value is what it seems: no subclass with a way of its own to write itself, no NaN."""
+    if type(value) is list:
+        return all(map(_plain, value))
+    if type(value) is dict:
+        return all(type(key) is str and _plain(item) for key, item in value.items())
+    if type(value) is float:
+        return math.isfinite(value)
+    return value is None or type(value) in (str, int, bool)

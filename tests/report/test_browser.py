@@ -6,7 +6,7 @@ import chromium
 import gallery
 import pytest
 
-from forecasteval.report.page import render
+from forecasteval.report._page import render
 
 if os.environ.get("FORECASTEVAL_NEED_BROWSER") is None:
     pytestmark = pytest.mark.skipif(chromium.program() is None, reason="chromium is not installed")

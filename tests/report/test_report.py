@@ -14,11 +14,12 @@ import pandas as pd
 import pytest
 
 from forecasteval.errors import CallError, RunFailed
-from forecasteval.report import manifest as records
+from forecasteval.report import _manifest
+from forecasteval.report._harvest import MIME, collect, slug
+from forecasteval.report._page import render
 from forecasteval.report.make import make_report
-from forecasteval.report.page import render
 from forecasteval.report.parameters import check_values, parameters_of, read_values
-from forecasteval.report.published import MIME, collect, csv_text, publish, slug
+from forecasteval.report.published import csv_text, publish
 
 PNG = base64.b64encode(b"\x89PNG not really").decode()
 
@@ -92,8 +93,8 @@ def test_names_become_safe_and_unique():
     harvest = collect(notebook)
     assert harvest.results == {"a": 1}
     assert harvest.tables == {"up": "x\n", "up-2": "y\n"}
-    assert [f.name for f in harvest.figures] == ["a-b", "a-b-2"]
-    assert harvest.figures[0].content == b"\x89PNG not really"
+    assert list(harvest.figures) == ["a-b.png", "a-b-2.png"]
+    assert harvest.figures["a-b.png"] == b"\x89PNG not really"
 
 
 @pytest.mark.parametrize(
@@ -465,6 +466,40 @@ def test_the_kernel_is_of_this_environment(write_notebook, tmp_path, monkeypatch
     assert os.environ["JUPYTER_PREFER_ENV_PATH"] == "0"
 
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "expected"), [({}, ["1", "1", "1"]), ({"OMP_NUM_THREADS": "3"}, ["3", None, None])]
+)
+def test_a_kernel_has_one_thread_for_algebra_unless_the_user_says_otherwise(
+    write_notebook, tmp_path, monkeypatch, theirs, expected
+):
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in theirs.items():
+        monkeypatch.setenv(name, value)
+    before = dict(os.environ)
+    cell = f"import os\nfrom forecasteval.report import publish\npublish({{'threads': [os.environ.get(n) for n in {THREADS}]}})"
+    folder = make_report(write_notebook("a: int = 1", cell), out=tmp_path / "out")
+    assert json.loads((folder / "results.json").read_text()) == {"threads": expected}
+    assert dict(os.environ) == before
+
+
+def test_a_check_sees_every_known_value_before_anything_runs(write_notebook, tmp_path):
+    seen = []
+
+    def check(values, folder):
+        seen.append((values, folder))
+        raise CallError("The region is closed.")
+
+    path = write_notebook("region: str = 'EMEA'\nweeks: list[int] = [4]\nwhere: str = print('run')", "1 / 0")
+    with pytest.raises(CallError, match="The region is closed"):
+        make_report(path, out=tmp_path / "out", texts={"weeks": "8"}, check=check)
+    assert seen == [({"region": "EMEA", "weeks": [8]}, None)]
+    assert not (tmp_path / "out").exists()
+
+
 def test_somebody_elses_folder_is_never_replaced(write_notebook, tmp_path):
     (tmp_path / "out" / "small").mkdir(parents=True)
     (tmp_path / "out" / "small" / "thesis.txt").write_text("years of work")
@@ -607,17 +642,17 @@ def test_rows_hashes_and_commits_of_the_manifest(tmp_path):
     (tmp_path / "b.yaml").write_text("name: x\n")
     (tmp_path / ".hidden.csv").write_text("x\n")
     pd.DataFrame({"x": [1, 2, 3]}).to_parquet(tmp_path / "c.parquet")
-    assert [(f["file"], f["rows"]) for f in records.input_files(tmp_path)] == [
+    assert [(f["file"], f["rows"]) for f in _manifest.input_files(tmp_path)] == [
         ("a.csv", 2),
         ("b.yaml", None),
         ("c.parquet", 3),
     ]
-    assert records.git_commit(tmp_path) is None
+    assert _manifest.git_commit(tmp_path) is None
     commit = ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-q", "--allow-empty", "-m", "x"]
     for words in (["init", "-q"], ["add", "b.yaml"], commit):
         subprocess.run(["git", "-C", tmp_path, *words], check=True)
-    assert re.fullmatch(r"[0-9a-f]{40}", records.git_commit(tmp_path))
+    assert re.fullmatch(r"[0-9a-f]{40}", _manifest.git_commit(tmp_path))
     (tmp_path / "b.yaml").write_text("name: y\n")
-    assert records.git_commit(tmp_path).endswith("-dirty")
+    assert _manifest.git_commit(tmp_path).endswith("-dirty")
     (tmp_path / "manifest.json").write_text('{"rows": {"deals": "many", "calls": 3}}')
-    assert records.last_rows(tmp_path) == {"calls": 3}
+    assert _manifest.last_rows(tmp_path) == {"calls": 3}

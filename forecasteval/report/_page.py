@@ -3,59 +3,49 @@
 from __future__ import annotations
 
 import copy
-import html
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from forecasteval.report.published import MIME, slug
+from forecasteval.report._harvest import MIME, free_slug
 
-TEMPLATES = Path(__file__).parent.parent / "templates"
-ONLY_IN_NOTEBOOK = "notebook-only"  # tag of cells that a report leaves out
-
+_ONLY_IN_NOTEBOOK = "notebook-only"  # tag of cells that a report leaves out
 _NUMBER = re.compile(r"([+\-\u2212]?[\d.,]+( ?%| ?[kMB])?|NaN|nan|None|\u2013|)")
+# nbconvert's SanitizeHTML is not used: it leaves the text of scripts and styles on the page, and takes Markdown for
+# HTML, so that code and quotations in text cells are spoilt while [x](javascript:...) gets through.
 _NEVER = ("script", "style", "iframe", "object", "embed", "link", "meta", "base", "form", "input", "button")
 _HARMLESS = ("#", "https:", "mailto:", "data:image/")
 _URLS = ("href", "src", "xlink:href", "action", "formaction", "srcset", "poster", "background")
 
 
 def render(notebook: Any, *, results: Mapping[str, Any], provenance: Mapping[str, Any], name: str) -> str:
-    """The page of an executed notebook.
+    """The page of an executed notebook, a complete HTML document.
 
-    Parameters
-    ----------
-    notebook : executed notebook
-    results : what it published; ``headline`` becomes the page's description
-    provenance : the manifest, told in the footer
-    name : of the notebook, for a page without a title
-
-    Returns
-    -------
-    str
-        A complete HTML document.
+    Of what it published, ``title`` and ``headline`` stand in the page's head; the manifest is told in the footer.
     """
     warm_up()
     from bs4 import BeautifulSoup
     from nbconvert.exporters.html import HTMLExporter
-    from traitlets.config import Config
+    from nbconvert.exporters.templateexporter import TemplateExporter
 
     exporter = HTMLExporter(
-        template_name="report",
-        extra_template_basedirs=[str(TEMPLATES)],
+        template_name="base",
+        template_file="page.html.j2",
+        extra_template_paths=[str(Path(__file__).parent)],
         exclude_anchor_links=True,
-        config=Config(
-            TagRemovePreprocessor={"enabled": True, "remove_cell_tags": {ONLY_IN_NOTEBOOK}},
-        ),
+        default_preprocessors=[],
         filters={"escaped_markdown": _escaped},
     )
-    readers = _for_readers(notebook)
     about = {
-        "title": str(results.get("title") or title(notebook, name)),
+        "title": str(results.get("title") or _title(notebook, name)),
         "headline": str(results.get("headline", "")),
         "provenance": provenance,
     }
-    page, _ = exporter.from_notebook_node(readers, resources={"report": about})
+    # not by HTMLExporter's own method, which parses the page once more for what this template has already
+    page, _ = TemplateExporter.from_notebook_node(
+        exporter, _for_readers(notebook), resources={"report": about}
+    )
     soup = BeautifulSoup(page, "html.parser")
     _disarm(soup.body)
     _wrap_tables(soup)
@@ -65,7 +55,7 @@ def render(notebook: Any, *, results: Mapping[str, Any], provenance: Mapping[str
 
 def warm_up() -> None:
     """Import what a page needs; in the time that a notebook takes, this costs nothing."""
-    from forecasteval.report.execute import quick_imports
+    from forecasteval.report._execute import quick_imports
 
     quick_imports()
     import nbconvert.exporters.html  # noqa: F401
@@ -77,15 +67,16 @@ def _escaped(text: str) -> str:
 
 
 def _for_readers(notebook: Any) -> Any:
-    """A copy without what only a notebook's author reads: stderr, published data, scripts."""
+    """A copy without what only a notebook's author reads: some cells, stderr, published data."""
     page = copy.deepcopy(notebook)
+    page.cells = [c for c in page.cells if _ONLY_IN_NOTEBOOK not in c.metadata.get("tags", ())]
     for cell in page.cells:
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if _is_for_readers(o)]
     return page
 
 
-def title(notebook: Any, name: str) -> str:
+def _title(notebook: Any, name: str) -> str:
     """The first heading of a notebook, or its name in words."""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -167,25 +158,8 @@ def _contents(soup: Any) -> None:
     taken = {tag["id"] for tag in soup.find_all(id=True)}
     sections[0].insert_before(place.extract())
     for heading in sections:
-        if not heading.get("id"):
-            heading["id"] = _free_id(slug(heading.get_text()), taken)
-    links = "".join(
-        f'<li><a href="#{html.escape(h["id"])}">{html.escape(h.get_text(" ", strip=True))}</a></li>'
-        for h in sections
-    )
-    place.find("ul").append(_fragment(links))
-
-
-def _fragment(markup: str) -> Any:
-    from bs4 import BeautifulSoup
-
-    return BeautifulSoup(markup, "html.parser")
-
-
-def _free_id(wanted: str, taken: set[str]) -> str:
-    chosen, n = wanted, 1
-    while chosen in taken:
-        n += 1
-        chosen = f"{wanted}-{n}"
-    taken.add(chosen)
-    return chosen
+        heading["id"] = heading.get("id") or free_slug(heading.get_text(), taken)
+        link = soup.new_tag("a", attrs={"href": f"#{heading['id']}"})
+        link.string = heading.get_text(" ", strip=True)
+        place.find("ul").append(soup.new_tag("li"))
+        place.find_all("li")[-1].append(link)

@@ -13,7 +13,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 1
 NAME = "manifest.json"
 _READ = (".csv", ".parquet", ".yaml", ".yml", ".json")
 _PACKAGES = (
@@ -40,23 +39,9 @@ def manifest(
     started: datetime,
     finished: datetime,
 ) -> dict[str, Any]:
-    """The content of `manifest.json`.
-
-    Parameters
-    ----------
-    notebook : the notebook's file
-    data : the folder that it read, if any
-    parameters : every parameter with the value that it had
-    rows : rows by table
-    allowed : checks that were left out
-    started, finished : moments, in UTC
-
-    Returns
-    -------
-    dict, ready for JSON; paths are relative to the data folder
-    """
+    """The content of `manifest.json`: parameters, rows by table and checks left out, with all input files."""
     return {
-        "schema_version": SCHEMA,
+        "schema_version": 1,
         "notebook": {"name": notebook.stem, "sha256": _sha256(notebook)},
         "parameters": dict(parameters),
         "seed": parameters.get("seed"),
@@ -66,19 +51,13 @@ def manifest(
         "started": started.isoformat(timespec="seconds"),
         "finished": finished.isoformat(timespec="seconds"),
         "seconds": round((finished - started).total_seconds(), 1),
-        "versions": versions(),
+        "versions": _versions(),
         "git_commit": git_commit(notebook.parent),
     }
 
 
 def last_rows(folder: Path) -> dict[str, int]:
-    """Rows by table of the report that lies in a folder; nothing if there is none.
-
-    Examples
-    --------
-    >>> last_rows(Path("no/such/folder"))
-    {}
-    """
+    """Rows by table of the report that lies in a folder; nothing if there is none."""
     try:
         content = json.loads((folder / NAME).read_text("utf-8"))
     except (OSError, ValueError):
@@ -121,7 +100,7 @@ def _rows(path: Path) -> int | None:
     return None
 
 
-def versions() -> dict[str, str]:
+def _versions() -> dict[str, str]:
     """Python and the packages that numbers or pages depend on."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
