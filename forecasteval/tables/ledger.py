@@ -6,7 +6,7 @@ content, so that nothing in the middle can be changed, added or taken out unseen
 not be told from a shorter one. What stands after the head comes from a run that died while it wrote; it was
 never reported, is not read, and is cut off when the next run writes.
 
-What the lines mean is :mod:`forecasteval.monitor`'s business.
+What the lines mean is the business of the study that keeps it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from typing import IO, Any
 
 from forecasteval.errors import CallError
 
-START = hashlib.sha256(b"forecasteval ledger 1").hexdigest()  # what the first line follows
+_START = hashlib.sha256(b"forecasteval ledger 1").hexdigest()  # what the first line follows
+_BACKUP = "Put the file back from a backup; to start anew, name another ledger."
 Entry = dict[str, Any]
 
 
@@ -44,30 +45,16 @@ class Ledger:
         return [e for e in self.entries if e["kind"] == kind]
 
 
-def sealed(entries: Sequence[Mapping[str, Any]], head: str = START) -> list[Entry]:
-    """Entries with their hashes.
+def sealed(entries: Sequence[Mapping[str, Any]], head: str = _START) -> list[Entry]:
+    """Entries with their hashes; one that has a hash is sealed anew.
 
     hash_i = SHA-256(hash_(i-1) + JSON of entry i with sorted keys)
-
-    Parameters
-    ----------
-    entries : values as JSON knows them, without `hash`
-    head : hash of the entry before the first
-
-    Returns
-    -------
-    list of dict
-
-    Examples
-    --------
-    >>> first, second = sealed([{"kind": "look"}, {"kind": "look"}])
-    >>> first["hash"] == second["hash"], sealed([{"kind": "look"}], first["hash"]) == [second]
-    (False, True)
     """
     done = []
     for entry in entries:
-        head = hashlib.sha256((head + _text(entry)).encode()).hexdigest()
-        done.append({**entry, "hash": head})
+        content = {k: v for k, v in entry.items() if k != "hash"}
+        head = hashlib.sha256((head + _text(content)).encode()).hexdigest()
+        done.append({**content, "hash": head})
     return done
 
 
@@ -82,28 +69,15 @@ def _head_file(path: Path) -> Path:
 def read(path: str | Path) -> Ledger:
     """A ledger, checked from its first line to its last; an empty one where there is no file yet.
 
-    Parameters
-    ----------
-    path : file of JSON lines
-
-    Returns
-    -------
-    Ledger
-
     Raises
     ------
     CallError
         If a line was changed, added, taken out or cut off; names the line.
-
-    Examples
-    --------
-    >>> read("no/such/ledger.jsonl").entries
-    ()
     """
     path = Path(path)
     there, known = path.is_file(), _head_file(path).exists()
     if not there and not known and not path.exists():
-        return Ledger(path, (), START, 0)
+        return Ledger(path, (), _START, 0)
     if path.exists() and not there:
         raise CallError(f"The ledger {path} is not a file. Name a file, such as ledger/weekly_monitor.jsonl.")
     if not known:
@@ -113,23 +87,22 @@ def read(path: str | Path) -> Ledger:
         )
     lines, head = _head_of(path)
     if not lines:  # the first writing died
-        return Ledger(path, (), START, 0)
+        return Ledger(path, (), _START, 0)
     if not there:
         raise CallError(
             f"The ledger {path} is gone, but {_head_file(path).name} says that it had {lines} lines. Put it back from a "
             "backup; to start anew, name another ledger."
         )
     entries: list[Entry] = []
-    before, size = START, 0
+    before, size = _START, 0
     with path.open("rb") as stream:
         for number in range(1, lines + 1):
             raw = stream.readline()
             entry = _entry(path, number, raw, lines)
-            if sealed([{k: v for k, v in entry.items() if k != "hash"}], before)[0]["hash"] != entry["hash"]:
+            if sealed([entry], before)[0]["hash"] != entry["hash"]:
                 raise CallError(
                     f"Line {number} of the ledger {path} does not follow from the line before it: it was changed, or a "
-                    "line was added or taken out there. Put the file back from a backup; to start anew, name another "
-                    "ledger."
+                    f"line was added or taken out there. {_BACKUP}"
                 )
             before, size = entry["hash"], size + len(raw)
             entries.append(entry)
@@ -155,8 +128,7 @@ def _head_of(path: Path) -> tuple[int, str]:
 def _entry(path: Path, number: int, raw: bytes, lines: int) -> Entry:
     if not raw:
         raise CallError(
-            f"The ledger {path} ends after line {number - 1} but had {lines} lines: its end is lost. Put the file back "
-            "from a backup; to start anew, name another ledger."
+            f"The ledger {path} ends after line {number - 1} but had {lines} lines: its end is lost. {_BACKUP}"
         )
     try:
         entry = json.loads(raw)
@@ -164,25 +136,13 @@ def _entry(path: Path, number: int, raw: bytes, lines: int) -> Entry:
             return dict(entry)
     except (ValueError, KeyError, TypeError):
         pass
-    raise CallError(
-        f"Line {number} of the ledger {path} is not a whole entry. Put the file back from a backup; to start anew, "
-        "name another ledger."
-    )
+    raise CallError(f"Line {number} of the ledger {path} is not a whole entry. {_BACKUP}")
 
 
 def append(ledger: Ledger, entries: Sequence[Mapping[str, Any]]) -> Ledger:
     """Add entries to the ledger that was read, all of them or none.
 
     The lines are written and flushed first; only then does the head move on to the last of them.
-
-    Parameters
-    ----------
-    ledger : as :func:`read` gave it
-    entries : without `hash`
-
-    Returns
-    -------
-    Ledger
 
     Raises
     ------
@@ -209,7 +169,7 @@ def append(ledger: Ledger, entries: Sequence[Mapping[str, Any]]) -> Ledger:
                     f"Another run has added to the ledger {path} since this one read it. Nothing was written; run again."
                 )
             if not ledger.entries:
-                _move_head(path, 0, START)
+                _move_head(path, 0, _START)
             with path.open("r+b" if path.exists() else "w+b") as stream:
                 stream.truncate(ledger.size)
                 stream.seek(ledger.size)
