@@ -1,7 +1,12 @@
 """Throw-away notebooks, so that reports are tested without the real ones."""
 
 import json
+import os
 from pathlib import Path
+
+# as in a report's kernel: threads that fight over small fits cost more than they bring
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 import pandas as pd
 import pytest

@@ -23,34 +23,40 @@ looks together with that probability, so that looking, stopping and going on cos
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 from scipy.stats import t as student
 
-Floats = NDArray[np.float64]
+_Floats = NDArray[np.float64]
 
-TUNED_FOR = 52  # cohorts at which a sequence is narrowest
-TUNED_FOR_BLOCKS = 6
-BURN_IN = 13  # cohorts before the first look counts
-MIN_BLOCKS = 4
-GUESSED_SPREAD = 0.05  # of a cohort's mean difference; only sets where empirical_bernstein is narrowest
+
+class _Looks(NamedTuple):
+    """At how many a sequence is narrowest, and before how many it says nothing."""
+
+    tuned_for: int
+    fewest: int
+
+
+COHORTS = _Looks(tuned_for=52, fewest=13)
+BLOCKS = _Looks(tuned_for=6, fewest=4)
+_GUESSED_SPREAD = 0.05  # of a cohort's mean difference; only sets where empirical_bernstein is narrowest
 
 
 @dataclass(frozen=True, eq=False)
 class Band:
     """Estimate and interval after each cohort, arrays of shape (cohorts,); infinite ends where none is formed."""
 
-    estimate: Floats
-    low: Floats
-    high: Floats
+    estimate: _Floats
+    low: _Floats
+    high: _Floats
 
 
-def _checked(x: ArrayLike, z: ArrayLike, level: float) -> tuple[Floats, Floats]:
+def _checked(x: ArrayLike, z: ArrayLike, level: float) -> tuple[_Floats, _Floats]:
     x, z = np.asarray(x, dtype=float), np.asarray(z, dtype=float)
     if x.shape != z.shape or x.ndim != 1:
         raise ValueError(
@@ -63,10 +69,10 @@ def _checked(x: ArrayLike, z: ArrayLike, level: float) -> tuple[Floats, Floats]:
     return x, z
 
 
-def _spread(x: Floats, z: Floats) -> tuple[Floats, Floats, Floats]:
+def _spread(x: _Floats, z: _Floats) -> tuple[_Floats, _Floats, _Floats]:
     """Ratio, CR3J standard error and Bell-McCaffrey df of running sums; rows are looks, columns clusters.
 
-    The closed forms of :func:`forecasteval.intervals.cr3j` and :func:`~forecasteval.intervals.bell_mccaffrey_df`
+    The closed forms of :mod:`forecasteval.inference.jackknife`
     for all looks at once; clusters that a look has not met have z = 0.
     """
     met, total = z > 0, z.sum(axis=1)
@@ -83,13 +89,13 @@ def _spread(x: Floats, z: Floats) -> tuple[Floats, Floats, Floats]:
     return ratio, np.where(alone, np.nan, se), np.where(alone, np.nan, df)
 
 
-def _around(estimate: Floats, reach: Floats, se: Floats) -> Band:
+def _around(estimate: _Floats, reach: _Floats, se: _Floats) -> Band:
     formed = np.isfinite(reach) & np.isfinite(se)
     half = np.where(formed, reach, 1.0) * np.where(formed, se, np.inf)
     return Band(estimate, estimate - half, estimate + half)
 
 
-def _over(x: Floats, z: Floats, block: ArrayLike | None) -> tuple[Floats, Floats]:
+def _over(x: _Floats, z: _Floats, block: ArrayLike | None) -> tuple[_Floats, _Floats]:
     """Running sums of each block at each look; every cohort is a block of its own where none is given."""
     member = np.arange(x.size) if block is None else np.unique(np.asarray(block), return_inverse=True)[1]
     if member.shape != x.shape:
@@ -133,7 +139,7 @@ def fixed_time(x: ArrayLike, z: ArrayLike, block: ArrayLike | None = None, *, le
 # --- how many standard errors ---------------------------------------------------------------------------
 
 
-def student_multiplier(df: ArrayLike, *, level: float = 0.95, scale: float) -> Floats:
+def _student_multiplier(df: ArrayLike, *, level: float = 0.95, scale: float) -> _Floats:
     """How many standard errors the sequence over blocks reaches with so many degrees of freedom.
 
     Under a normal law with unknown spread the mixed likelihood ratio of the t statistic of n = df + 1 blocks,
@@ -143,27 +149,9 @@ def student_multiplier(df: ArrayLike, *, level: float = 0.95, scale: float) -> F
 
     is a martingale that starts at 1, so that it ever reaches 1/alpha with probability alpha at most. Solved
     for t: with a = ((n + s)/(s alpha^2))^(1/n), t^2 = df (a - 1) / (1 - a s/(n + s)), infinite where the
-    denominator is not positive.
-
-    Parameters
-    ----------
-    df : degrees of freedom, at least 1
-    level, scale : float
-
-    Returns
-    -------
-    array
-
-    References
-    ----------
-    Lai (1976), Annals of Statistics 4(2), 265-280. Wang & Ramdas (2025), Anytime-valid t-tests and confidence
-    sequences for Gaussian means with unknown variance, Sequential Analysis 44(1), 56-110. The Bayes factor is that of
-    Gonen, Johnson, Lu & Westfall (2005), American Statistician 59(3), 252-257.
-
-    Examples
-    --------
-    >>> student_multiplier([2, 3, 5, 7], scale=0.25).round(2).tolist()
-    [inf, 7.21, 4.73, 4.2]
+    denominator is not positive. Lai (1976), Annals of Statistics 4(2), 265-280. Wang & Ramdas (2025), Anytime-valid
+    t-tests and confidence sequences for Gaussian means with unknown variance, Sequential Analysis 44(1), 56-110. The
+    Bayes factor is that of Gonen, Johnson, Lu & Westfall (2005), American Statistician 59(3), 252-257.
     """
     df = np.asarray(df, dtype=float)
     n = df + 1
@@ -174,17 +162,11 @@ def student_multiplier(df: ArrayLike, *, level: float = 0.95, scale: float) -> F
 
 
 @cache
-def student_scale(tuned_for: float = TUNED_FOR_BLOCKS, level: float = 0.95) -> float:
-    """The scale at which the sequence over blocks is narrowest after `tuned_for` equal blocks.
-
-    Examples
-    --------
-    >>> round(student_scale(6), 2)
-    0.28
-    """
+def _student_scale(tuned_for: float = BLOCKS.tuned_for, level: float = 0.95) -> float:
+    """The scale at which the sequence over blocks is narrowest after `tuned_for` equal blocks."""
 
     def reach(log_scale: float) -> float:
-        return float(student_multiplier(tuned_for - 1, level=level, scale=math.exp(log_scale)))
+        return float(_student_multiplier(tuned_for - 1, level=level, scale=math.exp(log_scale)))
 
     grid = np.linspace(-8, 2, 41)
     best = float(grid[np.argmin([reach(s) for s in grid])])
@@ -192,44 +174,25 @@ def student_scale(tuned_for: float = TUNED_FOR_BLOCKS, level: float = 0.95) -> f
     return math.exp(float(found.x))
 
 
-def mixture_scale(tuned_for: float, level: float = 0.95) -> float:
+def _mixture_scale(tuned_for: float, level: float = 0.95) -> float:
     """rho^2 of the normal mixture whose sequence is narrowest after `tuned_for` cohorts.
 
-    rho^2 = (-2 log alpha + log(1 - 2 log alpha)) / tuned_for,  alpha = 1 - level
-
-    References
-    ----------
-    Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas (2024), Annals of Statistics 52(6), section on tuning.
-
-    Examples
-    --------
-    >>> round(52 * mixture_scale(52), 3)
-    7.936
+    rho^2 = (-2 log alpha + log(1 - 2 log alpha)) / tuned_for,  alpha = 1 - level. Waudby-Smith, Arbour, Sinha, Kennedy
+    & Ramdas (2024), Annals of Statistics 52(6), section on tuning.
     """
     surprise = -2 * math.log(1 - level)
     return (surprise + math.log(1 + surprise)) / tuned_for
 
 
-def asymptotic_multiplier(n: ArrayLike, *, level: float = 0.95, tuned_for: float = TUNED_FOR) -> Floats:
+def _asymptotic_multiplier(
+    n: ArrayLike, *, level: float = 0.95, tuned_for: float = COHORTS.tuned_for
+) -> _Floats:
     """How many standard errors the asymptotic sequence reaches after n cohorts.
 
-    sqrt( (n rho^2 + 1) / (n rho^2) log((n rho^2 + 1) / alpha^2) )
-
-    Parameters
-    ----------
-    n : numbers of cohorts
-    level, tuned_for : as in :func:`asymptotic`
-
-    Returns
-    -------
-    array; 3.04 at n = `tuned_for` and level .95, which is 1.55 times the 1.96 of a single look
-
-    Examples
-    --------
-    >>> asymptotic_multiplier([13, 26, 52, 104]).round(2).tolist()
-    [3.26, 3.08, 3.04, 3.06]
+    sqrt( (n rho^2 + 1) / (n rho^2) log((n rho^2 + 1) / alpha^2) ): 3.04 at n = `tuned_for` and level .95, which is 1.55
+    times the 1.96 of a single look.
     """
-    m = np.asarray(n, dtype=float) * mixture_scale(tuned_for, level)
+    m = np.asarray(n, dtype=float) * _mixture_scale(tuned_for, level)
     return np.sqrt((m + 1) / m * np.log((m + 1) / (1 - level) ** 2))
 
 
@@ -241,8 +204,8 @@ def asymptotic(
     z: ArrayLike,
     *,
     level: float = 0.95,
-    tuned_for: float = TUNED_FOR,
-    burn_in: int = BURN_IN,
+    tuned_for: float = COHORTS.tuned_for,
+    burn_in: int = COHORTS.fewest,
 ) -> Band:
     """Asymptotic confidence sequence of a running ratio of cohort sums, guarded where cohorts are few.
 
@@ -250,7 +213,7 @@ def asymptotic(
 
     with SE_n the CR3J standard error over the n cohorts. The first term is the published sequence; its
     guarantee is that of a central limit theorem that holds at all looks from `burn_in` on. The second,
-    :func:`student_multiplier` at the Bell-McCaffrey df of the cohorts' weights, is for the looks at which that
+    :func:`_student_multiplier` at the Bell-McCaffrey df of the cohorts' weights, is for the looks at which that
     limit is far: cohorts of very unequal size count for fewer than they are. With equal cohorts it adds 15% at
     13 and 5% at 52 cohorts. The cohorts' surprises x_i - E[x_i | earlier] must not be shared between cohorts;
     where they are, use :func:`over_blocks`.
@@ -290,25 +253,20 @@ def asymptotic(
     x, z = _checked(x, z, level)
     ratio, se, df = _spread(*_over(x, z, None))
     n = np.arange(1, x.size + 1)
-    published = asymptotic_multiplier(n, level=level, tuned_for=tuned_for)
-    guard = student_multiplier(df, level=level, scale=student_scale(tuned_for / 2, level))
+    published = _asymptotic_multiplier(n, level=level, tuned_for=tuned_for)
+    guard = _student_multiplier(df, level=level, scale=_student_scale(tuned_for / 2, level))
     reach = np.maximum(published, guard)
     return _around(ratio, np.where(n < burn_in, np.inf, reach), se)
 
 
 def over_blocks(
-    x: ArrayLike,
-    z: ArrayLike,
-    block: ArrayLike,
-    *,
-    level: float = 0.95,
-    tuned_for: float = TUNED_FOR_BLOCKS,
+    x: ArrayLike, z: ArrayLike, block: ArrayLike, *, level: float = 0.95, tuned_for: float = BLOCKS.tuned_for
 ) -> Band:
     """Confidence sequence of a running ratio where cohorts of one block share their luck.
 
     R_n -+ SE_n m(df_n), with the CR3J standard error over *blocks*, the one that is still filling included,
     its Bell-McCaffrey df (which counts unequal and half-filled blocks for less) and m of
-    :func:`student_multiplier`. Exact for equal, normal block sums; how far it carries else is measured in
+    :func:`_student_multiplier`. Exact for equal, normal block sums; how far it carries else is measured in
     tests/benchmarks/false_alarms_weekly.py.
 
     Parameters
@@ -339,8 +297,8 @@ def over_blocks(
     x, z = _checked(x, z, level)
     sums, weights = _over(x, z, block)
     ratio, se, df = _spread(sums, weights)
-    reach = student_multiplier(df, level=level, scale=student_scale(tuned_for, level))
-    reach = np.where((weights > 0).sum(axis=1) < MIN_BLOCKS, np.inf, reach)
+    reach = _student_multiplier(df, level=level, scale=_student_scale(tuned_for, level))
+    reach = np.where((weights > 0).sum(axis=1) < BLOCKS.fewest, np.inf, reach)
     return _around(ratio, reach, se)
 
 
@@ -356,8 +314,12 @@ def _log_mixture(s: float, v: float, c: float, rho: float) -> float:
     return float(top - bottom)
 
 
-def _crossing(excess: Callable[[float], float]) -> float:
-    """Where an increasing function passes 0."""
+def _crossing(v: float, c: float, rho: float, ceiling: float) -> float:
+    """The sum at which the log mixture, which increases with it, reaches the ceiling."""
+
+    def excess(s: float) -> float:
+        return _log_mixture(s, v, c, rho) - ceiling
+
     top = 1.0
     while excess(top) < 0:
         top *= 2
@@ -365,7 +327,7 @@ def _crossing(excess: Callable[[float], float]) -> float:
 
 
 def empirical_bernstein(
-    mean: ArrayLike, *, bound: float = 1.0, level: float = 0.95, tuned_for: float = TUNED_FOR
+    mean: ArrayLike, *, bound: float = 1.0, level: float = 0.95, tuned_for: float = COHORTS.tuned_for
 ) -> Band:
     """Confidence sequence of the running average of bounded cohort means; no limit theorem, any dependence.
 
@@ -414,8 +376,7 @@ def empirical_bernstein(
     average = np.cumsum(d) / n
     before = np.concatenate([[0.0], average[:-1]])
     v = np.cumsum(np.square(d - before))
-    rho = tuned_for * GUESSED_SPREAD**2 / (tuned_for * mixture_scale(tuned_for, level))
+    rho = tuned_for * _GUESSED_SPREAD**2 / (tuned_for * _mixture_scale(tuned_for, level))
     ceiling = math.log(2 / (1 - level))
-
-    reach = [_crossing(lambda s, v=w: _log_mixture(s, v, c, rho) - ceiling) for w in v]  # type: ignore[misc]
+    reach = [_crossing(float(w), c, rho, ceiling) for w in v]
     return _around(average, np.asarray(reach), 1 / n)

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from forecasteval.errors import CallError
 
-START = hashlib.sha256(b"forecasteval ledger 1").hexdigest()  # what the first line follows
+_START = hashlib.sha256(b"forecasteval ledger 1").hexdigest()  # what the first line follows
 Entry = dict[str, Any]
 
 
@@ -44,8 +44,8 @@ class Ledger:
         return [e for e in self.entries if e["kind"] == kind]
 
 
-def sealed(entries: Sequence[Mapping[str, Any]], head: str = START) -> list[Entry]:
-    """Entries with their hashes.
+def sealed(entries: Sequence[Mapping[str, Any]], head: str = _START) -> list[Entry]:
+    """Entries with their hashes; one that has a hash is sealed anew.
 
     hash_i = SHA-256(hash_(i-1) + JSON of entry i with sorted keys)
 
@@ -55,8 +55,9 @@ def sealed(entries: Sequence[Mapping[str, Any]], head: str = START) -> list[Entr
     """
     done = []
     for entry in entries:
-        head = hashlib.sha256((head + _text(entry)).encode()).hexdigest()
-        done.append({**entry, "hash": head})
+        content = {k: v for k, v in entry.items() if k != "hash"}
+        head = hashlib.sha256((head + _text(content)).encode()).hexdigest()
+        done.append({**content, "hash": head})
     return done
 
 
@@ -81,7 +82,7 @@ def read(path: str | Path) -> Ledger:
     path = Path(path)
     there, known = path.is_file(), _head_file(path).exists()
     if not there and not known and not path.exists():
-        return Ledger(path, (), START, 0)
+        return Ledger(path, (), _START, 0)
     if path.exists() and not there:
         raise CallError(f"The ledger {path} is not a file. Name a file, such as ledger/weekly_monitor.jsonl.")
     if not known:
@@ -89,17 +90,17 @@ def read(path: str | Path) -> Ledger:
         raise _broken(found, "The two files belong together: put it back from a backup")
     lines, head = _head_of(path)
     if not lines:  # the first writing died
-        return Ledger(path, (), START, 0)
+        return Ledger(path, (), _START, 0)
     if not there:
         found = f"The ledger {path} is gone, but {_head_file(path).name} says that it had {lines} lines."
         raise _broken(found, "Put it back from a backup")
     entries: list[Entry] = []
-    before, size = START, 0
+    before, size = _START, 0
     with path.open("rb") as stream:
         for number in range(1, lines + 1):
             raw = stream.readline()
             entry = _entry(path, number, raw, lines)
-            if sealed([{k: v for k, v in entry.items() if k != "hash"}], before)[0]["hash"] != entry["hash"]:
+            if sealed([entry], before)[0]["hash"] != entry["hash"]:
                 raise _broken(
                     f"Line {number} of the ledger {path} does not follow from the line before it: it was changed, or a "
                     "line was added or taken out there."
@@ -158,7 +159,7 @@ def append(ledger: Ledger, entries: Sequence[Mapping[str, Any]]) -> Ledger:
                     f"Another run has added to the ledger {path} since this one read it. Nothing was written; run again."
                 )
             if not ledger.entries:
-                _move_head(path, 0, START)
+                _move_head(path, 0, _START)
             with path.open("r+b" if path.exists() else "w+b") as stream:
                 stream.truncate(ledger.size)
                 stream.seek(ledger.size)

@@ -95,14 +95,14 @@ def published(x, z):
     with np.errstate(invalid="ignore", divide="ignore"):
         left_out = (x[None, :] - one_look.estimate[:, None] * z) / (1 - z / total[:, None])
         se = np.sqrt((n - 1) / n * (before * np.square(left_out)).sum(axis=1)) / total
-    half = np.nan_to_num(sequences.asymptotic_multiplier(n) * se, nan=np.inf)
+    half = np.nan_to_num(sequences._asymptotic_multiplier(n) * se, nan=np.inf)
     return sequences.Band(one_look.estimate, one_look.estimate - half, one_look.estimate + half)
 
 
 def told(band):
     """Looks at which 0 is outside, the burn-in left out."""
     outside = (band.low > 0) | (band.high < 0)
-    outside[: sequences.BURN_IN - 1] = False
+    outside[: sequences.COHORTS.fewest - 1] = False
     return outside
 
 

@@ -32,8 +32,8 @@ each = pytest.mark.parametrize("sequence", SEQUENCES.values(), ids=SEQUENCES)
 @pytest.mark.parametrize("level", [0.9, 0.95])
 def test_the_asymptotic_multiplier_is_robbins_normal_mixture(n, level):
     """The boundary of n unit-variance steps is where the mixture of exp(l S - l^2 n/2) reaches 1/alpha."""
-    rho = np.sqrt(sq.mixture_scale(52, level))
-    s = float(sq.asymptotic_multiplier(n, level=level)) * np.sqrt(n)
+    rho = np.sqrt(sq._mixture_scale(52, level))
+    s = float(sq._asymptotic_multiplier(n, level=level)) * np.sqrt(n)
 
     def integrand(slope):
         return np.exp(slope * s - slope**2 * n / 2) * stats.norm.pdf(slope, scale=rho)
@@ -47,7 +47,7 @@ def test_the_asymptotic_multiplier_is_robbins_normal_mixture(n, level):
 def test_the_student_multiplier_is_the_mixture_of_noncentral_t(df):
     """An independent road to the same likelihood ratio: densities of the t statistic itself."""
     n, scale = df + 1, 0.28
-    t = float(sq.student_multiplier(df, scale=scale))
+    t = float(sq._student_multiplier(df, scale=scale))
 
     def integrand(effect):
         return stats.nct.pdf(t, df, effect * np.sqrt(n)) * stats.norm.pdf(effect, scale=scale**-0.5)
@@ -70,9 +70,16 @@ def test_the_strict_mixture_is_its_integral(s, v):
     assert sq._log_mixture(s, v, c, rho) == pytest.approx(np.log(top / bottom), rel=1e-5)
 
 
+def test_multipliers_and_scales_are_those_of_the_papers():
+    assert sq._student_multiplier([2, 3, 5, 7], scale=0.25).round(2).tolist() == [np.inf, 7.21, 4.73, 4.2]
+    assert round(sq._student_scale(6), 2) == 0.28
+    assert round(52 * sq._mixture_scale(52), 3) == 7.936
+    assert sq._asymptotic_multiplier([13, 26, 52, 104]).round(2).tolist() == [3.26, 3.08, 3.04, 3.06]
+
+
 def test_width_at_the_tuning_point_is_that_of_the_method():
     """methods.md: 1.55 times the interval of one look."""
-    ratio = sq.asymptotic_multiplier(52) / stats.norm.ppf(0.975)
+    ratio = sq._asymptotic_multiplier(52) / stats.norm.ppf(0.975)
     assert float(ratio) == pytest.approx(1.55, abs=0.005)
 
 
@@ -98,8 +105,8 @@ def test_over_blocks_sees_only_the_sums_of_blocks():
     bx, bz = x.reshape(6, 5).sum(axis=1), z.reshape(6, 5).sum(axis=1)
     ratio = bx.sum() / bz.sum()
     se = intervals.cr3j(ratio, intervals.leave_one_out(bx, bz))
-    reach = sq.student_multiplier(
-        intervals.bell_mccaffrey_df(bz / bz.sum()), scale=sq.student_scale(sq.TUNED_FOR_BLOCKS)
+    reach = sq._student_multiplier(
+        intervals.bell_mccaffrey_df(bz / bz.sum()), scale=sq._student_scale(sq.BLOCKS.tuned_for)
     )
     assert band.high[-1] - ratio == pytest.approx(float(reach) * se)
     assert np.isinf(band.high[:15]).all()  # three blocks tell nothing

@@ -14,7 +14,6 @@ from forecasteval.errors import CallError
 from forecasteval.inference.grouping import Grouping
 from forecasteval.scores.probability import METRICS
 from forecasteval.studies.coverage_study.__main__ import summarise
-from forecasteval.studies.coverage_study._found import Found
 from forecasteval.studies.coverage_study._goals import GOALS, counted, least_told, missed, read
 from forecasteval.studies.coverage_study._judge import COLUMNS, judge, summary
 from forecasteval.studies.coverage_study._pilots import Simulator
@@ -47,7 +46,7 @@ def table_of(pilot):
 
 
 def said(table, waiting=0):
-    return Answer(Study(), Found(table, waiting))
+    return Answer(table, waiting)
 
 
 @pytest.mark.parametrize("looks", [1, 3])

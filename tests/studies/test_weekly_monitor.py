@@ -22,7 +22,7 @@ from forecasteval.studies.weekly_monitor._entries import forecasts_of, frozen
 from forecasteval.studies.weekly_monitor._looks import cohorts_of, doubts_of, looks_of, verdict_of
 from forecasteval.studies.weekly_monitor._rules import Rules
 from forecasteval.studies.weekly_monitor._watch import last_whole_day
-from forecasteval.studies.weekly_monitor.study import Answer, Monitor
+from forecasteval.studies.weekly_monitor.study import Monitor
 from forecasteval.tables import ledger as books
 
 ROOT = Path(__file__).parents[2]
@@ -55,23 +55,23 @@ def small(demo):
 
 def look(org, path, through="", rules=RULES):
     """What one weekly run finds; nothing is written."""
-    return Monitor(**rules.plain, ledger=str(path), through=str(through)[:10]).run(org).watch
+    return Monitor(**rules.plain, ledger=str(path), through=str(through)[:10]).run(org)
 
 
 def run(org, path, through="", rules=RULES):
     """One weekly run: look, then keep."""
-    watch = look(org, path, through, rules)
-    Answer(watch).keep()
-    return watch
+    found = look(org, path, through, rules)
+    found.keep()
+    return found
 
 
 def with_rules(rules, **other):
     return Rules(**(rules.plain | other))
 
 
-def written(watch):
+def written(found):
     """The file looks.csv, to the byte."""
-    return Answer(watch).tables()["looks"].to_csv(index=False)
+    return found.tables()["looks"].to_csv(index=False)
 
 
 def same(a, b):
@@ -175,7 +175,7 @@ def test_two_runs_in_a_week_add_nothing_and_say_the_same(small, tmp_path):
     again = run(small, path, "2025-06-06")
     assert again.added == []
     assert path.read_bytes() == written
-    assert json.dumps(Answer(first).results()) == json.dumps(Answer(again).results())
+    assert json.dumps(first.results()) == json.dumps(again.results())
     between = run(small, path, "2025-06-08")  # two days later, before the next week ends
     assert between.added == []
     assert path.read_bytes() == written
@@ -227,10 +227,10 @@ def test_a_strange_file_is_not_a_ledger_of_the_monitor(small, tmp_path):
 
 def test_nothing_is_written_before_it_is_kept(small, tmp_path):
     found = look(small, tmp_path / "ledger.jsonl", "2025-06-04")
-    Answer(found).verdict.words()
-    Answer(found).running.figure()
+    found.verdict.words()
+    found.running.figure()
     assert not list(tmp_path.iterdir())
-    assert Answer(found).keep().head == found.head
+    assert found.keep().head == found.head
 
 
 # --- cohorts -------------------------------------------------------------------------------------------
@@ -362,8 +362,8 @@ def test_a_later_flip_is_shown_and_changes_nothing(small, kept):
     same(before.looks, after.looks.head(len(before.looks)))
     new = after.flips[~after.flips["deal"].isin(before.flips["deal"])]
     assert new[["deal", "frozen", "today"]].to_numpy().tolist() == [[was_lost, "not won", "won"]]
-    assert was_lost in Answer(after).flips.words().text
-    assert "would be different by today's records" in Answer(after).later.words().text
+    assert was_lost in after.flipped.words().text
+    assert "would be different by today's records" in after.later.words().text
 
 
 def test_an_earlier_day_does_not_know_what_was_edited_later(small, kept, tmp_path):
@@ -411,7 +411,7 @@ def test_a_deal_that_vanishes_before_its_outcome_is_void(small, kept):
     after = run(without, path, due + pd.Timedelta(days=1))
     assert after.deals.set_index("deal").loc[gone, ["known", "void"]].tolist() == [True, True]
     assert after.cohorts["void"].sum() == 1
-    assert "gone from the records before" in Answer(after).later.words().text
+    assert "gone from the records before" in after.later.words().text
     back = run(small, path, due + pd.Timedelta(days=8))  # restored from the bin: still void, and shown
     assert back.cohorts["void"].sum() == 1
     assert gone in set(back.flips["deal"])
@@ -427,8 +427,7 @@ def test_a_restated_forecast_is_counted_and_does_not_count(small, kept):
     assert set(after.restated["deal"]) == {deal}
     assert after.restated["baseline_today"].tolist() == [0.123]
     assert (
-        "frozen forecast would" in Answer(after).later.words().text
-        or "1 frozen forecast" in Answer(after).later.words().text
+        "frozen forecast would" in after.later.words().text or "1 frozen forecast" in after.later.words().text
     )
 
 
@@ -440,7 +439,7 @@ def test_a_deal_that_turns_up_afterwards_does_not_enter_a_week_already_taken(sma
     after = run(small, path, "2025-12-10")
     same(before.looks, after.looks.head(len(before.looks)))
     assert after.appeared == 1
-    assert "turned up afterwards" in Answer(after).later.words().text
+    assert "turned up afterwards" in after.later.words().text
 
 
 # --- verdicts --------------------------------------------------------------------------------------------
@@ -527,8 +526,8 @@ def test_a_candidate_that_stays_silent_is_filled_counted_and_capped(small, tmp_p
     silent = found.deals[found.deals["filled"]]
     assert (silent["candidate"] == silent["baseline"]).all()
     assert found.last["filled"] > 0.2 * found.last["deals"]
-    assert "past 20% no verdict is given" in Answer(found).verdict.headline
-    assert "value stands in" in Answer(found).later.words().text
+    assert "past 20% no verdict is given" in found.verdict.headline
+    assert "value stands in" in found.later.words().text
 
 
 # --- a candidate that scores once a week ----------------------------------------------------------------------
@@ -667,36 +666,35 @@ def with_margin(found, margin):
     ],
 )
 def test_the_card_holds_a_lead_against_the_margin(ahead, margin, badge, sentence):
-    card = Answer(with_margin(ahead, margin)).verdict.words().text
+    card = with_margin(ahead, margin).verdict.words().text
     assert card.startswith(badge)
     assert sentence in card
-    assert "margin" not in Answer(ahead).verdict.words().text
+    assert "margin" not in ahead.verdict.words().text
 
 
 def test_without_a_verdict_the_card_says_that_the_margin_is_not_kept(quarterly):
-    card = Answer(with_margin(quarterly, 0.001)).verdict.words().text
+    card = with_margin(quarterly, 0.001).verdict.words().text
     assert "beyond the margin of 0.001: a difference that matters is not ruled out" in card
 
 
 def test_the_strict_row_is_explained(ahead):
-    table, note = Answer(ahead).questions.words().text.split("Strict: ")
+    table, note = ahead.questions.words().text.split("Strict: ")
     assert "all looks, strict\t" in table
     assert "counts every week alike" in note
     assert "the picture leaves it out" in note
 
 
 def test_the_picture_says_why_its_band_begins_late(ahead):
-    assert "No band before 4 quarters are in: fewer cannot show" in Answer(ahead).running.figure().alt
+    assert "No band before 4 quarters are in: fewer cannot show" in ahead.running.figure().alt
     weekly = with_rules(ahead.rules, generalise_to=["deal"])
     seen = replace(ahead, rules=weekly, looks=looks_of(ahead.cohorts, weekly))
-    assert "No band before week 13: fewer weeks cannot show" in Answer(seen).running.figure().alt
+    assert "No band before week 13: fewer weeks cannot show" in seen.running.figure().alt
     whole = replace(ahead, looks=ahead.looks[np.isfinite(ahead.looks["low"])])
-    assert "No band" not in Answer(whole).running.figure().alt
+    assert "No band" not in whole.running.figure().alt
 
 
 def test_dates_have_one_form_and_do_not_break(ahead):
-    said = Answer(ahead)
-    blocks = [s.words() for s in (said.verdict, said.running, said.flips, said.method)]
+    blocks = [s.words() for s in (ahead.verdict, ahead.running, ahead.flipped, ahead.method)]
     for block in blocks:
         assert not re.search(r"\d{4}-\d\d-\d\d", block.html)
         assert not re.search(r"\d [A-Z][a-z]+ \d{4}", block.html)
@@ -709,23 +707,23 @@ def test_dates_have_one_form_and_do_not_break(ahead):
 
 def test_too_little_data_is_a_result(small, tmp_path):
     short = look(small, tmp_path / "b", "2024-09-04", FREEZE)
-    assert "too few quarters yet" in Answer(short).verdict.headline
-    assert "nothing can be told before 4" in Answer(short).verdict.words().text
-    Answer(short).running.figure().png()
-    Answer(short).questions.figure().png()
-    Answer(short).questions.words()
+    assert "too few quarters yet" in short.verdict.headline
+    assert "nothing can be told before 4" in short.verdict.words().text
+    short.running.figure().png()
+    short.questions.figure().png()
+    short.questions.words()
 
 
 def test_before_anything_is_known(small, tmp_path):
     nothing = look(small, tmp_path / "a", "2024-03-06")
     assert nothing.last is None
-    assert "no week has all its outcomes yet" in Answer(nothing).verdict.headline
-    for section in (Answer(nothing).running, Answer(nothing).questions, Answer(nothing).by_period):
+    assert "no week has all its outcomes yet" in nothing.verdict.headline
+    for section in (nothing.running, nothing.questions, nothing.by_period):
         assert isinstance(section.figure(), Absent)
-    assert Answer(nothing).questions.words().text
-    json.dumps(Answer(nothing).results(), allow_nan=False)
-    Answer(nothing, small.notes).caveats.words()
-    Answer(nothing).method.words()
+    assert nothing.questions.words().text
+    json.dumps(nothing.results(), allow_nan=False)
+    nothing.caveats.words()
+    nothing.method.words()
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,15 @@ def test_adding_in_two_steps_seals_alike(book, tmp_path):
     assert ledger.append(first, ENTRIES[2:]).head == book.head
 
 
+def test_entries_seal_what_stands_before_them():
+    first, second = ledger.sealed([{"kind": "look"}, {"kind": "look"}])
+    assert first["hash"] != second["hash"]
+    assert ledger.sealed([{"kind": "look"}], first["hash"]) == [second]
+
+
 def test_nothing_to_add_writes_nothing(tmp_path):
     empty = ledger.read(tmp_path / "none.jsonl")
+    assert empty.entries == ()
     assert ledger.append(empty, []) is empty
     assert not list(tmp_path.iterdir())
 
@@ -126,7 +133,7 @@ def test_what_a_dying_run_left_behind_is_not_read_and_then_cut_off(book):
 
 def test_the_very_first_writing_may_die_too(tmp_path):
     path = tmp_path / "ledger.jsonl"
-    path.with_name("ledger.jsonl.head").write_text(f"0 {ledger.START}\n")
+    path.with_name("ledger.jsonl.head").write_text(f"0 {ledger._START}\n")
     path.write_text('{"kind": "ru')
     assert ledger.append(ledger.read(path), ENTRIES).entries == ledger.read(path).entries
 

@@ -30,8 +30,8 @@ def _questions(value: Any) -> Any:
     return tuple(tuple(q.split(" and ")) for q in _words(value)) if isinstance(value, str) else value
 
 
-Metrics = Annotated[tuple[str, ...], BeforeValidator(_words)]
-Questions = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_questions)]
+_Metrics = Annotated[tuple[str, ...], BeforeValidator(_words)]
+_Questions = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_questions)]
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Cell:
     account_sd: float = 0.0
     looks: int = 1
     null: bool = False
-    metrics: Metrics = _SCORES
-    questions: Questions = (("deal",), ("rep",))
+    metrics: _Metrics = _SCORES
+    questions: _Questions = (("deal",), ("rep",))
 
 
 @dataclass(frozen=True)

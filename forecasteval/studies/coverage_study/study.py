@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -100,45 +100,20 @@ class Study(Parameters):
         waiting = len(cells.waiting)
         for _ in tqdm(cells.run(), total=waiting, unit="cell", disable=not waiting):
             pass
-        return Answer(self, Found(cells.table(), len(cells.waiting)))
+        return Answer(cells.table(), len(cells.waiting), self)
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """What the study found, section by section."""
+class Answer(Found):
+    """What the study found: its table, and its sections, each made when it is asked for."""
 
-    study: Study
-    found: Found
+    study: Study = field(default_factory=Study)
 
-    @property
-    def table(self) -> pd.DataFrame:
-        """One row per kind of pilot, score and question."""
-        return self.found.table
-
-    @cached_property
-    def verdict(self) -> sections.Verdict:
-        """The card that answers the question."""
-        return sections.Verdict(self.found)
-
-    @cached_property
-    def glossary(self) -> sections.Glossary:
-        """What the words mean."""
-        return sections.Glossary(self.found)
-
-    @cached_property
-    def coverage(self) -> sections.Coverage:
-        """Cell by cell."""
-        return sections.Coverage(self.found)
-
-    @cached_property
-    def failing(self) -> sections.Failing:
-        """Where it fails."""
-        return sections.Failing(self.found)
-
-    @cached_property
-    def widths(self) -> sections.Widths:
-        """What it costs."""
-        return sections.Widths(self.found)
+    verdict = cached_property(sections.Verdict)
+    glossary = cached_property(sections.Glossary)
+    coverage = cached_property(sections.Coverage)
+    failing = cached_property(sections.Failing)
+    widths = cached_property(sections.Widths)
 
     def results(self) -> dict[str, Any]:
         """The content of ``results.json``."""

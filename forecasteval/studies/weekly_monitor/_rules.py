@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import AfterValidator, field_validator
 
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
-from forecasteval.inference.confidence_sequences import BURN_IN, TUNED_FOR
+from forecasteval.inference.confidence_sequences import COHORTS
 from forecasteval.matching.deals_as_of import Target
 from forecasteval.studies.parameters import (
     Level,
@@ -78,8 +78,8 @@ class Rules(Parameters):
     generalise_to: Annotated[Names, AfterValidator(_periods_or_weeks)] = PERIODS
     level: Level = 0.95
     margin: Margin = 0.0
-    tuned_for: Annotated[int, _weeks(4, TUNED_FOR)] = TUNED_FOR
-    burn_in: Annotated[int, _weeks(2, BURN_IN)] = BURN_IN
+    tuned_for: Annotated[int, _weeks(4, COHORTS.tuned_for)] = COHORTS.tuned_for
+    burn_in: Annotated[int, _weeks(2, COHORTS.fewest)] = COHORTS.fewest
     since: Day = ""
 
     _another = field_validator("baseline")(another_than("candidate"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pandas as pd
 
 from forecasteval.compare.verdicts import SAME, UNSURE
 from forecasteval.errors import CallError
-from forecasteval.inference.confidence_sequences import MIN_BLOCKS
+from forecasteval.inference.confidence_sequences import BLOCKS
 from forecasteval.matching.deals_as_of import Record, Target, looks_at
 from forecasteval.matching.match import match
 from forecasteval.matching.matched import META
@@ -35,7 +35,7 @@ class Watch:
 
     `added` are the entries that this run adds to the `book` it read; `deals`, `cohorts` and `looks` follow from all
     entries. `flips`, `restated` and `appeared` are what today's data say otherwise than the ledger. `about` are the
-    forecasters' descriptions, `noun` is what the periods are called.
+    forecasters' descriptions, `noun` is what the periods are called, `notes` are what the reader of the data was told.
     """
 
     rules: Rules
@@ -50,8 +50,9 @@ class Watch:
     appeared: int
     about: Mapping[str, Any]
     noun: str
+    notes: Sequence[str]
 
-    fewest_periods = MIN_BLOCKS
+    fewest_periods = BLOCKS.fewest
 
     @property
     def entries(self) -> list[Entry]:
@@ -79,14 +80,14 @@ class Watch:
         return None if self.looks.empty else {str(k): v for k, v in self.looks.iloc[-1].items()}
 
     @property
-    def verdict(self) -> str:
+    def said(self) -> str:
         """What the newest look says."""
         return UNSURE if self.last is None else str(self.last["verdict"])
 
     @property
     def same(self) -> bool:
         """Does it say that the difference is too small to matter?"""
-        return self.verdict == SAME
+        return self.said == SAME
 
     @property
     def formed(self) -> bool:
@@ -176,6 +177,7 @@ def watch(org: Org, rules: Rules, *, path: Path, through: str = "") -> Watch:
         appeared=entries.appeared(held, spoken),
         about=meta.get("forecasters", {}),
         noun=meta.get("nouns", {}).get("period", "periods"),
+        notes=org.notes,
     )
 
 

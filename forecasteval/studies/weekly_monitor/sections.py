@@ -11,7 +11,7 @@ import pandas as pd
 
 from forecasteval.compare import wording
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, UNSURE
-from forecasteval.inference.confidence_sequences import TUNED_FOR_BLOCKS
+from forecasteval.inference.confidence_sequences import BLOCKS
 from forecasteval.report.blocks import Html, Words
 from forecasteval.report.figures import Absent, Picture
 from forecasteval.scores.probability import METRICS
@@ -183,7 +183,7 @@ class Later(_Section):
         return {name: int(mark.sum()) for name, mark in marks.items()}
 
 
-class Flips(_Section):
+class Flipped(_Section):
     """The frozen outcomes that today's records contradict."""
 
     @property
@@ -196,14 +196,11 @@ class Flips(_Section):
 class Method(_Section):
     """How it was done; enough for a stranger to repeat it."""
 
-    tuned_for_periods = TUNED_FOR_BLOCKS
+    tuned_for_periods = BLOCKS.tuned_for
 
 
-@dataclass(frozen=True, eq=False)
 class Caveats(_Section):
     """Only the caveats that this data raises, and what the reader was told."""
-
-    notes: Sequence[str]
 
     @property
     def spoken_of(self) -> str | None:

@@ -31,7 +31,6 @@ ledger's own last day: it would be another history.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -94,60 +93,22 @@ class Monitor(Rules):
             are no probabilities.
         """
         path = Path(self.ledger) if self.ledger else (org.folder or Path()) / _LEDGER
-        return Answer(watch(org, self, path=path, through=self.through), org.notes)
+        return Answer(**vars(watch(org, self, path=path, through=self.through)))
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """What the weekly monitor found, section by section; `watch` holds its tables."""
+class Answer(Watch):
+    """What the weekly monitor found: its tables, and its sections, each made when it is asked for."""
 
-    watch: Watch
-    notes: Sequence[str] = ()
-
-    @cached_property
-    def verdict(self) -> sections.Verdict:
-        """The card that answers the question."""
-        return sections.Verdict(self.watch)
-
-    @cached_property
-    def who(self) -> sections.Who:
-        """Who is compared, and what the words mean."""
-        return sections.Who(self.watch)
-
-    @cached_property
-    def running(self) -> sections.Running:
-        """Week by week."""
-        return sections.Running(self.watch)
-
-    @cached_property
-    def questions(self) -> sections.Questions:
-        """What looking every week costs, and what is assumed."""
-        return sections.Questions(self.watch)
-
-    @cached_property
-    def by_period(self) -> sections.ByPeriod:
-        """What each period said."""
-        return sections.ByPeriod(self.watch)
-
-    @cached_property
-    def later(self) -> sections.Later:
-        """What was frozen, and what happened since."""
-        return sections.Later(self.watch)
-
-    @cached_property
-    def flips(self) -> sections.Flips:
-        """Frozen outcomes that today's records contradict."""
-        return sections.Flips(self.watch)
-
-    @cached_property
-    def method(self) -> sections.Method:
-        """How it was done."""
-        return sections.Method(self.watch)
-
-    @cached_property
-    def caveats(self) -> sections.Caveats:
-        """What to read with care."""
-        return sections.Caveats(self.watch, self.notes)
+    verdict = cached_property(sections.Verdict)
+    who = cached_property(sections.Who)
+    running = cached_property(sections.Running)
+    questions = cached_property(sections.Questions)
+    by_period = cached_property(sections.ByPeriod)
+    later = cached_property(sections.Later)
+    flipped = cached_property(sections.Flipped)
+    method = cached_property(sections.Method)
+    caveats = cached_property(sections.Caveats)
 
     def keep(self) -> Ledger:
         """Write what this run adds to the ledger; nothing, if it adds nothing.
@@ -157,12 +118,11 @@ class Answer:
         CallError
             If another run has written meanwhile.
         """
-        bare = [{k: v for k, v in e.items() if k != "hash"} for e in self.watch.added]
-        return ledger.append(self.watch.book, bare)
+        return ledger.append(self.book, self.added)
 
     def flow(self) -> list[dict[str, Any]]:
         """The way from the deals that were met to those in the sequence."""
-        deals = self.watch.deals
+        deals = self.deals
         known, void = int(deals["known"].sum()), int(deals["void"].sum())
         steps = [
             ("met by a weekly look", len(deals), 0, ""),
@@ -173,45 +133,43 @@ class Answer:
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Name to table; looks to 12 digits, below which sums differ by chance."""
-        w = self.watch
-        looks = w.looks.map(lambda v: float(f"{v:.12g}") if isinstance(v, float) else v)
+        looks = self.looks.map(lambda v: float(f"{v:.12g}") if isinstance(v, float) else v)
         flow = pd.DataFrame(self.flow())
         return {
-            "looks": looks, "cohorts": w.cohorts, "flips": w.flips, "restated": w.restated, "flow": flow
+            "looks": looks, "cohorts": self.cohorts, "flips": self.flips, "restated": self.restated, "flow": flow
         }  # fmt: skip
 
     def results(self) -> dict[str, Any]:
         """The content of ``results.json``."""
-        w, rules = self.watch, self.watch.rules
-        looks = w.looks.assign(known_on=w.looks["known_on"].astype(str))
+        looks = self.looks.assign(known_on=self.looks["known_on"].astype(str))
         return {
             "schema_version": 1,
             "question": self.verdict.question,
-            "parameters": plain(rules.plain),
+            "parameters": plain(self.rules.plain),
             "headline": self.verdict.headline,
             "primary": "brier",
             "estimand": self.verdict.estimand,
-            "through": f"{w.day:%Y-%m-%d}",
+            "through": f"{self.day:%Y-%m-%d}",
             "flow": self.flow(),
             "comparisons": [plain(self._comparison())],
             "ladder": plain(self._ladder()),
-            "changes": [{"known_on": f"{d:%Y-%m-%d}", "verdict": v} for d, v in w.changes],
+            "changes": [{"known_on": f"{d:%Y-%m-%d}", "verdict": v} for d, v in self.changes],
             "looks": [plain(r) for r in looks.to_dict("records")],
             "ledger": {
-                "entries": len(w.entries),
-                "head": w.head,
-                "weeks": len(w.weeks),
-                "late_weeks": w.late_weeks,
-                "flips": len(w.flips),
-                "restated": len(w.restated),
-                "appeared_afterwards": w.appeared,
-                "void": int(w.deals["void"].sum()),
+                "entries": len(self.entries),
+                "head": self.head,
+                "weeks": len(self.weeks),
+                "late_weeks": self.late_weeks,
+                "flips": len(self.flips),
+                "restated": len(self.restated),
+                "appeared_afterwards": self.appeared,
+                "void": int(self.deals["void"].sum()),
             },
-            "forecasters": plain(dict(w.about)),
+            "forecasters": plain(dict(self.about)),
         }
 
     def _comparison(self) -> dict[str, Any]:
-        w, rules, row = self.watch, self.watch.rules, self.watch.last
+        rules, row = self.rules, self.last
         found = {
             "candidate": rules.candidate,
             "baseline": rules.baseline,
@@ -223,7 +181,7 @@ class Answer:
             "margin": rules.margin or None,
             "verdict": UNSURE,
             "reliable": False,
-            "reasons": w.doubts,
+            "reasons": self.doubts,
             "estimand": self.verdict.estimand,
         }
         if row is None:
@@ -241,20 +199,20 @@ class Answer:
         )
         return found | {k: row[k] for k in taken} | {
             "rows": row["deals"],
-            "reliable": not w.doubts and math.isfinite(row["low"]),
+            "reliable": not self.doubts and math.isfinite(row["low"]),
             "clusters": {"week": {"count": row["cohorts"]}, "period": {"count": row["periods"]}},
             "one_look": [row["fixed_low"], row["fixed_high"]],
-            "width_of_one_look": w.cost,
+            "width_of_one_look": self.cost,
         }  # fmt: skip
 
     def _ladder(self) -> list[dict[str, Any]]:
-        row = self.watch.last
+        row = self.last
         return [] if row is None else [
             {
                 "about": self.verdict.scope(which == "periods"),
                 "low": row[f"{which}_low"],
                 "high": row[f"{which}_high"],
-                "verdict": verdict_of(row, self.watch.rules, f"{which}_"),
+                "verdict": verdict_of(row, self.rules, f"{which}_"),
             }
             for which in ("weeks", "periods")
         ]  # fmt: skip
