@@ -27,7 +27,7 @@ _NOUNS = {"rep": "reps", "account": "accounts", "period": "periods"}
 
 
 @dataclass(frozen=True)
-class Mix:
+class _Mix:
     """The candidate's weight in the mix with the lowest Brier score: 0 is the baseline alone, 1 the candidate.
 
     `weight` is not clipped: one below 0 says that the candidate points the wrong way; its reasons say why there is
@@ -70,7 +70,7 @@ class Encompassing:
     candidate: Estimate | None
     baseline: Estimate | None
     correlation: float
-    mix: Mix
+    mix: _Mix
     half: dict[str, Comparison]
     moved: int
     deals: int
@@ -109,7 +109,7 @@ def best_mix(
     *,
     generalise_to: tuple[str, ...],
     level: float = 0.95,
-) -> Mix:
+) -> _Mix:
     """The candidate's weight in the linear mix with the lowest Brier score, with its interval.
 
     Brier of b + w (c - b) is lowest at w = sum (c - b)(y - b) / sum (c - b)^2: a ratio of sums, so the
@@ -134,18 +134,18 @@ def best_mix(
     nothing = Estimate(math.nan, level=level)
     if not np.square(rows.deals.candidate - rows.deals.baseline).sum() > 0:
         text = "The two say the same of every deal; every mix is the same."
-        return Mix(nothing.noted(reason("identical", text)), math.nan)
+        return _Mix(nothing.noted(reason("identical", text)), math.nan)
     units = "deal" in generalise_to
     weight = pair_of(_WEIGHT, rows.deals, rows.grouping(), needed(generalise_to), units=units).difference
     use = float(np.clip(weight.value, 0, 1))
     possible, why = weight.doubts(generalise_to, _NOUNS)
     if not possible:
-        return Mix(replace(nothing, value=weight.value).noted(*why), use)
+        return _Mix(replace(nothing, value=weight.value).noted(*why), use)
     found = weight.estimate(generalise_to, level)
     if not found.has_interval:
         text = "The weight does not vary between the clusters."
-        return Mix(found.noted(reason("no_spread", text)), use)
-    return Mix(found, use, weight.spread(generalise_to).method)
+        return _Mix(found.noted(reason("no_spread", text)), use)
+    return _Mix(found, use, weight.spread(generalise_to).method)
 
 
 def _both(matched: Matched, candidate: str, baseline: str) -> Matched:

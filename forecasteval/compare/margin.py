@@ -18,7 +18,7 @@ from forecasteval.compare.compare import Comparison, compare
 from forecasteval.errors import CallError
 from forecasteval.matching.matched import Matched
 
-ONE_SIDED = 0.9  # the level of a comparison whose ends are one-sided 95% bounds
+_ONE_SIDED = 0.9  # the level of a comparison whose ends are one-sided 95% bounds
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def against_margin(matched: Matched | pd.DataFrame, comparison: Comparison, marg
         comparison.baseline,
         metrics=[str(comparison.primary["metric"])],
         generalise_to=comparison.generalise_to,
-        level=ONE_SIDED,
+        level=_ONE_SIDED,
     )
     return within_margin(again.primary, margin)
 

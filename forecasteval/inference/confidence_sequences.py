@@ -48,7 +48,7 @@ _GUESSED_SPREAD = 0.05  # of a cohort's mean difference; only sets where empiric
 
 
 @dataclass(frozen=True, eq=False)
-class Band:
+class _Band:
     """Estimate and interval after each cohort, arrays of shape (cohorts,); infinite ends where none is formed."""
 
     estimate: _Floats
@@ -89,10 +89,10 @@ def _spread(x: _Floats, z: _Floats) -> tuple[_Floats, _Floats, _Floats]:
     return ratio, np.where(alone, np.nan, se), np.where(alone, np.nan, df)
 
 
-def _around(estimate: _Floats, reach: _Floats, se: _Floats) -> Band:
+def _around(estimate: _Floats, reach: _Floats, se: _Floats) -> _Band:
     formed = np.isfinite(reach) & np.isfinite(se)
     half = np.where(formed, reach, 1.0) * np.where(formed, se, np.inf)
-    return Band(estimate, estimate - half, estimate + half)
+    return _Band(estimate, estimate - half, estimate + half)
 
 
 def _over(x: _Floats, z: _Floats, block: ArrayLike | None) -> tuple[_Floats, _Floats]:
@@ -105,7 +105,7 @@ def _over(x: _Floats, z: _Floats, block: ArrayLike | None) -> tuple[_Floats, _Fl
     return sums, weights
 
 
-def fixed_time(x: ArrayLike, z: ArrayLike, block: ArrayLike | None = None, *, level: float = 0.95) -> Band:
+def fixed_time(x: ArrayLike, z: ArrayLike, block: ArrayLike | None = None, *, level: float = 0.95) -> _Band:
     """The interval of a single look, after each cohort: what must *not* be read again and again.
 
     R_n -+ t_((1 + level)/2, df) SE_n, with the CR3J standard error over cohorts or blocks and Bell-McCaffrey df.
@@ -115,11 +115,6 @@ def fixed_time(x: ArrayLike, z: ArrayLike, block: ArrayLike | None = None, *, le
     x, z : arrays of shape (cohorts,)
     block : array of shape (cohorts,), optional
         Stretches of time whose cohorts share their luck.
-    level : float
-
-    Returns
-    -------
-    Band
 
     References
     ----------
@@ -206,7 +201,7 @@ def asymptotic(
     level: float = 0.95,
     tuned_for: float = COHORTS.tuned_for,
     burn_in: int = COHORTS.fewest,
-) -> Band:
+) -> _Band:
     """Asymptotic confidence sequence of a running ratio of cohort sums, guarded where cohorts are few.
 
     R_n -+ SE_n max( sqrt( (n rho^2 + 1) / (n rho^2) log((n rho^2 + 1) / alpha^2) ), m(df_n) )
@@ -230,7 +225,7 @@ def asymptotic(
 
     Returns
     -------
-    Band
+    _Band
         Infinite ends during the burn-in.
 
     Raises
@@ -261,7 +256,7 @@ def asymptotic(
 
 def over_blocks(
     x: ArrayLike, z: ArrayLike, block: ArrayLike, *, level: float = 0.95, tuned_for: float = BLOCKS.tuned_for
-) -> Band:
+) -> _Band:
     """Confidence sequence of a running ratio where cohorts of one block share their luck.
 
     R_n -+ SE_n m(df_n), with the CR3J standard error over *blocks*, the one that is still filling included,
@@ -274,13 +269,12 @@ def over_blocks(
     x, z : arrays of shape (cohorts,), in the order in which they become known
     block : array of shape (cohorts,)
         Label of the stretch of time that the cohort belongs to.
-    level : float
     tuned_for : float
         Blocks at which the sequence is narrowest; fixed before the first look.
 
     Returns
     -------
-    Band
+    _Band
         Infinite ends with fewer than 4 blocks.
 
     Raises
@@ -328,7 +322,7 @@ def _crossing(v: float, c: float, rho: float, ceiling: float) -> float:
 
 def empirical_bernstein(
     mean: ArrayLike, *, bound: float = 1.0, level: float = 0.95, tuned_for: float = COHORTS.tuned_for
-) -> Band:
+) -> _Band:
     """Confidence sequence of the running average of bounded cohort means; no limit theorem, any dependence.
 
     With c = 2 bound, D_n the average of the n means d_i, g_i the average of those before i (0 for the first)
@@ -344,13 +338,8 @@ def empirical_bernstein(
     mean : array of shape (cohorts,), in [-bound, bound]
     bound : float
         Of the absolute mean difference; 1 for the Brier score.
-    level : float
     tuned_for : float
         Cohorts at which it is narrowest if the means spread by about 0.05; fixed before the first look.
-
-    Returns
-    -------
-    Band
 
     Raises
     ------

@@ -70,7 +70,7 @@ def logit(probability: ArrayLike, *, epsilon: float = EPSILON) -> tuple[Floats, 
 
 
 @dataclass(frozen=True, eq=False)
-class Logistic:
+class _Logistic:
     """A fitted logistic regression.
 
     Attributes
@@ -117,7 +117,7 @@ def _estimable(design: Floats, won: Floats) -> None:
 
 def fit(
     design: ArrayLike, won: ArrayLike, cluster: ArrayLike, *, offset: ArrayLike | None = None
-) -> Logistic:
+) -> _Logistic:
     """Logistic regression with a delete-one-cluster jackknife.
 
     With M = sum of x x' mu (1 - mu), M_g its part in cluster g and s_g the cluster's score at the fit:
@@ -198,7 +198,7 @@ def fit(
         square = float(np.square(single).sum())
         spreads.append(cautious(spread, share, score @ inverse[i], rows, square))
     cr0 = inverse @ (score.T @ score) @ inverse
-    return Logistic(b, inverse, cr0, jackknife, tuple(spreads), n, float(fitted.llf))
+    return _Logistic(b, inverse, cr0, jackknife, tuple(spreads), n, float(fitted.llf))
 
 
 def _degrees(a: Floats, own: Floats, inverse: Floats) -> float:

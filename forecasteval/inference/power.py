@@ -174,7 +174,7 @@ def _over(name: str, design: Design, components: Components) -> _Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Expected:
+class _Expected:
     """What a pilot's interval is made of.
 
     ``variance`` is that of the estimate around what the question asks for; ``parts`` estimate it, each alone
@@ -209,7 +209,7 @@ class Expected:
             far *= 2
         return float(brentq(lambda d: chance(d) - power, 0.0, far, xtol=far * 1e-9))
 
-    def by_students_t(self) -> Expected:
+    def by_students_t(self) -> _Expected:
         """The same for an interval over one dimension that is Student's t alone: the textbook's plan."""
         return replace(self, parts=tuple(replace(p, df=min(p.df, p.true_df), drawn=None) for p in self.parts))
 
@@ -257,7 +257,7 @@ class Expected:
         return squared, df, skewness
 
 
-def expected(design: Design, components: Components, question: Question) -> Expected:
+def expected(design: Design, components: Components, question: Question) -> _Expected:
     """The interval that a comparison is expected to give on a pilot.
 
     The variance of the pilot's mean difference, with N rows, shares w of the reps and v = 1/T of the periods:
@@ -286,12 +286,12 @@ def expected(design: Design, components: Components, question: Question) -> Expe
         m = np.maximum(n * w, 2.0)
         df = float(m.sum() ** 2 / (np.square(m) / (m - 1)).sum())
         # the strata are reps: what differs from period to period inside them is counted as chance
-        return Expected(deal / n, (_Part(sides["rep"].inside / n, df, df),))
+        return _Expected(deal / n, (_Part(sides["rep"].inside / n, df, df),))
     if any(sides[name].share.size < 2 for name in question):
         raise ValueError(f"{question} needs at least two of each.")
     parts = tuple(_over(name, design, components) for name in question)
     if len(question) == 1:
-        return Expected(sides[question[0]].own + deal / n, parts)
+        return _Expected(sides[question[0]].own + deal / n, parts)
     g, t = design.reps, design.periods
     w2, v2 = float(np.square(w).sum()), float(np.square(v).sum())
     cell = np.outer(w, v)
@@ -304,7 +304,7 @@ def expected(design: Design, components: Components, question: Question) -> Expe
     )
     left = (u * spread).sum() - ((g - 1) * parts[0].mean + (t - 1) * parts[1].mean) / (g * t - 1)
     rest = _Part(max(float(left), 0.0), (g - 1.0) * (t - 1), math.nan)
-    return Expected(rep * w2 + period * v2 + both * w2 * v2 + deal / n, (*parts, rest), (g, t))
+    return _Expected(rep * w2 + period * v2 + both * w2 * v2 + deal / n, (*parts, rest), (g, t))
 
 
 @lru_cache(maxsize=4096)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
-Codes = NDArray[np.intp]
+_Codes = NDArray[np.intp]
 
 _STUDIES = 200  # drawn to say how well a component could be measured
 
@@ -50,26 +50,26 @@ class Crossed:
     McCulloch (1992), Variance Components, ch. 5.
     """
 
-    rep: Codes
-    period: Codes
+    rep: _Codes
+    period: _Codes
     rows: Floats
 
     @property
-    def _codes(self) -> dict[str, Codes]:
+    def _codes(self) -> dict[str, _Codes]:
         return {"rep": self.rep, "period": self.period, "rep_period": np.arange(self.rows.size)}
 
-    def _member(self, codes: Codes) -> Any:
+    def _member(self, codes: _Codes) -> Any:
         from scipy.sparse import csr_array
 
         cells = np.arange(self.rows.size)
         return csr_array((np.ones(cells.size), (cells, codes)), shape=(cells.size, int(codes.max()) + 1))
 
-    def _squares(self, sums: Floats, codes: Codes) -> Floats:
+    def _squares(self, sums: Floats, codes: _Codes) -> Floats:
         """Sum over clusters of (sum of d)^2 / rows; any leading axes of `sums` are kept."""
         member = self._member(codes)
         return np.asarray((np.square(sums @ member) / (self.rows @ member)).sum(axis=-1))
 
-    def _weight(self, of: Codes, part: Codes) -> float:
+    def _weight(self, of: _Codes, part: _Codes) -> float:
         """Sum over clusters `of` of the sum of squared sizes of their parts, divided by their own size."""
         crossed = self._member(of).T @ (self._member(part) * self.rows[:, None])
         return float(((crossed * crossed).sum(axis=1) / crossed.sum(axis=1)).sum())

@@ -140,12 +140,12 @@ def logistic(x: Floats, won: Floats, now: Floats) -> Floats:
     return np.asarray(fit.predict(scaled((now - mean)[:, used] / spread[used], 1.0)), dtype=float)
 
 
-def logit(probability: Any) -> Floats:
+def _logit(probability: Any) -> Floats:
     """Log-odds, with probabilities first moved into [0.01, 0.99].
 
     Examples
     --------
-    >>> logit([0.5, 0.0]).round(3).tolist()
+    >>> _logit([0.5, 0.0]).round(3).tolist()
     [0.0, -4.595]
     """
     p = np.clip(np.asarray(probability, dtype=float), _CERTAIN, 1 - _CERTAIN)
@@ -188,7 +188,7 @@ def _rep_recalibrated(train: Seen, now: Seen) -> Floats:
     said, saying = ~np.isnan(train.rep_probability), ~np.isnan(now.rep_probability)
     p = np.full(len(now.won), np.nan)
     if said.any() and saying.any():
-        x, ahead = (logit(v)[:, None] for v in (train.rep_probability[said], now.rep_probability[saying]))
+        x, ahead = (_logit(v)[:, None] for v in (train.rep_probability[said], now.rep_probability[saying]))
         p[saying] = logistic(x, train.won[said], ahead)
     return p
 

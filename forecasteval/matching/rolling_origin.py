@@ -18,7 +18,7 @@ from forecasteval.matching import forecasters
 from forecasteval.matching.forecasters import Seen
 from forecasteval.matching.matched import Matched
 
-Past = tuple[pd.Timestamp, NDArray[np.intp]]  # a look, and the rows that were known by then
+_Past = tuple[pd.Timestamp, NDArray[np.intp]]  # a look, and the rows that were known by then
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Learning:
 
 
 @dataclass(frozen=True, eq=False)
-class Rolled:
+class _Rolled:
     """What was said at every size, before it meets the baseline."""
 
     columns: pd.DataFrame
@@ -74,7 +74,7 @@ class Rolled:
         return Learning(matched, sizes, self.model, self.rule, self.fits)
 
 
-def pasts_of(panel: pd.DataFrame, seed: int) -> list[Past]:
+def pasts_of(panel: pd.DataFrame, seed: int) -> list[_Past]:
     """Each look with the rows whose outcome was known by then, the latest known last; ties in a drawn order."""
     as_of, known = panel["as_of"].to_numpy(), panel["known_on"].to_numpy()
     drawn = np.random.default_rng(seed).permutation(len(panel))
@@ -94,7 +94,7 @@ def fit(past: Seen) -> tuple[int, Callable[[Seen, Seen], NDArray[np.float64]]]:
     return int(used.sum()), forecasters.BUILT_IN["model"].speak
 
 
-def roll(panel: pd.DataFrame, pasts: Sequence[Past], sizes: tuple[int, ...], rule: str) -> Rolled:
+def roll(panel: pd.DataFrame, pasts: Sequence[_Past], sizes: tuple[int, ...], rule: str) -> _Rolled:
     """Fit model and rule to the last n known deals of each look, for every n, and let them speak about it."""
     seen = forecasters.see(panel)
     model, by_rule = ({n: f"{role}_n{n}" for n in sizes} for role in ("model", rule))
@@ -111,4 +111,4 @@ def roll(panel: pd.DataFrame, pasts: Sequence[Past], sizes: tuple[int, ...], rul
             won = int(past.won.sum())
             fits.append({"size": n, "period": period, "deals": n, "won": won, "parameters": parameters})
     judged = panel["as_of"].isin([day for day, _ in pasts])
-    return Rolled(panel[["deal_id", "as_of"]].assign(**said)[judged], model, by_rule, pd.DataFrame(fits))
+    return _Rolled(panel[["deal_id", "as_of"]].assign(**said)[judged], model, by_rule, pd.DataFrame(fits))

@@ -86,36 +86,6 @@ class Said:
         return self.say(self.macro, *self.about)
 
 
-def card(state: str, badge: str, said: str, lines: Sequence[str]) -> Html:
-    """The card that answers a page's question: a badge in the state's colour, one sentence, and what belongs to it."""
-    lines = [line for line in lines if line]
-    html = (
-        f'<div class="verdict-card {state}"><p class="badge"><strong>{escape(badge)}</strong></p>'
-        f'<p class="headline"><strong>{escape(said)}</strong></p>'
-        + "".join(f"<p>{escape(line)}</p>" for line in lines)
-        + "</div>"
-    )
-    return Html(html, "\n".join([badge, said, *lines]))
-
-
-def paragraphs(lines: Sequence[str], css: str = "") -> Html:
-    """Lines as paragraphs."""
-    attribute = f' class="{css}"' if css else ""
-    return Html("".join(f"<p{attribute}>{escape(line)}</p>" for line in lines), "\n".join(lines))
-
-
-def bullets(lines: Sequence[str], css: str) -> Html:
-    """Lines as a list."""
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return Html(f'<ul class="{css}">{items}</ul>', "\n".join(f"- {line}" for line in lines))
-
-
-def terms(entries: Sequence[tuple[str, str]], css: str) -> Html:
-    """Terms and what is said of each."""
-    items = "".join(f"<dt>{escape(term)}</dt><dd>{escape(said)}</dd>" for term, said in entries)
-    return Html(f'<dl class="{css}">{items}</dl>', "\n".join(f"{term}: {said}" for term, said in entries))
-
-
 def table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], css: str, numbers: Sequence[str] = ()
 ) -> Html:

@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
-class Published:
+class _Published:
     """Results and tables as a notebook displays them: one line for a reader, everything for the report."""
 
     results: dict[str, Any]
@@ -48,7 +48,7 @@ class Answer(Protocol):
 
 def publish(
     results: Answer | Mapping[str, Any] | None = None, tables: Mapping[str, pd.DataFrame] | None = None
-) -> Published:
+) -> _Published:
     """Hand an answer, or results and tables, to the report: as the last value of a cell they become its files.
 
     Parameters
@@ -59,7 +59,7 @@ def publish(
 
     Returns
     -------
-    Published
+    _Published
         Display it: ``publish(...)`` as the last line of a cell.
 
     Examples
@@ -72,7 +72,7 @@ def publish(
     if results is not None and not isinstance(results, Mapping):
         tables = {**results.tables(), **(tables or {})}
         results = results.results()
-    return Published(plain(dict(results or {})), {str(k): csv_text(t) for k, t in (tables or {}).items()})
+    return _Published(plain(dict(results or {})), {str(k): csv_text(t) for k, t in (tables or {}).items()})
 
 
 def csv_text(table: pd.DataFrame) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
+_Ints = NDArray[np.intp]
 
 
 def _checked(probability: ArrayLike, won: ArrayLike) -> tuple[Floats, Floats]:
@@ -235,15 +235,15 @@ DEFAULT_METRICS = ("brier", "log_score", "auc", "brier_by_amount", "bias")
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
+class _Ranking:
     """A forecast's order of the deals, computed once: what every count of pairs starts from."""
 
-    order: Ints  # deals from the lowest forecast to the highest
+    order: _Ints  # deals from the lowest forecast to the highest
     tied: NDArray[np.bool_]  # in that order: is this forecast equal to the one before?
     won: Floats  # in the deals' own order
 
 
-def rank(forecast: ArrayLike, won: ArrayLike) -> Ranking:
+def rank(forecast: ArrayLike, won: ArrayLike) -> _Ranking:
     """Sort the deals by their forecast, remembering ties.
 
     Parameters
@@ -262,10 +262,10 @@ def rank(forecast: ArrayLike, won: ArrayLike) -> Ranking:
     ordered = f[order]
     tied = np.zeros(f.size, dtype=bool)
     tied[1:] = ordered[1:] == ordered[:-1]
-    return Ranking(order, tied, np.asarray(won, dtype=float))
+    return _Ranking(order, tied, np.asarray(won, dtype=float))
 
 
-def placements(ranking: Ranking) -> Floats:
+def placements(ranking: _Ranking) -> Floats:
     """For each won deal the not-won ones below it, for each other the won ones above; ties count half.
 
     Returns
@@ -290,7 +290,7 @@ def placements(ranking: Ranking) -> Floats:
     return placed
 
 
-def rank_pairs(ranking: Ranking, group: NDArray[np.integer], groups: int) -> Floats:
+def rank_pairs(ranking: _Ranking, group: NDArray[np.integer], groups: int) -> Floats:
     """Pairs of a won and a not-won deal of one group in which the won one is ranked above, ties half.
 
     Parameters

@@ -29,7 +29,7 @@ from forecasteval.tables.organisation import Org
 from forecasteval.tables.schemas import TABLES, canonical
 from forecasteval.tables.settings import SETTINGS_FILE, read_settings
 
-DIALECTS = (SALESFORCE,)
+_DIALECTS = (SALESFORCE,)
 
 
 def read(folder: str | Path) -> Org:
@@ -57,7 +57,7 @@ def read(folder: str | Path) -> Org:
     >>> read(place).deals["outcome"].tolist()
     ['won']
     """
-    return assemble(_raw(find_folder(folder)))
+    return assemble(_raw(_find_folder(folder)))
 
 
 def _raw(place: Path) -> Raw:
@@ -76,14 +76,14 @@ def _raw(place: Path) -> Raw:
 
 def _any_id(ids: pd.Series) -> pd.Series:
     """Ids in tables that somebody wrote, which may come from any CRM."""
-    for dialect in DIALECTS:
+    for dialect in _DIALECTS:
         ids = dialect.canonical_id(ids)
     return ids
 
 
 def _dialect_of(export: Path) -> Dialect:
     """The dialect in which an export's files are named; without any the first, which says what is missing."""
-    return next((dialect for dialect in DIALECTS if is_export(export, dialect)), DIALECTS[0])
+    return next((dialect for dialect in _DIALECTS if is_export(export, dialect)), _DIALECTS[0])
 
 
 def check(folder: str | Path) -> list[Problem]:
@@ -99,7 +99,7 @@ def check(folder: str | Path) -> list[Problem]:
     return list(org.warnings)
 
 
-def find_folder(folder: str | Path) -> Path:
+def _find_folder(folder: str | Path) -> Path:
     """The folder itself; a relative one is looked up from the working directory upwards."""
     wanted = Path(folder).expanduser()
     here = Path.cwd()
@@ -233,7 +233,7 @@ def _with_files_beside(raw: Raw, place: Path) -> Raw:
 
 def _bare_export(place: Path) -> Raw:
     """A folder that is itself an export: imported in memory, nothing is written into it."""
-    if not any(is_export(place, dialect) for dialect in DIALECTS):
+    if not any(is_export(place, dialect) for dialect in _DIALECTS):
         if table_files(place):
             return read_tables(place, place)
         here = ", ".join(sorted(path.name for path in place.iterdir())[:8]) or "nothing"

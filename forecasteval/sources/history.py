@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from forecasteval.tables.calendar import moment
 from forecasteval.tables.schemas import STATES, canonical
 
-VALUES = ("stage", "amount", "close_on", "rep_probability", "rep_category")
-FIELDS = ("rep", *VALUES)
+_VALUES = ("stage", "amount", "close_on", "rep_probability", "rep_category")
+FIELDS = ("rep", *_VALUES)
 _KNOWN, _CARRIED, _UNKNOWN, _GONE = 0, 1, 2, 3
 _NEVER = np.datetime64("NaT", "us")
 _ALMOST_AT_ONCE = pd.Timedelta(seconds=60)
@@ -263,7 +263,7 @@ class _Book:
 
     def has(self, name: str) -> bool:
         """Whether the export can speak of the field at all; one that it never had makes no state unknown."""
-        return name == "rep" or name in self.full or not self.full.columns.intersection(list(VALUES)).size
+        return name == "rep" or name in self.full or not self.full.columns.intersection(list(_VALUES)).size
 
     def timeline(self, name: str) -> _Timeline:
         """All statements about a field: those recorded, and what is carried back to the start."""

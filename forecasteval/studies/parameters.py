@@ -49,7 +49,7 @@ class Parameters(BaseModel):
         try:
             super().__init__(**given)
         except ValidationError as error:
-            raise CallError(all_at_once(_sentences(error, list(type(self).model_fields)))) from None
+            raise CallError(_all_at_once(_sentences(error, list(type(self).model_fields)))) from None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -66,12 +66,12 @@ class Apart(ValueError):
         self.field = field
 
 
-def all_at_once(wrong: Sequence[str]) -> str:
+def _all_at_once(wrong: Sequence[str]) -> str:
     """One message of several sentences.
 
     Examples
     --------
-    >>> print(all_at_once(["level: 95 is too much."]))
+    >>> print(_all_at_once(["level: 95 is too much."]))
     1 parameter cannot be used:
     - level: 95 is too much.
     """
@@ -86,7 +86,7 @@ def _sentences(error: ValidationError, fields: Sequence[str]) -> list[str]:
             name = getattr(e["ctx"]["error"], "field", name)
             found += [f"{name}: {line}" for line in str(e["ctx"]["error"]).split("\n")]
         elif e["type"] == "extra_forbidden":
-            found.append(f"{name}: there is no such parameter.{did_you_mean(name, fields)}")
+            found.append(f"{name}: there is no such parameter.{_did_you_mean(name, fields)}")
         elif e["type"] == "missing":
             found.append(f"{name}: must be given.")
         else:
@@ -94,7 +94,7 @@ def _sentences(error: ValidationError, fields: Sequence[str]) -> list[str]:
     return found
 
 
-def did_you_mean(word: object, allowed: Sequence[str]) -> str:
+def _did_you_mean(word: object, allowed: Sequence[str]) -> str:
     """A hint at the nearest allowed word, with a space before it; empty where none is near."""
     near = get_close_matches(str(word), list(allowed), 1)
     return f" Did you mean {near[0]!r}?" if near else ""
@@ -108,7 +108,7 @@ def one_of(allowed: Sequence[str]) -> AfterValidator:
 
     def check(value: str) -> str:
         if value not in allowed:
-            raise ValueError(f"{value!r} is not one of {', '.join(allowed)}.{did_you_mean(value, allowed)}")
+            raise ValueError(f"{value!r} is not one of {', '.join(allowed)}.{_did_you_mean(value, allowed)}")
         return value
 
     return AfterValidator(check)
@@ -169,7 +169,7 @@ def _known_metrics(value: list[str]) -> list[str]:
     if not value:
         raise ValueError(f"none is named; choose from {', '.join(METRICS)}.")
     unknown = [m for m in value if m not in METRICS]
-    wrong = [f"{m!r} is not one of {', '.join(METRICS)}.{did_you_mean(m, list(METRICS))}" for m in unknown]
+    wrong = [f"{m!r} is not one of {', '.join(METRICS)}.{_did_you_mean(m, list(METRICS))}" for m in unknown]
     if value[0] in METRICS and METRICS[value[0]].better == "nearer_zero":
         wrong.append(f"{value[0]} cannot come first; a bias has no verdict.")
     if wrong:

@@ -96,7 +96,7 @@ def published(x, z):
         left_out = (x[None, :] - one_look.estimate[:, None] * z) / (1 - z / total[:, None])
         se = np.sqrt((n - 1) / n * (before * np.square(left_out)).sum(axis=1)) / total
     half = np.nan_to_num(sequences._asymptotic_multiplier(n) * se, nan=np.inf)
-    return sequences.Band(one_look.estimate, one_look.estimate - half, one_look.estimate + half)
+    return sequences._Band(one_look.estimate, one_look.estimate - half, one_look.estimate + half)
 
 
 def told(band):

@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
 IMPORTS = "import forecasteval\nimport matplotlib.pyplot\nimport pandas\nimport statsmodels.api"
 REPORT = "import sys; from forecasteval.cli import main; sys.exit(main())"
 
@@ -36,7 +35,7 @@ def seconds(command, env):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, time.monotonic() - start
 
 
-def main():
+def main(runs=5):
     """Print CPU and wall seconds of both and how many times the one is of the other."""
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryDirectory() as folder:
@@ -52,7 +51,7 @@ def main():
         for command in commands.values():  # so that caches are warm for both
             seconds(command, env)
         took = {name: [] for name in commands}
-        for _ in range(RUNS):
+        for _ in range(runs):
             for name, command in commands.items():
                 took[name].append(seconds(command, env))
     medians = {
@@ -66,4 +65,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)

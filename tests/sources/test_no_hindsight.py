@@ -6,7 +6,7 @@ from conftest import Export
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasteval.sources.history import FIELDS, VALUES, Records, build, from_snapshots, states
+from forecasteval.sources.history import _VALUES, FIELDS, Records, build, from_snapshots, states
 from forecasteval.sources.salesforce import import_folder
 from forecasteval.tables.settings import Settings
 
@@ -139,7 +139,7 @@ def seen(world, t):
 def test_what_is_recorded_later_never_changes_a_known_state(pair):
     one, other, t = pair
     before, after = seen(one, t), seen(other, t)
-    for column, fields in (("values_state", (*VALUES, "status")), ("rep_state", ("rep",))):
+    for column, fields in (("values_state", (*_VALUES, "status")), ("rep_state", ("rep",))):
         known = {name: row for name, row in before.items() if row[column] == "known"}
         assert set(known) == {name for name, row in after.items() if row[column] == "known"}
         for name, row in known.items():
@@ -157,7 +157,7 @@ def test_a_carried_state_depends_on_its_two_sources_only(pair):
         if twin and row["rep_state"] == twin["rep_state"] == "carried":
             assert row["rep"] == twin["rep"]
         if twin and row["values_state"] == twin["values_state"] == "carried":
-            assert {field: row[field] for field in VALUES} == {field: twin[field] for field in VALUES}
+            assert {field: row[field] for field in _VALUES} == {field: twin[field] for field in _VALUES}
 
 
 @settings(max_examples=25, deadline=None)
@@ -275,7 +275,7 @@ def test_nor_does_it_on_the_way_through_files(tmp_path_factory, pair):
         org = import_folder(write(world, tmp_path_factory.mktemp("export")))
         seen_by.append(states(org.history, [EPOCH + pd.Timedelta(days=t)], org.settings).set_index("deal_id"))
     before, after = seen_by
-    for column, fields in (("values_state", [*VALUES, "status"]), ("rep_state", ["rep"])):
+    for column, fields in (("values_state", [*_VALUES, "status"]), ("rep_state", ["rep"])):
         known = before.index[before[column] == "known"]
         assert set(known) == set(after.index[after[column] == "known"])
         pd.testing.assert_frame_equal(before.loc[known, fields], after.loc[known, fields])

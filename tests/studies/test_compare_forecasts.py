@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 import forecasteval as fe
-from forecasteval.compare.segments import segment_columns
 from forecasteval.errors import CallError, RunFailed
 from forecasteval.report.make import make_report
 from forecasteval.sources import folder as tables
@@ -196,7 +195,7 @@ def test_what_only_the_data_can_judge_is_refused_before_anything_is_matched():
         question = fe.Question(**{"candidate": "model", "baseline": "rep_forecast"} | parameters)
         with pytest.raises(CallError, match=sentence):
             question.check(org)
-    known = segment_columns(fe.Question("model", "rep_forecast").run(org).pair)
+    known = fe.Question("model", "rep_forecast").run(org).pair.segments
     for column in known:
         fe.Question("model", "rep_forecast", segments=column).check(org)
     with pytest.raises(CallError, match=re.escape(", ".join(known))):

@@ -161,7 +161,7 @@ class Question(Parameters):
     def panel(self, org: Org) -> Panel:
         """The deals at the question's moment, and in every week that all periods have: matched once."""
         options: dict[str, Any] = {"target": self.target, "population": self.population, "seed": self.seed}
-        return Panel(org, as_of=[self.as_of, *weeks_of(org)], **options)
+        return Panel(org, as_of=[self.as_of, *_weeks_of(org)], **options)
 
     def forecasters(self, org: Org) -> list[str]:
         """Candidate, baseline, and the others that are shown beside them."""
@@ -170,7 +170,7 @@ class Question(Parameters):
         return list(dict.fromkeys([self.candidate, self.baseline, *(self.also or there)]))
 
 
-def weeks_of(org: Org) -> list[str]:
+def _weeks_of(org: Org) -> list[str]:
     """The weeks that every period has; none where the data know no weeks."""
     if org.history is None or org.periods is None:
         return []
@@ -250,7 +250,7 @@ class Answer:
     @cached_property
     def all_weeks(self) -> Matched | None:
         """The matched deals of candidate and baseline in every week; None where the data know no weeks."""
-        weeks = weeks_of(self.org)
+        weeks = _weeks_of(self.org)
         return self._view([*self._names], weeks, pool=True) if weeks else None
 
     # --- the comparisons ------------------------------------------------------------------------------

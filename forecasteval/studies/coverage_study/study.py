@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import AfterValidator, Field
 
 from forecasteval.errors import CallError
-from forecasteval.studies.coverage_study import sections
+from forecasteval.studies.coverage_study import _sections as sections
 from forecasteval.studies.coverage_study._found import Found
 from forecasteval.studies.coverage_study._runs import Runs
 from forecasteval.studies.coverage_study.design import FULL, QUICK, Drawn
@@ -61,7 +61,6 @@ class Study(Parameters):
         Real tables to draw pilots from, as "file.csv: candidate, baseline, cluster".
     store : str
         Where finished cells are kept; a relative folder is looked for from the working directory upwards.
-    seed : int
     workers : int
         Processes; 0 for one per processor.
 

@@ -29,7 +29,7 @@ from forecasteval.studies.parameters import (
     asked_of,
     between,
 )
-from forecasteval.studies.plan_pilot import sections
+from forecasteval.studies.plan_pilot import _sections as sections
 from forecasteval.studies.plan_pilot.plan import Past, Plan
 
 _WITHOUT_HISTORY = {"reps": 12, "quarters": 4, "deals": 15.0}

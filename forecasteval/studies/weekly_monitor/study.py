@@ -40,7 +40,7 @@ import pandas as pd
 
 from forecasteval.compare.results import plain
 from forecasteval.compare.verdicts import UNSURE
-from forecasteval.studies.weekly_monitor import sections
+from forecasteval.studies.weekly_monitor import _sections as sections
 from forecasteval.studies.weekly_monitor._looks import verdict_of
 from forecasteval.studies.weekly_monitor._rules import Day, Rules
 from forecasteval.studies.weekly_monitor._watch import Watch, watch
@@ -56,7 +56,6 @@ class Monitor(Rules):
 
     Parameters
     ----------
-    candidate, baseline : str
     target : "won within N days" or "won in period"
     population : "closing in period" or "all open"
     generalise_to : ["deal", "period"] or ["deal"]
