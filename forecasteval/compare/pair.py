@@ -73,10 +73,10 @@ class Biases:
         ):  # single deals: what is a cluster's bias and what is chance cannot be told
             return dict.fromkeys(_WHICH, 0.0)
         found = []
-        for promised, own in ((s.candidate, (1.0, 0.0)), (s.baseline, (0.0, 1.0))):
+        for promised, of in ((s.candidate, (1.0, 0.0)), (s.baseline, (0.0, 1.0))):
             sums = added(member, promised)[kept]
             mean = float(sums.sum() / rows.sum())
-            square = s.squared(dimension, (*own, -mean))
+            square = s.squared(dimension, (*of, -mean))
             _, between, by_chance = components(sums - mean * rows, units, square)
             found.append((float(between), float(by_chance)))
         candidate, baseline = found
