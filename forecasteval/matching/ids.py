@@ -31,7 +31,7 @@ def _key(value: Any) -> Hashable:
     text = value.strip()
     if whole := _WHOLE.fullmatch(text):
         return whole[1]
-    return text if _CASE_COUNTS.fullmatch(text) else text.casefold()
+    return text if _CASE_COUNTS.fullmatch(text) else text.lower()
 
 
 def joined_ids(column: pd.Series, name: str) -> tuple[pd.Series, str]:
@@ -106,7 +106,9 @@ def _is_clean(column: pd.Series) -> bool:
         ):
             return False
         column = column.astype("str")
+    column = column.dropna()
+    if not (column.str.strip() == column).all() or column.str.endswith(".0").any() or (column == "").any():
+        return False
     lower = column.str.lower()
-    trimmed = bool((column.str.strip() == column).where(column.notna(), True).all())
-    whole = column.str.endswith(".0", na=False).any()
-    return trimmed and not whole and not (column == "").any() and lower.nunique() == column.nunique()
+    one_case = bool((lower == column).all() or (column.str.upper() == column).all())
+    return one_case or lower.nunique() == column.nunique()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -35,11 +37,8 @@ path of a Parquet file).
         raise CallError(
             f"The table's columns have {frame.columns.nlevels} levels; one name each is needed. {EXPECTED}."
         )
-    twice = list(dict.fromkeys(map(str, frame.columns[frame.columns.duplicated()])))
-    if twice:
-        raise CallError(
-            f"There is more than one column named {', '.join(twice)}; rename or drop the others. {EXPECTED}."
-        )
+    if frame.columns.has_duplicates:
+        raise _twice(map(str, frame.columns[frame.columns.duplicated()]))
     if not len(frame.columns):
         raise CallError(f"The table is empty: it has no columns. {EXPECTED}.")
     if not len(frame):
@@ -52,19 +51,22 @@ path of a Parquet file).
 
 def _converted(table: Any) -> pd.DataFrame:
     import narwhals as nw
+    from narwhals.exceptions import DuplicateError
 
-    found = nw.from_native(table, pass_through=True)
+    try:
+        found = nw.from_native(table, pass_through=True)
+    except DuplicateError as error:
+        raise _twice(re.findall(r"'(.+)' \d+ times", str(error))) from None
     if isinstance(found, nw.LazyFrame):
         found = found.collect()
     if not isinstance(found, nw.DataFrame):
         raise CallError(f"This is {_named(table)}, not a table. {EXPECTED} ({TAKEN}).")
-    names = list(found.columns)
-    twice = list(dict.fromkeys(n for n in names if names.count(n) > 1))
-    if twice:
-        raise CallError(
-            f"There is more than one column named {', '.join(twice)}; rename or drop the others. {EXPECTED}."
-        )
     return found.to_pandas()
+
+
+def _twice(names: Iterable[str]) -> CallError:
+    named = ", ".join(dict.fromkeys(names))
+    return CallError(f"There is more than one column named {named}; rename or drop the others. {EXPECTED}.")
 
 
 def _named(thing: Any) -> str:
