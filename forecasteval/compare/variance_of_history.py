@@ -117,12 +117,17 @@ def measure(matched: Matched | pd.DataFrame, candidate: str, baseline: str, *, s
     groups = s.grouping()
     codes = {k: groups.member[k].astype(np.intp) for k in ("rep", "cell")}
     codes["period"] = groups.member.get("period", np.zeros(codes["cell"].size)).astype(np.intp)
-    crossed = _Crossed(codes, groups.sums(None))
+    # looks at a deal within a cell are one: their mean
+    part = np.arange(d.size) if s.unit is None else s.unit.astype(np.int64) * codes["cell"].size + groups.cell
+    _, first, of_row = np.unique(part, return_index=True, return_inverse=True)
+    d = np.bincount(of_row, weights=d) / np.bincount(of_row)
+    cell = groups.cell[first]
+    crossed = _Crossed(codes, np.bincount(cell, minlength=codes["cell"].size).astype(float))
     if not crossed.n.sum() > crossed.n.size:
         raise CallError(
             "The history has no rep with two deals in a period; leave `data` empty to plan without it."
         )
-    sums = groups.sums(d)
+    sums = np.bincount(cell, weights=d, minlength=codes["cell"].size).astype(float)
     inside = float(np.square(d).sum() - (np.square(sums) / crossed.n).sum())
     estimate = crossed.variances(sums, inside)
     components = _as_components(estimate)
@@ -133,7 +138,7 @@ def measure(matched: Matched | pd.DataFrame, candidate: str, baseline: str, *, s
         tuple(_as_components(v) for v in crossed.variances(*drawn)),
         reps=sizes.size,
         periods=int(codes["period"].max()) + 1,
-        rows=len(s),
+        rows=int(crossed.n.sum()),
         sizes=tuple(float(n) for n in sizes),
     )
     return replace(history, notes=tuple(_notes(history, estimate)))

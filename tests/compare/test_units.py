@@ -10,6 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import forecasteval as fe
+from forecasteval.compare.calibration import calibrate
+from forecasteval.compare.encompassing import encompassing
+from forecasteval.compare.rep_bias import rep_bias
+from forecasteval.compare.repeated import influence
+from forecasteval.compare.variance_of_history import measure
 from forecasteval.inference.few_clusters import reach
 from forecasteval.inference.grouping import Grouping
 from forecasteval.inference.jackknife import t_quantile
@@ -28,7 +33,6 @@ NUMBERS = [
     "level",
     "df",
     "p_value",
-    "p_wild",
 ]
 NUMBERS += ["se", "skew", "lean", "candidate_low", "candidate_high", "baseline_low", "baseline_high"]
 ALL = [m for m in METRICS if m != "bias_by_amount"] + ["bias_by_amount"]
@@ -233,3 +237,62 @@ def test_low_and_high_can_be_rebuilt_from_the_row(generalise_to, level):
 def test_without_an_interval_the_row_says_nothing_of_it():
     row = fe.compare(pilot(reps=4), "model", "rep_forecast", generalise_to="rep").primary
     assert np.isnan([row[c] for c in ("low", "high", "df", "p_value", "se", "skew", "lean")]).all()
+
+
+# --- what else counts deals ------------------------------------------------------------------------------
+
+
+def same(a, b):
+    """Two results with the same numbers, wherever these stand in them."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            if key != "rows":
+                same(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        for mine, theirs in zip(a, b, strict=True):
+            same(mine, theirs)
+    elif isinstance(a, float):
+        assert a == pytest.approx(b, rel=1e-6, abs=1e-9, nan_ok=True)
+    else:
+        assert a == b
+
+
+@pytest.mark.parametrize("reps", [True, False])
+def test_looks_hold_no_news_about_calibration(reps):
+    table = pilot(n=400)
+    once, often = (
+        calibrate(t["model"], t["won"], t["rep"] if reps else None, deal=t["deal_id"]).to_dict()
+        for t in (table, seen(table, 5))
+    )
+    assert once["deals"] == 400
+    without = calibrate(table["model"], table["won"], table["rep"] if reps else None).to_dict()
+    for other in (often, without):
+        same(once, other | {"moved": once["moved"]})
+
+
+def test_looks_hold_no_news_about_who_adds_what():
+    table = pilot(n=400)
+    once, often = (encompassing(t, "model", "rep_forecast") for t in (table, seen(table, 4)))
+    for name in ("candidate", "baseline", "correlation", "deals", "reps"):
+        a, b = getattr(once, name), getattr(often, name)
+        same(a.to_dict() if hasattr(a, "to_dict") else a, b.to_dict() if hasattr(b, "to_dict") else b)
+    same(once.mix.weight.to_dict(), often.mix.weight.to_dict())
+
+
+def test_looks_hold_no_news_about_reps_or_a_plan():
+    table = pilot(n=900)
+    once, often = seen(table, 1), seen(table, 5)
+    pd.testing.assert_frame_equal(rep_bias(once, "model").table, rep_bias(often, "model").table)
+    a, b = (measure(t, "model", "rep_forecast") for t in (once, often))
+    assert (a.rows, a.deals, a.sizes) == (b.rows, b.deals, b.sizes)
+    for name in ("rep", "period", "deal"):
+        assert getattr(a.components, name) == pytest.approx(getattr(b.components, name), rel=1e-9)
+
+
+def test_influence_counts_deals():
+    table = pilot()
+    a, b = (influence(t, "model", "rep_forecast") for t in (table, seen(table, 3)))
+    pd.testing.assert_frame_equal(a, b)
+    assert a["deals"].sum() == 160
