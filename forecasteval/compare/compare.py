@@ -22,7 +22,7 @@ from forecasteval.inference.grouping import Grouping
 from forecasteval.inference.jackknife import clusters, wild_p_value
 from forecasteval.inference.limits import doubts, few_effective_deals, few_events
 from forecasteval.inference.questions import QUESTIONS, needed
-from forecasteval.matching.matched import RESERVED, Matched, numbers
+from forecasteval.matching.matched import RESERVED, Matched, StrangeCells, numbers
 from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Metric
 from forecasteval.tables.organisation import Org
 
@@ -364,6 +364,8 @@ def _stops(matched: Matched, candidate: str, baseline: str) -> list[Reason]:
             continue
         try:
             numbers(matched.table, name)
+        except StrangeCells:
+            raise
         except CallError as error:
             text = f"{error} Only probabilities and rank scores can be scored."
             stops.append(reason("kinds_differ", text))

@@ -15,7 +15,7 @@ from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Reason, reason
 from forecasteval.inference.grouping import Codes, Grouping, added
 from forecasteval.inference.silence import SILENCE_LEVEL, silence
-from forecasteval.matching.matched import Matched, numbers
+from forecasteval.matching.matched import Matched, numbers, single_cells
 from forecasteval.scores.probability import Deals, Floats, Metric
 
 _LARGEST_AMOUNT = 1e15  # beyond it no sum of amounts is exact to the unit
@@ -257,7 +257,7 @@ def _united(rows: Rows) -> Rows:
 
 
 def _won(matched: pd.DataFrame) -> NDArray[np.float64]:
-    won = pd.to_numeric(matched["won"], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    won = pd.to_numeric(single_cells(matched["won"]), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     wrong = ~((won == 0) | (won == 1))
     if wrong.any():
         row = int(np.argmax(wrong))

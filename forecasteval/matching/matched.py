@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from forecasteval.errors import CallError
 from forecasteval.matching.ids import ID_COLUMNS, joined_ids
-from forecasteval.tables.frames import frame_of
+from forecasteval.tables.frames import EXPECTED, frame_of
 from forecasteval.tables.organisation import Org
 
 META = "forecasteval"  # key of DataFrame.attrs under which a table says where its rows come from
@@ -170,9 +170,8 @@ def numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
     if isinstance(column, pd.DataFrame):
         raise CallError(f"There are {column.shape[1]} columns named {name}; rename or drop the others.")
     if not pd.api.types.is_numeric_dtype(column):
-        column = column.astype(object)
-        real = column.where(~column.map(lambda cell: isinstance(cell, complex) or np.ndim(cell) > 0), "")
-        read = pd.to_numeric(real, errors="coerce")
+        column = single_cells(column.astype(object))
+        read = pd.to_numeric(column, errors="coerce")
         wrong = (read.isna() & column.notna()).to_numpy()
         if wrong.any():
             row = int(np.argmax(wrong))
@@ -187,6 +186,24 @@ def numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
     low, high = np.fmin.reduce(values, initial=0.0), np.fmax.reduce(values, initial=1.0)
     rounded = (low < 0 or high > 1) and low >= -_ROUNDING and high <= 1 + _ROUNDING
     return np.clip(values, 0.0, 1.0) if rounded else values
+
+
+class StrangeCells(CallError):
+    """Cells that hold neither a number nor a text."""
+
+
+def single_cells(column: pd.Series) -> pd.Series:
+    """The column itself, refused where a cell holds several values or a complex number."""
+    if not pd.api.types.is_object_dtype(column.dtype):
+        return column
+    strange = column.map(lambda cell: isinstance(cell, complex | dict | set) or np.ndim(cell) > 0)
+    if strange.any():
+        row = int(np.argmax(strange.to_numpy(dtype=bool)))
+        raise StrangeCells(
+            f"{column.name} holds {int(strange.sum()):,} cells that are not one real number; the first is row "
+            f"{row + 1}: {str(column.iloc[row])!r}. {EXPECTED}."
+        )
+    return column
 
 
 def pseudonyms(names: Iterable[Any], noun: str = "rep") -> dict[Any, str]:

@@ -83,21 +83,30 @@ def test_arrow_columns_that_stand_twice_are_named():
         compare(table.append_column("model", table["model"]))
 
 
-def test_a_forecast_of_strange_cells_cannot_be_compared():
-    for cell, shown in (
-        (0.5 + 1j, "'(0.5+1j)'"),
-        ([0.5], "'[0.5]'"),
-        ("Commit", "'Commit'"),
-        ("13%", "'13%'"),
+def with_cell(column, cell):
+    cells = deals()[column].astype(object).tolist()
+    cells[4] = cell
+    return deals().assign(**{column: pd.Series(cells, dtype=object)})
+
+
+@pytest.mark.parametrize("column", ["model", "amount", "won"])
+@pytest.mark.parametrize("cell", [0.5 + 1j, [0.5], {"p": 0.5}, np.array([0.5, 0.5])])
+def test_cells_that_are_no_number_are_refused_with_what_is_expected(column, cell):
+    with pytest.raises(
+        CallError,
+        match=f"{column} holds 1 cells that are not one real number; the first is row 5.*{EXPECTED}",
     ):
-        cells = deals()["model"].astype(object).tolist()
-        cells[4] = cell
-        row = compare(deals().assign(model=pd.Series(cells, dtype=object))).primary
-        assert row["verdict"] == "cannot be compared"
-        assert (
-            f"model holds 1 cells that are not numbers; the first is row 5: {shown}"
-            in row["reasons"][-1]["text"]
-        )
+        compare(with_cell(column, cell))
+
+
+@pytest.mark.parametrize("cell", ["Commit", "13%", "0,13"])
+def test_a_forecast_in_words_cannot_be_compared(cell):
+    row = compare(with_cell("model", cell)).primary
+    assert row["verdict"] == "cannot be compared"
+    assert (
+        f"model holds 1 cells that are not numbers; the first is row 5: {cell!r}"
+        in row["reasons"][-1]["text"]
+    )
 
 
 @pytest.mark.parametrize("amount", [1e300, np.inf, -np.inf, 2e15])
