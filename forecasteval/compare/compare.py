@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,9 @@ from forecasteval.inference.questions import QUESTIONS, needed
 from forecasteval.matching.matched import RESERVED, Matched, StrangeCells, numbers
 from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Metric
 from forecasteval.tables.organisation import Org
+
+if TYPE_CHECKING:
+    from narwhals.typing import IntoFrame
 
 MAX_FILLED = 0.20
 _KINDS = ("probability", "rank_score")
@@ -267,7 +270,7 @@ def _row(metric: Metric, rows: Rows, call: _Call, margin: float | None) -> dict[
     possible, found = measured.why_not(pair, call.nouns)
     if possible:
         row |= measured.own_intervals(pair)
-    if pair.identical and rows.gaps <= MAX_FILLED * len(rows):
+    if pair.identical and rows.gaps <= MAX_FILLED * len(rows) and rows.dropped <= MAX_FILLED:
         text = "The two forecasts score the same on every deal."
         return because(reason("identical", text)) | {"verdict": row["verdict"] and SAME, "reliable": True}
     if possible:
@@ -373,7 +376,7 @@ def _stops(matched: Matched, candidate: str, baseline: str) -> list[Reason]:
 
 
 def _opened(
-    matched: Matched | pd.DataFrame | Org | str | PathLike[str],
+    matched: Matched | IntoFrame | Org | str | PathLike[str],
     forecasters: tuple[str, str],
     chosen: list[Metric],
 ) -> Matched:
@@ -398,7 +401,7 @@ def _opened(
 
 
 def compare(
-    matched: Matched | pd.DataFrame | Org | str | PathLike[str],
+    matched: Matched | IntoFrame | Org | str | PathLike[str],
     candidate: str,
     baseline: str,
     *,
@@ -419,7 +422,9 @@ def compare(
         Columns `deal_id`, `won` (0 or 1), one per forecaster, and optionally `as_of`, `period`, `rep`,
         `account`, `amount`, `amount_won`; anything else is a segment. What :func:`forecasteval.read` makes
         of an imported table does as well, and so does the path of a Parquet file, of which only the columns that
-        count are read.
+        count are read. Polars, pyarrow, DuckDB and whatever else narwhals knows is taken as it is. Ids are trimmed, and
+        those that differ only in case or in being a number or text are one, which `reasons` says. A deal that was
+        seen several times is one unit.
     candidate, baseline : str
         Names of two forecaster columns. Every difference is candidate minus baseline.
     metrics : list of str, optional

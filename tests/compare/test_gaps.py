@@ -129,3 +129,11 @@ def test_copies_of_a_silent_deal_are_no_more_silence():
     row = compare(pd.concat([table.assign(as_of=day) for day in days])).primary
     assert row["filled"] == 54
     assert "silence_tells" not in codes(row)
+
+
+def test_twins_that_are_silent_too_often_are_not_called_the_same():
+    table = pilot().assign(rep_forecast=lambda t: t["model"])
+    assert compare(table).verdict == "practically the same"
+    row = compare(table.assign(rep_forecast=table["model"].mask(table["chance"] < 0.3))).primary
+    assert row["verdict"] == "not enough evidence"
+    assert "dropped_too_much" in codes(row)
