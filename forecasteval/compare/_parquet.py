@@ -114,8 +114,8 @@ def _hashed(values: Any) -> NDArray[np.uint64]:
 
     if pa.types.is_integer(values.type):
         return np.asarray(values.fill_null(0).to_numpy(zero_copy_only=False)).astype(np.uint64)
-    texts = values.to_pandas().astype(str).to_numpy(dtype=object)
-    return pd.util.hash_array(texts, categorize=False)
+    texts = values.to_pandas().astype(str).str.strip()
+    return pd.util.hash_array(texts.to_numpy(dtype=object), categorize=False)
 
 
 def _coded(values: Any, labels: dict[Any, int]) -> NDArray[np.int32]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from forecasteval.inference.estimate import Estimate, Reason, against, reason
+from forecasteval.inference.grouping import Codes, Grouping
 from forecasteval.inference.jackknife import clusters
 from forecasteval.inference.limits import EVENTS_FOR_A_FIT, MIN_CLUSTERS, doubts, few_events, too_few
 from forecasteval.inference.logistic import EPSILON, NotEstimable, fit, logit
@@ -38,7 +39,7 @@ class Calibration:
     moved : int
         Probabilities that were moved into [epsilon, 1 - epsilon] for their log-odds.
     deals, reps : int
-        Rows and clusters.
+        Units and clusters.
     reasons : tuple of {code, text}
         Why something is missing or not to be believed.
     """
@@ -66,10 +67,13 @@ class Calibration:
         return {k: v.to_dict() if isinstance(v, Estimate) else v for k, v in values.items()}
 
 
-def _spiegelhalter(probability: ArrayLike, won: ArrayLike) -> tuple[float, float]:
+def _spiegelhalter(
+    probability: ArrayLike, won: ArrayLike, groups: Grouping | None = None
+) -> tuple[float, float]:
     """Does the Brier score differ from what the forecast itself expects? Deals are taken as independent.
 
-    z = sum (y - p)(1 - 2p) / sqrt(sum (1 - 2p)^2 p (1 - p)); two-sided p from the normal distribution
+    z = sum (y - p)(1 - 2p) / sqrt(sum (1 - 2p)^2 p (1 - p)); two-sided p from the normal distribution. The looks at
+    one deal end alike, so their roots are added before they are squared.
 
     Parameters
     ----------
@@ -92,7 +96,8 @@ def _spiegelhalter(probability: ArrayLike, won: ArrayLike) -> tuple[float, float
     """
     brier(probability, won)  # refuses what is not a forecast
     p, y = np.asarray(probability, dtype=float), np.asarray(won, dtype=float)
-    variance = float((np.square(1 - 2 * p) * p * (1 - p)).sum())
+    root = (1 - 2 * p) * np.sqrt(p * (1 - p))
+    variance = float(np.square(root if groups is None else groups.unit_sums(root)).sum())
     if not variance > 0:
         return math.nan, math.nan
     z = float(((y - p) * (1 - 2 * p)).sum() / math.sqrt(variance))
@@ -112,16 +117,19 @@ def codes(cluster: ArrayLike | None, rows: int) -> NDArray[np.intp]:
     return np.unique(np.asarray(cluster).astype(str), return_inverse=True)[1].astype(np.intp)
 
 
-def _gap(off: Floats, cluster: NDArray[np.intp], level: float) -> Estimate:
+def _gap(off: Floats, groups: Grouping, level: float) -> Estimate:
     """Mean of p - y with its interval over clusters."""
     mean = float(off.mean())
-    sums, size = np.bincount(cluster, weights=off), np.bincount(cluster).astype(float)
-    return mean_over_clusters(mean, sums, size, float(np.square(off - mean).sum()), level)
+    sums, size = (groups.by("rep", groups.sums(values)) for values in (off, None))
+    square = float(np.square(groups.part_sums("rep", off - mean)).sum())
+    return mean_over_clusters(mean, sums, size, square, level, units=groups.units("rep"))
 
 
-def doubts_of_fit(won: Floats, cluster: NDArray[np.intp]) -> list[Reason]:
+def doubts_of_fit(won: Floats, cluster: NDArray[np.intp], unit: Codes | None = None) -> list[Reason]:
     """What speaks against a fit with intervals over these reps: the limits of a comparison, and more events."""
-    found = few_events(int(won.sum()), int(won.size - won.sum()), EVENTS_FOR_A_FIT)
+    deal = np.arange(won.size) if unit is None else unit
+    wins, other = (int(np.unique(deal[won == outcome]).size) for outcome in (1, 0))
+    found = few_events(wins, other, EVENTS_FOR_A_FIT)
     shares = clusters(np.bincount(cluster) / cluster.size)
     return found + doubts({"rep": shares}, {"rep": "reps"}, weight="deals")[1]
 
@@ -131,6 +139,7 @@ def calibrate(
     won: ArrayLike,
     rep: ArrayLike | None = None,
     *,
+    deal: ArrayLike | None = None,
     level: float = 0.95,
     epsilon: float = EPSILON,
 ) -> Calibration:
@@ -145,6 +154,9 @@ def calibrate(
     won : array of shape (deals,), 0 or 1
     rep : array of shape (deals,), optional
         Without it deals count as independent, which `reasons` says.
+    deal : array of shape (deals,), optional
+        The id of each deal, where deals are seen several times: all looks enter the estimates, but what varies is
+        counted over deals.
     epsilon : float
         Probabilities closer to 0 or 1 than this are moved there; how many is in the result.
 
@@ -169,8 +181,11 @@ def calibrate(
     brier(probability, won)
     y = np.asarray(won, dtype=float)
     said, moved = logit(probability, epsilon=epsilon)
-    g = codes(rep, y.size)
+    unit = None if deal is None else codes(deal, y.size).astype(np.int32)
+    g = codes(deal if rep is None else rep, y.size)
     reps = int(g.max(initial=-1)) + 1
+    groups = Grouping.of(g.astype(np.int32), None, None, unit, y.size)
+    deals = y.size if unit is None else int(unit.max(initial=-1)) + 1
     found: dict[str, Estimate] = {}
     ratio: tuple[float, float] | None = None
     reasons: list[Reason] = []
@@ -183,28 +198,29 @@ def calibrate(
         reasons += missing
     else:
         one = np.ones((y.size, 1))
-        found["gap"] = _gap(np.asarray(probability, dtype=float) - y, g, level)
+        found["gap"] = _gap(np.asarray(probability, dtype=float) - y, groups, level)
         try:
-            found["in_the_large"] = fit(one, y, g, offset=said).estimate(0, level=level)
-            free = fit(np.column_stack([one, said]), y, g)
+            found["in_the_large"] = fit(one, y, g, offset=said, unit=unit).estimate(0, level=level)
+            free = fit(np.column_stack([one, said]), y, g, unit=unit)
             found["intercept"] = free.estimate(0, level=level)
             found["slope"] = free.estimate(1, null=1.0, level=level)
             exact = -np.logaddexp(0.0, np.where(y == 1, -said, said)).sum()
-            chi2 = max(2 * (free.log_likelihood - float(exact)), 0.0)
+            looks = y.size / deals  # which say the same again
+            chi2 = max(2 * (free.log_likelihood - float(exact)) / looks, 0.0)
             ratio = (chi2, math.exp(-chi2 / 2))  # two degrees of freedom
         except NotEstimable as refused:
             reasons.append(reason(refused.code, str(refused)))
-        reasons += doubts_of_fit(y, g) if y.min() != y.max() else []
+        reasons += doubts_of_fit(y, g, unit) if y.min() != y.max() else []
     return Calibration(
         found.get("gap"),
         found.get("in_the_large"),
         found.get("intercept"),
         found.get("slope"),
         ratio,
-        _spiegelhalter(probability, won),
+        _spiegelhalter(probability, won, groups),
         moved,
         epsilon,
-        int(y.size),
+        deals,
         reps,
         tuple(reasons),
     )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,14 +17,17 @@ from forecasteval.compare.results import plain
 from forecasteval.compare.rows import Rows
 from forecasteval.compare.verdicts import CANNOT, SAME, UNSURE, decide
 from forecasteval.errors import CallError, nearest
-from forecasteval.inference.estimate import Estimate, Reason, reason
+from forecasteval.inference.estimate import Estimate, Reason, against, reason
 from forecasteval.inference.grouping import Grouping
 from forecasteval.inference.jackknife import clusters, wild_p_value
-from forecasteval.inference.limits import few_events
+from forecasteval.inference.limits import few_effective_deals, few_events
 from forecasteval.inference.questions import QUESTIONS, needed
-from forecasteval.matching.matched import RESERVED, Matched, numbers
+from forecasteval.matching.matched import RESERVED, Matched, StrangeCells, numbers
 from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Metric
 from forecasteval.tables.organisation import Org
+
+if TYPE_CHECKING:
+    from narwhals.typing import IntoFrame
 
 MAX_FILLED = 0.20
 _KINDS = ("probability", "rank_score")
@@ -58,6 +61,8 @@ _COLUMNS: dict[str, Any] = {
     "filled": 0,
     "clusters": (),
     "se": math.nan,
+    "skew": math.nan,
+    "lean": math.nan,
     "candidate_low": math.nan,
     "candidate_high": math.nan,
     "baseline_low": math.nan,
@@ -172,6 +177,10 @@ class _Measured:
         possible, found = pair.difference.doubts(self.generalise_to, nouns)
         won, other = (self.rows.count(self.rows.deals.won == outcome) for outcome in (1, 0))
         found += few_events(won, other)
+        enough, few = few_effective_deals(
+            self.rows.weights(self.metric), "amount" if self.metric.needs else "rows"
+        )
+        found += few
         gaps, rows = self.rows.gaps, len(self.rows)
         if gaps > MAX_FILLED * rows:
             text = (
@@ -179,7 +188,13 @@ class _Measured:
                 "given."
             )
             found.append(reason("filled_too_much", text))
-        return possible, found
+        if self.rows.dropped > MAX_FILLED:
+            text = (
+                f"{self.rows.dropped:.0%} of the rows are left out for want of a forecast or of an amount; past "
+                f"{MAX_FILLED:.0%} no verdict is given."
+            )
+            found.append(reason("dropped_too_much", text))
+        return possible and enough, found
 
     def own_intervals(self, pair: Pair) -> dict[str, float]:
         """The interval of either forecaster's own value."""
@@ -194,11 +209,13 @@ class _Measured:
         e = pair.difference.estimate(self.generalise_to, self.level)
         if not e.has_interval:
             return {}
-        taken = pair.difference.spread(self.generalise_to).method
+        spread = pair.difference.spread(self.generalise_to)
         return {
             **{name: getattr(e, name) for name in ("low", "high", "p_value", "df", "se")},
-            "p_wild": _wild(pair, taken, self.seed),
-            "method": wording.method(taken, pair.difference.is_ratio),
+            "skew": spread.skewness,
+            "lean": spread.lean,
+            "p_wild": _wild(pair, spread.method, self.seed),
+            "method": wording.method(spread.method, pair.difference.is_ratio),
         }
 
 
@@ -223,12 +240,12 @@ def _row(metric: Metric, rows: Rows, call: _Call, margin: float | None) -> dict[
             groups = kept.grouping()
             biases = call.biases and Biases.of(kept.deals, groups)
         rows = kept
-    wins = int(rows.deals.won.sum())
-    row |= {"rows": len(rows), "deals": rows.distinct, "wins": wins, "filled": rows.gaps}
+    won = rows.deals.won == 1
+    row |= {"rows": len(rows), "deals": rows.distinct, "wins": rows.count(won), "filled": rows.gaps}
     if not len(rows):
         return because(reason("no_common_deals", "There is no deal that both have forecast."))
-    if wins in (0, len(rows)):
-        all_or_none = "Every deal was" if wins else "No deal was"
+    if won.all() or not won.any():
+        all_or_none = "Every deal was" if won.any() else "No deal was"
         text = f"{all_or_none} won, so nothing tells good forecasts from bad ones."
         return because(reason("one_class", text))
     measured = _Measured(
@@ -250,7 +267,7 @@ def _row(metric: Metric, rows: Rows, call: _Call, margin: float | None) -> dict[
     possible, found = measured.why_not(pair, call.nouns)
     if possible:
         row |= measured.own_intervals(pair)
-    if pair.identical and rows.gaps <= MAX_FILLED * len(rows):
+    if pair.identical and rows.gaps <= MAX_FILLED * len(rows) and rows.dropped <= MAX_FILLED:
         text = "The two forecasts score the same on every deal."
         return because(reason("identical", text)) | {"verdict": row["verdict"] and SAME, "reliable": True}
     if possible:
@@ -258,7 +275,7 @@ def _row(metric: Metric, rows: Rows, call: _Call, margin: float | None) -> dict[
         if not interval:
             text = "The difference does not vary between the clusters, so no interval can be formed."
             found.append(reason("no_spread", text))
-        row |= interval | {"reliable": not found}
+        row |= interval | {"reliable": not against([*rows.reasons, *found])}
     row["verdict"] = decide(
         metric.better, row["low"], row["high"], row["reliable"], margin, beyond_margin=call.beyond_margin
     )
@@ -347,6 +364,8 @@ def _stops(matched: Matched, candidate: str, baseline: str) -> list[Reason]:
             continue
         try:
             numbers(matched.table, name)
+        except StrangeCells:
+            raise
         except CallError as error:
             text = f"{error} Only probabilities and rank scores can be scored."
             stops.append(reason("kinds_differ", text))
@@ -354,7 +373,7 @@ def _stops(matched: Matched, candidate: str, baseline: str) -> list[Reason]:
 
 
 def _opened(
-    matched: Matched | pd.DataFrame | Org | str | PathLike[str],
+    matched: Matched | IntoFrame | Org | str | PathLike[str],
     forecasters: tuple[str, str],
     chosen: list[Metric],
 ) -> Matched:
@@ -379,7 +398,7 @@ def _opened(
 
 
 def compare(
-    matched: Matched | pd.DataFrame | Org | str | PathLike[str],
+    matched: Matched | IntoFrame | Org | str | PathLike[str],
     candidate: str,
     baseline: str,
     *,
@@ -400,7 +419,9 @@ def compare(
         Columns `deal_id`, `won` (0 or 1), one per forecaster, and optionally `as_of`, `period`, `rep`,
         `account`, `amount`, `amount_won`; anything else is a segment. What :func:`forecasteval.read` makes
         of an imported table does as well, and so does the path of a Parquet file, of which only the columns that
-        count are read.
+        count are read. Polars, pyarrow, DuckDB and whatever else narwhals knows is taken as it is. Ids are trimmed, and
+        those that differ only in case or in being a number or text are one, which `reasons` says. A deal that was
+        seen several times is one unit.
     candidate, baseline : str
         Names of two forecaster columns. Every difference is candidate minus baseline.
     metrics : list of str, optional

@@ -63,7 +63,7 @@ class Encompassing:
     half : dict of Comparison by "candidate" and "baseline"
         The mean of the two against either, by Brier score.
     moved, deals, reps : int
-        Probabilities moved from the edge; rows; clusters.
+        Probabilities moved from the edge; units; clusters.
     reasons : tuple of {code, text}
     """
 
@@ -219,7 +219,7 @@ def encompassing(
         for name, other in (("candidate", candidate), ("baseline", baseline))
     }
     (said_c, moved_c), (said_b, moved_b) = logit(c, epsilon=epsilon), logit(b, epsilon=epsilon)
-    g = codes(rows.rep, y.size)
+    g = codes(rows.unit if rows.rep is None else rows.rep, y.size)
     reps = int(g.max(initial=-1)) + 1
     reasons: list[Reason] = [] if known else [reason("no_reps", NO_REPS)]
     if moved_c + moved_b:
@@ -232,11 +232,11 @@ def encompassing(
         reasons += missing
     else:
         try:
-            fitted = fit(np.column_stack([np.ones(y.size), said_b, said_c]), y, g)
+            fitted = fit(np.column_stack([np.ones(y.size), said_b, said_c]), y, g, unit=rows.unit)
             of_baseline, of_candidate = (fitted.estimate(k, level=level) for k in (1, 2))
         except NotEstimable as refused:
             reasons.append(reason(refused.code, str(refused)))
-        reasons += doubts_of_fit(y, g) if y.min() != y.max() else []
+        reasons += doubts_of_fit(y, g, rows.unit) if y.min() != y.max() else []
     return Encompassing(
         of_candidate,
         of_baseline,
@@ -244,7 +244,7 @@ def encompassing(
         best_mix(both, candidate, baseline, generalise_to=question, level=level),
         scored,
         moved_c + moved_b,
-        int(y.size),
+        rows.distinct,
         reps,
         tuple(reasons),
     )

@@ -49,12 +49,9 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Biases:
-    """How much two forecasters promised beyond what was won, p - y, by cell; and the sums of its squares."""
+    """How much two forecasters promised beyond what was won, p - y."""
 
-    candidate: Floats
-    baseline: Floats
-    rows: Floats
-    squares: tuple[float, float]
+    sums: Sums
 
     @classmethod
     def of(cls, deals: Deals, groups: Grouping) -> Biases | None:
@@ -62,35 +59,39 @@ class Biases:
         pair = (deals.candidate, deals.baseline)
         if any(p.size == 0 or not (p.min() >= 0 and p.max() <= 1) for p in pair):
             return None
-        promised = [p - deals.won for p in pair]
-        candidate, baseline = (groups.sums(p) for p in promised)
-        squares = (float(promised[0] @ promised[0]), float(promised[1] @ promised[1]))
-        return cls(candidate, baseline, groups.sums(None), squares)
+        candidate, baseline = (p - deals.won for p in pair)
+        return cls(Sums.of(Terms(candidate, baseline, None), groups))
 
-    def lean(self, member: Codes) -> dict[str, float]:
+    def lean(self, dimension: str, member: Codes) -> dict[str, float]:
         """Where a loss leans over these clusters, for both forecasters' own and for the difference."""
-        rows = added(member, self.rows)
+        s = self.sums
+        rows, units = added(member, s.z), s.units[dimension]
         kept = rows > 0
-        rows, total = rows[kept], self.rows.sum()
-        if total <= rows.size:  # single rows: what is a cluster's bias and what is chance cannot be told
+        rows, units = rows[kept], units[kept]
+        if (
+            units.sum() <= units.size
+        ):  # single deals: what is a cluster's bias and what is chance cannot be told
             return dict.fromkeys(_WHICH, 0.0)
         found = []
-        for promised, square in zip((self.candidate, self.baseline), self.squares, strict=True):
+        for promised, of in ((s.candidate, (1.0, 0.0)), (s.baseline, (0.0, 1.0))):
             sums = added(member, promised)[kept]
-            mean = sums.sum() / total
-            _, between, by_chance = components(sums - mean * rows, rows, square - total * mean**2)
+            mean = float(sums.sum() / rows.sum())
+            square = s.squared(dimension, (*of, -mean))
+            _, between, by_chance = components(sums - mean * rows, units, square)
             found.append((float(between), float(by_chance)))
         candidate, baseline = found
         own = {w: lean(f, (0.0, f[1])) for w, f in (("candidate", candidate), ("baseline", baseline))}
         return own | {"difference": lean(candidate, baseline)}
 
 
-def _leans(biases: Biases | None, member: Codes, better: str, *, is_skill: bool = False) -> dict[str, float]:
+def _leans(
+    biases: Biases | None, dimension: str, member: Codes, better: str, *, is_skill: bool = False
+) -> dict[str, float]:
     """Leans of a metric's values: biases raise a loss and lower what is better when higher."""
     sign = {"lower": 1.0, "higher": -1.0}.get(better, 0.0)
-    if biases is None or not sign:
+    if biases is None or not sign or dimension == "cell":  # cells are only ever taken away
         return dict.fromkeys(_WHICH, 0.0)
-    found = {k: sign * v for k, v in biases.lean(member).items()}
+    found = {k: sign * v for k, v in biases.lean(dimension, member).items()}
     return dict.fromkeys(found, found["difference"]) if is_skill else found  # a skill is itself a difference
 
 
@@ -99,17 +100,18 @@ def _leans(biases: Biases | None, member: Codes, better: str, *, is_skill: bool 
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """All that an interval needs to know of the rows: sums by cell, and sums of products over all rows.
+    """All that an interval needs to know of the rows: sums by cell, and what varies within clusters.
 
-    ``candidate, baseline, z, rows`` have shape (cells,); ``products``, of shape (3, 3), holds the sums over all rows of
-    the products of candidate, baseline and z. Parts of a table that are summed apart add up to those of the whole.
+    ``candidate, baseline, z`` have shape (cells,). By dimension, ``units`` counts the deals in each cluster, and
+    ``products``, of shape (3, 3), holds the sums over deals of the products of candidate, baseline and z, each summed over
+    a deal's rows first. Parts of a table that share no deal add up to the whole.
     """
 
     candidate: Floats
     baseline: Floats
     z: Floats
-    rows: Floats
-    products: Floats
+    units: Mapping[str, Floats]
+    products: Mapping[str, Floats]
 
     @classmethod
     def of(cls, terms: Terms, groups: Grouping) -> Sums:
@@ -117,16 +119,17 @@ class Sums:
         rows = groups.sums(None)
         columns = (terms.candidate, terms.baseline, terms.z)
         by_cell = [rows if c is None else groups.sums(c) for c in columns]
+        products: dict[str, Floats] = {}
+        for d in groups.dimensions:
+            same = groups.unit is None and products  # every row is a deal, whatever the dimension
+            products[d] = next(iter(products.values())) if same else _products(groups, d, columns)
+        units = {d: groups.units(d) for d in groups.dimensions}
+        return cls(by_cell[0], by_cell[1], by_cell[2], units, products)
 
-        def product(a: Floats | None, b: Floats | None) -> float:
-            if a is None or b is None:
-                one = b if a is None else a
-                return float(rows.sum()) if one is None else float(one.sum())
-            return float(a @ b)
-
-        with np.errstate(invalid="ignore", over="ignore"):  # a sure miss has an infinite log score
-            products = np.array([[product(a, b) for b in columns] for a in columns])
-        return cls(by_cell[0], by_cell[1], by_cell[2], rows, products)
+    def squared(self, dimension: str, weights: tuple[float, float, float]) -> float:
+        """Sum over the deals of each cluster of (a candidate + b baseline + c z)^2."""
+        w = np.array(weights)
+        return float(max(w @ self.products[dimension] @ w, 0.0))
 
     def pair(
         self,
@@ -156,30 +159,41 @@ class Sums:
         kept, sums = {}, {}
         for d in dimensions:
             by = {k: added(member[d], getattr(self, k)) for k in ("candidate", "baseline", "z")}
-            rows = added(member[d], self.rows)
             # clusters that add nothing (no amounts, say) neither count nor can be left out
             carry = (by["z"] != 0) | (by["candidate"] != 0) | (by["baseline"] != 0)
-            by, rows = {k: v[carry] for k, v in by.items()}, rows[carry]
+            by = {k: v[carry] for k, v in by.items()}
             below = by["baseline"] if is_skill else by["z"]
             above = by["baseline"] - by["candidate"] if is_skill else by["candidate"] - by["baseline"]
             without = _ratios(**{k: total[k] - by[k] for k in by}, is_skill=is_skill)
-            leans = _leans(biases, member[d], better, is_skill=is_skill)
+            leans = _leans(biases, d, member[d], better, is_skill=is_skill)
+            within = d in self.units  # not of cells, which are only ever taken away
+            units = self.units[d][carry] if within else below
             for w, (a, b, c) in weights.items():
                 residual = a * by["candidate"] + b * by["baseline"] + c * by["z"]
-                over[w][d] = LeftOut(without[w], below / below.sum(), residual, rows, leans[w])
+                square = self.squared(d, (a, b, c)) if within else 0.0
+                over[w][d] = LeftOut(without[w], below / below.sum(), residual, units, square, leans[w])
             kept[d], sums[d] = np.flatnonzero(carry).astype(np.int32), (above, below)
         scale = abs(values["candidate"]) + abs(values["baseline"])
         denominator = float(total["baseline" if is_skill else "z"][0])
-        found = (
-            Statistic(values[w], over[w], self._squared(weights[w]), total=denominator, scale=scale)
-            for w in _WHICH
-        )
+        found = (Statistic(values[w], over[w], total=denominator, scale=scale) for w in _WHICH)
         return Pair(*_three(found), kept=kept, sums=sums)
 
-    def _squared(self, weights: tuple[float, float, float]) -> float:
-        """Sum over all rows of (a candidate + b baseline + c z)^2."""
-        w = np.array(weights)
-        return float(max(w @ self.products @ w, 0.0))
+
+def _products(groups: Grouping, dimension: str, columns: Iterable[Floats | None]) -> Floats:
+    """Sums over the deals of each cluster of the products of columns, each summed over a deal's rows."""
+    if groups.unit is not None:
+        summed: list[Floats | None] = [groups.part_sums(dimension, c) for c in columns]
+    else:
+        summed = list(columns)
+
+    def product(a: Floats | None, b: Floats | None) -> float:
+        if a is None or b is None:
+            one = b if a is None else a
+            return float(groups.cell.size) if one is None else float(one.sum())
+        return float(a @ b)
+
+    with np.errstate(invalid="ignore", over="ignore"):  # a sure miss has an infinite log score
+        return np.array([[product(a, b) for b in summed] for a in summed])
 
 
 def _three(found: Iterable[Statistic]) -> tuple[Statistic, Statistic, Statistic]:
@@ -263,7 +277,7 @@ def _pair_of_ranks(
     workers = 1 if deals.won.size < _SORTED_IN_TURN else 2
     with ThreadPoolExecutor(workers) as pool:
         c, b = pool.map(lambda f: ranked(f, deals.won, groups, dimensions), forecasts)
-    leans = {d: _leans(biases, groups.member[d], "higher") for d in dimensions}
+    leans = {d: _leans(biases, d, groups.member[d], "higher") for d in dimensions}
     scale = abs(c.value) + abs(b.value)
     found = (
         r.statistic(groups, {d: leans[d][w] for d in dimensions}, scale, units=units)

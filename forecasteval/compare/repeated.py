@@ -131,7 +131,7 @@ def influence(
     groups = rows.grouping()
     pair = pair_of(chosen, rows.deals, groups, (by,), units=False)
     over = pair.difference.over[by]
-    size = groups.by(by, groups.sums(None))
+    size = groups.units(by)
     kept = range(size.size) if pair.kept is None else pair.kept[by]
     names = pd.Series(rows.labels[by][list(kept)]).astype(str)
     if not show_names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,9 +13,15 @@ from numpy.typing import NDArray
 from forecasteval.compare._parquet import all_differ
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Reason, reason
-from forecasteval.inference.grouping import Codes, Grouping
-from forecasteval.matching.matched import Matched, numbers
-from forecasteval.scores.probability import Deals, Metric
+from forecasteval.inference.grouping import Codes, Grouping, added
+from forecasteval.inference.silence import SILENCE_LEVEL, silence
+from forecasteval.matching.matched import Matched, numbers, single_cells
+from forecasteval.scores.probability import Deals, Floats, Metric
+
+_LARGEST_AMOUNT = 1e15  # beyond it no sum of amounts is exact to the unit
+_PERCENT = 10.0  # a score that stays below is no percentage
+_LEAST_SILENT = 10  # deals; with fewer nothing can be told
+_SHARE_SILENT = 0.01  # of the deals; less hardly moves a result
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +30,8 @@ class Rows:
 
     ``rep``, ``period`` and ``account`` number the clusters, None where unknown; ``unit`` numbers the deals,
     None where every row is another deal, and ``when`` orders their rows; ``labels`` names the clusters by
-    number; ``filled`` marks the candidate's gaps that the baseline's value stands in for; ``kinds`` are those of
-    candidate and baseline.
+    number; ``filled`` marks the candidate's gaps that the baseline's value stands in for; ``asked`` is how many rows
+    the table had; ``names`` and ``kinds`` are those of candidate and baseline.
     """
 
     deals: Deals
@@ -38,6 +44,8 @@ class Rows:
     filled: NDArray[np.bool_] | None = None
     reasons: tuple[Reason, ...] = ()
     flow: tuple[dict[str, Any], ...] = ()
+    asked: int = 0
+    names: tuple[str, str] = ("candidate", "baseline")
     kinds: tuple[str, str] = ("probability", "probability")
 
     @classmethod
@@ -73,8 +81,10 @@ class Rows:
         kind_c, note_c = _kind(candidate, read.deals.candidate, declared)
         kind_b, note_b = _kind(baseline, read.deals.baseline, declared)
         flow = tuple(matched.counted_flow(read.distinct, len(read)))
-        read = replace(read.noted(*reasons, *note_c, *note_b), kinds=(kind_c, kind_b), flow=flow)
-        return _united(_settled(read, candidate, baseline))
+        read = read.noted(*reasons, *matched.joined, *note_c, *note_b)
+        names = (candidate, baseline)
+        read = replace(read, names=names, kinds=(kind_c, kind_b), flow=flow, asked=len(read))
+        return _united(_settled(read))
 
     @property
     def same_kind(self) -> bool:
@@ -126,6 +136,51 @@ class Rows:
         """Number of rows in which the baseline's value stands in for the candidate."""
         return 0 if self.filled is None else int(self.filled.sum())
 
+    @property
+    def dropped(self) -> float:
+        """Share of the rows that are left out for want of a forecast or of an amount."""
+        return 1 - len(self) / self.asked if self.asked else 0.0
+
+    def weights(self, metric: Metric) -> Floats:
+        """What each deal weighs in a metric: its amount, or how often it was seen."""
+        weight = self.deals.amount if metric.needs else None
+        if weight is None:
+            weight = np.ones(len(self))
+        return weight if self.unit is None else added(self.unit, weight)
+
+    def silence(self, silent: NDArray[np.bool_], gap: str, *others: str) -> list[Reason]:
+        """What tells that the deals with a gap are not like the others: their outcome, or the others' loss on them."""
+        if self.count(silent) < max(_LEAST_SILENT, _SHARE_SILENT * self.distinct):
+            return []
+        deal = np.arange(len(self)) if self.unit is None else self.unit
+        clusters = [deal, *(c for c in (self.rep, self.period, self.account) if c is not None)]
+        told = []
+        for name, values in {"": self.deals.won, **self._losses(others)}.items():
+            known = np.isfinite(values)
+            found = silence(silent[known], values[known], [c[known] for c in clusters])
+            if not found.p_value < SILENCE_LEVEL:
+                continue
+            if name:
+                told.append(
+                    f"the Brier score of {name} is {found.silent:.3f} there, {found.spoken:.3f} elsewhere"
+                )
+            else:
+                told.append(f"{found.silent:.0%} of them were won, of the others {found.spoken:.0%}")
+        if not told:
+            return []
+        text = (
+            f"The deals on which {gap} are not like the others: {'; '.join(told)} (p below {SILENCE_LEVEL:g}). Gaps "
+            "that go with the result can make it."
+        )
+        return [reason("silence_tells", text)]
+
+    def _losses(self, names: Iterable[str]) -> dict[str, Floats]:
+        """Squared errors of those who give probabilities, NaN where they are silent."""
+        said = zip(self.names, self.kinds, (self.deals.candidate, self.deals.baseline), strict=True)
+        return {
+            n: np.square(p - self.deals.won) for n, kind, p in said if n in names and kind == "probability"
+        }
+
     def grouping(self) -> Grouping:
         """The clusters of the rows."""
         return Grouping.of(self.rep, self.period, self.account, self.unit, len(self))
@@ -146,7 +201,8 @@ class Rows:
         if usable.all():
             return rows
         text = f"{int((~usable).sum()):,} rows have no usable amount and are left out."
-        return rows.only(usable).noted(reason("amount_missing", text))
+        told = rows.silence(~usable, "the amount is missing", *self.names)
+        return rows.only(usable).noted(reason("amount_missing", text), *told)
 
 
 def _codes(column: pd.Series) -> Codes:
@@ -171,6 +227,11 @@ def _kind(
         )
     if name in declared:
         return declared[name], ()
+    if np.fmin.reduce(values) >= 0 and _PERCENT < np.fmax.reduce(values) <= 100:
+        raise CallError(
+            f"{found}: it looks like percent. Divide percentages by 100; a score that only ranks deals is declared "
+            f"with kinds={{{name!r}: 'rank_score'}}."
+        )
     text = f"{found}, so it is read as a rank score, for which only AUC has a meaning. If these are percentages, divide them by 100."
     return "rank_score", (reason("read_as_rank_score", text),)
 
@@ -196,7 +257,7 @@ def _united(rows: Rows) -> Rows:
 
 
 def _won(matched: pd.DataFrame) -> NDArray[np.float64]:
-    won = pd.to_numeric(matched["won"], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    won = pd.to_numeric(single_cells(matched["won"]), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     wrong = ~((won == 0) | (won == 1))
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -206,6 +267,19 @@ def _won(matched: pd.DataFrame) -> NDArray[np.float64]:
             f"{'empty' if pd.isna(found) else repr(str(found))}. Leave deals without an outcome out of the table."
         )
     return won
+
+
+def _amounts(matched: pd.DataFrame, name: str) -> Floats:
+    """Amounts of money, NaN where there are none."""
+    values = numbers(matched, name)
+    wrong = np.abs(values) > _LARGEST_AMOUNT
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise CallError(
+            f"{name} holds {int(wrong.sum()):,} values that are no amounts of money; the first is row {row + 1}: "
+            f"{values[row]:g}. Expected is a number up to {_LARGEST_AMOUNT:g}; leave unknown amounts empty."
+        )
+    return values
 
 
 def _deal_codes(matched: pd.DataFrame) -> Codes | None:
@@ -290,8 +364,8 @@ def _read(
         _won(matched),
         numbers(matched, candidate),
         numbers(matched, baseline),
-        numbers(matched, "amount") if has_amount else None,
-        numbers(matched, "amount_won") if has_booked else None,
+        _amounts(matched, "amount") if has_amount else None,
+        _amounts(matched, "amount_won") if has_booked else None,
         epsilon,
     )
     if deals.amount_won is not None:
@@ -305,13 +379,16 @@ def _read(
     return Rows(deals, rep, period, account, unit, None if unit is None else _moments(matched), labels)
 
 
-def _settled(rows: Rows, candidate: str, baseline: str) -> Rows:
+def _settled(rows: Rows) -> Rows:
     """Let the baseline's value stand in where the candidate is silent; drop what the baseline leaves out.
 
     Across kinds (a rank score against a probability) nothing can stand in, so only common deals stay.
     """
-    d = rows.deals
+    d, (candidate, baseline) = rows.deals, rows.names
     silent_b, silent_c = np.isnan(d.baseline), np.isnan(d.candidate)
+    told = rows.silence(silent_c, f"{candidate} is silent", baseline)
+    told += rows.silence(silent_b, f"{baseline} is silent", candidate)
+    rows = rows.noted(*told)
     if rows.same_kind:
         keep, who = ~silent_b, baseline
         fill = silent_c & keep

@@ -97,21 +97,26 @@ def measure(matched: Matched | pd.DataFrame, candidate: str, baseline: str, *, s
     d = brier(rows.deals.candidate, rows.deals.won) - brier(rows.deals.baseline, rows.deals.won)
     groups = rows.grouping()
     cells = groups.member["cell"].size
+    # looks at a deal within a cell are one: their mean
+    part = np.arange(d.size) if rows.unit is None else rows.unit.astype(np.int64) * cells + groups.cell
+    _, first, of_row = np.unique(part, return_index=True, return_inverse=True)
+    d, cell = np.bincount(of_row, weights=d) / np.bincount(of_row), groups.cell[first]
+    size = np.bincount(cell, minlength=cells).astype(float)
     periods = groups.member.get("period", np.zeros(cells))
-    crossed = Crossed(groups.member["rep"].astype(np.intp), periods.astype(np.intp), rows=groups.sums(None))
-    if not crossed.rows.sum() > cells:
+    crossed = Crossed(groups.member["rep"].astype(np.intp), periods.astype(np.intp), rows=size)
+    if not size.sum() > cells:
         raise CallError(
             "The history has no rep with two deals in a period; leave `data` empty to plan without it."
         )
-    sums = groups.sums(d)
-    estimate = crossed.variances(sums, float(np.square(d).sum() - (np.square(sums) / crossed.rows).sum()))
+    sums = np.bincount(cell, weights=d, minlength=cells).astype(float)
+    estimate = crossed.variances(sums, float(np.square(d).sum() - (np.square(sums) / size).sum()))
     components = Components.of(estimate)
     history = History(
         components,
         crossed.studies(components, seed),
         periods=int(crossed.period.max()) + 1,
-        sizes=tuple(float(n) for n in np.sort(groups.by("rep", crossed.rows))),
-        rows=len(rows),
+        sizes=tuple(float(n) for n in np.sort(groups.by("rep", size))),
+        rows=int(size.sum()),
         notes=(),
     )
     return replace(history, notes=_notes(history.measured, estimate))

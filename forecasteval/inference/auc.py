@@ -37,14 +37,16 @@ class Ranked:
         cells, counts, total = groups.sums(self.influence), groups.sums(None), float(self.placed.size)
         over = {}
         for dimension, without in self.without.items():
-            rows = groups.by(dimension, counts)
-            over[dimension] = LeftOut(
-                without, rows / total, groups.by(dimension, cells), rows, leans.get(dimension, 0.0)
-            )
+            share, residual = groups.by(dimension, counts) / total, groups.by(dimension, cells)
+            if dimension == "cell":  # only ever taken away, so nothing within it is asked for
+                over[dimension] = LeftOut(without, share, residual, share * total)
+                continue
+            square = float(np.square(groups.part_sums(dimension, self.influence)).sum())
+            lean = leans.get(dimension, 0.0)
+            over[dimension] = LeftOut(without, share, residual, groups.units(dimension), square, lean)
         return Statistic(
             self.value,
             over,
-            float(self.influence @ self.influence),
             groups.unit_sums(self.influence) if units else None,
             groups.stratum,
             total,

@@ -18,6 +18,7 @@ INFORMS = frozenset(
         "default_dropped",
         "filled",
         "identical",
+        "ids_joined",
         "moved_from_the_edge",
         "no_reps",
         "read_as_rank_score",

@@ -306,4 +306,4 @@ def interval(value: float, spread: Spread, level: float = 0.95, *, null: float =
     )
     low, high = away - float(below) * spread.se + null, away + float(above) * spread.se + null
     p_value = max(leant, min(skewed, longest))
-    return Estimate(value, low, high, level, spread.df, spread.se, p_value, True, null=null)
+    return Estimate(value, low, high, level, df, spread.se, p_value, True, null=null)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -77,8 +78,47 @@ class Grouping:
         """Sum of a per-row array in each unit."""
         return values if self.unit is None else np.bincount(self.unit, weights=values).astype(float)
 
+    @property
+    def dimensions(self) -> list[str]:
+        """The dimensions that are there, without the cells that they make."""
+        return [d for d in self.member if d != "cell"]
 
-def added(codes: Codes, values: Floats) -> Floats:
-    """Values added up by code."""
+    @cached_property
+    def _parts(self) -> dict[str, Codes]:
+        """The part of a unit that lies in one cluster, by row: the unit itself, unless it crosses clusters."""
+        if self.unit is None:
+            return {}
+        found = {}
+        for dimension in self.dimensions:
+            of_row = self.row_codes(dimension)
+            home = np.zeros(int(self.unit.max(initial=0)) + 1, dtype=np.int32)
+            home[self.unit] = of_row
+            if np.array_equal(home[self.unit], of_row):
+                found[dimension] = self.unit
+                continue
+            crossed = self.unit.astype(np.int64) * self.member[dimension].size + of_row
+            found[dimension] = np.unique(crossed, return_inverse=True)[1].astype(np.int32)
+        return found
+
+    def part_sums(self, dimension: str, values: Floats | None) -> Floats:
+        """Sum of a per-row array over each unit's rows within one cluster of a dimension; rows for ``None``.
+
+        A deal's later looks hold little news, so what varies within clusters is counted over these.
+        """
+        if self.unit is None:
+            return np.ones(self.cell.size) if values is None else values
+        return added(self._parts[dimension], values)
+
+    def units(self, dimension: str) -> Floats:
+        """Number of units in each cluster of a dimension."""
+        if self.unit is None:
+            return self.by(dimension, self.sums(None))
+        _, first = np.unique(self._parts[dimension], return_index=True)
+        of_part = self.row_codes(dimension)[first]
+        return np.bincount(of_part, minlength=int(self.member[dimension].max(initial=-1)) + 1).astype(float)
+
+
+def added(codes: Codes, values: Floats | None) -> Floats:
+    """Values added up by code; how often each code stands there for ``None``."""
     sums: NDArray[Any] = np.bincount(codes, weights=values)
     return sums.astype(np.float64)

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from forecasteval.inference.estimate import Reason, reason
-from forecasteval.inference.jackknife import Clusters
+from forecasteval.inference.jackknife import Clusters, clusters
+from forecasteval.scores.probability import Floats
 
 MIN_CLUSTERS = {"rep": 5, "account": 5, "period": 4}  # fewer: no interval
 FEW_PERIODS = 6  # fewer: an interval, flagged
@@ -20,6 +21,7 @@ class _Limits:
     evenness: float = 0.25  # ... where that is also less than this share of their number
     largest_share: float = 0.8  # of one cluster
     events: int = 10  # deals won, and deals not won
+    deals: float = 20.0  # effective number of deals, (sum w)^2 / sum w^2, where they weigh differently
 
     def uneven(self, clusters: Clusters) -> bool:
         """Do so few clusters hold so much that the others hardly count?"""
@@ -27,6 +29,7 @@ class _Limits:
 
 
 LIMITS = _Limits()
+_EVEN = 1e-3  # relative: weights that differ by less are equal
 EVENTS_FOR_A_FIT = 20  # won, and not won: a fit of intercept and slope asks more than a mean
 
 
@@ -37,6 +40,44 @@ def few_events(won: int, other: int, fewest: int = LIMITS.events) -> list[Reason
     few, what = (won, "were won") if won <= other else (other, "were not won")
     text = f"Only {few} of {won + other:,} deals {what}; intervals are trusted from {fewest}."
     return [reason("few_events", text)]
+
+
+def few_effective_deals(weight: Floats, of: str) -> tuple[bool, list[Reason]]:
+    """Whether an interval is possible with deals of these weights, and the doubt where a few deals hold most.
+
+    Equal deals are left to :func:`few_events`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> possible, found = few_effective_deals(np.array([1e6, 1.0, 1.0]), "amount")
+    >>> possible, found[0]["code"]
+    (False, 'dominant_deal')
+    >>> few_effective_deals(np.ones(12), "amount")
+    (True, [])
+    """
+    weight = weight[weight > 0]
+    if weight.size == 0:
+        return True, []
+    found = clusters(weight / weight.sum())
+    if found.largest_share > LIMITS.largest_share:
+        text = (
+            f"One deal holds {_share(found.largest_share)} of the {of}: the result is that of this deal, so there is no "
+            "interval."
+        )
+        return False, [reason("dominant_deal", text)]
+    if found.effective >= LIMITS.deals or found.effective > (1 - _EVEN) * found.count:
+        return True, []
+    text = (
+        f"The {found.count:,} deals count for only {found.effective:.1f}, since the largest holds "
+        f"{_share(found.largest_share)} of the {of}; verdicts are given from {LIMITS.deals:g}."
+    )
+    return True, [reason("few_effective_deals", text)]
+
+
+def _share(share: float) -> str:
+    """A share in percent that never reads as all where it is not."""
+    return f"{share:.0%}" if share < 0.995 else f"{100 * share:.10g}%"
 
 
 def too_few(clusters: int, dimension: str, noun: str) -> list[Reason]:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from forecasteval.inference.estimate import Estimate
 from forecasteval.inference.few_clusters import cautious, interval
+from forecasteval.inference.grouping import Codes, Grouping
 from forecasteval.inference.jackknife import Spread
 from forecasteval.scores.probability import Floats
 
@@ -116,7 +117,12 @@ def _estimable(design: Floats, won: Floats) -> None:
 
 
 def fit(
-    design: ArrayLike, won: ArrayLike, cluster: ArrayLike, *, offset: ArrayLike | None = None
+    design: ArrayLike,
+    won: ArrayLike,
+    cluster: ArrayLike,
+    *,
+    offset: ArrayLike | None = None,
+    unit: Codes | None = None,
 ) -> _Logistic:
     """Logistic regression with a delete-one-cluster jackknife.
 
@@ -134,6 +140,8 @@ def fit(
     cluster : integer array of shape (deals,), in 0..clusters-1
     offset : array of shape (deals,), optional
         Added to the linear predictor with its coefficient fixed at 1.
+    unit : array of shape (deals,), optional
+        The deal of each row, where deals have several: what varies within clusters is counted over deals.
 
     Raises
     ------
@@ -189,14 +197,14 @@ def fit(
     without = np.linalg.inv(left)
     moved = np.einsum("gij,gj->gi", without, score)
     jackknife = (n - 1) / n * moved.T @ moved
+    groups = Grouping.of(g.astype(np.int32), None, None, unit, y.size)
     spreads = []
     for i in range(k):
         spread = Spread(float(np.sqrt(jackknife[i, i])), _degrees(without[:, :, i], own, inverse), "cluster")
         share = np.einsum("gij,i,j->g", own, inverse[i], inverse[i]) / inverse[i, i]
         single = (x @ inverse[i]) * (y - mu)  # what each deal moves the coefficient by
-        rows = np.bincount(g, minlength=n)
-        square = float(np.square(single).sum())
-        spreads.append(cautious(spread, share, score @ inverse[i], rows, square))
+        square = float(np.square(groups.part_sums("rep", single)).sum())
+        spreads.append(cautious(spread, share, score @ inverse[i], groups.units("rep"), square))
     cr0 = inverse @ (score.T @ score) @ inverse
     return _Logistic(b, inverse, cr0, jackknife, tuple(spreads), n, float(fitted.llf))
 

@@ -32,14 +32,16 @@ _ROUNDING = 1e-12  # relative: what floating point leaves of a zero
 class LeftOut:
     """A number without each cluster of one dimension, and what each cluster holds; arrays of shape (clusters,).
 
-    ``share`` is of the denominator; ``residual`` is e_g, the sum of the rows' residuals; ``lean`` says where far-off
-    clusters would lie (:func:`forecasteval.inference.few_clusters.lean`).
+    ``share`` is of the denominator; ``residual`` is e_g, the sum of the rows' residuals; ``units`` is how many units
+    (a deal, however often it was seen) lie in a cluster, and ``square`` the sum of their squared residuals; ``lean`` says
+    where far-off clusters would lie (:func:`forecasteval.inference.few_clusters.lean`).
     """
 
     without: Floats
     share: Floats
     residual: Floats
-    rows: Floats
+    units: Floats
+    square: float = 0.0
     lean: float = 0.0
 
     @property
@@ -56,8 +58,6 @@ class Statistic:
     Attributes
     ----------
     over : dict of LeftOut by dimension
-    square : float
-        Sum of the rows' squared residuals.
     units : array of shape (units,), optional
         Residual of each unit, for "new deals, same reps", with the `stratum` of each.
     total : float
@@ -70,7 +70,6 @@ class Statistic:
 
     value: float
     over: Mapping[str, LeftOut] = field(default_factory=dict)
-    square: float = 0.0
     units: Floats | None = None
     stratum: Codes | None = None
     total: float = 0.0
@@ -88,7 +87,7 @@ class Statistic:
         spread = Spread(se, df, dimension)
         if dimension == "cell":  # only ever taken away
             return spread
-        spread = cautious(spread, over.share, over.residual, over.rows, self.square)
+        spread = cautious(spread, over.share, over.residual, over.units, over.square)
         return replace(spread, lean=over.lean)
 
     def _units(self) -> Spread:
@@ -127,7 +126,13 @@ class Statistic:
 
 
 def mean_over_clusters(
-    value: float, x: ArrayLike, rows: Floats, square: float, level: float = 0.95
+    value: float,
+    x: ArrayLike,
+    rows: Floats,
+    square: float,
+    level: float = 0.95,
+    *,
+    units: Floats | None = None,
 ) -> Estimate:
     """A mean over rows with its interval for new clusters.
 
@@ -140,7 +145,9 @@ def mean_over_clusters(
     x, rows : arrays of shape (clusters,)
         Sums, and numbers of rows.
     square : float
-        Sum over rows of (x - mean)^2.
+        Sum over units of (x - mean)^2, each summed over its rows.
+    units : array of shape (clusters,), optional
+        Numbers of units, where these may have several rows.
 
     Examples
     --------
@@ -150,4 +157,6 @@ def mean_over_clusters(
     """
     x, share = np.asarray(x, dtype=float), rows / rows.sum()
     spread = Spread(cr3j(value, leave_one_out(x, rows)), bell_mccaffrey_df(share), "rep")
-    return interval(value, cautious(spread, share, x - value * rows, rows, square), level)
+    return interval(
+        value, cautious(spread, share, x - value * rows, rows if units is None else units, square), level
+    )

@@ -11,10 +11,13 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from forecasteval.errors import CallError
+from forecasteval.matching.ids import ID_COLUMNS, joined_ids
+from forecasteval.tables.frames import EXPECTED, frame_of
 from forecasteval.tables.organisation import Org
 
 META = "forecasteval"  # key of DataFrame.attrs under which a table says where its rows come from
 RESERVED = frozenset(["deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won"])
+_ROUNDING = 1e-9  # a probability outside [0, 1] by less is one
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,8 @@ class Matched:
     nouns : dict
         What clusters are called, such as "quarters" for periods.
     stop : list of reasons why nothing can be compared
+    joined : list of reasons
+        Which ids were read as one.
     features : list of str
         Columns that a reference model of a flat table may learn from.
     more : dict
@@ -47,12 +52,19 @@ class Matched:
     nouns: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     stop: list[dict[str, str]] = field(default_factory=list)
+    joined: list[dict[str, str]] = field(default_factory=list)
     features: list[str] = field(default_factory=list)
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, table: Matched | pd.DataFrame | Org) -> Matched:
-        """Whatever a user hands over as a matched table."""
+    def of(cls, table: Any) -> Matched:
+        """Whatever a user hands over as a matched table: the one door, where ids are cleaned.
+
+        Raises
+        ------
+        CallError
+            For what is no table of deals; says what it is and what is expected.
+        """
         if isinstance(table, Matched):
             return table
         if isinstance(table, Org):
@@ -61,11 +73,18 @@ class Matched:
                     f"{table.name} holds deals, not a matched table; put them through fe.match first."
                 )
             table = table.matched
-        about = dict(table.attrs.get(META, {}))
+        about = dict(table.attrs.get(META, {})) if isinstance(table, pd.DataFrame) else {}
+        if not about.get("stop"):  # a table that says why it is empty may be empty
+            table = frame_of(table)
         table = table.copy(deep=False)
         table.attrs = {}  # pandas copies attrs deeply at every step
         known = {name: about.pop(name) for name in _ABOUT if name in about}
-        return cls(table, **known, more=about)
+        joined = list(known.pop("joined", []))
+        for name in ID_COLUMNS:
+            if name in table:
+                table[name], said = joined_ids(table[name], name)
+                joined += [{"code": "ids_joined", "text": said}] if said else []
+        return cls(table, **known, joined=joined, more=about)
 
     def frame(self) -> pd.DataFrame:
         """The table as users hold it, with what is known of it in `attrs`."""
@@ -125,7 +144,7 @@ class Matched:
             return False
         said = self.table[name].dropna()
         declared = self.kinds.get(name, "probability") == "probability"
-        return declared and len(said) > 0 and bool(said.between(0, 1).all())
+        return declared and len(said) > 0 and bool(said.between(-_ROUNDING, 1 + _ROUNDING).all())
 
     def counted_flow(self, deals: int, rows: int) -> list[dict[str, Any]]:
         """The flow to so many deals and rows, closed by what was selected since."""
@@ -143,12 +162,15 @@ _ABOUT = [f.name for f in fields(Matched) if f.name not in ("table", "more")]
 
 
 def numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    """A column as numbers, NaN where it is empty; an error names the first cell that is none."""
+    """A column as numbers, NaN where it is empty; an error names the first cell that is none.
+
+    Probabilities outside [0, 1] by no more than rounding are moved there.
+    """
     column = table[name]
     if isinstance(column, pd.DataFrame):
         raise CallError(f"There are {column.shape[1]} columns named {name}; rename or drop the others.")
     if not pd.api.types.is_numeric_dtype(column):
-        column = column.astype(object)
+        column = single_cells(column.astype(object))
         read = pd.to_numeric(column, errors="coerce")
         wrong = (read.isna() & column.notna()).to_numpy()
         if wrong.any():
@@ -158,7 +180,30 @@ def numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
                 f"{str(column.iloc[row])!r}."
             )
         column = read
-    return column.to_numpy(dtype=float, na_value=np.nan)
+    values = column.to_numpy(dtype=float, na_value=np.nan)
+    if name in RESERVED:
+        return values
+    low, high = np.fmin.reduce(values, initial=0.0), np.fmax.reduce(values, initial=1.0)
+    rounded = (low < 0 or high > 1) and low >= -_ROUNDING and high <= 1 + _ROUNDING
+    return np.clip(values, 0.0, 1.0) if rounded else values
+
+
+class StrangeCells(CallError):
+    """Cells that hold neither a number nor a text."""
+
+
+def single_cells(column: pd.Series) -> pd.Series:
+    """The column itself, refused where a cell holds several values or a complex number."""
+    if not pd.api.types.is_object_dtype(column.dtype):
+        return column
+    strange = column.map(lambda cell: isinstance(cell, complex | dict | set) or np.ndim(cell) > 0)
+    if strange.any():
+        row = int(np.argmax(strange.to_numpy(dtype=bool)))
+        raise StrangeCells(
+            f"{column.name} holds {int(strange.sum()):,} cells that are not one real number; the first is row "
+            f"{row + 1}: {str(column.iloc[row])!r}. {EXPECTED}."
+        )
+    return column
 
 
 def pseudonyms(names: Iterable[Any], noun: str = "rep") -> dict[Any, str]:

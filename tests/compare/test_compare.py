@@ -309,7 +309,8 @@ def test_the_baselines_gaps_drop_the_deal_for_both_and_enter_the_flow(table):
 
 def test_a_rank_score_takes_auc_only(table):
     ranks = table.assign(gong=(table["model"] * 98 + 1).round().mask(table.index < 24))
-    c = fe.compare(ranks, "gong", "rep_forecast").table.set_index("metric")
+    kinds = {"gong": "rank_score"}
+    c = fe.compare(ranks, "gong", "rep_forecast", kinds=kinds).table.set_index("metric")
     assert c.loc["brier", "verdict"] == "cannot be compared"
     assert c.loc["auc", "rows"] == 2376  # common deals only, nothing filled
     assert c.loc["auc", "verdict"] == "candidate better"
@@ -432,10 +433,10 @@ def test_clusters_without_weight_do_not_count(table):
 
 
 def test_filled_rows_are_counted_among_those_that_a_metric_uses(table):
-    first = table.index < 1200
+    first = table.index < 400
     t = table.assign(amount=table["amount"].mask(first), model=table["model"].mask(table.index < 400))
     c = fe.compare(t, "model", "rep_forecast", metrics=["brier_by_amount"], generalise_to="rep").primary
-    assert (c["rows"], c["filled"]) == (1200, 0)
+    assert (c["rows"], c["filled"]) == (2000, 0)
     assert c["verdict"] == "candidate better"
 
 

@@ -347,7 +347,7 @@ def test_a_bias_has_no_side_and_a_rank_score_has_no_bias():
     biases = Biases.of(pilot.deals, groups)
     found = pair_of(METRICS["bias"], pilot.deals, groups, ("rep",), units=False, biases=biases)
     assert found.difference.spread(("rep",)).lean == 0
-    assert biases.lean(groups.member["rep"])["difference"] < -0.5
+    assert biases.lean("rep", groups.member["rep"])["difference"] < -0.5
 
 
 def test_clusters_of_single_deals_lean_nowhere():

@@ -300,7 +300,7 @@ class Calibrations:
                 rows = Rows.of(matched, name, name, ("rep",) if matched.has("rep") else ())
                 p, y, rep = rows.deals.candidate, rows.deals.won, rows.rep
                 tests[name] = (
-                    calibrate(p, y, rep, level=level),
+                    calibrate(p, y, rep, deal=rows.unit, level=level),
                     word_test(p, y, rep, draws=_DRAWS, seed=seed),
                 )
         return cls(tests, level)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from forecasteval.compare.pair import Biases, pair_of
 from forecasteval.inference import few_clusters, jackknife
-from forecasteval.inference.grouping import Grouping
-from forecasteval.inference.limits import LIMITS, few_events
+from forecasteval.inference.grouping import Grouping, added
+from forecasteval.inference.limits import LIMITS, few_effective_deals, few_events
 from forecasteval.inference.questions import needed
 from forecasteval.scores.probability import METRICS
 from forecasteval.studies.coverage_study._goals import LEVEL
@@ -41,12 +41,19 @@ def judge(pilot: Pilot, metric: str, questions: Iterable[Question]) -> dict[Ques
     biases = Biases.of(deals, groups)
     pair = pair_of(METRICS[metric], deals, groups, dimensions, units=units, biases=biases)
     difference, few = pair.difference, few_events(wins, int(won.size) - wins)
+    weight = deals.amount if METRICS[metric].needs else None
+    if weight is not None:
+        of_deal = weight if pilot.unit is None else added(pilot.unit, weight)
+        enough, doubt = few_effective_deals(of_deal, "amount")
+        few += doubt
+    else:
+        enough = True
     found = {}
     for question in questions:
         possible, doubts = difference.doubts(question, NOUNS)
         row = nothing.copy()
         row[0], row[1] = pilot.truth.get((metric, question), math.nan), difference.value
-        if possible:
+        if possible and enough:
             spread = difference.spread(question)
             ours = few_clusters.interval(difference.value, spread, LEVEL)
             plain = jackknife.t_interval(difference.value, spread, LEVEL)

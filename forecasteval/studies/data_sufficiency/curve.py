@@ -144,7 +144,9 @@ class Curve:
         """Slope with its interval over reps, or over periods where reps are not known; and miscalibration."""
         rows = self.learning.table.rows(self.learning.table[name].notna())
         by = next((d for d in ("rep", "period") if rows.has(d)), None)
-        slope = calibrate(rows[name], rows["won"], rows[by] if by else None, level=self.level).slope
+        slope = calibrate(
+            rows[name], rows["won"], rows[by] if by else None, deal=rows["deal_id"], level=self.level
+        ).slope
         value, low, high = (math.nan,) * 3 if slope is None else (slope.value, slope.low, slope.high)
         lost = reliability(rows[name], rows["won"]).miscalibration
         return {"slope": value, "slope_low": low, "slope_high": high, "miscalibration": lost}

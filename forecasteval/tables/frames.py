@@ -1,0 +1,78 @@
+"""Whatever holds a table, as a pandas frame; what holds none is refused in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from forecasteval.errors import CallError
+
+EXPECTED = "Expected is a table with one row per deal and as-of: deal_id, won and a column per forecaster"
+TAKEN = "a DataFrame of pandas or Polars, a pyarrow table, a DuckDB relation or the path of a Parquet file"
+
+
+def frame_of(table: Any) -> pd.DataFrame:
+    """A table of any library that narwhals knows, with one name for each column and at least one row.
+
+    Raises
+    ------
+    CallError
+        For what is no table, and for a table without columns or rows, or with a name that stands twice; says what was
+        found and what is expected.
+
+    Examples
+    --------
+    >>> frame_of({"deal_id": [1]})
+    Traceback (most recent call last):
+    ...
+    forecasteval.errors.CallError: This is a dict, not a table. Expected is a table with one row per deal and as-of: \
+deal_id, won and a column per forecaster (a DataFrame of pandas or Polars, a pyarrow table, a DuckDB relation or the \
+path of a Parquet file).
+    """
+    frame = table if isinstance(table, pd.DataFrame) else _converted(table)
+    if frame.columns.nlevels > 1:
+        raise CallError(
+            f"The table's columns have {frame.columns.nlevels} levels; one name each is needed. {EXPECTED}."
+        )
+    if frame.columns.has_duplicates:
+        raise _twice(map(str, frame.columns[frame.columns.duplicated()]))
+    if not len(frame.columns):
+        raise CallError(f"The table is empty: it has no columns. {EXPECTED}.")
+    if not len(frame):
+        raise CallError(f"The table is empty: it has columns but no rows. {EXPECTED}.")
+    strange = [str(c) for c, kind in frame.dtypes.items() if pd.api.types.is_complex_dtype(kind)]
+    if strange:
+        raise CallError(f"{', '.join(strange)} holds complex numbers; real numbers are needed. {EXPECTED}.")
+    return frame
+
+
+def _converted(table: Any) -> pd.DataFrame:
+    import narwhals as nw
+    from narwhals.exceptions import DuplicateError
+
+    try:
+        found = nw.from_native(table, pass_through=True)
+    except DuplicateError as error:
+        raise _twice(re.findall(r"'(.+)' \d+ times", str(error))) from None
+    if isinstance(found, nw.LazyFrame):
+        found = found.collect()
+    if not isinstance(found, nw.DataFrame):
+        raise CallError(f"This is {_named(table)}, not a table. {EXPECTED} ({TAKEN}).")
+    return found.to_pandas()
+
+
+def _twice(names: Iterable[str]) -> CallError:
+    named = ", ".join(dict.fromkeys(names))
+    return CallError(f"There is more than one column named {named}; rename or drop the others. {EXPECTED}.")
+
+
+def _named(thing: Any) -> str:
+    """What something is, with its article."""
+    if thing is None:
+        return "None"
+    name = type(thing).__name__
+    name = {"ndarray": "array", "str": "text"}.get(name, name)
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
