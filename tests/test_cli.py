@@ -348,4 +348,4 @@ def test_the_next_step_after_a_table_can_be_run(run, tmp_path, mapping, words):
 
         candidate, baseline = shlex.split(out.split("-p candidate ")[1])[0], shlex.split(out)[-1]
         matched = Question(candidate, baseline).run(read(tmp_path / "x")).pair
-        assert {candidate, baseline} <= set(matched.columns)
+        assert {candidate, baseline} <= set(matched.table.columns)

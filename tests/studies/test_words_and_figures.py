@@ -6,7 +6,7 @@ import pytest
 
 import forecasteval as fe
 from forecasteval.compare import wording
-from forecasteval.matching.matched import META
+from forecasteval.matching.matched import META, Matched
 from forecasteval.report.figures import Absent, axis_label
 from forecasteval.studies.compare_forecasts import _sections as sections
 
@@ -68,7 +68,7 @@ def test_hostile_names_neither_run_nor_blow_up_a_picture(table):
         width, height = np.frombuffer(picture.png()[16:24], dtype=">u4")
         assert width < 1500
         assert height < 3000
-    verdict, who = sections.Verdict(c, influence), sections.Who(c, evil.attrs[META])
+    verdict, who = sections.Verdict(c, influence), sections.Who(c, Matched.of(evil))
     for section in (verdict, sections.Scores(c), deals, forest, who):
         assert "<script" not in section.words().html
 
