@@ -67,6 +67,7 @@ class Matched:
         """
         if isinstance(table, Matched):
             return table
+        imported = isinstance(table, Org)
         if isinstance(table, Org):
             if table.matched is None:
                 raise CallError(
@@ -74,7 +75,7 @@ class Matched:
                 )
             table = table.matched
         about = dict(table.attrs.get(META, {})) if isinstance(table, pd.DataFrame) else {}
-        if not about.get("stop"):  # a table that says why it is empty may be empty
+        if not (imported or about.get("stop")):  # a table that says why it is empty may be empty
             table = frame_of(table)
         table = table.copy(deep=False)
         table.attrs = {}  # pandas copies attrs deeply at every step

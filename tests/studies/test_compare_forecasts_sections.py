@@ -95,7 +95,7 @@ def test_names_appear_only_where_they_are_asked_for():
         (lambda t: t.drop(columns=["period", "as_of"]), "Totals need a column period"),
         (lambda t: t[t["period"] < "Q4"].reset_index(drop=True), "Too few quarters: 4, at least 8"),
         (lambda t: t.drop(columns="model"), "model gives no probabilities"),
-        (lambda t: t.assign(model=t["model"] * 100), "model gives no probabilities"),
+        (lambda t: t.assign(model=t["model"] * 1000), "model gives no probabilities"),
         (lambda t: t.assign(won=0), "All deals ended alike"),
         (
             lambda t: t.assign(rep_forecast=t["model"] * 0.9 + 0.05),

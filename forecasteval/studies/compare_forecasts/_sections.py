@@ -33,6 +33,7 @@ from forecasteval.errors import CallError
 from forecasteval.inference.estimate import INFORMS, Estimate, Reason, against
 from forecasteval.inference.jackknife import t_quantile
 from forecasteval.inference.limits import FEW_PERIODS, LIMITS, MIN_CLUSTERS
+from forecasteval.inference.unseen import Unseen, unseen
 from forecasteval.matching.forecasters import BurnIn
 from forecasteval.matching.match import STALE_AFTER_DAYS
 from forecasteval.matching.matched import Matched
@@ -111,6 +112,15 @@ class Verdict:
         arm = row["high"] - row["difference"] if row["difference"] < 0 else row["difference"] - row["low"]
         return float(arm + t_quantile(0.8, row["df"]) * row["se"])
 
+    @property
+    def unseen(self) -> Unseen | None:
+        """What reps of a kind that the data do not hold would have to be like to turn the verdict; None without one."""
+        row = self.comparison.primary
+        told = self.comparison.verdict in (CANDIDATE, BASELINE) and "rep" in row["generalise_to"]
+        if not told or _metric(self.comparison).better != "lower" or row["metric"] == "brier_by_amount":
+            return None
+        return unseen(row["low"], row["high"], row["clusters"]["rep"]["count"])
+
     def words(self) -> Html:
         c, row, fair = self.comparison, self.comparison.primary, self.fair
         winner = c.candidate if c.verdict == CANDIDATE else c.baseline
@@ -126,6 +136,7 @@ class Verdict:
             least=number(self.least, decimals(row["low"], row["high"])),
             fair=[*difference_cells(twin), verdict_words(twin)] if twin else [],
             margin="" if self.margin is None else in_words(self.margin, c.candidate, c.baseline),
+            winner=winner,
             top=0 if doubted else _held_by_three(self.influence),
             noun="reps" if "rep" in row["clusters"] else c.nouns["period"],
         )

@@ -420,6 +420,7 @@ class Answer:
                 "totals": self.totals.results(),
                 "ranges": self.totals.results_of_ranges(),
                 "margin": None if self.margin is None else asdict(self.margin),
+                "unseen": None if self.verdict.unseen is None else asdict(self.verdict.unseen),
             }
         )
 
