@@ -134,6 +134,27 @@ def doubts_of_fit(won: Floats, cluster: NDArray[np.intp], unit: Codes | None = N
     return found + doubts({"rep": shares}, {"rep": "reps"}, weight="deals")[1]
 
 
+def _fits(
+    found: dict[str, Estimate],
+    said: Floats,
+    y: Floats,
+    g: NDArray[np.intp],
+    unit: Codes | None,
+    level: float,
+    *,
+    looks: float,
+) -> tuple[float, float]:
+    """Put the coefficients into what was found so far; the likelihood ratio of intercept 0 and slope 1, with its p."""
+    one = np.ones((y.size, 1))
+    found["in_the_large"] = fit(one, y, g, offset=said, unit=unit).estimate(0, level=level)
+    free = fit(np.column_stack([one, said]), y, g, unit=unit)
+    found["intercept"] = free.estimate(0, level=level)
+    found["slope"] = free.estimate(1, null=1.0, level=level)
+    exact = -np.logaddexp(0.0, np.where(y == 1, -said, said)).sum()
+    chi2 = max(2 * (free.log_likelihood - float(exact)) / looks, 0.0)  # looks at one deal say the same again
+    return chi2, math.exp(-chi2 / 2)  # two degrees of freedom
+
+
 def calibrate(
     probability: ArrayLike,
     won: ArrayLike,
@@ -197,17 +218,9 @@ def calibrate(
     if missing := too_few(reps, "rep", "reps"):
         reasons += missing
     else:
-        one = np.ones((y.size, 1))
         found["gap"] = _gap(np.asarray(probability, dtype=float) - y, groups, level)
         try:
-            found["in_the_large"] = fit(one, y, g, offset=said, unit=unit).estimate(0, level=level)
-            free = fit(np.column_stack([one, said]), y, g, unit=unit)
-            found["intercept"] = free.estimate(0, level=level)
-            found["slope"] = free.estimate(1, null=1.0, level=level)
-            exact = -np.logaddexp(0.0, np.where(y == 1, -said, said)).sum()
-            looks = y.size / deals  # which say the same again
-            chi2 = max(2 * (free.log_likelihood - float(exact)) / looks, 0.0)
-            ratio = (chi2, math.exp(-chi2 / 2))  # two degrees of freedom
+            ratio = _fits(found, said, y, g, unit, level, looks=y.size / deals)
         except NotEstimable as refused:
             reasons.append(reason(refused.code, str(refused)))
         reasons += doubts_of_fit(y, g, unit) if y.min() != y.max() else []

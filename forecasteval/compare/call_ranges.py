@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from forecasteval.errors import CallError
 from forecasteval.inference.limits import MIN_CLUSTERS
@@ -53,6 +53,20 @@ class Coverage:
     mean_width: float
     mean_score: float
     left_out: int
+
+
+def _new_clusters(
+    inside: NDArray[np.bool_], cluster: NDArray[np.str_], confidence: float
+) -> tuple[tuple[float, float], int]:
+    """Interval of the share for new clusters, and how many there are; NaN where these are too few."""
+    g = np.unique(cluster, return_inverse=True)[1]
+    size = np.bincount(g).astype(float)
+    if size.size < MIN_CLUSTERS["rep"]:
+        return (math.nan, math.nan), int(size.size)
+    n, held = inside.size, int(inside.sum())
+    hits = np.bincount(g, weights=inside)
+    i = mean_over_clusters(held / n, hits, size, held * (1 - held / n), confidence)
+    return (max(i.low, 0.0), min(i.high, 1.0)) if i.has_interval else (math.nan, math.nan), int(size.size)
 
 
 def coverage(
@@ -112,13 +126,7 @@ def coverage(
     )
     by_cluster, clusters = nothing, 0
     if cluster is not None:
-        g = np.unique(np.asarray(cluster).astype(str)[usable], return_inverse=True)[1]
-        size = np.bincount(g).astype(float)
-        clusters = int(size.size)
-        if clusters >= MIN_CLUSTERS["rep"]:
-            hits = np.bincount(g, weights=inside)
-            i = mean_over_clusters(held / n, hits, size, held * (1 - held / n), confidence)
-            by_cluster = (max(i.low, 0.0), min(i.high, 1.0)) if math.isfinite(i.low) else nothing
+        by_cluster, clusters = _new_clusters(inside, np.asarray(cluster).astype(str)[usable], confidence)
     independent = clusters in (0, n)
     p = float(binom_test(held, n, promised)) if level is not None and independent else math.nan
     score = math.nan if level is None else float(interval_score(a, b, x, level=promised).mean())

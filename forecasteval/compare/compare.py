@@ -397,6 +397,77 @@ def _opened(
     return matched
 
 
+def _compared(
+    matched: Matched,
+    names: tuple[str, str],
+    chosen: list[Metric],
+    margins: Mapping[str, float | None],
+    question: tuple[str, ...],
+    dropped: tuple[Reason, ...],
+    level: float,
+    *,
+    epsilon: float,
+    kinds: Mapping[str, str] | None,
+    beyond_margin: bool,
+    seed: int,
+) -> Comparison:
+    """A call that has been understood, metric by metric."""
+    candidate, baseline = names
+    nouns = {"rep": "reps", "account": "accounts", "period": "periods", **matched.nouns}
+    if not matched.has("rep"):
+        nouns["rep"] = ""
+        if "deal" in question:
+            text = "The table knows no reps, so deals count as independent of each other; those of one rep rarely are."
+            dropped = (*dropped, reason("no_reps", text))
+    base = {
+        "candidate": candidate,
+        "baseline": baseline,
+        "level": level,
+        "generalise_to": question,
+        "estimand": wording.estimand(question, candidate, baseline, matched, nouns),
+        "clusters": {},
+    }
+    stops = _stops(matched, candidate, baseline)
+    if stops:
+        reasons = {"reasons": [*dropped, *stops]}
+        table = [_COLUMNS | base | {"metric": m.name, "better": m.better} | reasons for m in chosen]
+        flow = matched.counted_flow(matched.deals, len(matched.table))
+    else:
+        strange = {n: k for n, k in (kinds or {}).items() if n not in matched or k not in _KINDS}
+        if strange:
+            raise CallError(
+                f"kinds={strange!r}: name forecasters of the table, each with one of {', '.join(_KINDS)}."
+            )
+        amounts = any(m.needs for m in chosen)
+        rows = Rows.of(
+            matched,
+            candidate,
+            baseline,
+            question,
+            amounts=amounts,
+            epsilon=epsilon,
+            kinds=kinds,
+            reasons=dropped,
+        )
+        groups = rows.grouping()
+        biases = Biases.of(rows.deals, groups) if rows.same_kind else None
+        call = _Call(base, beyond_margin, seed, nouns, groups, biases)
+        table = [_row(m, rows, call, margins[m.name]) for m in chosen]
+        flow = list(rows.flow)
+    table[0]["primary"] = True
+    return Comparison(
+        candidate,
+        baseline,
+        pd.DataFrame(table, columns=list(_COLUMNS)),
+        wording.headline(table[0], METRICS[table[0]["metric"]], nouns, matched),
+        pd.DataFrame(flow, columns=["step", "deals", "dropped", "why"]),
+        str(base["estimand"]),
+        question,
+        level,
+        nouns,
+    )
+
+
 def compare(
     matched: Matched | IntoFrame | Org | str | PathLike[str],
     candidate: str,
@@ -469,56 +540,10 @@ def compare(
         raise CallError(f"candidate and baseline are both {candidate!r}; name two forecasters.")
     margins = _margins(margin, chosen)
     question, dropped = _chosen_question(matched, generalise_to)
-    nouns = {"rep": "reps", "account": "accounts", "period": "periods", **matched.nouns}
-    if not matched.has("rep"):
-        nouns["rep"] = ""
-        if "deal" in question:
-            text = "The table knows no reps, so deals count as independent of each other; those of one rep rarely are."
-            dropped = (*dropped, reason("no_reps", text))
-    base = {
-        "candidate": candidate,
-        "baseline": baseline,
-        "level": level,
-        "generalise_to": question,
-        "estimand": wording.estimand(question, candidate, baseline, matched, nouns),
-        "clusters": {},
+    options: dict[str, Any] = {
+        "epsilon": epsilon,
+        "kinds": kinds,
+        "beyond_margin": beyond_margin,
+        "seed": seed,
     }
-    stops = _stops(matched, candidate, baseline)
-    if stops:
-        reasons = {"reasons": [*dropped, *stops]}
-        table = [_COLUMNS | base | {"metric": m.name, "better": m.better} | reasons for m in chosen]
-        flow = matched.counted_flow(matched.deals, len(matched.table))
-    else:
-        strange = {n: k for n, k in (kinds or {}).items() if n not in matched or k not in _KINDS}
-        if strange:
-            raise CallError(
-                f"kinds={strange!r}: name forecasters of the table, each with one of {', '.join(_KINDS)}."
-            )
-        amounts = any(m.needs for m in chosen)
-        rows = Rows.of(
-            matched,
-            candidate,
-            baseline,
-            question,
-            amounts=amounts,
-            epsilon=epsilon,
-            kinds=kinds,
-            reasons=dropped,
-        )
-        groups = rows.grouping()
-        biases = Biases.of(rows.deals, groups) if rows.same_kind else None
-        call = _Call(base, beyond_margin, seed, nouns, groups, biases)
-        table = [_row(m, rows, call, margins[m.name]) for m in chosen]
-        flow = list(rows.flow)
-    table[0]["primary"] = True
-    return Comparison(
-        candidate,
-        baseline,
-        pd.DataFrame(table, columns=list(_COLUMNS)),
-        wording.headline(table[0], METRICS[table[0]["metric"]], nouns, matched),
-        pd.DataFrame(flow, columns=["step", "deals", "dropped", "why"]),
-        str(base["estimand"]),
-        question,
-        level,
-        nouns,
-    )
+    return _compared(matched, (candidate, baseline), chosen, margins, question, dropped, level, **options)

@@ -20,7 +20,7 @@ from forecasteval.inference.limits import too_few
 from forecasteval.inference.logistic import EPSILON, NotEstimable, fit, logit
 from forecasteval.inference.questions import needed
 from forecasteval.matching.matched import Matched
-from forecasteval.scores.probability import Deals, Metric, Terms
+from forecasteval.scores.probability import Deals, Floats, Metric, Terms
 
 _HALF = "half and half"
 _NOUNS = {"rep": "reps", "account": "accounts", "period": "periods"}
@@ -157,6 +157,23 @@ def _both(matched: Matched, candidate: str, baseline: str) -> Matched:
     return matched.rows((matched[candidate].notna() & matched[baseline].notna()).to_numpy(), flow=[])
 
 
+def _correlation(a: Floats, b: Floats) -> float:
+    varies = a.size > 1 and np.ptp(a) > 0 and np.ptp(b) > 0
+    return float(np.corrcoef(a, b)[0, 1]) if varies else math.nan
+
+
+def _halves(
+    both: Matched, names: tuple[str, str], half: Floats, question: tuple[str, ...], level: float, seed: int
+) -> dict[str, Comparison]:
+    """The mean of the two against either of them, by Brier score."""
+    mixed = replace(both, table=both.table.assign(**{_HALF: half}))
+    options: dict[str, Any] = {"metrics": ["brier"], "generalise_to": question, "level": level, "seed": seed}
+    return {
+        who: compare(mixed, _HALF, name, **options)
+        for who, name in zip(("candidate", "baseline"), names, strict=True)
+    }
+
+
 def encompassing(
     matched: Matched | pd.DataFrame,
     candidate: str,
@@ -213,11 +230,7 @@ def encompassing(
     question = tuple(generalise_to)
     rows = Rows.of(both, candidate, baseline, ("rep",) if known else ())
     c, b, y = rows.deals.candidate, rows.deals.baseline, rows.deals.won
-    half = replace(both, table=both.table.assign(**{_HALF: (c + b) / 2}))
-    scored = {
-        name: compare(half, _HALF, other, metrics=["brier"], generalise_to=question, level=level, seed=seed)
-        for name, other in (("candidate", candidate), ("baseline", baseline))
-    }
+    scored = _halves(both, (candidate, baseline), (c + b) / 2, question, level, seed)
     (said_c, moved_c), (said_b, moved_b) = logit(c, epsilon=epsilon), logit(b, epsilon=epsilon)
     g = codes(rows.unit if rows.rep is None else rows.rep, y.size)
     reps = int(g.max(initial=-1)) + 1
@@ -225,8 +238,6 @@ def encompassing(
     if moved_c + moved_b:
         text = f"{moved_c + moved_b:,} probabilities lie within {epsilon:g} of 0 or 1 and are moved there."
         reasons.append(reason("moved_from_the_edge", text))
-    varies = y.size > 1 and np.ptp(said_c) > 0 and np.ptp(said_b) > 0
-    correlation = float(np.corrcoef(said_c, said_b)[0, 1]) if varies else math.nan
     of_candidate = of_baseline = None
     if missing := too_few(reps, "rep", "reps"):
         reasons += missing
@@ -240,7 +251,7 @@ def encompassing(
     return Encompassing(
         of_candidate,
         of_baseline,
-        correlation,
+        _correlation(said_c, said_b),
         best_mix(both, candidate, baseline, generalise_to=question, level=level),
         scored,
         moved_c + moved_b,

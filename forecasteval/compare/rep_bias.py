@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,6 +153,34 @@ class RepBias:
         return found | {"reps": self.table.to_dict("records")}
 
 
+def _by_chance(units: pd.DataFrame, bias: pd.Series, n: pd.Series) -> pd.Series | None:
+    """Variance of each rep's bias by chance, from the spread of deals within reps; None where nothing varies."""
+    residual = units["sum"] - units["size"] * units["rep"].map(bias)
+    spare = len(units) - len(n)
+    squares = np.square(units["size"])
+    if spare < 1 or not np.square(residual).sum() > 1e-12 * squares.sum():
+        return None
+    spread = float(np.square(residual).sum() / squares.sum()) * len(units) / spare
+    found: pd.Series = spread * squares.groupby(units["rep"]).sum() / np.square(n)
+    return found
+
+
+def _by_rep(
+    rows: pd.DataFrame, units: pd.DataFrame, bias: pd.Series, names: Mapping[str, str] | None
+) -> pd.DataFrame:
+    """Name, deals, wins and own bias of each rep."""
+    reps = bias.index
+    wins = rows[rows["won"] == 1].groupby("rep")["deal"].nunique().reindex(reps, fill_value=0)
+    return pd.DataFrame(
+        {
+            "name": list(reps) if names is None else [names[r] for r in reps],
+            "deals": units.groupby("rep").size().to_numpy(),
+            "wins": wins.to_numpy(),
+            "bias": bias.to_numpy(),
+        }
+    )
+
+
 def rep_bias(
     matched: Matched | pd.DataFrame,
     forecaster: str,
@@ -219,24 +248,12 @@ def rep_bias(
     if len(n) < _LEAST_REPS:
         return none(f"{len(n)} reps: at least {_LEAST_REPS} are needed to know how reps differ.")
     bias = units.groupby("rep")["sum"].sum() / n
-    residual = units["sum"] - units["size"] * units["rep"].map(bias)
-    spare = len(units) - len(n)
-    squares = np.square(units["size"])
-    if spare < 1 or not np.square(residual).sum() > 1e-12 * squares.sum():
+    variance = _by_chance(units, bias, n)
+    if variance is None:
         return none("The deals of no rep differ from each other, so chance cannot be told from bias.")
-    spread = float(np.square(residual).sum() / squares.sum()) * len(units) / spare
-    variance = spread * squares.groupby(units["rep"]).sum() / np.square(n)
     b = between(bias, variance, level=level)
-    names = pseudonyms(matched["rep"])
-    deals = units.groupby("rep").size()
-    table = pd.DataFrame(
-        {
-            "name": [r if show_names else names[r] for r in n.index],
-            "deals": deals.to_numpy(),
-            "wins": rows[rows["won"] == 1].groupby("rep")["deal"].nunique().reindex(n.index, fill_value=0),
-            "bias": bias.where(deals >= least).to_numpy(),
-        }
-    ).reset_index(drop=True)
+    names = None if show_names else pseudonyms(matched["rep"])
+    table = _by_rep(rows, units, bias.where(units.groupby("rep").size() >= least), names)
     table = pd.concat([table, _shrink(bias, variance, level=level)], axis=1)
     order = np.lexsort((n.index.to_numpy(dtype=str), -n.to_numpy()))  # as pseudonyms are numbered
     return RepBias(

@@ -161,19 +161,48 @@ def fit(
     >>> round(float(f.coefficients[0]), 4), round(f.spreads[0].df, 6)
     (-0.5108, 3.0)
     """
+    x, y = np.asarray(design, dtype=float), np.asarray(won, dtype=float)
+    g = np.asarray(cluster, dtype=np.intp)
+    b, mu, m, log_likelihood = _fitted(x, y, offset)
+    weight = mu * (1 - mu)
+    k, n = x.shape[1], int(g.max()) + 1
+    own = np.empty((n, k, k))
+    for i in range(k):
+        for j in range(k):
+            own[:, i, j] = np.bincount(g, weights=x[:, i] * x[:, j] * weight, minlength=n)
+    score = np.column_stack([np.bincount(g, weights=x[:, i] * (y - mu), minlength=n) for i in range(k)])
+    inverse: Floats = np.asarray(np.linalg.inv(m), dtype=float)
+    left = m - own
+    if n < 2 or (np.linalg.cond(left) > 1e10).any():
+        raise NotEstimable("one_cluster", "Without one of the reps nothing is left to fit.")
+    without: Floats = np.asarray(np.linalg.inv(left), dtype=float)
+    moved = np.einsum("gij,gj->gi", without, score)
+    jackknife: Floats = np.asarray((n - 1) / n * moved.T @ moved, dtype=float)
+    groups = Grouping.of(g.astype(np.int32), None, None, unit, y.size)
+    spreads = []
+    for i in range(k):
+        spread = Spread(float(np.sqrt(jackknife[i, i])), _degrees(without[:, :, i], own, inverse), "cluster")
+        share = np.einsum("gij,i,j->g", own, inverse[i], inverse[i]) / inverse[i, i]
+        single = (x @ inverse[i]) * (y - mu)  # what each deal moves the coefficient by
+        square = float(np.square(groups.part_sums("rep", single)).sum())
+        spreads.append(cautious(spread, share, score @ inverse[i], groups.units("rep"), square))
+    cr0 = inverse @ (score.T @ score) @ inverse
+    return _Logistic(b, inverse, cr0, jackknife, tuple(spreads), n, log_likelihood)
+
+
+def _fitted(x: Floats, y: Floats, offset: ArrayLike | None) -> tuple[Floats, Floats, Floats, float]:
+    """Coefficients, fitted values, information and log-likelihood, where there is one finite maximum."""
     from statsmodels.genmod.families import Binomial
     from statsmodels.genmod.generalized_linear_model import GLM
     from statsmodels.tools.sm_exceptions import ConvergenceWarning, PerfectSeparationWarning
 
-    x, y = np.asarray(design, dtype=float), np.asarray(won, dtype=float)
-    g = np.asarray(cluster, dtype=np.intp)
     _estimable(x, y)
     with warnings.catch_warnings(), np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         for expected in (ConvergenceWarning, PerfectSeparationWarning, RuntimeWarning):
             warnings.simplefilter("ignore", expected)
         fitted = GLM(y, x, family=Binomial(), offset=offset).fit(tol=1e-12)
-    b = np.asarray(fitted.params)
-    mu = np.asarray(fitted.fittedvalues)
+    b: Floats = np.asarray(fitted.params, dtype=float)
+    mu: Floats = np.asarray(fitted.fittedvalues, dtype=float)
     weight = mu * (1 - mu)
     m = x.T @ (x * weight[:, None])
     scale = np.append(1.0, x[:, 1:].std(axis=0))
@@ -184,29 +213,7 @@ def fit(
             "separation",
             "The forecasts divide won deals from the others without exception, so the best slope is infinite.",
         )
-    k, n = x.shape[1], int(g.max()) + 1
-    own = np.empty((n, k, k))
-    for i in range(k):
-        for j in range(k):
-            own[:, i, j] = np.bincount(g, weights=x[:, i] * x[:, j] * weight, minlength=n)
-    score = np.column_stack([np.bincount(g, weights=x[:, i] * (y - mu), minlength=n) for i in range(k)])
-    inverse = np.linalg.inv(m)
-    left = m - own
-    if n < 2 or (np.linalg.cond(left) > 1e10).any():
-        raise NotEstimable("one_cluster", "Without one of the reps nothing is left to fit.")
-    without = np.linalg.inv(left)
-    moved = np.einsum("gij,gj->gi", without, score)
-    jackknife = (n - 1) / n * moved.T @ moved
-    groups = Grouping.of(g.astype(np.int32), None, None, unit, y.size)
-    spreads = []
-    for i in range(k):
-        spread = Spread(float(np.sqrt(jackknife[i, i])), _degrees(without[:, :, i], own, inverse), "cluster")
-        share = np.einsum("gij,i,j->g", own, inverse[i], inverse[i]) / inverse[i, i]
-        single = (x @ inverse[i]) * (y - mu)  # what each deal moves the coefficient by
-        square = float(np.square(groups.part_sums("rep", single)).sum())
-        spreads.append(cautious(spread, share, score @ inverse[i], groups.units("rep"), square))
-    cr0 = inverse @ (score.T @ score) @ inverse
-    return _Logistic(b, inverse, cr0, jackknife, tuple(spreads), n, float(fitted.llf))
+    return b, mu, m, float(fitted.llf)
 
 
 def _degrees(a: Floats, own: Floats, inverse: Floats) -> float:

@@ -78,12 +78,8 @@ def make_report(
         started = datetime.now(UTC)
         source = _execute.load(path)
         if folder is not None:
-            checks = {
-                "today": today,
-                "last_rows": _manifest.last_rows(target),
-                "allow_stale": allow_stale,
-                "allow_shrunk": allow_shrunk,
-            }
+            allowed = {"allow_stale": allow_stale, "allow_shrunk": allow_shrunk}
+            checks = {"today": today, "last_rows": _manifest.last_rows(target), **allowed}
             _insert_checks(source, str(values.get(_DATA, declared[_DATA].value)), checks)
         page_tools = threading.Thread(target=_page.warm_up, daemon=True)
         page_tools.start()
