@@ -52,7 +52,7 @@ _DRAWS = 199  # of the test of a forecast's word
 
 def _figures() -> ModuleType:
     """The pictures; only a section that is drawn needs Matplotlib."""
-    from forecasteval.studies.compare_forecasts import figures
+    from forecasteval.studies.compare_forecasts import _figures as figures
 
     return figures
 

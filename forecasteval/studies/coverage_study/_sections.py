@@ -10,7 +10,7 @@ from forecasteval.compare.proof import proof
 from forecasteval.report.blocks import Html, Words
 from forecasteval.report.figures import Absent, Picture
 from forecasteval.scores.probability import METRICS
-from forecasteval.studies.coverage_study import figures
+from forecasteval.studies.coverage_study import _figures as figures
 from forecasteval.studies.coverage_study._found import Found
 from forecasteval.studies.coverage_study._goals import GOALS
 from forecasteval.studies.coverage_study.design import FULL, Cell

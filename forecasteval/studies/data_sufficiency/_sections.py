@@ -16,8 +16,8 @@ from forecasteval.inference.estimate import against
 from forecasteval.inference.limits import FEW_PERIODS
 from forecasteval.report.blocks import Html, Words
 from forecasteval.report.figures import Absent, Picture
-from forecasteval.studies.data_sufficiency import figures
-from forecasteval.studies.data_sufficiency.curve import Curve
+from forecasteval.studies.data_sufficiency import _figures as figures
+from forecasteval.studies.data_sufficiency._curve import Curve
 
 SAY = Words(__file__)
 

@@ -19,8 +19,8 @@ from forecasteval.matching.matched import RESERVED, Matched
 from forecasteval.matching.rolling_origin import Learning, pasts_of, roll
 from forecasteval.report.blocks import Said, flow_table
 from forecasteval.studies.data_sufficiency import _sections as sections
+from forecasteval.studies.data_sufficiency._curve import Curve
 from forecasteval.studies.data_sufficiency._sizes import LEAST, sizes_for
-from forecasteval.studies.data_sufficiency.curve import Curve
 from forecasteval.studies.parameters import (
     Apart,
     GeneraliseTo,

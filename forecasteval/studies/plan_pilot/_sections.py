@@ -14,8 +14,8 @@ from forecasteval.inference.limits import FEW_PERIODS
 from forecasteval.inference.variance_components import NAMES, Components
 from forecasteval.report.blocks import Html, Words
 from forecasteval.report.figures import Absent, Picture
-from forecasteval.studies.plan_pilot import figures
-from forecasteval.studies.plan_pilot.plan import Plan
+from forecasteval.studies.plan_pilot import _figures as figures
+from forecasteval.studies.plan_pilot._plan import Plan
 
 SAY = Words(__file__)
 

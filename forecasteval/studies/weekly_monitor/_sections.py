@@ -15,7 +15,7 @@ from forecasteval.inference.confidence_sequences import BLOCKS
 from forecasteval.report.blocks import Html, Words
 from forecasteval.report.figures import Absent, Picture
 from forecasteval.scores.probability import METRICS
-from forecasteval.studies.weekly_monitor import figures
+from forecasteval.studies.weekly_monitor import _figures as figures
 from forecasteval.studies.weekly_monitor._looks import verdict_of
 from forecasteval.studies.weekly_monitor._watch import Watch
 

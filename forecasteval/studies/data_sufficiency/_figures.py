@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from forecasteval.compare import wording
 from forecasteval.report.figures import FAINT, GREY, INK, Picture, canvas, colour, short, title
-from forecasteval.studies.data_sufficiency.curve import Curve
+from forecasteval.studies.data_sufficiency._curve import Curve
 
 
 def _sizes_axis(ax: Axes, sizes: Sequence[int]) -> None:

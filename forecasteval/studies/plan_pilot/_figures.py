@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from forecasteval.compare import wording
 from forecasteval.report.figures import FAINT, GREY, INK, Picture, canvas, title
-from forecasteval.studies.plan_pilot.plan import Plan
+from forecasteval.studies.plan_pilot._plan import Plan
 
 _LINES = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7")
 _OWN = "#0072B2"
