@@ -175,8 +175,8 @@ def under_effects(
     h = e / (1 - w)
     squares = np.square(h).sum(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        s = (h**3).sum(-1) / squares**1.5
-        chance = 6 * (variance**3).sum(-1) / total**3
+        s = (h * np.square(h)).sum(-1) / squares**1.5
+        chance = 6 * (variance * np.square(variance)).sum(-1) / total**3
         skewness = SKEW_GAIN * np.sqrt(of_clusters.sum(-1) / total) * s**3 / (s * s + chance)
         df = satterthwaite_df(w, variance)
     known = (total > 0) & (squares > 0)
