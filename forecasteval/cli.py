@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import shlex
 import signal
@@ -333,11 +332,9 @@ def _study_check(
     study = question_of(Path(notebook).stem)
     if study is None:
         return None
-    ask = getattr(study, "of", study)
 
     def check(values: Mapping[str, Any], folder: Path | None) -> None:
-        fields = inspect.signature(ask).parameters
-        question = ask(**{name: value for name, value in values.items() if name in fields})
+        question = study(**{name: value for name, value in values.items() if name in study.model_fields})
         if folder is not None and hasattr(question, "check") and _TOLD_BY_DATA & set(given):
             question.check(folders.read(folder))
 
