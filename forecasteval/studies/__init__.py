@@ -22,6 +22,7 @@ def question_of(notebook: str) -> type[Parameters] | None:
     """The class that checks the parameters of one of the notebooks; None for anybody else's notebook."""
     if notebook not in QUESTIONS:
         return None
-    study = import_module(f"forecasteval.studies.{notebook}.study")
-    found: type[Parameters] | None = getattr(study, QUESTIONS[notebook], None)
+    found: type[Parameters] = getattr(
+        import_module(f"forecasteval.studies.{notebook}.study"), QUESTIONS[notebook]
+    )
     return found
