@@ -28,11 +28,11 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import optimize, special
 from scipy.stats import t as student
 
-_Floats = NDArray[np.float64]
+_
 
 
 class _Looks(NamedTuple):

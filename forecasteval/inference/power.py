@@ -12,15 +12,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from forecasteval.inference import questions
 from forecasteval.inference.few_clusters import reach, under_effects
 from forecasteval.inference.jackknife import bell_mccaffrey_df, clusters, t_quantile
 from forecasteval.inference.limits import FEW_PERIODS, LIMITS, MIN_CLUSTERS
 from forecasteval.inference.variance_components import Components
+from forecasteval.scores.probability import Floats
 
-Floats = NDArray[np.float64]
 Question = tuple[str, ...]
 
 # those that a design of reps and periods can be planned for

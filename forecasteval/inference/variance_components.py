@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from forecasteval.scores.probability import Floats
+
 _Codes = NDArray[np.intp]
 
 _STUDIES = 200  # drawn to say how well a component could be measured

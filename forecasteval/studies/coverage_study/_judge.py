@@ -14,11 +14,10 @@ from forecasteval.inference import few_clusters, jackknife
 from forecasteval.inference.grouping import Grouping, added
 from forecasteval.inference.limits import LIMITS, few_effective_deals, few_events
 from forecasteval.inference.questions import needed
-from forecasteval.scores.probability import METRICS
+from forecasteval.scores.probability import METRICS, Floats
 from forecasteval.studies.coverage_study._goals import LEVEL
 from forecasteval.studies.coverage_study._pilots import Pilot, Question
 
-Floats = NDArray[np.float64]
 NOUNS = {"rep": "reps", "period": "periods", "account": "accounts"}
 # what is kept of each run
 COLUMNS = ("truth", "estimate", "se", "low", "high", "plain_low", "plain_high", "possible", "reliable")

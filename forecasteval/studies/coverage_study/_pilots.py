@@ -16,10 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasteval.errors import CallError
-from forecasteval.scores.probability import METRICS, Deals, auc
+from forecasteval.scores.probability import METRICS, Deals, Floats, auc
 from forecasteval.studies.coverage_study.design import Cell, Drawn
 
-Floats = NDArray[np.float64]
 Question = tuple[str, ...]
 Truth = tuple[str, Question]  # what is true is told by metric and question
 NOISE = 0.5  # sd of a forecast's own error, in log-odds
