@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special
 from scipy.stats import t as student
 
-_
+from forecasteval.scores.probability import Floats
 
 
 class _Looks(NamedTuple):
@@ -51,12 +51,12 @@ _GUESSED_SPREAD = 0.05  # of a cohort's mean difference; only sets where empiric
 class _Band:
     """Estimate and interval after each cohort, arrays of shape (cohorts,); infinite ends where none is formed."""
 
-    estimate: _Floats
-    low: _Floats
-    high: _Floats
+    estimate: Floats
+    low: Floats
+    high: Floats
 
 
-def _checked(x: ArrayLike, z: ArrayLike, level: float) -> tuple[_Floats, _Floats]:
+def _checked(x: ArrayLike, z: ArrayLike, level: float) -> tuple[Floats, Floats]:
     x, z = np.asarray(x, dtype=float), np.asarray(z, dtype=float)
     if x.shape != z.shape or x.ndim != 1:
         raise ValueError(
@@ -69,7 +69,7 @@ def _checked(x: ArrayLike, z: ArrayLike, level: float) -> tuple[_Floats, _Floats
     return x, z
 
 
-def _spread(x: _Floats, z: _Floats) -> tuple[_Floats, _Floats, _Floats]:
+def _spread(x: Floats, z: Floats) -> tuple[Floats, Floats, Floats]:
     """Ratio, CR3J standard error and Bell-McCaffrey df of running sums; rows are looks, columns clusters.
 
     The closed forms of :mod:`forecasteval.inference.jackknife`
@@ -89,13 +89,13 @@ def _spread(x: _Floats, z: _Floats) -> tuple[_Floats, _Floats, _Floats]:
     return ratio, np.where(alone, np.nan, se), np.where(alone, np.nan, df)
 
 
-def _around(estimate: _Floats, reach: _Floats, se: _Floats) -> _Band:
+def _around(estimate: Floats, reach: Floats, se: Floats) -> _Band:
     formed = np.isfinite(reach) & np.isfinite(se)
     half = np.where(formed, reach, 1.0) * np.where(formed, se, np.inf)
     return _Band(estimate, estimate - half, estimate + half)
 
 
-def _over(x: _Floats, z: _Floats, block: ArrayLike | None) -> tuple[_Floats, _Floats]:
+def _over(x: Floats, z: Floats, block: ArrayLike | None) -> tuple[Floats, Floats]:
     """Running sums of each block at each look; every cohort is a block of its own where none is given."""
     member = np.arange(x.size) if block is None else np.unique(np.asarray(block), return_inverse=True)[1]
     if member.shape != x.shape:
@@ -134,7 +134,7 @@ def fixed_time(x: ArrayLike, z: ArrayLike, block: ArrayLike | None = None, *, le
 # --- how many standard errors ---------------------------------------------------------------------------
 
 
-def _student_multiplier(df: ArrayLike, *, level: float = 0.95, scale: float) -> _Floats:
+def _student_multiplier(df: ArrayLike, *, level: float = 0.95, scale: float) -> Floats:
     """How many standard errors the sequence over blocks reaches with so many degrees of freedom.
 
     Under a normal law with unknown spread the mixed likelihood ratio of the t statistic of n = df + 1 blocks,
@@ -181,7 +181,7 @@ def _mixture_scale(tuned_for: float, level: float = 0.95) -> float:
 
 def _asymptotic_multiplier(
     n: ArrayLike, *, level: float = 0.95, tuned_for: float = COHORTS.tuned_for
-) -> _Floats:
+) -> Floats:
     """How many standard errors the asymptotic sequence reaches after n cohorts.
 
     sqrt( (n rho^2 + 1) / (n rho^2) log((n rho^2 + 1) / alpha^2) ): 3.04 at n = `tuned_for` and level .95, which is 1.55
