@@ -68,7 +68,7 @@ def test_the_slope_is_that_of_the_comparison_s_page(answer):
     """One owner: the same forecasts have the same slope and interval on both pages."""
     row = answer.curve.table.set_index("size").loc[30]
     table = answer.matched
-    found = calibrate(table["model_n30"], table["won"], table["rep"]).slope
+    found = calibrate(table["model_n30"], table["won"], table["rep"], deal=table["deal_id"]).slope
     assert (row["slope"], row["slope_low"], row["slope_high"]) == (found.value, found.low, found.high)
 
 
