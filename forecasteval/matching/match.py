@@ -140,13 +140,13 @@ class _Spoken:
         """What one forecaster says at one look."""
         key = (name, look.series, look.as_of)
         if key not in self.values:
-            past, present = self.seen.take(train), self.seen.take(now).unaware()
-            parts = BUILT_IN[name].parts
-            self.values[key] = (
-                sum((self.at(look, part, train, now) for part in parts), np.zeros(len(now))) / len(parts)
-                if parts
-                else BUILT_IN[name].speak(past, present)
-            )
+            if parts := BUILT_IN[name].parts:
+                said = sum((self.at(look, part, train, now) for part in parts), np.zeros(len(now))) / len(
+                    parts
+                )
+            else:
+                said = BUILT_IN[name].speak(self.seen.take(train), self.seen.take(now).unaware())
+            self.values[key] = said
         return self.values[key]
 
     def __call__(
@@ -255,15 +255,13 @@ class Panel:
         panel = with_outcome(self._record, panel, self.target, self.through, self.resolve_after)
         if self.pending:
             panel["won"] = panel["won"].where(panel["known_on"].notna())
-        else:
-            panel = panel.assign(counts=panel["complete"])
         return panel, steps
 
     @cached_property
     def _panel(self) -> pd.DataFrame:
         """The deals whose outcome is known, at every look; with `pending`, the others as well."""
         panel = self._eligible[0]
-        return panel if self.pending else panel[panel["counts"]].reset_index(drop=True)
+        return panel if self.pending else panel[panel["complete"]].reset_index(drop=True)
 
     @cached_property
     def _spoken(self) -> _Spoken:
