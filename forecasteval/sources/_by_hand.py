@@ -35,10 +35,18 @@ def lay_beside(raw: Raw, folder: Path | None) -> Raw:
 def _read(raw: Raw, name: str, path: Path, file: str) -> list[pd.DataFrame]:
     """One file of a tidy table, unless something is wrong with it; what there is to say goes to the others."""
     sheet, notes = read_sheet(path, file, raw.settings.timezone)
+    _as_stated(sheet, raw)
     table = from_sheet(name, sheet)
     raw.problems += sheet.problems
     raw.notes += notes
     return [] if any(problem.severity == "error" for problem in sheet.problems) else [table]
+
+
+def _as_stated(sheet: Sheet, raw: Raw) -> None:
+    """What the organisation states of its files; what is assumed of them goes to its notes."""
+    settings = raw.settings
+    sheet.days_in, sheet.decimal = settings.days_in, settings.decimal_mark or sheet.decimal
+    sheet.notes = raw.notes
 
 
 def table_files(folder: Path) -> dict[str, list[Path]]:
@@ -89,6 +97,7 @@ def _read_matched(raw: Raw, path: Path) -> pd.DataFrame:
         sheet = Sheet(path.name, table.set_axis(pd.RangeIndex(2, len(table) + 2)), raw.problems)
     else:
         sheet, _ = read_sheet(path, path.name, raw.settings.timezone)
+        _as_stated(sheet, raw)
         raw.problems += sheet.problems
         if sheet.problems:
             return pd.DataFrame()

@@ -171,10 +171,16 @@ class _Export:
         sheet, notes = read_sheet(path, str(path.relative_to(self.raw.folder)))
         self.bar.update()
         self.raw.notes += notes
+        settings = self.raw.settings
+        sheet.days_in, sheet.decimal, sheet.notes = (
+            settings.days_in,
+            settings.decimal_mark or sheet.decimal,
+            self.raw.notes,
+        )
         if sheet.problems:
             return sheet
         if self.dialect.is_report(sheet):
-            sheet.zone = self.raw.settings.timezone
+            sheet.zone = settings.timezone
         dropped = drop_footer(self.dialect, sheet)
         if dropped:
             self.tally.footers += dropped

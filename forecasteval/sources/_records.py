@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -157,7 +157,7 @@ def tracked_changes(
         return pd.DataFrame()
     names = fields.take("field").str.lower().str.replace(r"[^a-z]", "", regex=True).map(dialect.tracked)
     kept = names.notna()
-    sheet = Sheet(sheet.file, sheet.cells[kept], sheet.problems, sheet.zone)
+    sheet = replace(sheet, cells=sheet.cells[kept])
     fields = Fields(dialect, sheet)
     sides = {side: fields.header[side] for side in ("old", "new")}
     table = pd.DataFrame(

@@ -97,6 +97,8 @@ class Fields:
         }
         self.header = {meaning: header for meaning, header in found.items() if header is not None}
         if not sheet.problems:
+            for header in dict.fromkeys(self.header.values()):
+                sheet.refuse_twins(header, sheet.alike(header))
             for meaning in required:
                 if meaning not in self.header:
                     self._missing(dialect.field_name(meaning), list(headers.values()))

@@ -7,13 +7,16 @@ or flags, decides formats from a column's own evidence, and collects problems in
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from forecasteval.errors import Problem, pinned
+from forecasteval.tables.numerals import Numerals, may_be, read_numerals
 
+_PLACE = re.compile(r" \(column \d+\)$")  # tells columns of one name apart
 _DIVIDE = "It looks like a percentage: divide by 100?"
 
 
@@ -25,14 +28,17 @@ def normal(header: str) -> str:
     >>> normal("Probability (%)")
     'probability'
     """
-    return re.sub(r"[^a-z0-9]", "", header.lower())
+    return re.sub(r"[\W_]", "", header.lower())
 
 
 @dataclass
 class Sheet:
     """One file as text, its columns on demand as values; what is wrong is added to ``problems``.
 
-    ``cells`` are indexed by spreadsheet row; ``zone`` is that of times which carry none.
+    ``cells`` are indexed by spreadsheet row; ``zone`` is that of times which carry none. ``days_in`` is the zone in
+    which times that carry one are counted as days; where none is stated, the day as written counts. ``decimal`` is the
+    mark where a column's own cells do not decide, ``rates`` what a unit of each currency is worth; ``told_in`` names
+    the file that states them.
 
     >>> cells = pd.DataFrame({"p": ["62", "x"], "on": ["31/01/2026", "05/02/2026"]}, index=[2, 3])
     >>> sheet = Sheet("a.csv", cells)
@@ -46,6 +52,12 @@ class Sheet:
     cells: pd.DataFrame
     problems: list[Problem] = field(default_factory=list)
     zone: str = "UTC"
+    days_in: str = ""
+    decimal: str = ""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    told_in: str = "organisation.yaml"
+    separator: str = ","
+    notes: list[str] = field(default_factory=list)
 
     def read(self, column: str, kind: str, *, percent: bool = False) -> pd.Series:
         """The column as its kind says: text, number, date, moment, share (of 100 with ``percent``) or flag."""
@@ -63,24 +75,86 @@ class Sheet:
         return stripped.where(stripped.ne("") & self.cells[column].notna())
 
     def numbers(self, column: str) -> pd.Series:
-        """The column as floats; currency signs and thousands separators are understood.
+        """The column as floats; currencies, thousands, brackets of a loss are understood.
 
-        Whether a comma marks decimals is decided from the whole column.
+        Whether a comma marks decimals is decided from the whole column, and asked where that does not decide.
         """
         text = self.text(column)
-        values = pd.to_numeric(text, errors="coerce").astype(float)
-        odd = text.notna() & (values.isna() | np.isinf(values))
-        if odd.any():
-            values = _locale_numbers(text, odd).where(odd | _comma_decimals(text[odd]), values)
-            wrong = text[text.notna() & values.isna()]
-            self.pin(column, wrong, "a number", "Correct the cell or leave it empty.")
-        return values
+        found = self._numerals(column, text)
+        wrong = text[text.notna() & found.amounts.isna()]
+        advice = "Correct the cell or leave it empty."
+        if found.both:
+            advice = "Other cells of the column mark decimals differently: use one mark in all of them."
+        self.pin(column, wrong, "a number", advice)
+        return self._in_one_currency(column, found)
+
+    def _numerals(self, column: str, text: pd.Series, most: float = np.inf) -> Numerals:
+        """The figures of a column; what they leave open is asked or said."""
+        found = read_numerals(text, stated=self.decimal, comma_is_thousands=self.separator != ";", most=most)
+        if found.example:
+            advice = (
+                f"Nothing in the column shows whether the mark stands before decimals or between thousands: write "
+                f'decimal_mark: "." or decimal_mark: "," in {self.told_in}.'
+            )
+            row = int(text.index[text.str.contains(found.example, regex=False, na=False)][0])
+            self.wrong(row, column, repr(text[row]), "a number that can be read in one way", advice)
+        if found.assumed:
+            self.notes.append(
+                f"{self.file}, column {column}: commas were taken to mark thousands, as in {found.assumed}; if they mark "
+                f'decimals, write decimal_mark: "," in {self.told_in}.'
+            )
+        return found
+
+    def _in_one_currency(self, column: str, found: Numerals) -> pd.Series:
+        """The amounts as they are where all have one currency, else converted; refused where there are no rates."""
+        named = found.currencies.dropna()
+        if named.empty:
+            return found.amounts
+        spellings = list(named.unique())
+        if not self.rates and frozenset.intersection(*map(may_be, spellings)):
+            return found.amounts
+        return self.converted(column, found.amounts, found.currencies)
+
+    def converted(self, column: str, amounts: pd.Series, currencies: pd.Series) -> pd.Series:
+        """Amounts in currencies of their own as amounts in the one of the rates."""
+        text = self.text(column)
+        spellings = list(currencies.dropna().unique())
+        worth = {spelling: self._rate(spelling) for spelling in spellings}
+        unknown = [spelling for spelling, rate in worth.items() if rate is None]
+        expected = "a currency of which the rate is stated" if self.rates else "amounts in one currency"
+        if unknown:
+            counts = currencies[currencies.isin(unknown)].value_counts()
+            said = ", ".join(f"{name} ({count:,})" for name, count in counts.items())
+            row = int(currencies.index[currencies.isin(unknown)][0])
+            codes = ", ".join(f"{min(may_be(name), default=name)}: ..." for name in unknown)
+            advice = (
+                f"Write currency_rates: {{{codes}}} in {self.told_in}: what one unit of each is worth in the currency of "
+                "the report."
+                if self.told_in != "organisation.yaml"
+                else "Export the amounts converted to one currency."
+            )
+            self.wrong(row, column, said, expected, advice)
+            return amounts
+        bare = text[amounts.notna() & currencies.isna()]
+        self.pin(column, bare, "an amount with its currency, as in the other rows", "Add the currency.")
+        rates = ", ".join(f"{name} = {rate:g}" for name, rate in worth.items())
+        self.notes.append(f"{self.file}, column {column}: amounts were converted with {rates}.")
+        return amounts * currencies.map(worth).astype(float)
+
+    def _rate(self, currency: str) -> float | None:
+        """The rate of a currency, by its code or sign."""
+        codes = may_be(currency)
+        fit = [rate for name, rate in self.rates.items() if name == currency or name.upper() in codes]
+        return fit[0] if len(fit) == 1 else None
 
     def numbers_or_text(self, column: str) -> pd.Series:
         """The column as floats if every cell is a plain number, else as text."""
         text = self.text(column)
-        values = pd.to_numeric(text, errors="coerce").astype(float)
-        return text if values[text.notna()].isna().any() or text.isna().all() else values
+        found = read_numerals(text)
+        words = (
+            found.amounts[text.notna()].isna().any() or found.currencies.notna().any() or text.isna().all()
+        )
+        return text if words else self._numerals(column, text).amounts
 
     def shares(self, column: str, *, percent: bool, percent_advice: str = _DIVIDE) -> pd.Series:
         """The column as numbers between 0 and 1; the file holds 0-100 when ``percent``.
@@ -88,8 +162,11 @@ class Sheet:
         ``percent_advice`` is what to do about shares that look like percentages.
         """
         text = self.text(column)
-        values = self.part(text.str.rstrip("% ")).numbers(column)
         top = 100.0 if percent else 1.0
+        found = self._numerals(column, text.str.rstrip("% "), most=top)
+        values = found.amounts.mask(found.currencies.notna())
+        wrong = text[text.notna() & values.isna()]
+        self.pin(column, wrong, "a number", "Correct the cell or leave it empty.")
         outside = values.notna() & ~values.between(0, top)
         if percent:
             advice = "Correct the probability in the CRM, or leave the cell empty."
@@ -99,7 +176,12 @@ class Sheet:
             advice = "Correct the cell or leave it empty."
         self.pin(column, text[outside], f"a number from 0 to {top:g}", advice)
         used = values[values.notna()]
-        signed = text.str.endswith("%", na=False).any()
+        sign = text.str.endswith("%", na=False)
+        signed = bool(sign.any())
+        bare = text[values.notna() & ~sign & values.ne(0)]
+        if signed:
+            advice = "Other cells of the column have the sign: write all of them with it, or none."
+            self.pin(column, bare, "a percentage with its sign", advice)
         if percent and not signed and len(used) > 0 and used.max() <= 1 and (used % 1 != 0).any():
             self.wrong(
                 None,
@@ -122,8 +204,17 @@ class Sheet:
         return true.astype(bool)
 
     def dates(self, column: str) -> pd.Series:
-        """The column as calendar days; a time of day that is given is dropped."""
-        stamps, _ = self._stamps(column)
+        """The column as calendar days; a time of day that is given is dropped.
+
+        A time with a zone lies on the day that it is in ``days_in``, or else on the day as written.
+        """
+        stamps, zoned = self._stamps(column)
+        if zoned.any():
+            if self.days_in:
+                local = stamps[zoned].dt.tz_localize("UTC").dt.tz_convert(self.days_in).dt.tz_localize(None)
+            else:
+                local = pd.to_datetime(self.text(column)[zoned].str[:10]).astype("datetime64[us]")
+            stamps = stamps.astype("datetime64[us]").where(~zoned, local.reindex(stamps.index))
         return stamps.dt.floor("D").astype("datetime64[s]")
 
     def moments(self, column: str) -> pd.Series:
@@ -144,7 +235,9 @@ class Sheet:
             "datetime64[us, UTC]"
         )
         values = stamps.dt.tz_localize(None)
-        zoned = iso.str.contains(r"(?:[Zz]|:\d{2}(?:\.\d+)?[+-]\d{2}:?\d{2})$", na=False)
+        zoned = (
+            iso.str.contains(r"(?:[Zz]|:\d{2}(?:\.\d+)? ?[+-]\d{2}(?::?\d{2})?)$", na=False) & values.notna()
+        )
         left = text.notna() & values.isna()
         if left.any():
             values = values.mask(left, self._locale_stamps(column, text[left]).reindex(text.index))
@@ -207,13 +300,36 @@ class Sheet:
         """Add a problem for each of these cells, and no more than a handful."""
         self.problems += pinned(self.file, column, cells, expected, advice, severity=severity, found=found)
 
+    def alike(self, name: str) -> list[str]:
+        """The headers that differ from a name in case, spaces and punctuation alone, unless they hold the same cells."""
+        wanted = normal(_PLACE.sub("", name))
+        headers = [str(header) for header in self.cells.columns]
+        found = [header for header in headers if normal(_PLACE.sub("", header)) == wanted != ""]
+        same = all(self.cells[found[0]].equals(self.cells[other]) for other in found[1:])
+        return found[:1] if same else found
+
     def headers(self) -> dict[str, str]:
         """The headers by their normal form; of two that are alike the first."""
-        return {normal(str(header)): str(header) for header in reversed(list(self.cells.columns))}
+        headers = [str(header) for header in reversed(list(self.cells.columns))]
+        return {normal(_PLACE.sub("", header)): header for header in headers}
+
+    def find(self, name: str) -> str | None:
+        """The header of this very name, else the one alike; a problem where there are several."""
+        if name in self.cells.columns:
+            return name
+        alike = self.alike(name)
+        self.refuse_twins(name, alike)
+        return alike[0] if alike else None
+
+    def refuse_twins(self, name: str, alike: list[str]) -> None:
+        """Add the problem that several columns may be meant by a name, where there are several."""
+        if len(alike) > 1:
+            expected, advice = f"one column named {name}", "Rename the others, or leave them out of the file."
+            self.wrong(1, name, f"{len(alike)} that may be meant: {', '.join(alike)}", expected, advice)
 
     def part(self, cells: pd.Series) -> Sheet:
         """One column as a sheet of its own, which keeps its problems here."""
-        return Sheet(self.file, cells.to_frame(), self.problems, self.zone)
+        return replace(self, cells=cells.to_frame())
 
     def wrong(
         self, row: int | None, column: str | None, found: str, expected: str, advice: str,
@@ -231,28 +347,3 @@ _YEAR_LAST = (
     + _CLOCK
     + r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?)?$"
 )
-
-
-_MONEY = r"(?:[A-Z]{3}|[A-Z]{0,2}[$€£¥₹₽₩₺₪฿]|kr|zł)"
-
-
-def _bare(text: pd.Series) -> pd.Series:
-    """The figures without the sign or code of a currency, spaces, and the brackets of a loss."""
-    bare = text.str.replace(rf"^{_MONEY}\s*|\s*{_MONEY}$", "", regex=True)
-    bare = bare.str.replace(r"[ '’\u00a0\u202f]", "", regex=True)
-    return bare.str.replace(r"^\((.*)\)$", r"-\1", regex=True)
-
-
-def _comma_decimals(odd: pd.Series) -> bool:
-    """Whether one of the cells can only be read with a comma as the decimal mark."""
-    shape = r"^-?(?:0,\d+|(?:\d+|\d{1,3}(?:\.\d{3})+),(?:\d{1,2}|\d{4,}))$"
-    return bool(_bare(odd).str.match(shape, na=False).any())
-
-
-def _locale_numbers(text: pd.Series, odd: pd.Series) -> pd.Series:
-    bare = _bare(text)
-    decimal, thousands = (",", ".") if _comma_decimals(text[odd]) else (".", ",")
-    shape = rf"^-?(?:\d+|\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+)(?:{re.escape(decimal)}\d+)?$"
-    shaped = bare.where(bare.str.match(shape, na=False))
-    plain = shaped.str.replace(thousands, "", regex=False).str.replace(decimal, ".", regex=False)
-    return pd.to_numeric(plain, errors="coerce").astype(float)

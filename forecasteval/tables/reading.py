@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,8 +20,11 @@ _QUOTES = "A value that holds the delimiter has to stand in double quotes."
 
 def read_sheet(path: Path, name: str, zone: str = "UTC") -> tuple[Sheet, list[str]]:
     """A CSV or Parquet file as text cells, indexed by spreadsheet row (for Parquet: row + 1), and notes."""
-    cells, problems, notes = _parquet(path, name) if path.suffix == ".parquet" else read_text(path, name)
-    return Sheet(name, cells, problems, zone), notes
+    if path.suffix == ".parquet":
+        cells, problems, notes = _parquet(path, name)
+        return Sheet(name, cells, problems, zone, decimal="."), notes
+    (cells, problems, notes), separator = _text(path, name)
+    return Sheet(name, cells, problems, zone, separator=separator), notes
 
 
 def _parquet(path: Path, name: str) -> _Read:
@@ -34,7 +38,7 @@ def _parquet(path: Path, name: str) -> _Read:
         reason = str(error).splitlines()[0]
         return pd.DataFrame(), [Problem(name, None, None, reason, "a Parquet file", "Write it again.")], []
     columns = {}
-    for header, values in zip(table.column_names, table.columns, strict=True):
+    for header, values in zip(_told_apart(table.column_names), table.columns, strict=True):
         if re.fullmatch(r"__index_level_\d+__", header):
             continue  # the row labels of a DataFrame
         try:
@@ -50,27 +54,47 @@ def read_text(path: Path, name: str | None = None) -> _Read:
     """A delimited file as text: index = spreadsheet rows, blank = missing, nothing interpreted.
 
     UTF-8 with or without a byte-order mark, UTF-16 with one, else ISO-8859-1 (with a note). The delimiter
-    is the one of ``, ; tab |`` that the header uses most.
+    is the one of ``, ; tab |`` that the header uses most. Columns of one name are told apart by their place.
     """
-    name = name or path.name
+    return _text(path, name or path.name)[0]
+
+
+def _text(path: Path, name: str) -> tuple[_Read, str]:
+    """The same, and the delimiter."""
     text, notes = _decoded(path.read_bytes(), name)
     if re.match(r"\s*<(?:!doctype html|html|\?xml)", text[:200], re.IGNORECASE):
-        return pd.DataFrame(), [_web_page(name, text)], notes
+        return (pd.DataFrame(), [_web_page(name, text)], notes), ","
     header = text.split("\n", 1)[0].strip("\r")
     if not header.strip():
         advice = "Export it again with a header."
-        return pd.DataFrame(), [Problem(name, 1, None, "an empty first line", "a header row", advice)], notes
+        problem = Problem(name, 1, None, "an empty first line", "a header row", advice)
+        return (pd.DataFrame(), [problem], notes), ","
     outside_quotes = re.sub(r'"[^"]*"', "", header)
     separator = max(",;\t|", key=outside_quotes.count)
     try:
         cells = _parsed(text, separator)
     except pd.errors.ParserWarning:
-        return pd.DataFrame(), [_too_long(name, text, separator)], notes
+        return (pd.DataFrame(), [_too_long(name, text, separator)], notes), separator
     except pd.errors.ParserError as error:
-        return pd.DataFrame(), [_unreadable(name, str(error))], notes
-    cells.columns = pd.Index([str(column).strip() for column in cells.columns])
+        return (pd.DataFrame(), [_unreadable(name, str(error))], notes), separator
+    cells.columns = pd.Index(_headers(text, separator, [str(column) for column in cells.columns]))
     cells.index = pd.RangeIndex(2, len(cells) + 2, name="row")
-    return cells[cells.notna().any(axis=1)], [], notes
+    return (cells[cells.notna().any(axis=1)], [], notes), separator
+
+
+def _headers(text: str, separator: str, given: list[str]) -> list[str]:
+    """The headers as they are written; pandas gives the second of one name another."""
+    written = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    written = [name.strip() or other for name, other in zip(written, given, strict=False)]
+    return _told_apart([*written, *given[len(written) :]])
+
+
+def _told_apart(headers: Sequence[str]) -> list[str]:
+    """Every name once: those that stand over several columns with the number of the column."""
+    return [
+        f"{name} (column {place})" if headers.count(name) > 1 else name
+        for place, name in enumerate(headers, start=1)
+    ]
 
 
 def _parsed(text: str, separator: str) -> pd.DataFrame:

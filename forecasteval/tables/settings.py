@@ -64,6 +64,9 @@ _Day = Annotated[
 ]
 
 
+_Mark = Annotated[str | None, said('"." or ","', _CORRECT, allowed=lambda value: value in (None, ".", ","))]
+
+
 class Settings(BaseModel):
     """What ``organisation.yaml`` says; every key is optional.
 
@@ -80,6 +83,7 @@ class Settings(BaseModel):
     snapshot_max_age_days : how long a dated copy is taken to hold when the next one is missing
     owners_tracked_since : the day (YYYY-MM-DD) on which the CRM began to record owner changes; without it,
         the day of the first owner change in the export
+    decimal_mark : "." or ",", for columns of numbers that do not show it
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -94,6 +98,12 @@ class Settings(BaseModel):
     segments: _Names = ()
     snapshot_max_age_days: Annotated[int, _whole(1, 366)] = 7
     owners_tracked_since: _Day = None
+    decimal_mark: _Mark = None
+
+    @property
+    def days_in(self) -> str:
+        """The zone in which times with a zone are counted as days, where one is stated."""
+        return self.timezone if "timezone" in self.model_fields_set else ""
 
 
 def read_settings(folder: Path) -> tuple[Settings, list[Problem]]:
@@ -105,7 +115,8 @@ def read_settings(folder: Path) -> tuple[Settings, list[Problem]]:
     >>> settings, problems = read_settings(place)
     >>> print(problems[0])
     organisation.yaml, row 2, column timezon: found an unknown key; expected one of name, timezone, cut_off_hour, \
-currency, fiscal_year_start_month, grace_business_days, max_age_days, segments, snapshot_max_age_days, owners_tracked_since. Did you mean \
+currency, fiscal_year_start_month, grace_business_days, max_age_days, segments, snapshot_max_age_days, owners_tracked_since, \
+decimal_mark. Did you mean \
 timezone? Correct or remove the line.
     """
     path = folder / SETTINGS_FILE

@@ -35,7 +35,9 @@ def from_sheet(name: str, sheet: Sheet) -> pd.DataFrame:
         sheet.wrong(1, column, "no such column", f"the columns {', '.join(required)}", advice)
     if missing:
         return pd.DataFrame()
-    own = {column: headers[normal(column)] for column in schema if normal(column) in headers}
+    own = {column: header for column in schema if (header := sheet.find(column)) is not None}
+    if sheet.problems:
+        return pd.DataFrame()
     columns: dict[str, pd.Series] = {}
     for column, header in own.items():
         if (name, column) == ("forecasts", "value"):

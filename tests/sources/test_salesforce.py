@@ -8,6 +8,7 @@ import pytest
 from forecasteval.errors import InputError
 from forecasteval.sources.history import states
 from forecasteval.sources.salesforce import eighteen, import_folder
+from forecasteval.tables.settings import Settings
 
 SAMPLE = Path(__file__).parents[3] / "shared" / "samples" / "crm" / "dbt_salesforce"
 D1 = "006000000000001AAA"
@@ -514,3 +515,23 @@ def test_ids_of_salesforce_are_completed_and_others_left_alone():
     ids = pd.Series(["006q000000Hddoh", "006q000000HddohAAB", "D-1", None, "abcdefghijklmno"])
     assert eighteen(ids).tolist()[:3] == ["006q000000HddohAAB", "006q000000HddohAAB", "D-1"]
     assert eighteen(ids).tolist()[4] == "abcdefghijklmno"
+
+
+def test_a_close_date_with_a_zone_is_a_day_of_the_organisation(tmp_path):
+    (tmp_path / "Opportunity.csv").write_text(
+        "Id,StageName,CloseDate,IsClosed,IsWon\n"
+        "D1,Won,2026-04-01T00:00:00+02:00,true,true\nD2,Won,2026-03-31T23:30:00-05:00,true,true\n"
+    )
+    days = {
+        zone: import_folder(tmp_path, settings).deals["closed_on"].dt.day.tolist()
+        for zone, settings in (("", Settings()), ("Berlin", Settings(timezone="Europe/Berlin")))
+    }
+    assert days == {"": [1, 31], "Berlin": [1, 1]}
+
+
+def test_two_columns_of_one_field_are_refused(tmp_path):
+    (tmp_path / "Opportunity.csv").write_text(
+        "Id,StageName,CloseDate,IsClosed,IsWon,Amount,Amount\nD1,Won,2026-04-01,true,true,1,2\n"
+    )
+    with pytest.raises(InputError, match=r"2 that may be meant: Amount \(column 6\), Amount \(column 7\)"):
+        import_folder(tmp_path)

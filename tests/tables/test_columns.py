@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from forecasteval.tables.columns import Sheet
-from forecasteval.tables.reading import read_text
+from forecasteval.tables.reading import read_sheet, read_text
 
 
 def column(*cells, file="t.csv", zone="UTC"):
@@ -50,6 +50,97 @@ def test_numbers_that_are_none_are_named(cells):
     sheet = column(*cells)
     sheet.numbers("x")
     assert sheet.problems[-1].expected == "a number"
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["1.250", "950", "250.000"], [1250, 950, 250000]),  # decimals would be padded, or cut, in every cell
+        (["1,250", "950"], [1250, 950]),
+        (["1.255", "12000"], [1.255, 12000]),  # thousands would be marked in both
+        (["1.250", "0.5", "2.125"], [1.25, 0.5, 2.125]),
+        (["€ 1.250", "€ 2.500"], [1250, 2500]),  # money has two decimals
+        (["€ 1.200,50", "€ 3"], [1200.5, 3]),
+        (["R$ 1.000,00", "R$ 1.250"], [1000, 1250]),
+        (["1,00,000", "12,345"], [100000, 12345]),  # as in India
+        (["CHF 1'250.50", "CHF 7"], [1250.5, 7]),
+        (["1.234,50-", "(2,5)", "-€ 3"], [-1234.5, -2.5, -3]),
+        (["1\u202f234,5 €", "2 €"], [1234.5, 2]),
+        (["$ 5", "CAD 6"], [5, 6]),
+    ],
+)
+def test_marks_are_decided_by_all_cells_of_a_column(cells, values):
+    sheet = column(*cells)
+    assert sheet.numbers("x").tolist() == values
+    assert sheet.problems == []
+
+
+@pytest.mark.parametrize("cells", [["1.250", "2.500"], ["1.250", "1,250"], ["1.250", "950", "0.5"]])
+def test_marks_that_nothing_decides_are_asked(cells):
+    sheet = column(*cells)
+    sheet.numbers("x")
+    (problem,) = sheet.problems
+    assert problem.found == "'1.250'"
+    assert "decimal_mark" in problem.advice
+    sheet = column(*cells)
+    sheet.decimal = ","
+    assert sheet.numbers("x").iloc[0] == 1250
+
+
+def test_commas_taken_for_thousands_are_said_and_asked_where_commas_may_be_decimals():
+    sheet = column("1,234", "56,789")
+    sheet.numbers("x")
+    assert "commas were taken to mark thousands, as in 1,234" in sheet.notes[0]
+    sheet = column("1,234", "56,789")
+    sheet.separator = ";"
+    sheet.numbers("x")
+    assert len(sheet.problems) == 1
+
+
+def test_several_currencies_need_their_rates():
+    sheet = column("JPY 320000", "€ 20000", "5")
+    sheet.numbers("x")
+    assert sheet.problems[0].found == "JPY (1), € (1)"
+    sheet = column("JPY 320000", "€ 20000")
+    sheet.rates = {"EUR": 1, "JPY": 1 / 160}
+    assert sheet.numbers("x").tolist() == [2000, 20000]
+    assert "JPY = 0.00625" in sheet.notes[0]
+    sheet = column("JPY 320000", "€ 20000", "5")
+    sheet.rates = {"EUR": 1, "JPY": 1 / 160}
+    sheet.numbers("x")
+    assert sheet.problems[0].row == 4
+
+
+def test_percentages_have_their_sign_in_all_cells_or_in_none():
+    sheet = column("62%", "0.5", "0")
+    sheet.shares("x", percent=True)
+    assert [problem.row for problem in sheet.problems] == [3]
+
+
+@pytest.mark.parametrize(
+    ("days_in", "days"),
+    [("", ["2026-04-01", "2026-03-31", "2026-04-01"]), ("Europe/Berlin", ["2026-04-01"] * 3)],
+)
+def test_a_time_with_a_zone_lies_on_the_day_of_the_organisation_or_as_written(days_in, days):
+    sheet = column("2026-04-01T00:00:00+02:00", "2026-03-31 23:30:00 -05", "2026-04-01")
+    sheet.days_in = days_in
+    assert sheet.dates("x").dt.strftime("%Y-%m-%d").tolist() == days
+    assert sheet.problems == []
+
+
+def test_columns_of_one_name_are_told_apart_and_refused_where_either_may_be_meant(tmp_path):
+    (tmp_path / "t.csv").write_text("id,score,score,Share (%),share\n1,2,3,4,5\n")
+    sheet, _ = read_sheet(tmp_path / "t.csv", "t.csv")
+    assert list(sheet.cells) == ["id", "score (column 2)", "score (column 3)", "Share (%)", "share"]
+    assert sheet.find("share") == "share"
+    assert sheet.find("score (column 3)") == "score (column 3)"
+    assert sheet.problems == []
+    assert sheet.find("Score") == "score (column 2)"
+    sheet.find("SHARE")
+    assert [problem.found for problem in sheet.problems] == [
+        "2 that may be meant: score (column 2), score (column 3)",
+        "2 that may be meant: Share (%), share",
+    ]
 
 
 def test_words_with_figures_stay_words():
