@@ -189,24 +189,31 @@ def _same(one: Path, other: Path) -> bool:
 @_importers.command("table")
 def _import_table(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="CSV or Parquet, one row per deal and moment.")
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV, Excel workbook, Parquet, DuckDB file or postgresql:// address; a row per deal and moment.",
+        ),
     ],
     mapping: Annotated[Path | None, _option("FILE", "YAML that says which column is what.")] = None,
     out: Annotated[Path | None, _option("DIR", _TABLES, "--out")] = None,
+    table: Annotated[
+        str | None, _option("NAME", "The sheet or table to read, where there are several.")
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print a draft of the mapping, and stop.")
     ] = False,
 ) -> None:
     """Import one table that already holds forecasts and outcomes side by side."""
     if explain:
-        print(flat_table_draft.explain(file))
+        print(flat_table_draft.explain(file, table))
         return
     if mapping is None or out is None:
         raise CallError(
             "import table needs --mapping and --out. "
             f"For a draft of the mapping: forecasteval import table {file} --explain > mapping.yaml"
         )
-    matched = flat_table.import_table(file, mapping)
+    matched = flat_table.import_table(file, mapping, table)
     org = Org(name=out.name, folder=out, matched=matched, warnings=flat_table.shortcomings(matched))
     folders.write_tables(org, out)
     _written(org, out)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -86,8 +87,10 @@ def named(requirements):
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_used():
     needed = imported_by("forecasteval") | imported_by("notebooks")
-    assert needed | {"ipykernel"} == named(PROJECT["dependencies"])  # a notebook runs in a kernel
-    assert imported_by("tests") <= named(PROJECT["dependencies"] + EXTRAS["dev"])
+    beside = named(EXTRAS["duckdb"] + EXTRAS["postgresql"])  # imported where such a source is read
+    assert (needed | {"ipykernel"}) - beside == named(PROJECT["dependencies"])  # a notebook runs in a kernel
+    assert beside <= needed
+    assert imported_by("tests") <= named([*PROJECT["dependencies"], *chain(*EXTRAS.values())])
     assert named(EXTRAS["lab"]) == {"jupyterlab"}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 NAME = "manifest.json"
-_READ = (".csv", ".parquet", ".yaml", ".yml", ".json")
+_READ = (".csv", ".xlsx", ".xls", ".parquet", ".yaml", ".yml", ".json")
 _PACKAGES = (
     "deal-forecasteval",
     "matplotlib",

@@ -9,22 +9,23 @@ import pandas as pd
 from forecasteval.errors import Problem, nearest
 from forecasteval.sources.raw import Raw
 from forecasteval.tables.columns import Sheet, normal
-from forecasteval.tables.reading import read_sheet
+from forecasteval.tables.reading import SUFFIXES, read_sheet
 from forecasteval.tables.schemas import RESERVED
 from forecasteval.tables.settings import SETTINGS_FILE, read_settings
 from forecasteval.tables.tidy_table import from_sheet
 
 _TABLES = ("deals", "snapshots", "forecasts", "calls", "periods", "stages")
+_BESIDE = (("periods", "calendar"), ("calls", "calls"))
 
 
 def lay_beside(raw: Raw, folder: Path | None) -> Raw:
     """Add what an analyst laid into a folder: ``calendar.csv``, ``calls.csv`` and ``forecasts/*.csv``."""
     assert folder is not None
-    files = [("periods", folder / "calendar.csv"), ("calls", folder / "calls.csv")]
-    files += [("forecasts", path) for path in sorted((folder / "forecasts").glob("*.csv"))]
+    files = [(name, path) for name, stem in _BESIDE for path in _tables_in(folder) if path.stem == stem]
+    files += [("forecasts", path) for path in _tables_in(folder / "forecasts")]
     parts: dict[str, list[pd.DataFrame]] = {}
     for name, path in files:
-        if path.exists() and name not in raw.given:
+        if name not in raw.given:
             parts.setdefault(name, []).extend(_read(raw, name, path, str(path.relative_to(folder))))
     raw.given |= {
         name: pd.concat(tables, ignore_index=len(tables) > 1) for name, tables in parts.items() if tables
@@ -49,9 +50,15 @@ def _as_stated(sheet: Sheet, raw: Raw) -> None:
     sheet.notes = raw.notes
 
 
+def _tables_in(folder: Path) -> list[Path]:
+    """The files of a folder that may hold a table; what a spreadsheet keeps open has another beside it."""
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in paths if path.suffix in SUFFIXES and not path.name.startswith((".", "~$"))]
+
+
 def table_files(folder: Path) -> dict[str, list[Path]]:
     """The files of tidy tables in a folder, by table."""
-    files = [path for path in sorted(folder.iterdir()) if path.suffix in (".csv", ".parquet")]
+    files = _tables_in(folder)
     found = {name: [path for path in files if normal(path.stem) == name] for name in _TABLES}
     return {name: paths for name, paths in found.items() if paths}
 

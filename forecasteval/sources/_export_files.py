@@ -11,6 +11,7 @@ import pandas as pd
 from forecasteval.errors import Problem
 from forecasteval.sources.dialect import Dialect, Fields
 from forecasteval.tables.columns import Sheet
+from forecasteval.tables.reading import SUFFIXES
 
 _DATED = re.compile(r"(?<!\d)(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
 
@@ -39,8 +40,9 @@ def find_files(folder: Path, dialect: Dialect) -> Files:
     files = Files()
     undated: dict[str, list[Path]] = {}
     dated: dict[str, dict[str, Path]] = {}
-    paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".csv"]
-    paths += [path for path in sorted(folder.glob("*/*.csv")) if _DATED.search(path.parent.name)]
+    paths = sorted(folder.iterdir())
+    paths += [path for path in sorted(folder.glob("*/*")) if _DATED.search(path.parent.name)]
+    paths = [path for path in paths if path.suffix.lower() in SUFFIXES and not path.name.startswith("~$")]
     for path in paths:
         nested = path.parent != folder
         date = _DATED.search(path.parent.name if nested else path.stem)

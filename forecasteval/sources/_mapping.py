@@ -107,6 +107,7 @@ class Mapped(BaseModel):
 
     description: Any = ""
     target: Any = ""
+    table: Annotated[str | None, said("the name of a sheet or table", "Correct it.")] = None
     max_age_days: Any = None
     deal_id: Any = None
     as_of: Any = None

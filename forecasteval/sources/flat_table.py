@@ -15,7 +15,9 @@ import pandas as pd
 from forecasteval.errors import InputError, Problem, absent, nearest
 from forecasteval.sources._mapping import Blocks, Forecast, Mapped, read_mapping
 from forecasteval.tables.columns import Sheet, normal
+from forecasteval.tables.database import is_url, read_postgresql
 from forecasteval.tables.document import Document
+from forecasteval.tables.frames import cells_of
 from forecasteval.tables.reading import read_sheet
 from forecasteval.tables.schemas import RESERVED
 
@@ -29,19 +31,24 @@ _PLAIN = {
 _TRUE_WORDS, _FALSE_WORDS = ("true", "yes", "on"), ("false", "no", "off")
 
 
-def import_table(file: str | Path, mapping: str | Path | Mapping[str, Any]) -> pd.DataFrame:
+def import_table(
+    file: Any, mapping: str | Path | Mapping[str, Any], table: str | None = None
+) -> pd.DataFrame:
     """A flat table of outcomes and forecasts as a matched table.
 
     Parameters
     ----------
-    file : CSV (any of the usual delimiters) or Parquet
+    file : path of a CSV (any of the usual delimiters), an Excel workbook, a Parquet file or folder or a DuckDB
+        file; the address of a PostgreSQL database (postgresql://user@host/name); or a frame of any library
     mapping : the mapping, or the YAML file that holds it. Keys: ``won`` (required: ``{column, won, lost}``
         and, if need be, ``undecided``, each a list of the column's words), ``forecasts`` (``{name: {column,
         kind: probability | rank_score | amount, scale: 1 or 100, missing: [values], by: people | model}}``), and,
         all optional,
         ``deal_id, as_of, rep, account, amount, amount_won`` (columns), ``period`` (a column, or ``{column,
         block_days}``), ``segments``, ``features`` (lists of columns), ``group_duplicates`` (true, or the
-        columns: rows that agree in all of them share an ``account``), ``description, target, max_age_days``
+        columns: rows that agree in all of them share an ``account``), ``table`` (the sheet or table to read),
+        ``description, target, max_age_days``
+    table : the sheet of a workbook, or the table of a database, where there are several
 
     Returns
     -------
@@ -65,20 +72,26 @@ def import_table(file: str | Path, mapping: str | Path | Mapping[str, Any]) -> p
     >>> matched.attrs["forecasteval"]["flow"][1]
     {'step': 'outcome stated', 'deals': 2, 'dropped': 1, 'why': 'the outcome is blank or undecided'}
     """
-    sheet, notes = read_flat(file)
     mapped, document = read_mapping(mapping)
+    sheet, notes = read_flat(file, table or mapped.table)
     unread = bool(document.problems) and not document.given
     if sheet.problems or unread:
         raise InputError(document.problems + sheet.problems)
     return _Matching(mapped, document, sheet, notes).table()
 
 
-def read_flat(file: str | Path) -> tuple[Sheet, list[str]]:
-    """A flat table as text cells, and notes; refuses a path at which there is no file."""
+def read_flat(file: Any, table: str | None = None) -> tuple[Sheet, list[str]]:
+    """A flat table as text cells, and notes; refuses a path at which there is nothing."""
+    if is_url(file):
+        name, (cells, problems, notes) = read_postgresql(file, table)
+        return Sheet(name, cells, problems, decimal="."), notes
+    if not isinstance(file, str | Path):
+        return Sheet("the table", cells_of(file), decimal="."), []
     path = Path(file)
-    if not path.is_file():
-        raise InputError([absent(path, "file", "a CSV or Parquet file", "")])
-    return read_sheet(path, path.name)
+    if not path.exists() or (path.is_dir() and not any(path.rglob("*.parquet"))):
+        expected = "a CSV, an Excel workbook, a Parquet file or folder, or a DuckDB file"
+        raise InputError([absent(path, "file", expected, "")])
+    return read_sheet(path, path.name, table=table)
 
 
 def shortcomings(matched: pd.DataFrame) -> list[Problem]:

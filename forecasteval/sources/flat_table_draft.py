@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -80,12 +80,12 @@ class _Column:
         return re.search(pattern, words) is not None
 
 
-def explain(file: str | Path) -> str:
+def explain(file: Any, table: str | None = None) -> str:
     """A draft of the YAML mapping of a flat table, each guess with its reason; to be checked by a person.
 
     Parameters
     ----------
-    file : CSV or Parquet
+    file, table : as :func:`import_table` takes them
 
     Returns
     -------
@@ -98,13 +98,13 @@ def explain(file: str | Path) -> str:
 
     Examples
     --------
-    >>> import tempfile
-    >>> file = Path(tempfile.mkdtemp()) / "deals.csv"
+    >>> import pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "deals.csv"
     >>> _ = file.write_text("Deal ID,Owner,Status,Score\\nD1,r1,Won,62\\nD2,r1,Lost,10\\nD3,r2,Won,50\\n")
     >>> print(explain(file).splitlines()[3])
     won: {column: Status, won: [Won], lost: [Lost]}  # its two values
     """
-    sheet, _ = read_flat(file)
+    sheet, _ = read_flat(file, table)
     if sheet.problems:
         raise InputError(sheet.problems)
     columns = [_look(sheet, str(header)) for header in sheet.cells.columns]

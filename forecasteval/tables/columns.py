@@ -7,7 +7,7 @@ or flags, decides formats from a column's own evidence, and collects problems in
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -29,6 +29,14 @@ def normal(header: str) -> str:
     'probability'
     """
     return re.sub(r"[\W_]", "", header.lower())
+
+
+def told_apart(headers: Sequence[str]) -> list[str]:
+    """Every name once: those that stand over several columns with the number of the column."""
+    return [
+        f"{name} (column {place})" if headers.count(name) > 1 else name
+        for place, name in enumerate(headers, start=1)
+    ]
 
 
 @dataclass

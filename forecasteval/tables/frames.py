@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from forecasteval.errors import CallError
+from forecasteval.tables.columns import told_apart
 
 EXPECTED = "Expected is a table with one row per deal and as-of: deal_id, won and a column per forecaster"
 TAKEN = "a DataFrame of pandas or Polars, a pyarrow table, a DuckDB relation or the path of a Parquet file"
@@ -47,6 +48,29 @@ path of a Parquet file).
     if strange:
         raise CallError(f"{', '.join(strange)} holds complex numbers; real numbers are needed. {EXPECTED}.")
     return frame
+
+
+def cells_of(table: Any) -> pd.DataFrame:
+    """An Arrow table, or one of any library that narwhals knows, as text cells, row + 1 as the index.
+
+    Arrow writes the text, which keeps whole numbers whole where some are missing.
+    """
+    import narwhals as nw
+    import pyarrow
+
+    if not isinstance(table, pyarrow.Table):
+        table = nw.from_native(frame_of(table)).to_arrow()
+    columns = {}
+    for header, values in zip(told_apart(table.column_names), table.columns, strict=True):
+        if re.fullmatch(r"__index_level_\d+__", header):
+            continue  # the row labels of a DataFrame
+        try:
+            columns[header] = values.cast("string").to_pandas()
+        except pyarrow.ArrowNotImplementedError:  # lists and the like have no text of their own
+            columns[header] = values.to_pandas().astype("str").where(values.is_valid().to_pandas())
+    cells = pd.DataFrame(columns, dtype="str")
+    cells.index = pd.RangeIndex(2, len(cells) + 2, name="row")
+    return cells
 
 
 def _converted(table: Any) -> pd.DataFrame:

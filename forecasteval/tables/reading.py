@@ -1,4 +1,4 @@
-"""Files as text cells: a CSV of any kind, or a Parquet file; nothing is interpreted yet."""
+"""Files as text cells: a CSV of any kind, a workbook, Parquet, DuckDB; nothing is interpreted yet."""
 
 from __future__ import annotations
 
@@ -6,48 +6,57 @@ import csv
 import io
 import re
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from forecasteval.errors import Problem
-from forecasteval.tables.columns import Sheet
+from forecasteval.tables.columns import Sheet, told_apart
+from forecasteval.tables.database import read_duckdb
+from forecasteval.tables.frames import cells_of
+from forecasteval.tables.workbook import read_workbook
 
 _Read = tuple[pd.DataFrame, list[Problem], list[str]]
+SUFFIXES = (".csv", ".xlsx", ".xls", ".parquet")  # of files that hold one table
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 _QUOTES = "A value that holds the delimiter has to stand in double quotes."
 
 
-def read_sheet(path: Path, name: str, zone: str = "UTC") -> tuple[Sheet, list[str]]:
-    """A CSV or Parquet file as text cells, indexed by spreadsheet row (for Parquet: row + 1), and notes."""
-    if path.suffix == ".parquet":
+def read_sheet(path: Path, name: str, zone: str = "UTC", table: str | None = None) -> tuple[Sheet, list[str]]:
+    """A file as text cells, indexed by spreadsheet row (where there is none: row + 1), and notes.
+
+    What it is, its first bytes tell, whatever its name; ``table`` names a sheet or a table inside. A folder is
+    one of Parquet files.
+    """
+    start = b"PAR1" if path.is_dir() else _first_bytes(path)
+    if path.suffix == ".parquet" or start.startswith(b"PAR1"):
         cells, problems, notes = _parquet(path, name)
-        return Sheet(name, cells, problems, zone, decimal="."), notes
-    (cells, problems, notes), separator = _text(path, name)
-    return Sheet(name, cells, problems, zone, separator=separator), notes
+    elif start[8:12] == b"DUCK":
+        cells, problems, notes = read_duckdb(path, name, table)
+    elif start.startswith(_WORKBOOKS):
+        cells, problems, notes = read_workbook(path, name, table)
+    else:
+        (cells, problems, notes), separator = _text(path, name)
+        return Sheet(name, cells, problems, zone, separator=separator), notes
+    return Sheet(name, cells, problems, zone, decimal="."), notes
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(16)
 
 
 def _parquet(path: Path, name: str) -> _Read:
-    """Every column cast to text by Arrow, which keeps whole numbers whole where some are missing."""
+    """A Parquet file, or a folder of parts."""
     import pyarrow
     from pyarrow import parquet
 
     try:
-        table = parquet.ParquetFile(path).read()
-    except pyarrow.ArrowInvalid as error:
+        table = parquet.read_table(path) if path.is_dir() else parquet.ParquetFile(path).read()
+    except (pyarrow.ArrowInvalid, ValueError) as error:
         reason = str(error).splitlines()[0]
         return pd.DataFrame(), [Problem(name, None, None, reason, "a Parquet file", "Write it again.")], []
-    columns = {}
-    for header, values in zip(_told_apart(table.column_names), table.columns, strict=True):
-        if re.fullmatch(r"__index_level_\d+__", header):
-            continue  # the row labels of a DataFrame
-        try:
-            columns[header] = values.cast("string").to_pandas()
-        except pyarrow.ArrowNotImplementedError:  # lists and the like have no text of their own
-            columns[header] = values.to_pandas().astype("str").where(values.is_valid().to_pandas())
-    cells = pd.DataFrame(columns, dtype="str")
-    cells.index = pd.RangeIndex(2, len(cells) + 2, name="row")
-    return cells, [], []
+    return cells_of(table), [], []
 
 
 def read_text(path: Path, name: str | None = None) -> _Read:
@@ -86,15 +95,7 @@ def _headers(text: str, separator: str, given: list[str]) -> list[str]:
     """The headers as they are written; pandas gives the second of one name another."""
     written = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     written = [name.strip() or other for name, other in zip(written, given, strict=False)]
-    return _told_apart([*written, *given[len(written) :]])
-
-
-def _told_apart(headers: Sequence[str]) -> list[str]:
-    """Every name once: those that stand over several columns with the number of the column."""
-    return [
-        f"{name} (column {place})" if headers.count(name) > 1 else name
-        for place, name in enumerate(headers, start=1)
-    ]
+    return told_apart([*written, *given[len(written) :]])
 
 
 def _parsed(text: str, separator: str) -> pd.DataFrame:

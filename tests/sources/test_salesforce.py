@@ -45,6 +45,24 @@ def test_the_state_follows_what_was_recorded_by_then(told):
     assert count(org, "owner changes without ids") == 0
 
 
+def test_files_of_an_export_may_be_workbooks_or_parquet(told):
+    """A moment in a workbook has no zone; the export's are in UTC, as in the CSV."""
+    as_csv = import_folder(told.folder)
+    for name, suffix in (("Opportunity", "xlsx"), ("OpportunityHistory", "xlsx"), ("User", "parquet")):
+        table = pd.read_csv(told.folder / f"{name}.csv", dtype=str)
+        if suffix == "parquet":
+            table.to_parquet(told.folder / f"{name}.parquet")
+        else:
+            table["CreatedDate"] = pd.to_datetime(table["CreatedDate"]).dt.tz_localize(None)
+            table["Amount"] = table["Amount"].astype(float)
+            table.to_excel(told.folder / f"{name}.xlsx", index=False)
+        (told.folder / f"{name}.csv").unlink()
+    org = import_folder(told.folder)
+    for name in ("deals", "history", "users"):
+        pd.testing.assert_frame_equal(getattr(org, name), getattr(as_csv, name))
+    assert "Opportunity.xlsx: the sheet Sheet1 was read." in org.notes
+
+
 def test_a_day_ends_in_the_organisations_zone(told):
     told.text("organisation.yaml", "timezone: America/Los_Angeles\ncut_off_hour: 2\n")
     org = import_folder(told.folder)
