@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WrapValidato
 from forecasteval.errors import absent
 from forecasteval.tables.document import Document, read_document, said
 from forecasteval.tables.schemas import RESERVED
+from forecasteval.tables.settings import check_options
 
 _KINDS = ("probability", "rank_score", "amount")
+_SETTINGS = ("timezone", "decimal_mark")  # as in organisation.yaml
 _OUTCOME = "{column: Status, won: [Won], lost: [Lost]}"
 _OUTCOME_ADVICE = "Say which column holds the outcome, in which words."
 _FORECAST_KEYS = "keys among column, kind, scale, missing, by, column first"
@@ -100,6 +103,10 @@ _Name = Annotated[
 _Forecast = Annotated[Forecast, BeforeValidator(_column_alone), said(_FORECAST_KEYS)]
 
 
+_Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+OPEN = "TODO"  # in the place of an answer that only a person has
+
+
 class Mapped(BaseModel):
     """Which column of a flat table is what; only the outcome must be named."""
 
@@ -119,6 +126,13 @@ class Mapped(BaseModel):
     won: Annotated[Outcome | None, said(_OUTCOME, _OUTCOME_ADVICE)] = None
     amount: Any = None
     amount_won: Any = None
+    currency: Any = None
+    currency_rates: Annotated[
+        dict[str, _Rate], said("{EUR: 1, USD: 0.92}, what a unit of each is worth")
+    ] = {}
+    period_order: _Listed = []
+    timezone: Any = None
+    decimal_mark: Any = None
     segments: _Listed = []
     forecasts: Annotated[
         dict[_Name, _Forecast],
@@ -139,7 +153,84 @@ def read_mapping(mapping: str | Path | Mapping[str, Any]) -> tuple[Mapped, Docum
     else:
         document = read_document(Path(mapping), "YAML", "Correct the line.", "Draft one with --explain.")
     unread = bool(document.problems)
+    if _open_questions(document):
+        return Mapped(), replace(document, given={})
     mapped = document.read_as(Mapped)
     if mapped.won is None and not unread and all(problem.column != "won" for problem in document.problems):
         document.wrong("won", "nothing", _OUTCOME, _OUTCOME_ADVICE)
+    stated = {key: getattr(mapped, key) for key in _SETTINGS}
+    for problem in check_options(stated, {key: key for key in _SETTINGS}):
+        document.wrong(problem.file, problem.found, problem.expected, problem.advice)
+        setattr(mapped, problem.file, None)
+    _refuse_contradictions(mapped, document)
     return mapped, document
+
+
+def _open_questions(document: Document) -> bool:
+    """Whether a draft still holds questions; each is a problem."""
+    asked = [
+        ".".join(place)
+        for key, value in document.given.items()
+        for place, answer in _leaves((str(key),), value)
+        if answer == OPEN
+    ]
+    for key in asked:
+        document.wrong(key, "a question that is still open", "an answer", f"Write it instead of {OPEN}.")
+    return bool(asked)
+
+
+def _leaves(place: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves((*place, str(key)), inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _leaves(place, inner)
+    else:
+        yield place, value
+
+
+def _refuse_contradictions(mapped: Mapped, document: Document) -> None:
+    """One word with two meanings, one column in two places, a scale where there is none."""
+    if mapped.won is not None:
+        seen: dict[str, str] = {}
+        for meaning in ("won", "lost", "undecided"):
+            words = {spelling for word in getattr(mapped.won, meaning) for spelling in spellings(word)}
+            for word in sorted(words):
+                other = seen.setdefault(word, meaning)
+                if other != meaning:
+                    found, expected = f"{word!r} under {other} and under {meaning}", "each word once"
+                    document.wrong("won", found, expected, "Say which of them it means.")
+        empty = [meaning for meaning in ("won", "lost") if not getattr(mapped.won, meaning)]
+        if empty:
+            document.wrong("won", f"no word for {' and '.join(empty)}", _OUTCOME, _OUTCOME_ADVICE)
+    once = {"won": mapped.won.column if mapped.won else None}
+    once |= {key: getattr(mapped, key) for key in ("deal_id", "as_of", "rep", "amount")}
+    once |= {f"forecasts.{name}": forecast.column for name, forecast in mapped.forecasts.items()}
+    uses: dict[str, list[tuple[str, str]]] = {}
+    for key, column in once.items():
+        # one column may hold a probability whose rank is looked at as well
+        kind = mapped.forecasts[key.removeprefix("forecasts.")].kind if key.startswith("forecasts.") else ""
+        before = uses.setdefault(str(column), [])
+        taken = [other for other, its in before if kind == its or not its]
+        if column is not None and taken:
+            found = f"the column {column}, which is {taken[0]} already"
+            document.wrong(key, found, "a column of its own", "Name another column, or take one of them out.")
+        before.append((key, kind))
+    for name, forecast in mapped.forecasts.items():
+        if forecast.scale != 1 and forecast.kind != "probability":
+            found = f"scale {forecast.scale} of kind {forecast.kind}"
+            document.wrong(
+                f"forecasts.{name}", found, "a scale for probabilities only", "Take out scale, or kind."
+            )
+
+
+# what YAML turns into true and false
+_TRUE_WORDS, _FALSE_WORDS = ("true", "yes", "on"), ("false", "no", "off")
+
+
+def spellings(word: Any) -> tuple[str, ...]:
+    """A word in small letters; an unquoted Yes or No of YAML in all the ways in which it may be meant."""
+    if isinstance(word, bool):
+        return _TRUE_WORDS if word else _FALSE_WORDS
+    return (str(word).strip().lower(),)

@@ -6,6 +6,7 @@ A small YAML mapping names the columns; :func:`explain` drafts it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.errors import InputError, Problem, absent, nearest
-from forecasteval.sources._mapping import Blocks, Forecast, Mapped, read_mapping
-from forecasteval.tables.columns import Sheet, normal
+from forecasteval.sources._mapping import Blocks, Forecast, Mapped, read_mapping, spellings
+from forecasteval.tables.columns import TYPED, Sheet, normal
 from forecasteval.tables.database import is_url, read_postgresql
 from forecasteval.tables.document import Document
 from forecasteval.tables.frames import cells_of
+from forecasteval.tables.period_labels import in_order_of_time
 from forecasteval.tables.reading import read_sheet
 from forecasteval.tables.schemas import RESERVED
 
@@ -27,8 +29,6 @@ _PLAIN = {
     "deal_id": "text", "rep": "text", "account": "text", "as_of": "date", "amount": "number",
     "amount_won": "number",
 }  # fmt: skip
-# what YAML turns into true and false
-_TRUE_WORDS, _FALSE_WORDS = ("true", "yes", "on"), ("false", "no", "off")
 
 
 def import_table(
@@ -46,8 +46,10 @@ def import_table(
         all optional,
         ``deal_id, as_of, rep, account, amount, amount_won`` (columns), ``period`` (a column, or ``{column,
         block_days}``), ``segments``, ``features`` (lists of columns), ``group_duplicates`` (true, or the
-        columns: rows that agree in all of them share an ``account``), ``table`` (the sheet or table to read),
-        ``description, target, max_age_days``
+        columns: rows that agree in all of them share an ``account``), ``currency`` (a column) and ``currency_rates``
+        (``{EUR: 1, USD: 0.92}``), ``period_order`` (the periods in their order, where their names do not show it),
+        ``timezone`` (in which times with a zone are counted as days), ``decimal_mark`` (where a column does not show
+        it), ``table`` (the sheet or table to read), ``description, target, max_age_days``
     table : the sheet of a workbook, or the table of a database, where there are several
 
     Returns
@@ -84,9 +86,9 @@ def read_flat(file: Any, table: str | None = None) -> tuple[Sheet, list[str]]:
     """A flat table as text cells, and notes; refuses a path at which there is nothing."""
     if is_url(file):
         name, (cells, problems, notes) = read_postgresql(file, table)
-        return Sheet(name, cells, problems, decimal="."), notes
+        return Sheet(name, cells, problems, decimal=TYPED), notes
     if not isinstance(file, str | Path):
-        return Sheet("the table", cells_of(file), decimal="."), []
+        return Sheet("the table", cells_of(file), decimal=TYPED), []
     path = Path(file)
     if not path.exists() or (path.is_dir() and not any(path.rglob("*.parquet"))):
         expected = "a CSV, an Excel workbook, a Parquet file or folder, or a DuckDB file"
@@ -113,21 +115,35 @@ class _Matching:
         self.columns: dict[str, pd.Series] = {}
         self.sources: dict[str, str] = {}  # of each forecast the column
         self.flow: list[dict[str, Any]] = []
+        self.periods: list[str] = []  # in their order in time, where that is known
+        sheet.days_in, sheet.rates, sheet.told_in = (
+            mapped.timezone or "",
+            mapped.currency_rates,
+            "the mapping",
+        )
+        if mapped.currency is None:
+            sheet.rates = mapped.currency_rates  # the cells themselves name their currencies
+        sheet.decimal, sheet.notes = mapped.decimal_mark or sheet.decimal, self.notes
 
     def table(self) -> pd.DataFrame:
         """The matched table, or one error that says all that is wrong."""
+        if self.sheet.cells.empty:
+            self.sheet.wrong(None, None, "a header and no rows", "one row per deal", "Export it again.")
         outcome = self._outcome()
+        currency = self._column("currency", self.mapped.currency)
         for name, kind in _PLAIN.items():
             column = self._column(name, getattr(self.mapped, name))
             if column:
                 sheet = self.sheet if kind == "text" else self._present(column)
-                self.columns[name] = sheet.read(column, kind)
+                values = sheet.read(column, kind)
+                self.columns[name] = self._converted(column, values, currency) if kind == "number" else values
         self._periods()
         for name, forecast in self.mapped.forecasts.items():
             self._forecast(name, forecast)
         segments, features = self._extra("segments"), self._extra("features")
         self._groups()
         self._identity(outcome)
+        self._gaps(outcome)
         problems = self.document.problems + self.sheet.problems
         if problems:
             raise InputError(problems)
@@ -137,11 +153,9 @@ class _Matching:
         """The header that a key names, or a problem where the file has no such column."""
         if wanted is None:
             return None
-        if str(wanted) in self.headers:
-            return str(wanted)
-        by_normal = {normal(header): header for header in self.headers}
-        if normal(str(wanted)) in by_normal:
-            return by_normal[normal(str(wanted))]
+        found = self.sheet.find(str(wanted))
+        if found is not None:
+            return found
         known = ", ".join(self.headers[:12]) + (", ..." if len(self.headers) > 12 else "")
         advice = f"{nearest(str(wanted), self.headers)}Name one of the file's columns."
         self.document.wrong(key, repr(wanted), f"a column of {self.sheet.file}: {known}", advice)
@@ -164,11 +178,39 @@ class _Matching:
         text = self._present(column).text(column)
         won, lost, undecided = (_equal(text, words) for words in (said.won, said.lost, said.undecided))
         strange = text[text.notna() & ~won & ~lost & ~undecided]
-        known = ["/".join(_spellings(w)) if isinstance(w, bool) else str(w) for w in said.won + said.lost]
+        known = ["/".join(spellings(w)) if isinstance(w, bool) else str(w) for w in said.won + said.lost]
         advice = "Add the word to won, lost or undecided in the mapping."
         for _, rows in strange.groupby(strange, sort=False):
             self.sheet.pin(column, rows, f"one of {', '.join(known)}", advice)
         return empty.mask(won, 1.0).mask(lost, 0.0)
+
+    def _converted(self, column: str, amounts: pd.Series, currency: str | None) -> pd.Series:
+        """Amounts in one currency, where a column of its own says in which each of them is."""
+        if currency is None:
+            return amounts
+        named = self.sheet.text(currency).where(amounts.notna())
+        return replace(self.sheet, rates=self.mapped.currency_rates).converted(column, amounts, named)
+
+    def _gaps(self, outcome: pd.Series) -> None:
+        """Deals that nobody owns or that lie in no period cannot be compared over reps or periods."""
+        decided = outcome.notna()
+        if "as_of" in self.columns:
+            decided &= self.columns["as_of"].notna()
+        for name in ("rep", "period"):
+            if name in self.columns and self.columns[name].notna().any():
+                blank = self.columns[name][decided & self.columns[name].isna()]
+                wanted = getattr(self.mapped, name)
+                column = str(wanted.column if isinstance(wanted, Blocks) else wanted)
+                advice = (
+                    f"Fill the cells, take these rows out of the file, or take {name} out of the mapping."
+                )
+                self.sheet.pin(column, blank, f"a {name} for every deal that is decided", advice)
+        if not len(outcome) or outcome.notna().any() or self.document.problems or self.sheet.problems:
+            return
+        assert self.mapped.won is not None
+        found = f"{len(outcome):,} rows, and in none of them an outcome"
+        advice = "Import the table again when deals are decided, or correct the words of won and lost."
+        self.sheet.wrong(None, str(self.mapped.won.column), found, "deals that were won or lost", advice)
 
     def _periods(self) -> None:
         period = self.mapped.period
@@ -177,16 +219,47 @@ class _Matching:
             return
         if not isinstance(period, Blocks):
             self.columns["period"] = self.sheet.text(column)
+            self._order()
             return
         days = period.block_days
         dates = self.columns.get("as_of") if period.column == self.mapped.as_of else None
         dates = self._present(column).dates(column) if dates is None else dates
         first = dates.min()
+        if pd.isna(first):
+            return
         starts = first + pd.to_timedelta((dates - first).dt.days // days * days, unit="D")
         self.columns["period"] = starts.dt.strftime("%Y-%m-%d").astype("str")
+        self.periods = sorted(self.columns["period"].dropna().unique())
         self.notes.append(
             f"Periods are blocks of {days} days from {first:%Y-%m-%d}, named by their first day."
         )
+
+    def _order(self) -> None:
+        """The periods in their order in time: as the mapping states it, as their names or their dates show it."""
+        labels = list(self.columns["period"].dropna().unique())
+        stated = [str(label) for label in self.mapped.period_order]
+        if stated:
+            lacking = [label for label in labels if label not in stated]
+            if lacking:
+                expected, advice = "every period of the table", "Add them in their order in time."
+                self.document.wrong("period_order", f"no {', '.join(lacking)}", expected, advice)
+            self.periods = [label for label in stated if label in labels]
+            return
+        self.periods = in_order_of_time(labels) or self._by_dates() or []
+        if not self.periods and len(labels) > 1:
+            some = ", ".join(labels[:4]) + (", ..." if len(labels) > 4 else "")
+            self.notes.append(
+                f"The order of the periods in time is not known ({some}): write period_order: [...] in the mapping where "
+                "it matters."
+            )
+
+    def _by_dates(self) -> list[str] | None:
+        """The periods by their dates, where these do not overlap."""
+        if "as_of" not in self.columns:
+            return None
+        spans = self.columns["as_of"].groupby(self.columns["period"]).agg(["min", "max"]).sort_values("min")
+        apart = (spans["max"].shift() < spans["min"]) | ~spans["max"].shift().notna()
+        return [str(label) for label in spans.index] if spans.notna().all(axis=None) and apart.all() else None
 
     def _forecast(self, name: str, said: Forecast) -> None:
         column = self._column(f"forecasts.{name}", said.column)
@@ -303,8 +376,9 @@ class _Matching:
             "forecasters": {name: mapped.forecasts[name].speaks() for name in self.sources},
             "segments": segments,
             "features": features,
+            "periods": self.periods,
             "flow": self.flow,
-            "notes": self.notes,
+            "notes": list(dict.fromkeys(self.notes)),
         }
         return table
 
@@ -316,16 +390,9 @@ class _Matching:
         return left
 
 
-def _spellings(word: Any) -> tuple[str, ...]:
-    """A word in small letters; an unquoted Yes or No of YAML in all the ways in which it may be meant."""
-    if isinstance(word, bool):
-        return _TRUE_WORDS if word else _FALSE_WORDS
-    return (str(word).strip().lower(),)
-
-
 def _equal(text: pd.Series, words: Sequence[Any]) -> pd.Series:
     """Where a cell is one of the words; 1, 1.0 and true are written in many ways."""
-    lower = {spelling for word in words for spelling in _spellings(word)}
+    lower = {spelling for word in words for spelling in spellings(word)}
     equal = text.str.lower().isin(lower)
     numbers = pd.to_numeric(
         pd.Series([str(float(w)) if isinstance(w, bool) else str(w) for w in words]), errors="coerce"

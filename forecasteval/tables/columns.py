@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.errors import Problem, pinned
+from forecasteval.tables.numerals import TYPED as TYPED
 from forecasteval.tables.numerals import Numerals, may_be, read_numerals
 
 _PLACE = re.compile(r" \(column \d+\)$")  # tells columns of one name apart
@@ -94,7 +95,7 @@ class Sheet:
         if found.both:
             advice = "Other cells of the column mark decimals differently: use one mark in all of them."
         self.pin(column, wrong, "a number", advice)
-        return self._in_one_currency(column, found)
+        return self.converted(column, found.amounts, found.currencies)
 
     def _numerals(self, column: str, text: pd.Series, most: float = np.inf) -> Numerals:
         """The figures of a column; what they leave open is asked or said."""
@@ -113,20 +114,12 @@ class Sheet:
             )
         return found
 
-    def _in_one_currency(self, column: str, found: Numerals) -> pd.Series:
-        """The amounts as they are where all have one currency, else converted; refused where there are no rates."""
-        named = found.currencies.dropna()
-        if named.empty:
-            return found.amounts
-        spellings = list(named.unique())
-        if not self.rates and frozenset.intersection(*map(may_be, spellings)):
-            return found.amounts
-        return self.converted(column, found.amounts, found.currencies)
-
     def converted(self, column: str, amounts: pd.Series, currencies: pd.Series) -> pd.Series:
-        """Amounts in currencies of their own as amounts in the one of the rates."""
+        """Amounts in one currency as they are, and in several as amounts in the one of the rates; refused without."""
         text = self.text(column)
         spellings = list(currencies.dropna().unique())
+        if not spellings or (not self.rates and frozenset.intersection(*map(may_be, spellings))):
+            return amounts
         worth = {spelling: self._rate(spelling) for spelling in spellings}
         unknown = [spelling for spelling, rate in worth.items() if rate is None]
         expected = "a currency of which the rate is stated" if self.rates else "amounts in one currency"

@@ -55,6 +55,9 @@ _EITHER = re.compile(r"^[1-9]\d{0,2}([.,])\d{3}$")  # decimals or thousands
 _EITHER_DOTTED = r"[-+]?[1-9]\d{0,2}\.\d{3}"
 
 
+TYPED = "typed"  # for a decimal mark: numbers of a program, which writes a dot and no zeros at the end
+
+
 @dataclass(frozen=True)
 class Numerals:
     """The cells of a column as numbers; missing where a cell is none, or is written unlike the others."""
@@ -83,7 +86,7 @@ def read_numerals(
     values = pd.to_numeric(text, errors="coerce").astype(float)
     nothing = pd.Series(index=text.index, dtype="str")
     odd = text.notna() & (values.isna() | np.isinf(values))
-    if not odd.any() and (stated == "." or _machine_made(text)):
+    if not odd.any() and _machine_made(text):
         return Numerals(values, nothing)
     cells = [_cell(word) for word in text.dropna()]
     bodies = [body for body, _, _ in cells]
@@ -162,6 +165,8 @@ def _decimal(
     either = [body for body in bodies if body and _EITHER.match(body)]
     marks = {_EITHER.sub(r"\1", body) for body in either}
     in_decimals, in_thousands = _consistent(bodies, either)
+    if stated == TYPED:
+        stated = "" if any(body.endswith("0") for body in either) else "."
     if shown:
         decimal = max(".,", key=shown.count)
         doubtful = marks == {decimal} and in_thousands and not in_decimals and most >= 1000

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from forecasteval.errors import Problem
-from forecasteval.tables.columns import Sheet, told_apart
+from forecasteval.tables.columns import TYPED, Sheet, told_apart
 from forecasteval.tables.database import read_duckdb
 from forecasteval.tables.frames import cells_of
 from forecasteval.tables.workbook import read_workbook
@@ -38,7 +38,7 @@ def read_sheet(path: Path, name: str, zone: str = "UTC", table: str | None = Non
     else:
         (cells, problems, notes), separator = _text(path, name)
         return Sheet(name, cells, problems, zone, separator=separator), notes
-    return Sheet(name, cells, problems, zone, decimal="."), notes
+    return Sheet(name, cells, problems, zone, decimal=TYPED), notes
 
 
 def _first_bytes(path: Path) -> bytes:

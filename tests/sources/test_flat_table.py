@@ -326,3 +326,119 @@ def test_a_draft_never_proposes_what_may_be_the_outcome(tmp_path):
     assert "is it Status (Signed, Dropped, Waiting)?" in draft
     assert plan["segments"] == ["Region"]
     assert plan["features"] == ["Region", "Size"]
+
+
+DEALS = {"deal_id": "id", "won": {"column": "status", "won": ["Won"], "lost": ["Lost"]}}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "words"),
+    [
+        ({"won": DEALS["won"] | {"undecided": ["won"]}}, "found 'won' under won and under undecided"),
+        ({"won": DEALS["won"] | {"lost": []}}, "found no word for lost"),
+        ({"forecasts": {"a": "status"}}, "found the column status, which is won already"),
+        ({"forecasts": {"a": "p", "b": {"column": "p", "scale": 100}}}, "which is forecasts.a already"),
+        ({"amount": "id"}, "found the column id, which is deal_id already"),
+        ({"forecasts": {"a": {"column": "p", "kind": "rank_score", "scale": 100}}}, "scale 100 of kind rank_score"),
+        ({"timezone": "Berlin"}, "Did you mean Europe/Berlin?"),
+        ({"decimal_mark": "comma"}, "found 'comma'; expected \".\" or \",\""),
+        ({"currency_rates": {"EUR": 0}}, "expected {EUR: 1, USD: 0.92}"),
+        ({"forecasts": {"a": {"column": "p", "kind": "TODO"}}}, "column forecasts.a.kind: found a question that is"),
+    ],
+)  # fmt: skip
+def test_a_mapping_that_contradicts_itself_is_refused(tmp_path, mapping, words):
+    (tmp_path / "t.csv").write_text("id,status,p\nD1,Won,0.5\nD2,Lost,0.2\n")
+    with pytest.raises(InputError) as caught:
+        import_table(tmp_path / "t.csv", DEALS | mapping)
+    assert words in str(caught.value)
+
+
+def imported(tmp_path, text, **mapping):
+    (tmp_path / "t.csv").write_text(text)
+    return import_table(tmp_path / "t.csv", DEALS | mapping)
+
+
+def test_amounts_in_several_currencies_are_converted_with_the_rates_of_the_mapping(tmp_path):
+    rates = {"EUR": 1, "JPY": 0.00625}
+    cells = "id,status,amount\nD1,Won,JPY 320000\nD2,Lost,€ 10\n"
+    assert imported(tmp_path, cells, amount="amount", currency_rates=rates)["amount"].tolist() == [2000, 10]
+    column = "id,status,amount,cur\nD1,Won,320000,JPY\nD2,Lost,10,EUR\n"
+    known = imported(tmp_path, column, amount="amount", currency="cur", currency_rates=rates)
+    assert known["amount"].tolist() == [2000, 10]
+    with pytest.raises(
+        InputError, match=r"JPY \(1\), EUR \(1\); expected amounts in one currency. Write currency_"
+    ):
+        imported(tmp_path, column, amount="amount", currency="cur")
+    with pytest.raises(InputError, match="amounts in one currency"):
+        imported(tmp_path, cells, amount="amount")
+
+
+def test_deals_without_an_owner_are_named_at_once(tmp_path):
+    with pytest.raises(InputError, match="row 2, column owner: found nothing; expected a rep for every deal"):
+        imported(tmp_path, "id,status,owner\nD1,Won,\nD2,Lost,r1\n", rep="owner")
+    assert len(imported(tmp_path, "id,status,owner\nD1,,\nD2,Lost,r1\n", rep="owner")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("id,status\nD1,Open\nD2,\n", "2 rows, and in none of them an outcome"),
+        ("id,status\n", "a header and no rows"),
+    ],
+)
+def test_a_table_without_decided_deals_is_refused(tmp_path, text, words):
+    with pytest.raises(InputError, match=words):
+        imported(tmp_path, text, won=DEALS["won"] | {"undecided": ["Open"]})
+
+
+def test_periods_stand_in_their_order_in_time_or_their_order_is_asked(tmp_path):
+    def periods(*labels, **mapping):
+        rows = "".join(f"D{i},Won,{label},2026-01-0{i}\n" for i, label in enumerate(labels, start=1))
+        table = imported(tmp_path, "id,status,when,day\n" + rows, period="when", **mapping)
+        return table.attrs["forecasteval"]
+
+    assert periods("Q1 FY25", "Q4 FY24", "Q2 FY24")["periods"] == ["Q2 FY24", "Q4 FY24", "Q1 FY25"]
+    assert periods("KW 52", "KW 1", as_of="day")["periods"] == ["KW 52", "KW 1"]
+    asked = periods("KW 52", "KW 1")
+    assert asked["periods"] == []
+    assert "write period_order" in str(asked["notes"])
+    assert periods("KW 52", "KW 1", period_order=["KW 52", "KW 1"])["periods"] == ["KW 52", "KW 1"]
+
+
+def test_dates_that_cannot_be_told_make_no_periods(tmp_path):
+    blocks = {"column": "when", "block_days": 14}
+    with pytest.raises(InputError, match="day and month can be told apart"):
+        imported(tmp_path, "id,status,when\nD1,Won,11/6/18\n", as_of="when", period=blocks)
+
+
+CASES = Path(__file__).parents[3] / "shared" / "cases"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("ambiguous_dates_block_crash", "day and month can be told apart"),
+        ("blank_rep", "row 2, column owner: found nothing"),
+        ("duplicate_header", "score (column 3), score (column 4)"),
+        ("empty_import_ok", "in none of them an outcome"),
+        ("mixed_currency", "JPY (80), EUR (80)"),
+    ],
+)
+def test_cases_that_were_let_through_are_refused(name, words):
+    if not CASES.exists():
+        pytest.skip("the cases are not beside the project")
+    with pytest.raises(InputError) as caught:
+        import_table(CASES / name / "deals.csv", CASES / name / "mapping.yaml")
+    assert words in str(caught.value)
+
+
+def test_thousands_and_zones_of_the_cases_are_read_as_they_are_meant():
+    if not CASES.exists():
+        pytest.skip("the cases are not beside the project")
+    case = CASES / "german_thousands"
+    matched = import_table(case / "deals.csv", case / "mapping.yaml")
+    charge = [matched["amount"] * (matched[name] - matched["won"]) ** 2 for name in ("vendor", "ours")]
+    assert (charge[0].sum() - charge[1].sum()) / matched["amount"].sum() == pytest.approx(-0.2087, abs=5e-5)
+    case = CASES / "tz_date_shift"
+    matched = import_table(case / "deals.csv", case / "mapping.yaml")
+    assert matched["as_of"].dt.strftime("%m-%d").tolist() == ["04-01", "03-31", "04-01"]

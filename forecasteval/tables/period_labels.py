@@ -1,0 +1,75 @@
+"""Names of periods, as people write them, in their order in time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# the first letters of the months in English, German, French, Spanish, Portuguese, Italian and Dutch
+_MONTHS = (
+    "jan jän ene gen", "feb fev fév", "mar mär mrz maa mrt", "apr abr avr", "may mai mei mag", "jun giu juin",
+    "jul lug juil", "aug ago aoû aou", "sep set", "oct okt out ott", "nov", "dec dez dic déc",
+)  # fmt: skip
+_MONTH_OF = {start: number for number, starts in enumerate(_MONTHS, start=1) for start in starts.split()}
+_YEAR = r"(?:fy|gj|ej)?[ '’]?(?P<year>(?:19|20)\d\d|\d\d)(?:[/-]\d\d)?"
+_LONG_YEAR = r"(?:fy|gj)? ?(?P<year>(?:19|20)\d\d)"
+_GAP = r"[ ./_–-]*"
+_QUARTER = (
+    r"(?:(?:q|t|k|quarter|quartal|trimestre|trim|kwartaal) ?(?P<part>[1-9])"
+    r"|(?P<other>[1-9])(?:\.|e|er|º|°|st|nd|rd|th)? ?(?:q|t|k|quarter|quartal|trimestre|trim|kwartaal))\.?"
+)
+_HALF = r"(?:(?:h|s|hj) ?(?P<part>[12])|(?P<other>[12])\.? ?(?:h|s|hj|halbjahr|half))"
+_WEEK = r"(?:w|kw|wk|cw|week|woche|semaine|semana|settimana|sem) ?(?P<part>\d{1,2})"
+_WORD = r"(?P<word>[^\W\d_]{3,10})\.?"
+_PATTERNS = [
+    (re.compile(form, re.IGNORECASE), parts)
+    for whole, parts in ((_QUARTER, 4), (_HALF, 2), (_WEEK, 53), (_WORD, 12))
+    for form in (rf"{whole}{_GAP}{_YEAR}", rf"{_YEAR}{_GAP}{whole}")
+] + [
+    (re.compile(form, re.IGNORECASE), parts)
+    for form, parts in (
+        (rf"{_LONG_YEAR}[-/.m ]?(?P<part>0?[1-9]|1[0-2])", 12),
+        (r"(?P<part>0?[1-9]|1[0-2])[-/. ](?P<year>(?:19|20)\d\d)", 12),
+        (r"(?:fy|gj) ?'?(?P<year>(?:19|20)?\d\d)|(?P<other_year>(?:19|20)\d\d)", 1),
+    )
+]
+_DAY = re.compile(r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)(?:$|[T ].*)")
+
+
+def in_order_of_time(labels: Iterable[str]) -> list[str] | None:
+    """The labels in their order in time; None where it cannot be told from them.
+
+    >>> in_order_of_time(["Q2 FY24", "Q1 FY25", "Q1 FY24"])
+    ['Q1 FY24', 'Q2 FY24', 'Q1 FY25']
+    >>> in_order_of_time(["Jan-24", "Dez-23"]), in_order_of_time(["KW 12", "KW 3"])
+    (['Dez-23', 'Jan-24'], None)
+    """
+    each = list(dict.fromkeys(labels))
+    places = {label: _place(label.strip()) for label in each}
+    known = [place for place in places.values() if place is not None]
+    one_kind = len({place[0] for place in known}) == 1
+    if len(known) < len(each) or not one_kind or len(set(known)) < len(known):
+        return None
+    return sorted(each, key=lambda label: places[label] or ())
+
+
+def _place(label: str) -> tuple[int, ...] | None:
+    """How many parts a year has, the year, and which part of it a label names."""
+    day = _DAY.fullmatch(label)
+    if day:
+        return 366, int(day["year"]), int(day["month"]), int(day["day"])
+    for pattern, parts in _PATTERNS:
+        found = pattern.fullmatch(label)
+        if found is None:
+            continue
+        said = found.groupdict()
+        text = said.get("year") or said.get("other_year")
+        assert text is not None
+        year = int(text) + (2000 if len(text) == 2 else 0)
+        part = int(said.get("part") or said.get("other") or 1)
+        if said.get("word"):
+            word = said["word"].lower()
+            part = _MONTH_OF.get(word[:4]) or _MONTH_OF.get(word[:3]) or 0
+        if part:
+            return parts, year, part
+    return None
