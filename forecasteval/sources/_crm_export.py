@@ -21,6 +21,7 @@ from forecasteval.sources._records import (
     full_values,
     segment_columns,
     tracked_changes,
+    with_closing,
 )
 from forecasteval.sources._stages import Labels, read_renames, read_stages, stages_of_records
 from forecasteval.sources.dialect import Dialect, Fields
@@ -107,6 +108,8 @@ class _Export:
         elif values is None:
             lacking = f"There is no {dialect.file_name('values')}: values come from tracked fields alone."
             raw.notes.append(only_today(dialect) if changes is None else lacking)
+        if dialect.cannot_know:
+            raw.notes.append(dialect.cannot_know)
         day = raw.settings.owners_tracked_since
         # the end of the day before is the beginning of the day
         since = moment(pd.Timestamp(day) - pd.Timedelta(days=1), raw.settings) if day else None
@@ -162,6 +165,8 @@ class _Export:
         if not sheet.problems:
             names = self.raw.id_of_name()
             changes = tracked_changes(self.dialect, sheet, labels, self.tally, ids, names)
+            if not sheet.problems:
+                changes = with_closing(changes, current, "status" if self.dialect.own_status else "stage")
         self.keep(sheet)
         return changes
 
@@ -179,6 +184,7 @@ class _Export:
         )
         if sheet.problems:
             return sheet
+        sheet.home = self.raw.settings.timezone
         if self.dialect.is_report(sheet):
             sheet.zone = settings.timezone
         dropped = drop_footer(self.dialect, sheet)
@@ -250,7 +256,7 @@ class _Export:
         header = Fields(self.dialect, sheet).header
         words = labels.category(sheet, header.get("category", ""), current["rep_category"], at)
         settled = current.assign(rep_category=words)
-        settled["stage"] = labels.stage(sheet, header["stage"], current["stage"], at, settled)
+        settled["stage"] = labels.stage(sheet, header.get("stage", ""), current["stage"], at, settled)
         by_name = current["rep_name"].map(self.raw.id_of_name()).astype("str").fillna(current["rep_name"])
         settled["rep"] = current["rep"].fillna(by_name)
         return settled

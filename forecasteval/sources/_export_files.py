@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pandas as pd
 from forecasteval.errors import Problem
 from forecasteval.sources.dialect import Dialect, Fields
 from forecasteval.tables.columns import Sheet
-from forecasteval.tables.reading import SUFFIXES
+from forecasteval.tables.reading import SUFFIXES, read_header
 
 _DATED = re.compile(r"(?<!\d)(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
 
@@ -36,7 +37,22 @@ class Files:
 
 
 def find_files(folder: Path, dialect: Dialect) -> Files:
-    """What each file is, by its name; a date in the name (or in the folder's) makes it a dated copy."""
+    """What each file is, by its name, and where no name tells of deals by its headers.
+
+    A date in the name (or in the folder's) makes it a dated copy.
+    """
+    files = _found(folder, lambda stem, path: dialect.kind_of(stem))
+    if files.of_deals:
+        return files
+    return _found(folder, lambda stem, path: dialect.kind_of(stem) or _kind_by_headers(dialect, path))
+
+
+def _kind_by_headers(dialect: Dialect, path: Path) -> str | None:
+    headers = read_header(path)
+    return next((kind for kind in ("changes", "deals") if dialect.complete(kind, headers)), None)
+
+
+def _found(folder: Path, kind_of: Callable[[str, Path], str | None]) -> Files:
     files = Files()
     undated: dict[str, list[Path]] = {}
     dated: dict[str, dict[str, Path]] = {}
@@ -46,7 +62,7 @@ def find_files(folder: Path, dialect: Dialect) -> Files:
     for path in paths:
         nested = path.parent != folder
         date = _DATED.search(path.parent.name if nested else path.stem)
-        kind = dialect.kind_of(path.stem if nested else _DATED.sub("", path.stem))
+        kind = kind_of(path.stem if nested else _DATED.sub("", path.stem), path)
         if date and kind == "deals":
             files.problems += _add_copy(files.copies, date, path, folder)
         elif date and kind:

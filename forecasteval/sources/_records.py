@@ -18,7 +18,7 @@ _FEW = 30  # values of a segment
 _TIDY = {"amount": "amount", "close_on": "close_on", "probability": "rep_probability"}
 _DTYPES = {
     "rep": "str", "rep_name": "str", "account": "str", "category": "str", "amount": "float64",
-    "probability": "float64", "created_at": "datetime64[us]", "is_deleted": "bool",
+    "probability": "float64", "created_at": "datetime64[us]", "is_deleted": "bool", "stage": "str",
 }  # fmt: skip
 
 
@@ -34,7 +34,7 @@ class Tally:
 
 def current_records(dialect: Dialect, sheet: Sheet) -> pd.DataFrame:
     """Today's record of every deal, labels still as written; indexed by spreadsheet row."""
-    fields = Fields(dialect, sheet, ("deal_id", "stage", "close_on"))
+    fields = Fields(dialect, sheet, dialect.required)
     if fields.complete and sheet.cells.empty:
         sheet.wrong(None, None, "a header and no rows", f"one row per {dialect.record}", "Export it again.")
     if sheet.problems:
@@ -42,9 +42,11 @@ def current_records(dialect: Dialect, sheet: Sheet) -> pd.DataFrame:
     table = pd.DataFrame(
         fields.taken(
             "deal_id", "account", "rep", "rep_name", "stage", "amount", "close_on", "probability", "category",
-            "created_at", "is_closed", "is_won", "is_deleted", "currency",
+            "created_at", "is_closed", "is_won", "is_lost", "is_deleted", "currency", "status", "closed_on",
+            "closed_at", "booked",
         )
     )  # fmt: skip
+    table = _with_outcome(fields, table)
     for name in (name for name in _DTYPES if name not in table):
         table[name] = pd.Series(False if name == "is_deleted" else None, table.index, dtype=_DTYPES[name])
     header, ids = fields.header["deal_id"], table["deal_id"]
@@ -55,6 +57,29 @@ def current_records(dialect: Dialect, sheet: Sheet) -> pd.DataFrame:
     if "currency" in fields:
         _one_currency(fields, table.loc[~table["is_deleted"], "currency"])
     return table.rename(columns={"probability": "rep_probability", "category": "rep_category"})
+
+
+def _with_outcome(fields: Fields, table: pd.DataFrame) -> pd.DataFrame:
+    """The records with the flags that their words of outcome mean, and with what was booked in the end."""
+    dialect = fields.dialect
+    if "status" in table:
+        said = dialect.status(table["status"])
+        odd = table["status"][table["status"].notna() & said.isna()]
+        expected = f"one of {', '.join(sorted(set(dialect.status_words)))}"
+        fields.sheet.pin(fields.header["status"], odd, expected, "Correct the cell.")
+        deleted = said.eq("deleted") | table.get("is_deleted", False)
+        table = table.assign(is_won=said.eq("won"), is_closed=said.isin(["won", "lost"]), is_deleted=deleted)
+    elif "is_lost" in table and "is_won" in table:
+        table["is_closed"] = table.get("is_closed", False) | table["is_won"] | table["is_lost"]
+    closed_on = table.get("closed_on", table.get("closed_at"))
+    if "is_closed" not in table or (closed_on is None and "booked" not in table):
+        return table
+    table["expected_on"], table["expected"] = table["close_on"], table.get("amount")
+    if closed_on is not None:
+        table["close_on"] = closed_on.where(table["is_closed"]).fillna(table["close_on"])
+    if "booked" in table:
+        table["amount"] = table["booked"].where(table["is_closed"]).fillna(table["amount"])
+    return table
 
 
 def _one_currency(fields: Fields, currency: pd.Series) -> None:
@@ -111,7 +136,8 @@ def _segment_name(dialect: Dialect, header: str) -> str:
 
 def full_values(dialect: Dialect, sheet: Sheet, labels: Labels, tally: Tally) -> pd.DataFrame:
     """A history of values (or a pipeline's versioned copy of the deals) as statements of full values."""
-    fields = Fields(dialect, sheet, ("deal_id", "stage", "close_on", "created_at"))
+    spelled = dialect.fields_of("values")
+    fields = Fields(dialect, sheet, ("deal_id", "stage", "close_on", "created_at"), spelled)
     if not fields.complete:
         return pd.DataFrame()
     versioned = "from" in fields
@@ -152,21 +178,27 @@ def tracked_changes(
     where there are no ids. ``ids`` are the owners seen elsewhere in the export, ``id_of_name`` the users
     whose names are unique.
     """
-    fields = Fields(dialect, sheet, ("deal_id", "created_at", "field", "old", "new"))
+    spelled = dialect.fields_of("changes")
+    fields = Fields(dialect, sheet, ("deal_id", "created_at", "field", "new"), spelled)
     if not fields.complete:
         return pd.DataFrame()
     names = fields.take("field").str.lower().str.replace(r"[^a-z]", "", regex=True).map(dialect.tracked)
     kept = names.notna()
     sheet = replace(sheet, cells=sheet.cells[kept])
-    fields = Fields(dialect, sheet)
-    sides = {side: fields.header[side] for side in ("old", "new")}
+    fields = Fields(dialect, sheet, (), spelled)
+    sides = {side: fields.header[side] for side in ("old", "new") if side in fields}
+    if len(sheet.cells) and sheet.cells[list(sides.values())].isna().all(axis=None):
+        advice = "The tool that copied it left them out: export the history from the CRM itself."
+        sheet.wrong(None, sides["new"], "no value in any row", "the values of the fields", advice)
     table = pd.DataFrame(
         {
             # the file's own id is the row's, never the deal's
             "deal_id": fields.take("deal_id"),
             "at": fields.take("created_at"),
             "field": names[kept],
+            "old": None,
             **{side: sheet.text(header).astype(object) for side, header in sides.items()},
+            "silent": "old" not in sides,
             "row_id": fields.take("row_id") if "row_id" in fields else "",
         }
     )
@@ -182,12 +214,35 @@ def tracked_changes(
     return _ordered(pd.concat([owners, table[~is_owner]]), ["deal_id", "at", "field"], tally)
 
 
+def with_closing(changes: pd.DataFrame, current: pd.DataFrame, decides: str) -> pd.DataFrame:
+    """The changes, and those that a CRM makes by closing a deal in fields that it keeps apart.
+
+    What was expected stays on record beside what came true: the day and the amount of the close are stated when
+    the field that decides (stage or status) last changed.
+    """
+    if "expected_on" not in current or changes.empty:
+        return changes
+    last = changes[changes["field"] == decides].drop_duplicates("deal_id", keep="last").set_index("deal_id")["at"]
+    closed = current[current["is_closed"]].drop_duplicates("deal_id", keep="last")
+    closed = closed.assign(at=closed["deal_id"].map(last)).dropna(subset="at")
+    parts = [changes]
+    for field, before in (("close_on", "expected_on"), ("amount", "expected")):
+        rows = closed[closed[field].notna() & closed[field].ne(closed[before])]
+        since = changes.loc[changes["field"] == field, "at"].min()
+        tracked = rows["created_at"].ge(since) & ~changes["silent"].any()
+        part = rows[["deal_id", "at"]].assign(field=field, old=rows[before], new=rows[field], silent=~tracked)
+        parts.append(part.astype({"old": object, "new": object}))
+    return pd.concat(parts).sort_values(["deal_id", "at", "field"], kind="stable")
+
+
 def _tidy(dialect: Dialect, name: str, sheet: Sheet, header: str, labels: Labels, at: pd.Series) -> pd.Series:
     if name == "stage":
         return labels.stage(sheet, header, sheet.text(header), at)
     if name == "rep_category":
         return labels.category(sheet, header, sheet.text(header), at)
-    return sheet.read(header, TABLES["history"][name].kind, percent=dialect.in_percent)
+    if name == "status":
+        return dialect.status(sheet.text(header)).replace("deleted", "lost")
+    return dialect.read(sheet, header, name)
 
 
 def _owner_changes(

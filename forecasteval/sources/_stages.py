@@ -63,6 +63,8 @@ class Labels:
         self.renamed += int(changed.sum())
         said = _evidence(evidence, labels.index)
         sheet.problems += self._closed_by_rename(written[changed], mapped[changed], said, sheet.file, column)
+        if self.dialect.own_status:
+            return mapped  # no stage decides anything
         unknown = mapped[mapped.notna() & ~mapped.isin(known) & (mapped != _UNDECIDED)]
         for label, rows in unknown.groupby(unknown, sort=False):
             guess = self._guess(str(label), rows.index, mapped, said)
@@ -204,27 +206,66 @@ def read_renames(sheet: Sheet | None) -> pd.DataFrame:
 
 def read_stages(dialect: Dialect, sheet: Sheet) -> tuple[pd.DataFrame, dict[str, str]]:
     """The stages table, and the internal names of the stages where they differ from the labels."""
-    fields = Fields(dialect, sheet, ("label", *_FLAGS), dialect.stage_fields)
+    fields = Fields(dialect, sheet, (), dialect.stage_fields)
+    required = ("label",) if dialect.own_status or "status" in fields else ("label", "is_closed")
+    fields = Fields(dialect, sheet, required, dialect.stage_fields)
     if not fields.complete:
         return pd.DataFrame(), {}
-    found = fields.taken("label", "default_probability", "category", *_FLAGS, "api_name", "is_active")
+    found = fields.taken(
+        "label", "default_probability", "category", "is_closed", "is_won", "api_name", "is_active", "status", "pipeline"
+    )  # fmt: skip
     table = pd.DataFrame({"category": None, "default_probability": float("nan"), "is_active": True, **found})
+    table = _with_flags(dialect, table)
     table["category"] = table["category"].map(dialect.category, na_action="ignore").astype("str")
     table = table[table["label"].notna()].rename(columns={"label": "stage"})
-    # an inactive stage may have the label of one in use
-    table = table.sort_values("is_active", ascending=False, kind="stable")
-    table = table.drop_duplicates("stage").sort_index().reset_index(drop=True)
     synonyms = {}
     if "api_name" in table:
         named = table[table["api_name"].notna() & ~table["api_name"].isin(table["stage"])]
         synonyms = dict(zip(named["api_name"], named["stage"], strict=True))
+    # an inactive stage may have the label of one in use
+    table = table.sort_values("is_active", ascending=False, kind="stable")
+    table = table.drop_duplicates("stage").sort_index().reset_index(drop=True)
     return table[["stage", "default_probability", "category", *_FLAGS]], synonyms
+
+
+def _with_flags(dialect: Dialect, table: pd.DataFrame) -> pd.DataFrame:
+    """The stages with both flags, and with names that tell stages of several pipelines apart."""
+    if "status" in table:
+        said = dialect.status(table["status"])
+        table = table.assign(is_won=said.eq("won"), is_closed=said.isin(["won", "lost"]))
+    elif dialect.own_status:
+        table = table.assign(is_won=False, is_closed=False)
+    elif "is_won" not in table:
+        table["is_won"] = table["is_closed"] & table["default_probability"].eq(1)
+    if "pipeline" in table:
+        alike = (
+            table.groupby("label")[["default_probability", *_FLAGS]].nunique(dropna=False).gt(1).any(axis=1)
+        )
+        several = table["label"].isin(alike.index[alike]) & table["pipeline"].notna()
+        table["label"] = table["label"].mask(several, table["label"] + " (" + table["pipeline"] + ")")
+    return table
+
+
+def _by_words(dialect: Dialect, current: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
+    """The flags of stages of which only the names speak; a name that might mean a close is asked about."""
+    stage = current["stage"]
+    said = dialect.status(stage)
+    likely = current["rep_probability"].groupby(stage).agg(_mode)
+    silent = stage[said.isna() & stage.map(likely).isin([0.0, 1.0])].drop_duplicates()
+    file = dialect.file_name("stages")
+    expected = f"a stage that says whether it is open, won or lost, or {file}"
+    sheet.pin(dialect.field_name("stage"), silent, expected, f"Export {file}.")
+    return current.assign(is_won=said.eq("won"), is_closed=said.isin(["won", "lost"]))
 
 
 def stages_of_records(dialect: Dialect, current: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
     """The stages as far as today's records show them: closed and won flags, the most usual probability."""
     closed, won = map(dialect.field_name, _FLAGS)
     file = dialect.file_name("stages")
+    if dialect.own_status:
+        current = current[~current["is_closed"]].assign(is_won=False)
+    elif not set(_FLAGS) <= set(current) and dialect.status_words:
+        current = _by_words(dialect, current, sheet)
     if not set(_FLAGS) <= set(current):
         found = f"no {closed} and {won} and no {file}"
         sheet.wrong(1, closed, found, "one of the two", f"Export {file}, or add {closed} and {won}.")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -17,36 +18,60 @@ RENAMES = "stage_renames.csv"  # written by the analyst, whatever the CRM
 _KINDS = {
     "created_at": "moment", "from": "moment", "to": "moment", "close_on": "date", "amount": "number",
     "probability": "share", "default_probability": "share", "is_closed": "flag", "is_won": "flag",
-    "is_deleted": "flag", "is_active": "flag", "deal_id": "id", "rep": "id", "account": "id",
+    "is_deleted": "flag", "is_active": "flag", "is_lost": "flag", "deal_id": "id", "rep": "id", "account": "id",
+    "closed_on": "date", "closed_at": "day", "booked": "number", "rep_probability": "share",
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+def whole_ids(ids: pd.Series) -> pd.Series:
+    """Ids that are numbers, without the ``.0`` of a column that once was floats.
+
+    >>> whole_ids(pd.Series(["17.0", "17", "D1.0"])).tolist()
+    ['17', '17', 'D1.0']
+    """
+    return ids.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dialect:
     """The names, units and quirks of one CRM's exports; of several spellings the first is used in messages."""
 
     name: str
-    objects: Mapping[
-        str, tuple[str, ...]
-    ]  # deals, values, changes, stages, users -> what its files are called
-    file_prefixes: tuple[str, ...]  # put before these names by the tools that export
+    # deals, values, changes, stages, users, ... -> what its files are called
+    objects: Mapping[str, tuple[str, ...]]
     fields: Mapping[str, tuple[str, ...]]  # meaning -> headers, the first that is there counts
     stage_fields: Mapping[str, tuple[str, ...]]
     user_fields: Mapping[str, tuple[str, ...]]
-    called: Mapping[str, str]  # meaning -> its field in messages, where that is not the first header
     tracked: Mapping[str, str]  # what the history of changes calls a field -> column of the tidy tables
     categories: Mapping[str, str]  # forecast categories in normal form -> those of the tidy tables
-    canonical_id: Callable[[pd.Series], pd.Series]  # one spelling for each id
-    id_shape: str  # what a deal's id looks like
-    id_words: str  # ... in words
-    owner_shape: str
-    record: str  # one deal, in the CRM's word
-    records: str
-    report_headers: frozenset[str]  # that only a report has: with a footer, in the organisation's zone
-    custom_field: str  # how the names of an organisation's own fields end
-    segments: tuple[str, ...]  # standard fields that become segments, in normal form
-    endless: int  # an end in this year or later stands for "still valid"
-    in_percent: bool = True  # probabilities, from 0 to 100
+    record: str = "deal"  # in the CRM's word
+    records: str = "deals"
+    file_prefixes: tuple[str, ...] = ()  # put before these names by the tools that export
+    # meaning -> its field in messages, where that is not the first header
+    called: Mapping[str, str] = field(default_factory=dict)
+    canonical_id: Callable[[pd.Series], pd.Series] = whole_ids  # one spelling for each id
+    id_shape: str = r"\d+"  # what a deal's id looks like
+    id_words: str = "digits"
+    owner_shape: str = r"\d+"
+    # that only a report has: it has a footer, and times in the organisation's zone
+    report_headers: frozenset[str] = frozenset()
+    custom_field: str = r"(?!)"  # how the names of an organisation's own fields end
+    segments: tuple[str, ...] = ()  # standard fields that become segments, in normal form
+    endless: int = 2050  # an end in this year or later stands for "still valid"
+    in_percent: bool | None = True  # probabilities, from 0 to 100; None: as each column shows
+    required: tuple[str, ...] = ("deal_id", "stage", "close_on")  # of a file of deals
+    # where they differ from ``fields``
+    value_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    change_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    header_form: str = ""  # what tools put around a header in normal form; the header is its one group
+    # words in normal form -> open, won, lost or deleted: of a field, or of stages where nothing else tells
+    status_words: Mapping[str, str] = field(default_factory=dict)
+    own_status: bool = False  # a field of its own says whether a deal is won; else its stage does
+    close_has_time: bool = False  # the close date is a moment, its day that of the organisation's zone
+    kept_values: int | None = None  # how many values of a field the history keeps
+    # what a file is before its rows are read: some hold several changes in one cell
+    unfold: Callable[[str, Sheet], Sheet] | None = None
+    cannot_know: str = ""  # of the past, in a sentence
 
     def object_name(self, kind: str) -> str:
         """What the CRM calls one kind of object."""
@@ -58,7 +83,8 @@ class Dialect:
 
     def field_name(self, meaning: str) -> str:
         """What messages call a field."""
-        return self.called.get(meaning) or (self.fields.get(meaning) or self.stage_fields[meaning])[0]
+        places = (self.fields, self.change_fields, self.value_fields, self.stage_fields, self.user_fields)
+        return self.called.get(meaning) or next(place[meaning][0] for place in places if meaning in place)
 
     def kind_of(self, stem: str) -> str | None:
         """What a file holds, by its name without ending and date."""
@@ -72,6 +98,27 @@ class Dialect:
         kinds = (kind for kind, names in self.objects.items() if name in map(normal, names))
         return next(kinds, None)
 
+    def fields_of(self, kind: str) -> Mapping[str, tuple[str, ...]]:
+        """The headers of one kind of file by their meaning."""
+        return {"values": self.value_fields, "changes": self.change_fields}.get(kind) or self.fields
+
+    def status(self, words: pd.Series) -> pd.Series:
+        """Open, won, lost or deleted, as far as the words say it."""
+        known = {word: self.status_words.get(normal(str(word))) for word in words.dropna().unique()}
+        return words.map(known).astype("str")
+
+    def read(self, sheet: Sheet, header: str, meaning: str) -> pd.Series:
+        """A column as the values that its meaning asks for."""
+        kind = _KINDS.get(meaning, "text")
+        if kind == "id":
+            return self.canonical_id(sheet.text(header))
+        if meaning == "close_on" and self.close_has_time:
+            kind = "day"
+        percent = self.in_percent
+        if percent is None:
+            percent = bool(pd.to_numeric(sheet.text(header).str.rstrip("% "), errors="coerce").max() > 1)
+        return sheet.read(header, kind, percent=percent)
+
     def is_report(self, sheet: Sheet) -> bool:
         """Whether the headers are the labels of a report rather than the names of fields."""
         return bool(self.report_headers & set(sheet.cells.columns))
@@ -79,6 +126,30 @@ class Dialect:
     def category(self, word: object) -> str | None:
         """A forecast category, API value or label, as the tidy tables call it."""
         return self.categories.get(normal(str(word)))
+
+    def headers_of(self, kind: str, headers: Iterable[str]) -> dict[str, str]:
+        """The headers of one kind of file, by meaning, of those that are there."""
+        there = {normal(header): header for header in reversed(list(headers))}
+        return _by_meaning(self, there, self.fields_of(kind))
+
+    def complete(self, kind: str, headers: Iterable[str]) -> bool:
+        """Whether a file with these headers has what this kind of file must have."""
+        needed = {"deals": self.required, "changes": ("deal_id", "created_at", "field", "new")}
+        return kind in needed and set(needed[kind]) <= set(self.headers_of(kind, headers))
+
+
+def _by_meaning(
+    dialect: Dialect, there: Mapping[str, str], names: Mapping[str, tuple[str, ...]]
+) -> dict[str, str]:
+    """Meaning -> header, from the headers by their normal form; of several spellings the first that is there."""
+    if dialect.header_form:
+        inner = {name: re.fullmatch(dialect.header_form, name) for name in there}
+        there = {match[1]: there[name] for name, match in inner.items() if match} | dict(there)
+    found = {
+        meaning: next((there[normal(name)] for name in spellings if normal(name) in there), None)
+        for meaning, spellings in names.items()
+    }
+    return {meaning: header for meaning, header in found.items() if header is not None}
 
 
 class Fields:
@@ -91,11 +162,7 @@ class Fields:
         """Look up every meaning once."""
         self.dialect, self.sheet = dialect, sheet
         headers = sheet.headers()
-        found = {
-            meaning: next((headers[normal(name)] for name in spellings if normal(name) in headers), None)
-            for meaning, spellings in (names or dialect.fields).items()
-        }
-        self.header = {meaning: header for meaning, header in found.items() if header is not None}
+        self.header = _by_meaning(dialect, headers, names or dialect.fields)
         if not sheet.problems:
             for header in dict.fromkeys(self.header.values()):
                 sheet.refuse_twins(header, sheet.alike(header))
@@ -115,10 +182,7 @@ class Fields:
 
     def take(self, meaning: str) -> pd.Series:
         """The column as values."""
-        sheet, header, kind = self.sheet, self.header[meaning], _KINDS.get(meaning, "text")
-        if kind == "id":
-            return self.dialect.canonical_id(sheet.text(header))
-        return sheet.read(header, kind, percent=self.dialect.in_percent)
+        return self.dialect.read(self.sheet, self.header[meaning], meaning)
 
     def taken(self, *meanings: str) -> dict[str, pd.Series]:
         """Those of the columns that the file has."""

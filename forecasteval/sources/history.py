@@ -132,11 +132,14 @@ class Records:
     # today, one row per deal: deal_id, created_at, rep, stage, amount, close_on, rep_probability, rep_category,
     # is_deleted
     current: pd.DataFrame
-    # full values from ``at`` until superseded: deal_id, at, any of the fields, and ends where a deal stops existing
+    # full values from ``at`` until superseded: deal_id, at, any of the fields, and ends where a deal stops existing;
+    # with lost where nothing is known from there on
     full: pd.DataFrame | None
-    changes: pd.DataFrame | None = None  # tracked changes: deal_id, at, field, old, new
+    # tracked changes: deal_id, at, field, old, new; with silent where they say nothing of the time before
+    changes: pd.DataFrame | None = None
     # the moment from which owner changes were recorded, where it is known to lie before the first of them
     owners_since: pd.Timestamp | None = None
+    own_status: bool = False  # status is a field of its own, in ``current`` and the changes
 
 
 def _nothing(**kinds: str) -> pd.DataFrame:
@@ -155,7 +158,8 @@ def build(records: Records, status_of: dict[str, str]) -> pd.DataFrame:
     [['Talk', 'open', 'r2', 'known', 'carried'], ['Won', 'won', 'r2', 'known', 'carried']]
     """
     book = _Book(records)
-    timelines = {name: book.timeline(name) for name in FIELDS}
+    names = (*FIELDS, "status") if records.own_status else FIELDS
+    timelines = {name: book.timeline(name) for name in names}
     deal, at = _starts(list(timelines.values()))
     columns: dict[str, Any] = {}
     worst = {
@@ -172,8 +176,8 @@ def build(records: Records, status_of: dict[str, str]) -> pd.DataFrame:
     gone = np.maximum(worst["values_state"], worst["rep_state"]) == _GONE
     same_deal = np.append(deal[1:] == deal[:-1], False)
     valid_to = np.where(same_deal, np.append(at[1:], at[:1]), _NEVER)
-    names = np.array([*STATES, "unknown"], dtype=object)
-    status = columns["stage"].map(status_of).fillna("open")
+    states = np.array([*STATES, "unknown"], dtype=object)
+    status = columns.pop("status", columns["stage"].map(status_of)).fillna("open")
     table = pd.DataFrame(
         {
             "deal_id": book.deals.take(deal),
@@ -184,7 +188,7 @@ def build(records: Records, status_of: dict[str, str]) -> pd.DataFrame:
         },
     )
     for name, codes in worst.items():
-        table[name] = names[codes]
+        table[name] = states[codes]
     return canonical("history", table[~gone].reset_index(drop=True))
 
 
@@ -244,12 +248,21 @@ class _Book:
         self.deals = pd.Index(recorded.union(pd.Index(alive)).unique(), dtype="str")
         self.full = full.assign(deal=self.deals.get_indexer(pd.Index(full["deal_id"])))
         self.changes = changes.assign(deal=self.deals.get_indexer(pd.Index(changes["deal_id"])))
-        columns = ["created_at", *FIELDS]
+        columns = ["created_at", *FIELDS, "status"]
         self.current = current.set_index("deal_id").reindex(index=self.deals, columns=columns)
         self.listed = self.deals.isin(current["deal_id"])
         self.created = self.current["created_at"].to_numpy("datetime64[us]")
         self.first_full = self._first(self.full)
         self.start = self._start()
+        self.changes = self._from_the_start(self.changes)
+
+    def _from_the_start(self, changes: pd.DataFrame) -> pd.DataFrame:
+        """A value without one before it that was written with the deal itself holds from its start."""
+        if "silent" not in changes:
+            return changes.assign(silent=False)
+        at, start = changes["at"].to_numpy("datetime64[us]"), self.start[changes["deal"].to_numpy(np.int64)]
+        with_it = changes["silent"].to_numpy(bool) & (at - start <= _ALMOST_AT_ONCE.to_numpy())
+        return changes.assign(at=np.where(with_it, start, at))
 
     def _first(self, rows: pd.DataFrame) -> NDArray[np.datetime64]:
         first = rows.groupby("deal")["at"].min().reindex(range(len(self.deals)))
@@ -263,7 +276,12 @@ class _Book:
 
     def has(self, name: str) -> bool:
         """Whether the export can speak of the field at all; one that it never had makes no state unknown."""
-        return name == "rep" or name in self.full or not self.full.columns.intersection(list(_VALUES)).size
+        if name in ("rep", "status") or name in self.full:
+            return True
+        if self.full.columns.intersection(list(_VALUES)).size:
+            return False
+        # what was never tracked cannot be known; only a forecast can be done without
+        return name in ("stage", "amount", "close_on") or bool((self.changes["field"] == name).any())
 
     def timeline(self, name: str) -> _Timeline:
         """All statements about a field: those recorded, and what is carried back to the start."""
@@ -277,7 +295,11 @@ class _Book:
             parts.append(own[~(own["at"].to_numpy("datetime64[us]") >= first_full)])
         else:
             parts.append(own)
-        recorded = [part[["deal", "at", "new"]].assign(state=_KNOWN) for part in parts if len(part)]
+        recorded = [
+            part[["deal", "at", "new"]].assign(state=_UNKNOWN * part["lost"] if "lost" in part else _KNOWN)
+            for part in parts
+            if len(part)
+        ]
         first_known = self._first(pd.concat(recorded)) if recorded else np.full(len(self.deals), _NEVER)
         carried = [self._carried(name, own, first_known)] if self.has(name) else []
         gone = [self._gone()] if "ends" in self.full else []
@@ -295,8 +317,10 @@ class _Book:
         """What is said of the time before a field's first recorded value: the rules' two ways, or unknown."""
         deal = np.flatnonzero(np.isnat(first_known) | (first_known > self.start))
         lead = pd.DataFrame({"deal": deal, "at": self.start[deal], "state": _UNKNOWN})
-        first_change = own.sort_values("at", kind="stable").drop_duplicates("deal").set_index("deal")["old"]
+        first = own.sort_values("at", kind="stable").drop_duplicates("deal").set_index("deal")
+        first_change = first["old"]
         changed = lead["deal"].isin(first_change.index)
+        told = lead["deal"].isin(first.index[~first["silent"].astype(bool)])
         since = own["at"].min() if len(own) else pd.NaT
         if name == "rep" and self.owners_since is not None:
             since = min(self.owners_since, since)
@@ -307,8 +331,8 @@ class _Book:
         today = _typed(name, self.current[name].take(deal))
         if name == "rep":
             unchanged &= today.notna()
-        lead["new"] = _typed(name, lead["deal"].map(first_change)).where(~unchanged, today)
-        lead.loc[changed | unchanged, "state"] = _CARRIED
+        lead["new"] = _typed(name, lead["deal"].map(first_change).where(told)).where(~unchanged, today)
+        lead.loc[told | unchanged, "state"] = _CARRIED
         return lead[lead["at"].notna()]
 
     def _gone(self) -> pd.DataFrame:

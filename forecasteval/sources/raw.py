@@ -140,7 +140,10 @@ def _with_past(raw: Raw, tables: dict[str, Any]) -> dict[str, Any]:
         tables = {**tables, "snapshots": copies, "history": versions}
     elif facts is not None and facts.recorded:
         with tqdm(desc="Rebuilding the past", disable=None, leave=False):
-            records = history.Records(facts.current, facts.full, facts.changes, facts.owners_since)
+            own_status = facts.dialect.own_status
+            records = history.Records(
+                facts.current, facts.full, facts.changes, facts.owners_since, own_status
+            )
             versions = history.build(records, facts.labels.status_of())
         deals = _with_vanished(tables["deals"], versions, raw.settings)
         tables = {**tables, "deals": deals, "history": versions}

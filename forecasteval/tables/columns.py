@@ -69,12 +69,12 @@ class Sheet:
     notes: list[str] = field(default_factory=list)
 
     def read(self, column: str, kind: str, *, percent: bool = False) -> pd.Series:
-        """The column as its kind says: text, number, date, moment, share (of 100 with ``percent``) or flag."""
+        """The column as its kind says: text, number, date, moment, its day, share (of 100: ``percent``) or flag."""
         if kind == "share":
             return self.shares(column, percent=percent)
         readers = {
             "text": self.text, "number": self.numbers, "date": self.dates, "moment": self.moments,
-            "flag": self.flags,
+            "day": self.days, "flag": self.flags,
         }  # fmt: skip
         return readers[kind](column)
 
@@ -228,6 +228,13 @@ class Sheet:
             self.zone, ambiguous=np.zeros(len(stamps), dtype=bool), nonexistent="shift_forward"
         )
         return stamps.where(zoned, local.dt.tz_convert("UTC").dt.tz_localize(None))
+
+    def days(self, column: str) -> pd.Series:
+        """The day of each moment in the organisation's zone; a bare date is itself."""
+        bare = self.text(column).str.fullmatch(r"[^T:]*", na=False)
+        utc = self.moments(column)
+        local = utc.dt.tz_localize("UTC").dt.tz_convert(self.days_in or "UTC").dt.tz_localize(None)
+        return local.where(~bare, self.dates(column)).dt.floor("D").astype("datetime64[s]")
 
     def _stamps(self, column: str) -> tuple[pd.Series, pd.Series]:
         text = self.text(column)

@@ -46,6 +46,24 @@ def _first_bytes(path: Path) -> bytes:
         return file.read(16)
 
 
+def read_header(path: Path) -> list[str]:
+    """The headers of a file alone."""
+    if path.suffix == ".parquet":
+        from pyarrow import parquet
+
+        return list(parquet.read_schema(path).names)
+    with path.open("rb") as file:
+        text, _ = _decoded(file.read(65_536)[: 65_536 // 2 * 2], path.name)
+    line = text.split("\n", 1)[0].strip("\r\x00")
+    separator = _separator(line)
+    return [name.strip() for name in next(csv.reader([line], delimiter=separator), [])]
+
+
+def _separator(header: str) -> str:
+    """The one of ``, ; tab |`` that a header uses most outside quotes."""
+    return max(",;\t|", key=re.sub(r'"[^"]*"', "", header).count)
+
+
 def _parquet(path: Path, name: str) -> _Read:
     """A Parquet file, or a folder of parts."""
     import pyarrow
@@ -78,8 +96,7 @@ def _text(path: Path, name: str) -> tuple[_Read, str]:
         advice = "Export it again with a header."
         problem = Problem(name, 1, None, "an empty first line", "a header row", advice)
         return (pd.DataFrame(), [problem], notes), ","
-    outside_quotes = re.sub(r'"[^"]*"', "", header)
-    separator = max(",;\t|", key=outside_quotes.count)
+    separator = _separator(header)
     try:
         cells = _parsed(text, separator)
     except pd.errors.ParserWarning:
