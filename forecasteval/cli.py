@@ -15,20 +15,22 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from typer.core import TyperGroup
 
 from forecasteval.compare.wording import count
 from forecasteval.errors import CallError, InputError, Problem, Refusal, RunFailed
 from forecasteval.report.make import find_notebook, make_report
 from forecasteval.report.parameters import parameters_of
-from forecasteval.sources import flat_table, flat_table_draft, salesforce
+from forecasteval.sources import flat_table, flat_table_draft
 from forecasteval.sources import folder as folders
+from forecasteval.sources.system import SYSTEMS, guess
 from forecasteval.studies import question_of
 from forecasteval.tables.organisation import Org, newest_record
 from forecasteval.tables.settings import Settings, check_options, read_settings
 
 _DEBUG = "FORECASTEVAL_DEBUG"
 _SETTINGS = "organisation.yaml"
-_OPTIONS = {"name": "--name", "timezone": "--timezone", "fiscal_year_start_month": "--fiscal-start-month"}
+_OPTIONS = {"name": "--name", "timezone": "--timezone", "fiscal_year_start_month": "--fiscal-start-month", "system": "import"}
 _TOLD_BY_DATA = {"candidate", "baseline", "also", "as_of", "segment", "segments"}  # only data can judge these
 
 _app = typer.Typer(
@@ -39,8 +41,24 @@ _app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
 )
+
+
+class _Guessing(TyperGroup):
+    """`import FOLDER` is `import export FOLDER`: the files show the system."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """A folder in the place of a command."""
+        if args and args[0] not in self.commands and (os.sep in args[0] or Path(args[0]).exists()):
+            args = ["export", *args]
+        return super().resolve_command(ctx, args)
+
+
 _importers = typer.Typer(
-    help="Turn an export into tidy tables.", rich_markup_mode=None, add_completion=False, no_args_is_help=True
+    help="Turn an export into tidy tables: `forecasteval import DIR` finds out which system it is of.",
+    cls=_Guessing,
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
 )
 _app.add_typer(_importers, name="import")
 
@@ -128,29 +146,46 @@ def _version(
 # --- import -----------------------------------------------------------------------------------------
 
 
-@_importers.command("salesforce")
-def _import_salesforce(
-    export: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder with Opportunity.csv, OpportunityHistory.csv, ...")
-    ],
-    out: Annotated[Path, _option("DIR", _TABLES, "--out")],
-    timezone: Annotated[str | None, _option("ZONE", _ZONE)] = None,
-    fiscal_start_month: Annotated[int | None, _option("MONTH", _MONTH)] = None,
-    name: Annotated[str | None, _option("NAME", "Name of the organisation in reports.")] = None,
-) -> None:
-    """Import a Salesforce export: its objects as CSV, or a folder of dated copies."""
-    options = {"name": name, "timezone": timezone, "fiscal_year_start_month": fiscal_start_month}
-    given = {key: value for key, value in options.items() if value is not None}
+_EXPORT = typer.Argument(metavar="DIR", help="Folder with the exported files; data/README.md says which.")
+_NAMED = "Name of the organisation in reports."
+
+
+def _importer(system: str | None, words: str) -> Callable[..., None]:
+    """The command that imports the export of one system, or of whichever its files show."""
+
+    def command(
+        export: Annotated[Path, _EXPORT],
+        out: Annotated[Path, _option("DIR", _TABLES, "--out")],
+        timezone: Annotated[str | None, _option("ZONE", _ZONE)] = None,
+        fiscal_start_month: Annotated[int | None, _option("MONTH", _MONTH)] = None,
+        name: Annotated[str | None, _option("NAME", _NAMED)] = None,
+    ) -> None:
+        options = {
+            "name": name, "timezone": timezone, "fiscal_year_start_month": fiscal_start_month,
+            "system": None if system is None or guess(export) == system else system,
+        }  # fmt: skip
+        _import_export(system, export, out, {key: value for key, value in options.items() if value is not None})
+
+    command.__doc__ = f"Import {words}: its objects as CSV, or a folder of dated copies."
+    return command
+
+
+for _system, _dialect in SYSTEMS.items():
+    _importers.command(_system)(_importer(_system, f"an export of {_dialect.name}"))
+_importers.command("export")(_importer(None, "an export of the system that its files show"))
+
+
+def _import_export(system: str | None, export: Path, out: Path, given: dict[str, Any]) -> None:
     new = _new_settings(export, out, given)
     _say(f"Importing {export} ...")
     if _same(export, out / "export"):
         if new:
             # an export that cannot be read leaves no settings behind
-            salesforce.import_folder(export, Settings(**new))
+            folders.import_export(export, system, Settings(**new))
         _write_settings(out, new)
     else:
         found = read_settings(out)[0] if (out / _SETTINGS).exists() else None
-        org = salesforce.import_folder(export, Settings(**new) if new else found)
+        org = folders.import_export(export, system, Settings(**new) if new else found)
         _write_settings(out, new)
         folders.write_tables(org, out)
     _written(folders.read(out), out)

@@ -37,11 +37,6 @@ _SEGMENT = "segment "
 _TODAYS_OWNER = "No owner changes were exported: today's owner is carried back over the whole past of a deal."
 
 
-def is_export(folder: Path, dialect: Dialect) -> bool:
-    """Whether a folder holds a file of deals, today's or dated ones."""
-    return find_files(folder, dialect).of_deals
-
-
 def read_export(folder: Path, dialect: Dialect, settings: Settings | None = None) -> Raw:
     """What an export folder holds; ``settings`` are used instead of its own ``organisation.yaml``."""
     if not folder.is_dir():
@@ -114,6 +109,8 @@ class _Export:
         # the end of the day before is the beginning of the day
         since = moment(pd.Timestamp(day) - pd.Timedelta(days=1), raw.settings) if day else None
         raw.tables |= {"deals": deals, "stages": labels.table()}
+        if "expected_on" in current:  # what never changed while the deal was open is what was expected
+            current = current.assign(close_on=current["expected_on"], amount=current["expected"])
         raw.facts = Facts(dialect, self.tally, labels, current, values, changes, since)
         return raw
 
@@ -170,7 +167,7 @@ class _Export:
         self.keep(sheet)
         return changes
 
-    def sheet(self, path: Path, *, of_deals: bool = True) -> Sheet:
+    def sheet(self, path: Path, *, of_deals: bool = True, kind: str = "deals") -> Sheet:
         """A file of the export without footer; reports are read in the organisation's zone."""
         assert self.raw.folder is not None
         sheet, notes = read_sheet(path, str(path.relative_to(self.raw.folder)))
@@ -184,22 +181,23 @@ class _Export:
         )
         if sheet.problems:
             return sheet
-        sheet.home = self.raw.settings.timezone
         if self.dialect.is_report(sheet):
             sheet.zone = settings.timezone
-        dropped = drop_footer(self.dialect, sheet)
+        if self.dialect.unfold is not None:
+            sheet = self.dialect.unfold(kind, sheet)
+        dropped = drop_footer(self.dialect, sheet, kind)
         if dropped:
             self.tally.footers += dropped
             rows = f"{dropped} footer row{'s were' if dropped > 1 else ' was'}"
             self.raw.notes.append(f"{sheet.file} is a report: {rows} left out.")
         if of_deals:
-            refuse_odd_ids(self.dialect, sheet)
+            refuse_odd_ids(self.dialect, sheet, kind)
         return sheet
 
     def optional(self, kind: str) -> Sheet | None:
         """The file of one kind of object, if there is one."""
         path = self.files.by_kind.get(kind)
-        return self.sheet(path, of_deals=kind in ("values", "changes")) if path else None
+        return self.sheet(path, of_deals=kind in ("values", "changes"), kind=kind) if path else None
 
     def keep(self, *sheets: Sheet | None) -> None:
         """Take over what was found wrong in files."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from forecasteval.errors import Problem
-from forecasteval.sources.dialect import Dialect, Fields
+from forecasteval.sources.dialect import Dialect
 from forecasteval.tables.columns import Sheet
 from forecasteval.tables.reading import SUFFIXES, read_header
 
@@ -96,18 +96,18 @@ def _add_copy(
     return []
 
 
-def _shaped_ids(dialect: Dialect, sheet: Sheet) -> tuple[str, pd.Series] | None:
+def _shaped_ids(dialect: Dialect, sheet: Sheet, kind: str) -> tuple[str, pd.Series] | None:
     """The column of ids, if there is one, and which rows have an id of the CRM's own form."""
-    header = Fields(dialect, sheet).header.get("deal_id")
+    header = dialect.headers_of(kind, map(str, sheet.cells.columns)).get("deal_id")
     if header is None:
         return None
     return header, sheet.text(header).str.fullmatch(dialect.id_shape, na=False).astype(bool)
 
 
-def drop_footer(dialect: Dialect, sheet: Sheet) -> int:
+def drop_footer(dialect: Dialect, sheet: Sheet, kind: str) -> int:
     """Drop the rows at the end of a file that are not data, as reports have them; returns how many."""
     cells = sheet.cells
-    found = _shaped_ids(dialect, sheet)
+    found = _shaped_ids(dialect, sheet, kind)
     if found is not None and found[1].any():
         # a last row with most of its cells filled is a deal with a broken id rather than a footer
         data = found[1] | (cells.notna().sum(axis=1) > cells.shape[1] / 2)
@@ -120,9 +120,9 @@ def drop_footer(dialect: Dialect, sheet: Sheet) -> int:
     return len(cells) - kept
 
 
-def refuse_odd_ids(dialect: Dialect, sheet: Sheet) -> None:
+def refuse_odd_ids(dialect: Dialect, sheet: Sheet, kind: str) -> None:
     """The ids that the CRM cannot have given out, in a file in which most ids are the CRM's."""
-    found = _shaped_ids(dialect, sheet)
+    found = _shaped_ids(dialect, sheet, kind)
     if found is None or found[1].mean() <= 0.5:
         return
     header, shaped = found

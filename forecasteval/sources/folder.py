@@ -21,15 +21,14 @@ import yaml
 
 from forecasteval.errors import InputError, Problem, absent
 from forecasteval.sources._by_hand import lay_beside, matched_file, read_tables, table_files
-from forecasteval.sources._crm_export import is_export, read_export
-from forecasteval.sources.dialect import Dialect
+from forecasteval.sources._crm_export import read_export
 from forecasteval.sources.raw import Raw, assemble
-from forecasteval.sources.salesforce import SALESFORCE
+from forecasteval.sources.system import SYSTEMS, fits_of, system_of
+from forecasteval.tables.columns import normal
 from forecasteval.tables.organisation import Org
+from forecasteval.tables.reading import read_header
 from forecasteval.tables.schemas import TABLES, canonical
-from forecasteval.tables.settings import SETTINGS_FILE, read_settings
-
-_DIALECTS = (SALESFORCE,)
+from forecasteval.tables.settings import SETTINGS_FILE, Settings, read_settings
 
 
 def read(folder: str | Path) -> Org:
@@ -66,7 +65,7 @@ def _raw(place: Path) -> Raw:
         raw = _built_or_imported(place)
     elif (place / "tables").is_dir():
         raw = _stored(place) or read_tables(place / "tables", place)
-    elif matched_file(place) or "deals" in table_files(place):
+    elif matched_file(place) or _is_tidy(place):
         raw = read_tables(place, place)
     else:
         raw = _bare_export(place)
@@ -74,16 +73,59 @@ def _raw(place: Path) -> Raw:
     return raw
 
 
+def _is_tidy(place: Path) -> bool:
+    """Whether there is a table of deals that somebody wrote, rather than one that a CRM exported."""
+    deals = table_files(place).get("deals")
+    if not deals:
+        return False
+    written = {"dealid", "outcome"} <= {normal(header) for header in read_header(deals[0])}
+    return written or not any(fit.complete for fit in fits_of(place))
+
+
 def _any_id(ids: pd.Series) -> pd.Series:
     """Ids in tables that somebody wrote, which may come from any CRM."""
-    for dialect in _DIALECTS:
+    for dialect in SYSTEMS.values():
         ids = dialect.canonical_id(ids)
     return ids
 
 
-def _dialect_of(export: Path) -> Dialect:
-    """The dialect in which an export's files are named; without any the first, which says what is missing."""
-    return next((dialect for dialect in _DIALECTS if is_export(export, dialect)), _DIALECTS[0])
+def import_export(export: str | Path, system: str | None = None, settings: Settings | None = None) -> Org:
+    """The tidy tables of a CRM's export.
+
+    Parameters
+    ----------
+    export : folder of the exported files; ``data/README.md`` says how each CRM writes them
+    system : salesforce, hubspot, dynamics, pipedrive, zoho or history (any table of deals with a history of its
+        fields); guessed from names and headers where left out, the reason stands in ``notes``
+    settings : used instead of the folder's ``organisation.yaml``
+
+    Raises
+    ------
+    InputError
+        Lists every problem of every file; or two systems that fit equally.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp())
+    >>> _ = (place / "deals.csv").write_text("Record ID,Deal Stage,Close Date,Create Date\\n7,closedwon,2026-02-03,2026-01-05\\n")
+    >>> org = import_export(place)
+    >>> org.deals["outcome"].tolist(), org.notes[0]
+    (['won'], 'Read as HubSpot: deals.csv has Deal Stage, Create Date, which no other system has.')
+    """
+    return assemble(_exported(Path(export), system, settings))
+
+
+def _exported(export: Path, system: str | None = None, settings: Settings | None = None) -> Raw:
+    """An export by the dialect of its system, the reason for which is said unless only one was ever in question."""
+    if not export.is_dir():
+        return read_export(export, SYSTEMS["salesforce"], settings)
+    stated = settings if settings is not None else read_settings(export)[0]
+    dialect, why = system_of(export, system or stated.system)
+    raw = read_export(export, dialect, settings)
+    if why and dialect is not SYSTEMS["salesforce"]:
+        raw.notes.insert(0, why)
+    return raw
 
 
 def check(folder: str | Path) -> list[Problem]:
@@ -171,7 +213,7 @@ def _built_or_imported(place: Path) -> Raw:
         return stored
     settings = read_settings(place)[0] if (place / SETTINGS_FILE).exists() else None
     export = place / "export"
-    org = assemble(read_export(export, _dialect_of(export), settings))
+    org = assemble(_exported(export, None, settings))
     org = replace(org, name=org.settings.name or place.name, folder=place)
     built = (place / "tables").is_dir()
     reason = "it has changed since tables/ was built" if built else "there was no tables/"
@@ -233,13 +275,13 @@ def _with_files_beside(raw: Raw, place: Path) -> Raw:
 
 def _bare_export(place: Path) -> Raw:
     """A folder that is itself an export: imported in memory, nothing is written into it."""
-    if not any(is_export(place, dialect) for dialect in _DIALECTS):
+    if not fits_of(place):
         if table_files(place):
             return read_tables(place, place)
         here = ", ".join(sorted(path.name for path in place.iterdir())[:8]) or "nothing"
         expected = "export/, tables/, deals.csv or matched.parquet"
         advice = "Run `forecasteval import` with this folder as --out, or write the tables by hand."
         raise InputError([Problem(str(place), None, None, here, expected, advice)])
-    raw = read_export(place, _dialect_of(place))
+    raw = _exported(place)
     raw.notes.insert(0, f"{place.name} is itself an export; it was read without writing tables.")
     return raw

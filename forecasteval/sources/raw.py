@@ -145,6 +145,8 @@ def _with_past(raw: Raw, tables: dict[str, Any]) -> dict[str, Any]:
                 facts.current, facts.full, facts.changes, facts.owners_since, own_status
             )
             versions = history.build(records, facts.labels.status_of())
+            if own_status:
+                versions = _with_undone_closes(versions, raw.settings)
         deals = _with_vanished(tables["deals"], versions, raw.settings)
         tables = {**tables, "deals": deals, "history": versions}
     if raw.dialect is not None and "history" in tables and tables["history"]["rep_probability"].isna().all():
@@ -153,6 +155,16 @@ def _with_past(raw: Raw, tables: dict[str, Any]) -> dict[str, Any]:
             f"The export has no {field_name}: there is no rep forecast as entered (rep_category may do)."
         )
     return tables
+
+
+def _with_undone_closes(versions: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """A close that was undone later was of the day on which it was recorded; the record keeps the last close alone."""
+    closed = versions["status"].isin(["won", "lost"])
+    turns = (versions["deal_id"] != versions["deal_id"].shift()) | (closed != closed.shift())
+    spell = turns.cumsum()
+    undone = closed & ~spell.isin(spell.groupby(versions["deal_id"]).max())
+    day = calendar.local_dates(versions.groupby(spell)["valid_from"].transform("first"), settings)
+    return versions.assign(close_on=versions["close_on"].mask(undone, day))
 
 
 def _with_vanished(deals: pd.DataFrame, versions: pd.DataFrame, settings: Settings) -> pd.DataFrame:

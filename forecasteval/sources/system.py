@@ -43,7 +43,7 @@ class Fit:
     @property
     def certain(self) -> bool:
         """Whether it can be no table of anybody's own."""
-        return self.complete and bool(self.own)
+        return self.complete and bool(self.own) and self.dialect is not FIELD_HISTORY
 
     def why(self) -> str:
         """The reason, in a sentence."""
@@ -75,7 +75,7 @@ def system_of(folder: Path, named: str | None = None) -> tuple[Dialect, str]:
     if not fits:
         return SALESFORCE, ""
     best = fits[0]
-    equal = [fit for fit in fits if (fit.certain, fit.complete, len(fit.known)) == _rank(best)]
+    equal = [fit for fit in fits if _rank(fit) == _rank(best)]
     if len(equal) > 1 and best.complete:
         names = " and ".join(fit.dialect.name for fit in equal)
         options = " or ".join(f"`system: {fit.name}`" for fit in equal)
@@ -87,6 +87,14 @@ def system_of(folder: Path, named: str | None = None) -> tuple[Dialect, str]:
         )
         raise InputError([wrong])
     return best.dialect, best.why()
+
+
+def guess(folder: Path) -> str | None:
+    """The system whose export a folder seems to be; None where two fit equally, or none."""
+    fits = fits_of(folder) if folder.is_dir() else []
+    if not fits or (len(fits) > 1 and _rank(fits[1]) == _rank(fits[0])):
+        return None
+    return fits[0].name
 
 
 def _rank(fit: Fit) -> tuple[bool, bool, int]:

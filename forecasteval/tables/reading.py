@@ -47,16 +47,16 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def read_header(path: Path) -> list[str]:
-    """The headers of a file alone."""
-    if path.suffix == ".parquet":
-        from pyarrow import parquet
-
-        return list(parquet.read_schema(path).names)
+    """The headers of a file alone; none of one that cannot be read."""
+    start = _first_bytes(path)
+    if path.suffix == ".parquet" or start.startswith((b"PAR1", *_WORKBOOKS)):
+        return [str(column) for column in read_sheet(path, path.name)[0].cells.columns]
     with path.open("rb") as file:
-        text, _ = _decoded(file.read(65_536)[: 65_536 // 2 * 2], path.name)
-    line = text.split("\n", 1)[0].strip("\r\x00")
-    separator = _separator(line)
-    return [name.strip() for name in next(csv.reader([line], delimiter=separator), [])]
+        raw = file.read(65_536)
+    # a character may be cut in two at the end
+    whole = raw if start.startswith((b"\xff\xfe", b"\xfe\xff")) else raw.rsplit(b"\n", 1)[0]
+    line = _decoded(whole, path.name)[0].split("\n", 1)[0].strip("\r\x00")
+    return [name.strip() for name in next(csv.reader([line], delimiter=_separator(line)), [])]
 
 
 def _separator(header: str) -> str:

@@ -84,6 +84,7 @@ class Settings(BaseModel):
     owners_tracked_since : the day (YYYY-MM-DD) on which the CRM began to record owner changes; without it,
         the day of the first owner change in the export
     decimal_mark : "." or ",", for columns of numbers that do not show it
+    system : which CRM the export comes from, where its files do not say it
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -99,6 +100,7 @@ class Settings(BaseModel):
     snapshot_max_age_days: Annotated[int, _whole(1, 366)] = 7
     owners_tracked_since: _Day = None
     decimal_mark: _Mark = None
+    system: _Words = None
 
     @property
     def days_in(self) -> str:
@@ -116,7 +118,7 @@ def read_settings(folder: Path) -> tuple[Settings, list[Problem]]:
     >>> print(problems[0])
     organisation.yaml, row 2, column timezon: found an unknown key; expected one of name, timezone, cut_off_hour, \
 currency, fiscal_year_start_month, grace_business_days, max_age_days, segments, snapshot_max_age_days, owners_tracked_since, \
-decimal_mark. Did you mean \
+decimal_mark, system. Did you mean \
 timezone? Correct or remove the line.
     """
     path = folder / SETTINGS_FILE
