@@ -30,7 +30,12 @@ from forecasteval.tables.settings import Settings, check_options, read_settings
 
 _DEBUG = "FORECASTEVAL_DEBUG"
 _SETTINGS = "organisation.yaml"
-_OPTIONS = {"name": "--name", "timezone": "--timezone", "fiscal_year_start_month": "--fiscal-start-month", "system": "import"}
+_OPTIONS = {
+    "name": "--name",
+    "timezone": "--timezone",
+    "fiscal_year_start_month": "--fiscal-start-month",
+    "system": "import",
+}
 _TOLD_BY_DATA = {"candidate", "baseline", "also", "as_of", "segment", "segments"}  # only data can judge these
 
 _app = typer.Typer(
@@ -164,7 +169,9 @@ def _importer(system: str | None, words: str) -> Callable[..., None]:
             "name": name, "timezone": timezone, "fiscal_year_start_month": fiscal_start_month,
             "system": None if system is None or guess(export) == system else system,
         }  # fmt: skip
-        _import_export(system, export, out, {key: value for key, value in options.items() if value is not None})
+        _import_export(
+            system, export, out, {key: value for key, value in options.items() if value is not None}
+        )
 
     command.__doc__ = f"Import {words}: its objects as CSV, or a folder of dated copies."
     return command

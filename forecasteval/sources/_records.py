@@ -222,14 +222,18 @@ def with_closing(changes: pd.DataFrame, current: pd.DataFrame, decides: str) -> 
     """
     if "expected_on" not in current or changes.empty:
         return changes
-    last = changes[changes["field"] == decides].drop_duplicates("deal_id", keep="last").set_index("deal_id")["at"]
+    last = (
+        changes[changes["field"] == decides]
+        .drop_duplicates("deal_id", keep="last")
+        .set_index("deal_id")["at"]
+    )
     closed = current[current["is_closed"]].drop_duplicates("deal_id", keep="last")
     closed = closed.assign(at=closed["deal_id"].map(last)).dropna(subset="at")
     parts = [changes]
     for field, before in (("close_on", "expected_on"), ("amount", "expected")):
         rows = closed[closed[field].notna() & closed[field].ne(closed[before])]
         since = changes.loc[changes["field"] == field, "at"].min()
-        tracked = rows["created_at"].ge(since) & ~changes["silent"].any()
+        tracked = rows["created_at"].ge(since) & (not changes["silent"].any())
         part = rows[["deal_id", "at"]].assign(field=field, old=rows[before], new=rows[field], silent=~tracked)
         parts.append(part.astype({"old": object, "new": object}))
     return pd.concat(parts).sort_values(["deal_id", "at", "field"], kind="stable")

@@ -84,7 +84,9 @@ class Dialect:
     def field_name(self, meaning: str) -> str:
         """What messages call a field."""
         places = (self.fields, self.change_fields, self.value_fields, self.stage_fields, self.user_fields)
-        return self.called.get(meaning) or next((place[meaning][0] for place in places if meaning in place), meaning)
+        return self.called.get(meaning) or next(
+            (place[meaning][0] for place in places if meaning in place), meaning
+        )
 
     def kind_of(self, stem: str) -> str | None:
         """What a file holds, by its name without ending and date."""

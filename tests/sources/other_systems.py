@@ -36,7 +36,9 @@ class Demo:
         busiest = versions["OpportunityId"].value_counts().index[:5]
         handed = owners.loc[owners["Field"] == "Owner", "OpportunityId"].unique()[::3]
         kept = deals[deals["Id"].isin({*kept["Id"], *busiest, *handed}) & (deals["IsDeleted"] == "false")]
-        versions = versions[versions["OpportunityId"].isin(kept["Id"])].replace("Technical Validation", "Evaluation")
+        versions = versions[versions["OpportunityId"].isin(kept["Id"])].replace(
+            "Technical Validation", "Evaluation"
+        )
         owners = owners[owners["OpportunityId"].isin(kept["Id"]) & owners["NewValue"].isin(users["Id"])]
         return cls(kept, versions, _changes(kept, versions, owners), stages, users)
 
@@ -231,14 +233,22 @@ def pipedrive(demo, folder):
         "id": open_ones["MasterLabel"].map(stage), "name": open_ones["MasterLabel"], "pipeline_id": "1",
         "deal_probability": open_ones["DefaultProbability"],
     }).to_csv(folder / "stages.csv", index=False)  # fmt: skip
-    pd.DataFrame({"id": demo.users["Id"].map(people), "name": demo.users["Name"]}).to_csv(folder / "users.csv", index=False)
+    pd.DataFrame({"id": demo.users["Id"].map(people), "name": demo.users["Name"]}).to_csv(
+        folder / "users.csv", index=False
+    )
     return ids, people
 
 
 def zoho(demo, folder):
     """The labels of an export, prefixed ids; a stage history with full values, a timeline of owner changes."""
     ids, people = _numbers(demo.deals["Id"]), _numbers(demo.users["Id"])
-    category = {"Pipeline": "Pipeline", "BestCase": "Best Case", "Forecast": "Committed", "Closed": "Closed", "Omitted": "Omitted"}
+    category = {
+        "Pipeline": "Pipeline",
+        "BestCase": "Best Case",
+        "Forecast": "Committed",
+        "Closed": "Closed",
+        "Omitted": "Omitted",
+    }
     deals, versions = demo.deals, demo.versions
     pd.DataFrame({
         "Record Id": "zcrm_" + deals["Id"].map(ids), "Deal Owner.id": "zcrm_" + deals["OwnerId"].map(people),
@@ -256,7 +266,11 @@ def zoho(demo, folder):
         "record.id": owner["deal"].map(ids), "api_name": "Owner", "_value.old": owner["old"].map(people),
         "_value.new": owner["new"].map(people), "audited_time": _zoned(owner["at"]),
     }).to_csv(folder / "Timeline.csv", index=False)  # fmt: skip
-    kinds = demo.stages["MasterLabel"].map({"Closed Won": "Closed Won", "Closed Lost": "Closed Lost"}).fillna("Open")
+    kinds = (
+        demo.stages["MasterLabel"]
+        .map({"Closed Won": "Closed Won", "Closed Lost": "Closed Lost"})
+        .fillna("Open")
+    )
     pd.DataFrame({
         "display_value": demo.stages["MasterLabel"], "probability": demo.stages["DefaultProbability"],
         "forecast_type": kinds, "forecast_category.name": demo.stages["ForecastCategory"].map(category),

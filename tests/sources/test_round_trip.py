@@ -5,12 +5,12 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from tests.sources import other_systems
-from tests.sources.other_systems import CLOSED, DEMO, Demo
 
 from forecasteval.sources.folder import import_export
 from forecasteval.sources.history import states
 from forecasteval.sources.salesforce import import_folder
+from tests.sources import other_systems
+from tests.sources.other_systems import CLOSED, DEMO, Demo
 
 SETTINGS = "name: Halden\ntimezone: America/New_York\nfiscal_year_start_month: 2\nmax_age_days: 0\nsegments: [region, segment]\n"
 OPEN = ["stage", "amount", "close_on", "rep_probability", "rep_category", "rep"]
@@ -80,7 +80,9 @@ def test_the_demo_comes_back(system, demo, truth, tmp_path):
     won = both[both["status"] == "won"]
     if SYSTEMS[system].get("own_status"):
         # of a close that was undone only the day remains on which it was recorded
-        closes = demo.versions[demo.versions["StageName"].isin(CLOSED)].drop_duplicates("OpportunityId", keep="last")
+        closes = demo.versions[demo.versions["StageName"].isin(CLOSED)].drop_duplicates(
+            "OpportunityId", keep="last"
+        )
         since = pd.to_datetime(closes.set_index("OpportunityId")["CreatedDate"]).dt.tz_localize(None)
         undone = won["as_of"] < won["deal_id"].map(since).dt.floor("D")
         assert undone.mean() < 0.01
