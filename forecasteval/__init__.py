@@ -2,6 +2,7 @@
 
 from forecasteval import scores
 from forecasteval.compare.compare import Comparison, compare
+from forecasteval.compare.null_check import does_it_hold
 from forecasteval.compare.repeated import against, by_group, influence, ladder
 from forecasteval.matching.match import match
 from forecasteval.sources.folder import read
@@ -14,6 +15,7 @@ __all__ = [
     "against",
     "by_group",
     "compare",
+    "does_it_hold",
     "influence",
     "ladder",
     "match",

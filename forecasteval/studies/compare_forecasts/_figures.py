@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from forecasteval.compare.compare import Comparison
+from forecasteval.compare.null_check import NullCheck
 from forecasteval.compare.rep_bias import RepBias
 from forecasteval.compare.segments import Family
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
@@ -323,6 +324,33 @@ def few(influence: pd.DataFrame | None, comparison: Comparison, noun: str) -> Pi
         )
     said = "; ".join(f"without {name} ({share:.0%}): {number(without)}" for name, share, without in each)
     return Picture("few_reps", f"{message}. {said}.", figure)
+
+
+def nothing(check: NullCheck | None, why: str) -> Picture | Absent:
+    """Where the differences of comparisons lie in which nothing differs, and where the real one does."""
+    if check is None or check.differences is None:
+        return Absent(why)
+    real, shade = check.comparison.primary["difference"], _shade(check.comparison)
+    drawn = [*check.differences, *(-d for d in check.differences)]  # to swap all once more is as likely
+    often = "less than 0.1%" if check.p_value < 0.001 else f"{check.p_value:.1%}"
+    message = f"Chance alone makes so clear a difference {often} of the time"
+    with canvas(2.3) as (figure, ax):
+        title(figure, message)
+        ax.hist(drawn, bins=41, color=FAINT, edgecolor=GREY, lw=0.4)
+        ax.axvline(0, color=INK, lw=1)
+        ax.axvline(real, color=shade, lw=2.2)
+        at = ax.get_xlim()
+        side = "left" if real < sum(at) / 2 else "right"
+        ax.annotate(
+            "the real one", (real, 1), (4 if side == "left" else -4, -4), xycoords=("data", "axes fraction"),
+            textcoords="offset points", ha=side, va="top", fontsize=9, color=shade,
+        )  # fmt: skip
+        ax.set_yticks([])
+        ax.spines["left"].set_visible(False)
+        ax.set_xlabel(axis_label(check.comparison), fontsize=9)
+        ax.locator_params(axis="x", nbins=5)
+    said = f"{check.headline} The real difference is {number(real)}."
+    return Picture("nothing", f"{message}. {said}", figure)
 
 
 def flow(steps: pd.DataFrame) -> Picture:

@@ -21,6 +21,7 @@ from forecasteval.compare.call_ranges import Coverage, coverage, of_calls
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.encompassing import Encompassing, encompassing
 from forecasteval.compare.margin import WithinMargin, in_words
+from forecasteval.compare.null_check import NullCheck, NullRate, does_it_hold
 from forecasteval.compare.period_totals import Totals as PeriodTotals
 from forecasteval.compare.period_totals import period_totals
 from forecasteval.compare.proof import proof
@@ -28,7 +29,7 @@ from forecasteval.compare.rep_bias import RepBias, rep_bias
 from forecasteval.compare.rows import Rows
 from forecasteval.compare.segments import Family, family
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, CANNOT, SAME, UNSURE
-from forecasteval.compare.wording import decimals, number, scope, size
+from forecasteval.compare.wording import count, decimals, number, scope, size
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import INFORMS, Estimate, Reason, against
 from forecasteval.inference.jackknife import t_quantile
@@ -98,6 +99,7 @@ class Verdict:
     influence: pd.DataFrame | None = None
     fair: Comparison | None = None
     margin: WithinMargin | None = None
+    doubts: Sequence[Reason] = ()
 
     @property
     def least(self) -> float:
@@ -571,6 +573,59 @@ def _booked(org: Org, deals: pd.DataFrame, periods: pd.DataFrame) -> pd.DataFram
 
 
 # --- the data, the method, what to be careful of ------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Holds:
+    """How often one would be called better on these deals if nothing differed: the headline's question, then others."""
+
+    checks: Sequence[NullCheck]
+    why: str = ""
+
+    @classmethod
+    def of(cls, matched: Matched, rungs: Sequence[Comparison], own: Comparison, seed: int) -> Holds:
+        """The check of the headline's question and of each rung's, or why there is none."""
+        questions = dict.fromkeys([own.generalise_to, *(c.generalise_to for c in rungs)])
+        row = own.primary
+        options = {"metric": row["metric"], "level": own.level, "seed": seed}
+        options["margin"] = None if math.isnan(row["margin"]) else row["margin"]
+        try:
+            found = [
+                does_it_hold(matched, own.candidate, own.baseline, generalise_to=q, **options)
+                for q in questions
+            ]
+        except CallError as error:
+            return cls((), str(error))
+        return cls(found, found[0].headline if not found[0].rates else "")
+
+    @property
+    def reasons(self) -> Sequence[Reason]:
+        """The caveat where the method does not hold for the headline's question."""
+        return self.checks[0].reasons if self.checks else ()
+
+    @property
+    def table(self) -> pd.DataFrame | None:
+        tables = [c.table.assign(generalise_to=" and ".join(c.comparison.generalise_to)) for c in self.checks]
+        return pd.concat(tables, ignore_index=True) if tables else None
+
+    def figure(self) -> Picture | Absent:
+        return _figures().nothing(None if self.why else self.checks[0], self.why)
+
+    def words(self) -> Html:
+        if self.why:
+            return SAY("nothing")
+        first = self.checks[0]
+        rows = [_null_row(c, r) for c in self.checks for r in c.rates]
+        return SAY("holds", first, rows, [first.noun(r) for r in first.rates])
+
+    def results(self) -> dict[str, Any]:
+        return {"reason": self.why} if self.why else {"checks": [c.to_dict() for c in self.checks]}
+
+
+def _null_row(check: NullCheck, r: NullRate) -> list[str]:
+    called = f"{r.called:.1%}" if r.exact else f"{r.called:.1%} ({100 * r.low:.1f} to {100 * r.high:.1f}%)"
+    about = scope(r.generalise_to, check.comparison.nouns)
+    return [about, f"{count(r.groups, check.noun(r))}, {r.draws:,} times", called]
 
 
 @dataclass(frozen=True, eq=False)

@@ -303,7 +303,9 @@ class Answer:
     @cached_property
     def verdict(self) -> sections.Verdict:
         """The card that answers the question."""
-        return sections.Verdict(self.comparison, self.influence, self.fair_twin, self.margin)
+        return sections.Verdict(
+            self.comparison, self.influence, self.fair_twin, self.margin, self.holds.reasons
+        )
 
     @cached_property
     def who(self) -> sections.Who:
@@ -367,6 +369,11 @@ class Answer:
         return sections.Few(self.influence, self.comparison, "rep" if self.pair.has("rep") else "period")
 
     @cached_property
+    def holds(self) -> sections.Holds:
+        """Does the method hold on these deals: how often is nothing called something?"""
+        return sections.Holds.of(self.pair, self.ladder.rungs, self.comparison, self.question.seed)
+
+    @cached_property
     def scores(self) -> sections.Scores:
         """All scores, and what each means."""
         return sections.Scores(self.comparison)
@@ -384,9 +391,10 @@ class Answer:
     @cached_property
     def caveats(self) -> sections.Caveats:
         """Only the caveats that this data raises."""
+        notes = [*self.org.notes, *(r["text"] for r in self.holds.reasons)]
         looks = [*self.weeks.comparisons.values(), *self.others.comparisons.values()]
         return sections.Caveats(
-            self.comparison, self.pair, self.influence, looks, self.question.segment, self.org.notes
+            self.comparison, self.pair, self.influence, looks, self.question.segment, notes
         )
 
     def source(self, data: str) -> Html:
@@ -417,6 +425,7 @@ class Answer:
                 "encompassing": self.added.results(),
                 "segments": self.segments.results(),
                 "rep_bias": self.reps.results(),
+                "does_it_hold": self.holds.results(),
                 "totals": self.totals.results(),
                 "ranges": self.totals.results_of_ranges(),
                 "margin": None if self.margin is None else asdict(self.margin),
@@ -438,6 +447,7 @@ class Answer:
             "segments": self.segments.table,
             "rep_bias": self.reps.table,
             "totals": self.totals.table,
+            "does_it_hold": self.holds.table,
         }
         return {name: table for name, table in found.items() if table is not None}
 
