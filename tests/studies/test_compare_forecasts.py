@@ -70,11 +70,30 @@ def test_results_have_what_others_rely_on(demo):
     assert len(results["by_week"]) >= 12
 
 
+def test_the_method_holds_on_these_deals_and_says_how_often_it_errs(demo):
+    results, page, folder = demo
+    first, *others = results["does_it_hold"]["checks"]
+    assert first["headline"] in text_of(page)
+    assert first["reasons"] == []
+    assert [r["swapped"] for r in first["rates"]] == ["rep", "period"]
+    assert len(others) == 3
+    assert len(pd.read_csv(folder / "tables" / "does_it_hold.csv")) == 5
+
+
 def test_every_picture_has_a_text_alternative_and_a_file(demo):
     _, page, folder = demo
     pictures = {p.stem for p in (folder / "figures").iterdir()}
-    assert pictures == {"ladder", "by_week", "reliability", "rep_bias", "forest", "few_reps", "flow"}
-    assert page.count("<img") == 7
+    assert pictures == {
+        "ladder",
+        "by_week",
+        "reliability",
+        "rep_bias",
+        "forest",
+        "few_reps",
+        "flow",
+        "by_chance",
+    }
+    assert page.count("<img") == 8
     assert all(len(alt) > 40 for alt in re.findall(r'<img[^>]+alt="([^"]*)"', page))
 
 

@@ -326,7 +326,7 @@ def few(influence: pd.DataFrame | None, comparison: Comparison, noun: str) -> Pi
     return Picture("few_reps", f"{message}. {said}.", figure)
 
 
-def nothing(check: NullCheck | None, why: str) -> Picture | Absent:
+def by_chance(check: NullCheck | None, why: str) -> Picture | Absent:
     """Where the differences of comparisons lie in which nothing differs, and where the real one does."""
     if check is None or check.differences is None:
         return Absent(why)
@@ -350,7 +350,7 @@ def nothing(check: NullCheck | None, why: str) -> Picture | Absent:
         ax.set_xlabel(axis_label(check.comparison), fontsize=9)
         ax.locator_params(axis="x", nbins=5)
     said = f"{check.headline} The real difference is {number(real)}."
-    return Picture("nothing", f"{message}. {said}", figure)
+    return Picture("by_chance", f"{message}. {said}", figure)
 
 
 def flow(steps: pd.DataFrame) -> Picture:

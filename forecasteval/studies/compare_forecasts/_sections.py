@@ -609,7 +609,7 @@ class Holds:
         return pd.concat(tables, ignore_index=True) if tables else None
 
     def figure(self) -> Picture | Absent:
-        return _figures().nothing(None if self.why else self.checks[0], self.why)
+        return _figures().by_chance(None if self.why else self.checks[0], self.why)
 
     def words(self) -> Html:
         if self.why:
