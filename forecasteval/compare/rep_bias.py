@@ -85,11 +85,17 @@ def between(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> _
 
 
 def _shrink(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> pd.DataFrame:
-    """Each group's effect pulled towards the mean of all, with its interval.
+    """Each group's effect pulled towards the mean of all, with an interval that the one most looked at may have.
 
     B = (k - 3)/(k - 1) v/(v + tau^2), shrunken = y - B (y - mean), variance = v (1 - B) + B^2 se(mean)^2
     + 2/(k - 3) B^2 (y - mean)^2 (v_bar + tau^2)/(v + tau^2): the last term is what is not known of tau.
     The mean is weighted by 1/(v + tau^2).
+
+    The interval reaches over both shrunken -+ z sqrt(variance) and y -+ z sqrt(v). Whoever stands out is looked at, and
+    each of the two is wrong there on a side of its own: y is too far out where luck chose the group (the winner's
+    curse), shrunken too far in where the group is of another kind than the normal law that B assumes. So the far end
+    is the group's own, as in Efron and Morris's limited translation, and the near end the pooled one. For the group that
+    truly strays most the far end holds whatever the law of effects, for it is chosen without looking at y.
 
     Parameters
     ----------
@@ -102,7 +108,8 @@ def _shrink(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> p
 
     References
     ----------
-    Morris (1983), Journal of the American Statistical Association 78(381), 47-55, section 5.
+    Morris (1983), Journal of the American Statistical Association 78(381), 47-55, section 5; Efron & Morris (1972),
+    the same journal 67(337), 130-139 (limited translation). Coverage: tests/benchmarks/bias_of_the_extreme_rep.py.
 
     Examples
     --------
@@ -120,11 +127,10 @@ def _shrink(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> p
     typical = float((weight * v).sum() / weight.sum())
     unknown = 2 / (k - 3) * np.square(pulled * away) * (typical + tau2) / (v + tau2)
     se = np.sqrt(v * (1 - pulled) + np.square(pulled * b.mean.se) + unknown)
-    half = t_quantile(0.5 + level / 2, math.inf) * se
-    shrunken = y - pulled * away
-    return pd.DataFrame(
-        {"shrunken": shrunken, "low": shrunken - half, "high": shrunken + half, "pulled": pulled}
-    )
+    z = t_quantile(0.5 + level / 2, math.inf)
+    shrunken, own = y - pulled * away, np.sqrt(v)
+    low, high = np.minimum(shrunken - z * se, y - z * own), np.maximum(shrunken + z * se, y + z * own)
+    return pd.DataFrame({"shrunken": shrunken, "low": low, "high": high, "pulled": pulled})
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +199,8 @@ def rep_bias(
 
     A rep's own bias has the variance s^2 sum_u n_u^2 / n^2, with n_u the looks at deal u and s^2 the spread of
     deals within reps, pooled over all: a rep with five deals cannot have a spread of its own. Small reps are
-    pulled to the mean of all; ranking them by their raw bias would rank their luck.
+    pulled to the mean of all; ranking them by their raw bias would rank their luck. The intervals hold for the rep who
+    stands out most, too (:func:`_shrink`).
 
     Parameters
     ----------
@@ -254,7 +261,9 @@ def rep_bias(
     b = between(bias, variance, level=level)
     names = None if show_names else pseudonyms(matched["rep"])
     table = _by_rep(rows, units, bias.where(units.groupby("rep").size() >= least), names)
-    table = pd.concat([table, _shrink(bias, variance, level=level)], axis=1)
+    shrunken = _shrink(bias, variance, level=level)
+    ends = shrunken[["low", "high"]].clip(-1, 1)  # no bias lies beyond
+    table = pd.concat([table, shrunken.assign(**ends)], axis=1)
     order = np.lexsort((n.index.to_numpy(dtype=str), -n.to_numpy()))  # as pseudonyms are numbered
     return RepBias(
         forecaster,

@@ -83,8 +83,9 @@ def history(rng, world):
 
 
 def bands(x, z):
-    """The naive interval and the two sequences at every look from the burn-in on."""
-    return _quick(x, z) | {"strict": sequences.empirical_bernstein(x / z)}
+    """The naive interval and the four sequences at every look from the burn-in on."""
+    d = x / z
+    return _quick(x, z) | {"strict": sequences.empirical_bernstein(d), "betting": sequences.betting(d)}
 
 
 def published(x, z):
@@ -114,7 +115,7 @@ def error(p, runs):
 def false_alarms(runs):
     """Shares of runs with a false verdict at any of the looks, and widths."""
     print(f"False verdicts in any of 104 weekly looks, share of {runs} runs (Monte Carlo error in brackets)")
-    names = ("naive", "naive quarters", "by own close", "published", "weeks", "quarters", "strict")
+    names = ("naive", "naive quarters", "by own close", "published", "weeks", "quarters", "strict", "betting")
     print("shock     first week  " + "  ".join(f"{n:15}" for n in names))
     widths = {}
     cells = [(0.0, False), (0.15, False), (0.3, False), (0.3, True)]
@@ -154,7 +155,7 @@ def _wider(found, one, other):
 
 
 def _quick(x, z):
-    """All but the strict sequence, which takes a root for each look."""
+    """All but the two for bounded means, which take a root for each look."""
     quarter = np.arange(x.size) // QUARTER
     return {
         "naive": sequences.fixed_time(x, z),

@@ -20,6 +20,7 @@ SEQUENCES = {
     "asymptotic": lambda x, z, **o: sq.asymptotic(x, z, burn_in=2, **o),
     "over_blocks": lambda x, z, **o: sq.over_blocks(x, z, np.arange(x.size) // 4, **o),
     "strict": lambda x, z, **o: sq.empirical_bernstein(x / (10 * z), **o),
+    "betting": lambda x, z, **o: sq.betting(x / (10 * z), **o),
 }
 few = settings(max_examples=30, deadline=None)
 each = pytest.mark.parametrize("sequence", SEQUENCES.values(), ids=SEQUENCES)
@@ -182,6 +183,7 @@ def test_identical_forecasters_give_exactly_zero():
         (lambda: sq.fixed_time([np.nan, 2.0], [1.0, 1.0]), "finite sum"),
         (lambda: sq.over_blocks([1.0, 2.0], [1.0, 1.0], [1, 2], level=95), "between 0.5 and 1"),
         (lambda: sq.empirical_bernstein([0.2, 1.5]), "outside the bound of 1"),
+        (lambda: sq.betting([0.2, -0.6], bound=0.5), "outside the bound of 0.5"),
     ],
 )
 def test_what_cannot_be_used_is_refused(call, sentence):
@@ -210,6 +212,52 @@ def test_the_strict_sequence_holds_for_bounded_differences():
         band = sq.empirical_bernstein(rng.choice([-1.0, 0.25], 60, p=[0.2, 0.8]))
         missed += ((band.low > 0) | (band.high < 0)).any()
     assert missed / 60 <= 0.05
+
+
+@pytest.mark.parametrize("law", ["narrow", "skewed"])
+def test_the_betting_sequence_holds_for_a_constant_mean(law):
+    """Whatever happened before: the spread of each cohort follows the last one, the mean does not."""
+    rng = np.random.default_rng(8)
+    runs, missed = 60, 0
+    for _ in range(runs):
+        if law == "skewed":
+            d = rng.choice([-1.0, 0.25], 60, p=[0.2, 0.8])
+        else:
+            d = np.zeros(60)
+            for i in range(1, 60):
+                d[i] = rng.choice([-1, 1]) * (0.05 if d[i - 1] <= 0 else 0.4)
+        band = sq.betting(d)
+        missed += ((band.low > 0) | (band.high < 0)).any()
+    assert missed / runs <= 0.05
+
+
+def test_where_the_mean_drifts_a_bet_is_won_by_some_weeks_and_lost_again():
+    """For 60 weeks 0.3, for 60 weeks -0.3: the bet is told at half-time, and the average of all lies inside."""
+    band = sq.betting(np.repeat([0.3, -0.3], 60))
+    assert band.low[59] > 0 >= band.low[-1]
+
+
+def test_betting_is_exact_for_one_certain_cohort():
+    """One cohort at the bound: 1 + f (1 - m)/(1 + m) averaged over the shares reaches 40."""
+    low = float(sq.betting([1.0]).low[0])
+    assert np.mean(1 + sq._STAKES * ((1 - low) / (1 + low))) == pytest.approx(40)
+
+
+@few
+@given(cohorts)
+def test_the_order_of_cohorts_does_not_matter_to_a_bet_and_the_average_lies_inside(xz):
+    d = xz[0] / 3
+    one, other = sq.betting(d), sq.betting(d[::-1])
+    assert one.low[-1] == pytest.approx(other.low[-1], abs=1e-9)
+    assert ((one.low <= one.estimate + 1e-9) & (one.estimate <= one.high + 1e-9)).all()
+
+
+@few
+@given(cohorts, st.floats(0.2, 50))
+def test_the_bound_is_only_a_unit(xz, unit):
+    d = xz[0] / 3
+    a, b = sq.betting(d), sq.betting(d * unit, bound=unit)
+    np.testing.assert_allclose(a.high * unit, b.high, rtol=1e-6, atol=1e-8 * unit)
 
 
 def simulation(monkeypatch):

@@ -682,6 +682,80 @@ def test_the_strict_row_is_explained(ahead):
     assert "all looks, strict\t" in table
     assert "counts every week alike" in note
     assert "the picture leaves it out" in note
+    assert "if the difference to be expected is the same every week" in table
+
+
+def test_the_strict_and_the_betting_sequence_say_what_they_assume(ahead):
+    strict, betting = ahead.results()["without_a_limit"]
+    assert strict["name"] == "strict"
+    assert "it may drift" in strict["assumes"]
+    assert "the same in every week" in betting["assumes"]
+    assert (
+        strict["low"]
+        < betting["low"]
+        < betting["difference"]
+        == strict["difference"]
+        < betting["high"]
+        < strict["high"]
+    )
+
+
+# --- other scores ----------------------------------------------------------------------------------------
+
+
+def test_a_cohort_sums_any_score_that_is_a_mean_over_deals():
+    weeks = {"as_of": ["w1"] * 3, "due_on": ["d1"] * 3, "period": "Q1", "late": False, "void": False}
+    said = {"candidate": [0.5, 0.0, 0.9], "baseline": [1.0, 0.2, 0.9], "filled": False}
+    deals = pd.DataFrame(
+        weeks | said | {"won": [0.0, 1.0, 1.0], "known": True, "amount": [10.0, 30.0, np.nan]}
+    )
+    log = cohorts_of(deals, "log_score", 0.01)["difference"].iloc[0]
+    assert log == pytest.approx(-np.log(0.5) + np.log(0.01) - np.log(0.01) + np.log(0.2))
+    money = cohorts_of(deals, "brier_by_amount").iloc[0]
+    assert money["difference"] == pytest.approx(10 * (0.25 - 1) + 30 * (1 - 0.64))
+    assert money[["deals", "wins", "weight", "squares"]].tolist() == [2, 1, 40, 1000]
+
+
+def test_a_few_large_deals_carry_no_verdict():
+    cohorts = cohorts_with(np.random.default_rng(4).normal(-0.05, 0.01, 60))
+    weighed = cohorts.assign(weight=cohorts["deals"], squares=cohorts["deals"])
+    rules = with_rules(RULES, metric="brier_by_amount")
+    assert looks_of(weighed, rules)["verdict"].iloc[-1] == "candidate better"
+    few = looks_of(weighed.assign(squares=100 * 40.0**2), rules)
+    assert few["verdict"].iloc[-1] == "not enough evidence"
+    assert "count for only" in doubts_of(few.iloc[-1])[0]["text"]
+
+
+@pytest.mark.parametrize("metric", ["log_score", "brier_by_amount"])
+def test_other_scores_on_the_demo(demo, ahead, tmp_path, metric):
+    found = look(demo, tmp_path / "a", rules=Rules("model", "rep_forecast", metric=metric))
+    label = found.rules.score.label
+    assert label in found.verdict.headline
+    assert "Brier score difference" not in found.running.figure().alt
+    left_out = sum(s["dropped"] for s in found.flow() if s["step"] == "weighed by amount")
+    assert found.last["deals"] + left_out == ahead.last["deals"] == found.deals["known"].sum()
+    assert bool(left_out) == (metric == "brier_by_amount")
+    assert found.last["difference"] != ahead.last["difference"]
+    (row,) = found.results()["comparisons"]
+    assert row["metric"] == metric
+    for section in (found.verdict, found.who, found.questions, found.later, found.caveats):
+        section.words()
+    found.keep()
+    with pytest.raises(CallError, match=f"metric was '{metric}' and is 'brier'"):
+        look(demo, tmp_path / "a", rules=Rules("model", "rep_forecast"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "why"),
+    [
+        ("auc", "compares deals in pairs"),
+        ("brier_skill", "known with the outcomes"),
+        ("bias", "no side can lead"),
+    ],
+)
+def test_scores_that_no_sequence_can_watch_are_refused_with_the_reason(metric, why):
+    with pytest.raises(CallError, match=why):
+        Rules("model", "rep_forecast", metric=metric)
 
 
 def test_the_picture_says_why_its_band_begins_late(ahead):
@@ -852,7 +926,7 @@ def test_papermill_explains_the_parameters():
     from papermill.inspection import inspect_notebook
 
     found = inspect_notebook(str(NOTEBOOK))
-    assert len(found) == 13
+    assert len(found) == 15
     assert all(
         p["help"] and p["inferred_type_name"] in {"str", "list", "float", "int"} for p in found.values()
     )

@@ -38,12 +38,12 @@ def forecasts_of(entries: Sequence[Entry]) -> list[Entry]:
 def frozen(entries: Sequence[Entry]) -> pd.DataFrame:
     """One row per deal of the ledger; `won` is NaN where the outcome is not known yet or void.
 
-    Columns: deal, as_of, candidate, baseline, period, due_on, late, known, won, filled, void.
+    Columns: deal, as_of, candidate, baseline, amount (only where it weighs), period, due_on, late, known, won, filled, void.
     """
     looks = pd.DataFrame(
         [e for e in entries if e["kind"] == "look"], columns=["as_of", "period", "due_on", "late"]
     )
-    said = pd.DataFrame(forecasts_of(entries), columns=["deal", "as_of", "candidate", "baseline"])
+    said = pd.DataFrame(forecasts_of(entries), columns=["deal", "as_of", "candidate", "baseline", "amount"])
     known = pd.DataFrame([e for e in entries if e["kind"] == "outcome"], columns=["deal", "won"])
     known = known.assign(known=True, won=known["won"].astype(float))
     table = said.merge(looks, on="as_of", how="left").merge(known, on="deal", how="left")
@@ -79,8 +79,8 @@ def new_looks(
     heard = _heard(said, silent, Target.parse(rules.target))
     lines = pd.concat([first, heard]).sort_values(["as_of", "deal"], kind="stable")
     forecasts: dict[str, list[Entry]] = {}
-    columns = (lines[c].tolist() for c in ("as_of", "deal", "candidate", "baseline"))
-    for met_on, deal, candidate, baseline in zip(*columns, strict=True):
+    columns = (lines[c].tolist() for c in ("as_of", "deal", "candidate", "baseline", "amount"))
+    for met_on, deal, candidate, baseline, amount in zip(*columns, strict=True):
         as_of, said_so = f"{met_on:%Y-%m-%d}", None if math.isnan(candidate) else candidate
         line = {
             "kind": "forecast",
@@ -89,6 +89,8 @@ def new_looks(
             "candidate": said_so,
             "baseline": baseline,
         }
+        if rules.score.needs:
+            line["amount"] = None if math.isnan(amount) else amount
         forecasts.setdefault(as_of, []).append(line)
     entries: list[Entry] = []
     for look in fresh.assign(late=fresh["as_of"] < day - WEEK).itertuples():

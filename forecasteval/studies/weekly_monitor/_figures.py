@@ -51,7 +51,7 @@ def running(watch: Watch, said: str, note: str, alt: str) -> Picture:
         ax.set_xticks(ax.get_xticks(), [_tick(looks, t) for t in ax.get_xticks()], fontsize=8)
         ax.set_xlim(day[0] - np.timedelta64(10, "D"), day[-1] + np.timedelta64(10, "D"))
         ax.set_xlabel("When outcomes became known; below it, deals so far", fontsize=9)
-        ax.set_ylabel("Brier score difference so far", fontsize=9)
+        ax.set_ylabel(f"{rules.score.label} difference so far", fontsize=9)
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.8}
         for arrow, name, y, va in (
             ("↑", rules.baseline, 0.99, "top"),
@@ -94,7 +94,7 @@ def _sideways(ax: Axes, rules: Rules, labels: Sequence[str], size: float, margin
     ax.margins(x=margin)
     ax.locator_params(axis="x", nbins=5)
     left, right = short(rules.candidate, 18), short(rules.baseline, 18)
-    ax.set_xlabel(f"Difference in Brier score\n← {left} better   |   {right} better →", fontsize=9)
+    ax.set_xlabel(f"Difference in {rules.score.label}\n← {left} better   |   {right} better →", fontsize=9)
 
 
 def by_period(rules: Rules, periods: pd.DataFrame, said: str, alt: str) -> Picture:

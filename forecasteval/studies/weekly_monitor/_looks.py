@@ -11,27 +11,40 @@ import pandas as pd
 from forecasteval.compare.compare import MAX_FILLED
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, SAME, UNSURE
 from forecasteval.inference import confidence_sequences as sequences
+from forecasteval.inference.limits import LIMITS
+from forecasteval.scores.probability import METRICS, Deals
 from forecasteval.studies.weekly_monitor._rules import Rules
 
 FEWEST = 20  # deals won, and deals not won, before a verdict: sequences lean on sums being nearly normal
 
 
-def cohorts_of(deals: pd.DataFrame) -> pd.DataFrame:
+def cohorts_of(deals: pd.DataFrame, metric: str = "brier", epsilon: float = 0.0) -> pd.DataFrame:
     """Sums of each complete cohort, in the order in which the targets became known.
 
-    x = sum (p - y)^2 - sum (q - y)^2 over the cohort's deals, p the candidate's and q the baseline's frozen
-    probability, y the frozen outcome; z = number of deals. Void deals are left out of both.
+    x = sum of the candidate's frozen scores minus the baseline's over the cohort's deals; z = number of deals, or the sum
+    of the amounts frozen with the forecasts (`weight`; `squares` is that of their squares). Void deals are left out of
+    both, and deals without an amount where it weighs.
     """
     known = deals[deals["known"]]
-    counted = known["won"].notna()
-    sums = known.assign(
-        deals=counted,
-        wins=known["won"].eq(1),
-        filled=known["filled"] & counted,
-        candidate=np.square(known["candidate"] - known["won"]),
-        baseline=np.square(known["baseline"] - known["won"]),
-    )
+    by_amount = bool(METRICS[metric].needs)
+    weight = known["amount"].astype(float) if by_amount else pd.Series(1.0, known.index)
+    counted = known["won"].notna() & weight.gt(0)
     columns = ["deals", "wins", "filled", "void", "candidate", "baseline"]
+    columns += ["weight", "squares"] if by_amount else []
+    at = known[counted]
+    arrays = {k: at[k].to_numpy(dtype=float) for k in ("won", "candidate", "baseline")}
+    scored = METRICS[metric].terms
+    assert scored is not None
+    terms = scored(Deals(**arrays, amount=weight[counted].to_numpy(dtype=float), epsilon=epsilon))
+    said = pd.DataFrame({"candidate": terms.candidate, "baseline": terms.baseline}, at.index)
+    sums = known.drop(columns=list(said)).assign(
+        deals=counted,
+        wins=known["won"].eq(1) & counted,
+        filled=known["filled"] & counted,
+        weight=weight.where(counted),
+        squares=np.square(weight.where(counted)),
+    )
+    sums = sums.join(said)
     table = sums.groupby(["due_on", "as_of", "period", "late"], sort=True)[columns].sum().reset_index()
     table = table.assign(difference=table["candidate"] - table["baseline"])
     counts = dict.fromkeys(["deals", "wins", "filled", "void"], "int64")
@@ -46,28 +59,35 @@ def looks_of(cohorts: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """
     if cohorts.empty:
         return pd.DataFrame(columns=["known_on", "verdict"])
-    x, z = (cohorts[c].to_numpy(dtype=float) for c in ("difference", "deals"))
+    weight = cohorts["weight" if "weight" in cohorts else "deals"]
+    x, z = cohorts["difference"].to_numpy(dtype=float), weight.to_numpy(dtype=float)
     level, period = rules.level, cohorts["period"]
     bands = {
         "fixed": sequences.fixed_time(x, z, period if rules.over_periods else None, level=level),
         "weeks": sequences.asymptotic(x, z, level=level, tuned_for=rules.tuned_for, burn_in=rules.burn_in),
         "periods": sequences.over_blocks(x, z, period, level=level),
-        "strict": sequences.empirical_bernstein(x / z, level=level, tuned_for=rules.tuned_for),
+        "strict": sequences.empirical_bernstein(
+            x / z, bound=rules.bound, level=level, tuned_for=rules.tuned_for
+        ),
+        "betting": sequences.betting(x / z, bound=rules.bound, level=level),
     }
     declared = bands["periods" if rules.over_periods else "weeks"]
-    deals = cohorts["deals"].cumsum()
+    so_far = weight.cumsum()
+    effective = np.square(so_far) / cohorts["squares"].cumsum() if "squares" in cohorts else np.inf
     table = pd.DataFrame(
         {
             "known_on": cohorts["due_on"],
             "cohorts": np.arange(1, len(cohorts) + 1),
             "periods": (~period.duplicated()).cumsum(),
             **{c: cohorts[c].cumsum() for c in ("deals", "wins", "filled")},
-            **{f"{who}_value": cohorts[who].cumsum() / deals for who in ("candidate", "baseline")},
+            **{f"{who}_value": cohorts[who].cumsum() / so_far for who in ("candidate", "baseline")},
             "difference": declared.estimate,
             "low": declared.low,
             "high": declared.high,
             **{f"{n}_{end}": getattr(b, end) for n, b in bands.items() for end in ("low", "high")},
             "strict_difference": bands["strict"].estimate,
+            "betting_difference": bands["betting"].estimate,
+            "effective_deals": effective,
         }
     )
     table = table[~table["known_on"].duplicated(keep="last")].reset_index(drop=True)
@@ -75,7 +95,7 @@ def looks_of(cohorts: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
 
 def verdict_of(row: Mapping[Any, Any], rules: Rules, which: str = "") -> str:
-    """The verdict of one look, by the declared sequence or by the one named: "weeks_", "periods_", "strict_"."""
+    """The verdict of one look, by the declared sequence or by the one named: "weeks_", "periods_", "strict_", "betting_"."""
     low, high = row[f"{which}low"], row[f"{which}high"]
     if doubts_of(row):
         return UNSURE
@@ -94,6 +114,9 @@ def doubts_of(row: Mapping[Any, Any]) -> list[dict[str, str]]:
     if fewest < FEWEST:
         text = f"Only {fewest} of {deals:,} deals were {what}; a verdict needs {FEWEST}."
         doubts.append({"code": "few_events", "text": text})
+    if (effective := row.get("effective_deals", np.inf)) < LIMITS.deals:
+        text = f"By their amounts the {deals:,} deals count for only {effective:.1f}; a verdict needs {LIMITS.deals:g}."
+        doubts.append({"code": "few_effective_deals", "text": text})
     if filled > MAX_FILLED * deals:
         text = f"{filled / deals:.0%} of the candidate's forecasts are missing; past {MAX_FILLED:.0%} no verdict is given."
         doubts.append({"code": "filled_too_much", "text": text})

@@ -14,7 +14,6 @@ from forecasteval.compare.verdicts import BASELINE, CANDIDATE, UNSURE
 from forecasteval.inference.confidence_sequences import BLOCKS
 from forecasteval.report.blocks import Html, Words
 from forecasteval.report.figures import Absent, Picture
-from forecasteval.scores.probability import METRICS
 from forecasteval.studies.weekly_monitor import _figures as figures
 from forecasteval.studies.weekly_monitor._looks import verdict_of
 from forecasteval.studies.weekly_monitor._watch import Watch
@@ -56,8 +55,6 @@ class Verdict(_Section):
 
 class Who(_Section):
     """The two forecasters and the terms of the report, each explained once."""
-
-    metric = METRICS["brier"]
 
     @property
     def glosses(self) -> list[tuple[str, str]]:
@@ -109,7 +106,7 @@ class Questions(_Section):
 
     @property
     def lines(self) -> list[_Line]:
-        """One look, all looks by weeks and by periods, and the strict sequence; none before the first look."""
+        """One look, all looks by weeks and by periods, the strict sequence and the betting one; none before the first look."""
         row, rules = self.watch.last, self.watch.rules
         if row is None:
             return []
@@ -117,14 +114,18 @@ class Questions(_Section):
         return [
             _Line(
                 name,
-                row["strict_difference" if name == "strict" else "difference"],
+                row.get(f"{name}_difference", row["difference"]),
                 row[f"{name}_low"],
                 row[f"{name}_high"],
                 None if name == "fixed" else verdict_of(row, rules, f"{name}_"),
                 name == declared,
             )
-            for name in ("fixed", "weeks", "periods", "strict")
+            for name in ("fixed", "weeks", "periods", "strict", "betting")
         ]
+
+    def assumes(self, name: str) -> str:
+        """What one of the last two takes for granted, in words."""
+        return _SAY("assumes", self.watch, name).text
 
     @property
     def weeks_wider(self) -> bool:
@@ -152,9 +153,17 @@ class ByPeriod(_Section):
     @property
     def periods(self) -> pd.DataFrame:
         """One row per period: difference, deals, filling."""
-        sums = self.watch.cohorts.groupby("period", sort=False)[["difference", "deals"]].sum()
-        each = sums["difference"] / sums["deals"]
-        return sums.assign(difference=each, filling=sums.index.isin(self.watch.waiting["period"]))
+        cohorts = self.watch.cohorts
+        weight = cohorts["weight" if "weight" in cohorts else "deals"]
+        sums = (
+            cohorts.assign(weight=weight)
+            .groupby("period", sort=False)[["difference", "deals", "weight"]]
+            .sum()
+        )
+        each = sums["difference"] / sums["weight"]
+        return sums.drop(columns="weight").assign(
+            difference=each, filling=sums.index.isin(self.watch.waiting["period"])
+        )
 
     @property
     def leader(self) -> tuple[str, int]:
@@ -180,6 +189,9 @@ class Later(_Section):
         deals = self.watch.deals
         known, filled = deals["known"], deals["filled"]
         marks = {"known": known, "void": deals["void"], "filled": filled & known, "silent": filled & ~known}
+        marks["weightless"] = (
+            known & ~deals["void"] & ~deals["amount"].gt(0) & bool(self.watch.rules.score.needs)
+        )
         return {name: int(mark.sum()) for name, mark in marks.items()}
 
 

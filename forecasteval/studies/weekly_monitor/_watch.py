@@ -163,7 +163,7 @@ def watch(org: Org, rules: Rules, *, path: Path, through: str = "") -> Watch:
     added = ledger.sealed(added, book.head)
     held = [*book.entries, *added]
     deals = entries.frozen(held)
-    cohorts = cohorts_of(deals)
+    cohorts = cohorts_of(deals, rules.metric, rules.epsilon)
     return Watch(
         rules,
         day,
@@ -200,7 +200,9 @@ def _check_rules(book: Ledger, rules: Rules, day: pd.Timestamp) -> None:
     kept = book.entries[0].get("rules")
     if not isinstance(kept, dict):
         raise CallError(f"{book.path} is not a ledger of the weekly monitor; name another file.")
-    other = [f"{k} was {kept.get(k)!r} and is {v!r}" for k, v in rules.plain.items() if kept.get(k) != v]
+    usual = {k: Rules.model_fields[k].default for k in ("metric", "epsilon")}
+    was, now = usual | kept, usual | rules.plain
+    other = [f"{k} was {was.get(k)!r} and is {v!r}" for k, v in now.items() if was.get(k) != v]
     if book.entries[0].get("freeze") != FREEZE:
         other.append(f"a deal was frozen at the first look that met it, and now at the {FREEZE}")
     if other:
@@ -251,7 +253,8 @@ def _spoken(org: Org, rules: Rules, day: pd.Timestamp) -> tuple[pd.DataFrame, Ma
                 f"{name} gives a {about['kind'].replace('_', ' ')}; the monitor needs probabilities."
             )
     spoken = said[said[rules.baseline].notna()].sort_values(["as_of", "deal_id"], kind="stable")
-    spoken = spoken[["deal_id", "as_of", rules.candidate, rules.baseline]]
-    spoken = spoken.set_axis(["deal", "as_of", "candidate", "baseline"], axis=1)
+    spoken = spoken.assign(amount=spoken["amount"].astype(float) if "amount" in spoken else math.nan)
+    spoken = spoken[["deal_id", "as_of", rules.candidate, rules.baseline, "amount"]]
+    spoken = spoken.set_axis(["deal", "as_of", "candidate", "baseline", "amount"], axis=1)
     rounded = {who: spoken[who].round(entries.DIGITS) for who in ("candidate", "baseline")}
     return spoken.assign(**rounded), meta

@@ -22,6 +22,11 @@ verdict. Reps are the ones in the data: neither speaks about new reps.
 The average that is estimated may drift, so a verdict can be withdrawn, and intervals of earlier looks
 are not intersected with later ones. That any look at all gives a false verdict has probability 1 - `level`.
 
+**Scores.** `metric` is any that is a mean over deals and bounded: Brier score, Brier score by amount (amounts frozen with
+the forecasts) and the log score clipped at `epsilon`, which bounds it. Not AUC, which compares pairs of deals and is no
+mean of what deals add; not the Brier skill, which divides by a loss that is unknown before the outcomes; and no bias,
+where neither side of 0 is better. Each is refused with its reason.
+
 **Ledger.** Rules first; then each look, its forecasts, and each outcome on the day that it is frozen
 (:mod:`forecasteval.tables.ledger`). Everything reported is computed from the ledger, so what was frozen counts for
 good. Other rules are refused, since rules chosen after looking void the guarantee; so is an earlier `through` than the
@@ -68,6 +73,10 @@ class Monitor(Rules):
         Cohorts at which the weekly sequence is narrowest, and before which it says nothing.
     since : str
         Weeks that end before this day do not count; empty for all.
+    metric : "brier", "log_score" or "brier_by_amount"
+        What the two are compared by.
+    epsilon : float
+        For the log score only: probabilities are moved into [epsilon, 1 - epsilon], which bounds it.
     through : str
         The last day that counts; empty for the day before the newest record.
     ledger : str
@@ -123,11 +132,15 @@ class Answer(Watch):
         """The way from the deals that were met to those in the sequence."""
         deals = self.deals
         known, void = int(deals["known"].sum()), int(deals["void"].sum())
+        weightless = self.later.counts["weightless"]
         steps = [
             ("met by a weekly look", len(deals), 0, ""),
             ("outcome known for the whole week", known, len(deals) - known, "the target of their week is not known yet"),
             ("in the sequence", known - void, void, "not on record any more when the outcome became known"),
         ]  # fmt: skip
+        if weightless:
+            left = known - void - weightless
+            steps.append(("weighed by amount", left, weightless, "no amount when they were frozen"))
         return [dict(zip(("step", "deals", "dropped", "why"), step, strict=True)) for step in steps]
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -144,14 +157,15 @@ class Answer(Watch):
         return {
             "schema_version": 1,
             "question": self.verdict.question,
-            "parameters": plain(self.rules.plain),
+            "parameters": plain({"metric": self.rules.metric} | self.rules.plain),
             "headline": self.verdict.headline,
-            "primary": "brier",
+            "primary": self.rules.metric,
             "estimand": self.verdict.estimand,
             "through": f"{self.day:%Y-%m-%d}",
             "flow": self.flow(),
             "comparisons": [plain(self._comparison())],
             "ladder": plain(self._ladder()),
+            "without_a_limit": plain(self._without_a_limit()),
             "changes": [{"known_on": f"{d:%Y-%m-%d}", "verdict": v} for d, v in self.changes],
             "looks": [plain(r) for r in looks.to_dict("records")],
             "ledger": {
@@ -172,7 +186,7 @@ class Answer(Watch):
         found = {
             "candidate": rules.candidate,
             "baseline": rules.baseline,
-            "metric": "brier",
+            "metric": rules.metric,
             "better": "lower",
             "primary": True,
             "generalise_to": rules.generalise_to,
@@ -203,6 +217,21 @@ class Answer(Watch):
             "one_look": [row["fixed_low"], row["fixed_high"]],
             "width_of_one_look": self.cost,
         }  # fmt: skip
+
+    def _without_a_limit(self) -> list[dict[str, Any]]:
+        """The strict sequence and the betting one, each with what it assumes."""
+        row = self.last
+        return [] if row is None else [
+            {
+                "name": which,
+                "assumes": self.questions.assumes(which),
+                "difference": row[f"{which}_difference"],
+                "low": row[f"{which}_low"],
+                "high": row[f"{which}_high"],
+                "verdict": verdict_of(row, self.rules, f"{which}_"),
+            }
+            for which in ("strict", "betting")
+        ]  # fmt: skip
 
     def _ladder(self) -> list[dict[str, Any]]:
         row = self.last
