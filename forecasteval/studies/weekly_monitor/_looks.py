@@ -32,10 +32,10 @@ def cohorts_of(deals: pd.DataFrame, metric: str = "brier", epsilon: float = 0.0)
     columns = ["deals", "wins", "filled", "void", "candidate", "baseline"]
     columns += ["weight", "squares"] if by_amount else []
     at = known[counted]
-    arrays = {k: at[k].to_numpy(dtype=float) for k in ("won", "candidate", "baseline")}
+    arrays = {k: np.asarray(at[k], dtype=float) for k in ("won", "candidate", "baseline")}
     scored = METRICS[metric].terms
     assert scored is not None
-    terms = scored(Deals(**arrays, amount=weight[counted].to_numpy(dtype=float), epsilon=epsilon))
+    terms = scored(Deals(**arrays, amount=np.asarray(weight[counted], dtype=float), epsilon=epsilon))
     said = pd.DataFrame({"candidate": terms.candidate, "baseline": terms.baseline}, at.index)
     sums = known.drop(columns=list(said)).assign(
         deals=counted,
