@@ -1,87 +1,42 @@
-"""A first guess at what the columns of a flat table are, as a YAML mapping with comments."""
+"""A draft of the mapping of a flat table: guesses with their reasons, and questions where only a person can know."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 import yaml
 
 from forecasteval.errors import InputError
-from forecasteval.sources.flat_table import MISSING_WORDS, read_flat
+from forecasteval.sources._draft_words import named, side, tokens, yes_and_no
+from forecasteval.sources._mapping import OPEN
+from forecasteval.sources.flat_table import MISSING_WORDS, import_table, read_flat
 from forecasteval.tables.columns import Sheet
-from forecasteval.tables.schemas import RESERVED
+from forecasteval.tables.numerals import may_be, read_numerals
+from forecasteval.tables.period_labels import in_order_of_time
+from forecasteval.tables.schemas import CATEGORIES, RESERVED
 
-_WON_WORDS = ("won", "win", "closed won", "1", "1.0", "true", "yes", "y", "success")
-_OUTCOME = r"won|win\b|status|outcome|result|rlz|reali[sz]|actual|observed|target|label|is_?closed"
-_REP = r"\brep\b|seller|owner|sales_?(?:rep|person|man)|agent|executive|\bae\b"
-_FORECAST = r"prob|chance|score|likel|confiden|forecast|predict"
-_AMOUNT = r"amount|value|revenue|\bacv\b|\btcv\b|\barr\b|price"
-_SEGMENT = r"product|region|segment|industry|country|sector|channel|\btype\b|tier"
-_ACCOUNT = r"account|customer|client|company"
-_ID = r"id\b|^id|number|key"
-_DEAL = r"\bdeal\b|opportunity"
-_NOT_A_DEAL = rf"{_REP}|{_ACCOUNT}|{_AMOUNT}|{_FORECAST}|{_SEGMENT}|date|stage|status|name|size"
-_NOT_A_CHANCE = r"discount|margin|\btax|\bvat\b|commission|growth"
-_WON, _LOST = r"\b(?:won|win)\b", r"\b(?:lost|lose|loss)\b"
-_OPEN = r"\b(?:open|pending|progress|active|undecided)\b"
-_FEW_WORDS, _MANY_WORDS = 4, 20
+_MANY_WORDS = 20
 _MANY = 0.9
-# a currency sign, figures with separators, a percent sign; codes of letters may be ids
-_NUMBER = r"[-(]?[$€£¥₹₽₩₺₪฿]? ?-?[\d.,' \u00a0\u202f]*\d\)? ?[%$€£¥]?"
+_FEW = 10
+_ENOUGH = 4  # decided rows for each value of a column, from which on telling won from lost is no chance
+_ASK = "QUESTION:"
 _BY = "# by: people or by: model can be added to each forecast, to say who makes it"
 _OPTIONAL = [
     "# Keys that may be added: as_of (the date of the forecast), period (a column, or {column: ..., block_days: 14}),",
     "# rep, account, amount, amount_won (what was booked), segments: [...], features: [...] (for a reference model),",
-    "# group_duplicates: true, max_age_days: 14 (older data is refused).",
+    "# group_duplicates: true, timezone: Europe/Berlin, max_age_days: 14 (older data is refused).",
 ]
-
-
-@dataclass(frozen=True)
-class _Column:
-    """What a column's cells look like."""
-
-    name: str
-    cells: pd.Series
-    numbers: pd.Series
-    is_date: bool
-    percent: bool
-    money: bool
-
-    @property
-    def distinct(self) -> int:
-        return int(self.cells.nunique())
-
-    @property
-    def is_number(self) -> bool:
-        return bool(len(self.cells)) and bool(self.numbers.notna().all())
-
-    @property
-    def words(self) -> list[str]:
-        return [str(word) for word in self.cells.unique()]
-
-    @property
-    def decides(self) -> bool:
-        """Whether there is a word for won and one for lost."""
-        return self.distinct <= _MANY_WORDS and all(
-            any(re.search(pattern, word.lower()) for word in self.words) for pattern in (_WON, _LOST)
-        )
-
-    @property
-    def may_be_outcome(self) -> bool:
-        if not 2 <= self.distinct <= _FEW_WORDS or (self.is_number and self.distinct > 2):
-            return False
-        return self.named(_OUTCOME) or any(re.search(f"{_WON}|{_LOST}", word.lower()) for word in self.words)
-
-    def named(self, pattern: str) -> bool:
-        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.name).lower()
-        return re.search(pattern, words) is not None
 
 
 def explain(file: Any, table: str | None = None) -> str:
     """A draft of the YAML mapping of a flat table, each guess with its reason; to be checked by a person.
+
+    What the table alone cannot tell is a line that starts with ``# QUESTION:``, or the word TODO where nothing can be
+    imported without an answer.
 
     Parameters
     ----------
@@ -89,7 +44,7 @@ def explain(file: Any, table: str | None = None) -> str:
 
     Returns
     -------
-    YAML text; what could not be guessed is marked TODO
+    YAML text
 
     Raises
     ------
@@ -107,220 +62,524 @@ def explain(file: Any, table: str | None = None) -> str:
     sheet, _ = read_flat(file, table)
     if sheet.problems:
         raise InputError(sheet.problems)
-    columns = [_look(sheet, str(header)) for header in sheet.cells.columns]
-    return "\n".join(_Draft(sheet.file, len(sheet.cells), columns).lines()) + "\n"
+    draft = "\n".join(_Draft(sheet).lines()) + "\n"
+    return _tried(draft, file, table)
 
 
-def _look(sheet: Sheet, name: str) -> _Column:
-    text = sheet.text(name)
-    values = text[text.notna() & ~text.str.lower().isin(MISSING_WORDS)]
-    shape = r"\d{4}-\d{1,2}-\d{1,2}(?:[T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?: .*)?"
-    is_date = len(values) > 0 and bool(values.str.fullmatch(shape).mean() > _MANY)
-    percent = bool(values.str.endswith("%", na=False).any())
-    money = bool(values.str.contains(r"[$€£¥₹₽₩₺₪฿]", na=False).any())
-    return _Column(name, values, _numbers(values), is_date, percent, money)
+def _tried(draft: str, file: Any, table: str | None) -> str:
+    """The draft, with whatever an import still objects to as questions at its head."""
+    given = yaml.safe_load(draft)
+    if OPEN in draft:
+        return draft
+    try:
+        import_table(file, given, table)
+    except InputError as error:
+        said = [f"# {_ASK} {_plain(problem)}" for problem in error.problems if problem.severity == "error"]
+        first, rest = draft.split("\n", 1)
+        return "\n".join([first, *said, rest])
+    return draft
 
 
-def _numbers(values: pd.Series) -> pd.Series:
-    """The numbers of a column in which all cells are written as some, else nothing but gaps."""
-    numbers = pd.to_numeric(values, errors="coerce").astype(float)
-    if numbers.notna().all() or not values.str.fullmatch(_NUMBER, na=False).all():
-        return numbers
-    return Sheet("", values.str.rstrip("% ").to_frame("x")).numbers("x")
+@dataclass(frozen=True, eq=False)
+class _Column:
+    """What a column's cells look like."""
+
+    name: str
+    cells: pd.Series  # without gaps
+    blank: int
+    numbers: pd.Series  # empty where not all cells are numbers
+    currencies: list[str]
+    is_date: bool
+    percent: bool
+    open_mark: bool  # whether commas or dots may be decimals or thousands
+    words: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, sheet: Sheet, name: str) -> _Column:
+        text = sheet.text(name)
+        gaps = text.isna() | text.str.lower().isin(MISSING_WORDS)
+        values = text[~gaps]
+        shape = r"\d{4}-\d{1,2}-\d{1,2}(?:[T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?: .*)?"
+        is_date = len(values) > 0 and bool(values.str.fullmatch(shape).mean() > _MANY)
+        percent = bool(values.str.endswith("%", na=False).any())
+        found = read_numerals(
+            values.str.rstrip("% "), stated=sheet.decimal, comma_is_thousands=sheet.separator != ";"
+        )
+        whole = len(values) > 0 and not is_date and bool(found.amounts.notna().all())
+        return cls(
+            name, values, int(gaps.sum()), found.amounts if whole else values.iloc[:0].astype(float),
+            [str(name) for name in found.currencies.dropna().unique()], is_date, percent, whole and bool(found.example),
+            [str(word) for word in values.unique()],
+        )  # fmt: skip
+
+    @property
+    def distinct(self) -> int:
+        return len(self.words)
+
+    @property
+    def is_number(self) -> bool:
+        return len(self.numbers) > 0
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it holds yes and no alone."""
+        return yes_and_no(self.words) is not None
+
+    @property
+    def sides(self) -> dict[str, str | None]:
+        return {word: side(word, self.name) for word in self.words}
+
+    @property
+    def decides(self) -> bool:
+        """Whether there is a word for won and one for lost."""
+        return self.distinct <= _MANY_WORDS and {"won", "lost"} <= set(self.sides.values())
+
+    @property
+    def may_be_outcome(self) -> bool:
+        few = self.distinct <= _MANY_WORDS and (not self.is_number or self.is_flag)
+        return few and self.named("outcome") and not self.named("segment")
+
+    @property
+    def is_won_flag(self) -> bool:
+        """Whether yes in this column would mean won."""
+        return self.named("won") or (self.named("outcome") and not self.named("lost", "closed"))
+
+    def named(self, *roles: str) -> bool:
+        return named(self.name, *roles)
 
 
 class _Draft:
     """The guesses, in the order in which they rule each other out."""
 
-    def __init__(self, file: str, rows: int, columns: list[_Column]) -> None:
-        self.file, self.rows = file, rows
-        self.left = {column.name: column for column in columns}
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet, self.rows = sheet, len(sheet.cells)
+        columns = [_Column.of(sheet, str(header)) for header in sheet.cells.columns]
+        self.left = {column.name: column for column in columns if column.distinct}
+        self.empty = [column.name for column in columns if not column.distinct]
         self.moment: str | None = None
-        self.empty = [column.name for column in columns if column.distinct == 0]
-        for name in self.empty:
-            del self.left[name]
+        self.won = pd.Series(dtype=float)  # of the decided rows
+        self.asked: list[str] = []
+        self.names: set[str] = set()
+        self.has_account = False
 
     def lines(self) -> list[str]:
         """The draft."""
         head = [
-            f"# Mapping of {self.file} ({self.rows:,} rows), drafted from its columns: check every line.",
+            f"# Mapping of {_plain(self.sheet.file)} ({self.rows:,} rows), drafted from its columns: check every line.",
             'description: ""  # what the rows are, in a sentence',
             "target: won  # what came true when the outcome is a win, e.g. won in period",
         ]
-        body = [*self._outcome(), *self._identity(), *self._dates(), *self._people(), *self._money()]
+        outcome = self._outcome()
+        self._leave_out_what_tells_the_outcome()
+        body = [*outcome, *self._identity(), *self._dates(), *self._people(), *self._money()]
         forecasts = self._forecasts()
         rest = self._rest(bool(forecasts))
         if self.empty:
-            rest.append(f"# Empty columns, left out: {', '.join(self.empty)}")
+            rest.append(f"# Empty columns, left out: {_listed(self.empty)}")
         nothing = ["forecasts: {}  # none found: name columns, or fit a model to features"]
-        return [*head, *body, *(forecasts or nothing), *rest, *_OPTIONAL]
+        return [*head, *body, *(forecasts or nothing), *rest, *self.asked, *_OPTIONAL]
 
     def _take(self, column: _Column) -> str:
         del self.left[column.name]
         return _yaml(column.name)
 
-    def _first(self, test: str, *, distinct: tuple[float, float]) -> _Column | None:
+    def _drop(self, columns: Iterable[_Column]) -> list[str]:
+        names = list(dict.fromkeys(column.name for column in columns if column.name in self.left))
+        for name in names:
+            del self.left[name]
+        return names
+
+    def _ask(self, text: str) -> None:
+        self.asked.append(f"# {_ASK} {_plain(text)}")
+
+    def _first(self, *roles: str, distinct: tuple[float, float]) -> _Column | None:
         low, high = distinct
-        found = (c for c in self.left.values() if c.named(test) and low <= c.distinct <= high)
+        found = (c for c in self.left.values() if c.named(*roles) and low <= c.distinct <= high)
         return next(found, None)
 
+    # --- the outcome
+
     def _outcome(self) -> list[str]:
-        candidates = [c for c in self.left.values() if c.decides or self._two_sided(c)]
+        worded = [c for c in self.left.values() if c.decides]
+        flags = [c for c in self.left.values() if c.is_flag and c.is_won_flag]
         suspects = [c for c in self.left.values() if c.may_be_outcome or c.decides]
-        # a second account of the outcome is no feature either
-        for other in suspects:
-            del self.left[other.name]
-        if not candidates:
-            found = "; ".join(f"{c.name} ({', '.join(c.words)})" for c in suspects)
-            why = f"is it {found}?" if found else "no column has values such as Won and Lost"
-            return [f"won: TODO  # {{column: ..., won: [...], lost: [...], undecided: [...]}}: {why}"]
+        closed = [c for c in self.left.values() if c.is_flag and c.named("closed", "lost") and c not in flags]
+        if worded:
+            column = max(worded, key=lambda c: (c.named("outcome"), -c.distinct))
+            line = self._worded_line(column, [c.name for c in suspects if c is not column])
+        elif flags:
+            column = max(flags, key=lambda c: (c.named("won"), -c.blank))
+            line = self._flag_line(column, suspects, closed)
+        else:
+            line = self._unknown_outcome(suspects)
+        # a second account of the outcome is neither feature nor forecast
+        self._drop([*suspects, *flags, *closed])
+        return [line]
 
-        def likeness(column: _Column) -> tuple[bool, bool, bool]:
-            return column.decides, column.distinct == 2, column.named(_OUTCOME)
+    def _worded_line(self, column: _Column, others: list[str]) -> str:
+        lists: dict[str, list[str]] = {"won": [], "lost": [], "undecided": []}
+        for word, meaning in column.sides.items():
+            lists[meaning or "undecided"].append(word)
+        unknown = [word for word, meaning in column.sides.items() if meaning is None]
+        if unknown:
+            self._ask(
+                f"{column.name} also says {_listed(unknown)}: deals that are still open, or lost (or won) ones? They are "
+                "left out as undecided until you move the word."
+            )
+        self._decide(column, lists["won"], lists["lost"])
+        note = "its two values" if column.distinct == 2 else "its values"
+        return _outcome_line(column, lists, f"{note}; or {_listed(others)}" if others else note)
 
-        column = max(candidates, key=likeness)
-        self.left.pop(column.name, None)
-        return [_outcome_line(column, [other.name for other in suspects if other is not column])]
+    def _flag_line(self, column: _Column, suspects: list[_Column], closed: list[_Column]) -> str:
+        answer = yes_and_no(column.words)
+        assert answer is not None
+        yes, no = answer
+        lists = {"won": [yes], "lost": [no]}
+        others = [c.name for c in (*suspects, *closed) if c is not column]
+        still_open = self._open_where_not_won(column, no, [*suspects, *closed])
+        if still_open:
+            known = _outcome_line(column, lists, "").rstrip(" #").removeprefix("won: ")
+            return (
+                f"won: {OPEN}  # {_ASK} {_plain(column.name)} is {_plain(no)} for deals that are still open as well "
+                f"({_plain(still_open)}), and an open deal is not a lost one: take these rows out and write {_plain(known)}, "
+                "or name a column with a word for open deals"
+            )
+        self._decide(column, [yes], [no])
+        if column.named("won"):
+            self._ask(
+                f"Is every deal with {column.name} = {no} closed? One that is still open must not count as lost."
+            )
+        note = f"its two values; or {_listed(others)}" if others else "its two values"
+        return _outcome_line(column, lists, note)
 
-    def _two_sided(self, column: _Column) -> bool:
-        """Whether one of two values can be told to mean won, and the other one is not a deal still open."""
-        lower = [word.lower() for word in column.words]
-        if len(lower) != 2 or any(re.search(_OPEN, word) for word in lower):
-            return False
-        return column.named(_OUTCOME) or bool(set(lower) & set(_WON_WORDS))
+    def _open_where_not_won(self, column: _Column, no: str, others: list[_Column]) -> str:
+        """The sign that some deals without a win are not lost but open."""
+        rows = column.cells.index[column.cells == no]
+        for other in others:
+            answer = yes_and_no(other.words) if other is not column else None
+            here = other.cells.reindex(rows)
+            if answer and other.named("closed", "lost") and here.eq(answer[1]).any():
+                return f"{other.name} is {answer[1]} in {int(here.eq(answer[1]).sum()):,} of them"
+            if other is not column and not answer:
+                open_ = here[here.map(lambda word: isinstance(word, str) and side(word) == "undecided")]
+                if len(open_):
+                    return f"{other.name} is {open_.iloc[0]} in {int(here.eq(open_.iloc[0]).sum()):,} of them"
+        for other in self.left.values():
+            if (
+                other.is_date
+                and other.named("closing")
+                and (blank := len(rows.difference(other.cells.index))) > 0
+            ):
+                return f"{other.name} is blank in {blank:,} of them"
+        return ""
+
+    def _unknown_outcome(self, suspects: list[_Column]) -> str:
+        flags = [c for c in self.left.values() if c.is_flag and c not in suspects]
+        found = "; ".join(f"{c.name} ({_listed(c.words)})" for c in [*suspects, *flags][:6])
+        why = f"is it {found}?" if found else "no column has values such as Won and Lost"
+        return f"won: {OPEN}  # {{column: ..., won: [...], lost: [...], undecided: [...]}}: {_plain(why)}"
+
+    def _decide(self, column: _Column, won: list[str], lost: list[str]) -> None:
+        known = column.cells.isin(won).astype(float).where(column.cells.isin([*won, *lost]))
+        self.won = known.dropna()
+
+    def _leave_out_what_tells_the_outcome(self) -> None:
+        """Columns of few values, each of which goes with one outcome alone."""
+        told = []
+        for column in self.left.values():
+            both = pd.DataFrame({"cell": column.cells, "won": self.won}).dropna()
+            rates = both.groupby("cell")["won"].mean()
+            few = len(both) >= _ENOUGH and 2 <= len(rates) <= min(_FEW, len(both) / _ENOUGH)
+            if few and rates.isin([0, 1]).all() and not column.named("rep", "account", "period", "amount"):
+                told.append(column)
+        names = self._drop(told)
+        if names:
+            self._ask(
+                f"{_listed(names)} divides won from lost deals without exception, as what is written after the close does: "
+                "left out. Was it known before?"
+            )
+
+    # --- deals, moments, people
 
     def _identity(self) -> list[str]:
-        unique = [c for c in self.left.values() if c.distinct == self.rows > 1 and not c.is_date]
-        named = [c for c in unique if c.named(_ID)]
-        text = [c for c in unique if not c.is_number and not c.named(f"{_REP}|{_ACCOUNT}")]
-        text.sort(key=lambda column: float(column.cells.str.len().mean()))
-        if named or text:
-            return [f"deal_id: {self._take([*named, *text][0])}  # different in every row"]
-        return self._repeated_identity() or [
-            "# deal_id: no column has a different value in every row; the row number is used"
+        unique = [
+            c for c in self.left.values() if c.distinct == self.rows > 1 and not c.is_date and not c.percent
         ]
+        whole = [c for c in unique if not c.is_number or ((c.numbers % 1 == 0).all() and not c.currencies)]
+        called = [c for c in whole if c.named("id", "deal") and not c.named("amount", "probability", "score")]
+        called.sort(key=lambda c: c.named("rep", "account"))
+        text = [c for c in unique if not c.is_number and not c.named("rep", "account", "as_of", "period")]
+        text.sort(key=lambda column: float(column.cells.str.len().mean()))
+        if called or text:
+            return [f"deal_id: {self._take([*called, *text][0])}  # different in every row"]
+        again = self._repeated_identity()
+        if again:
+            return again
+        ids = [c for c in self.left.values() if c.named("id") and c.named("deal") and c.distinct > 1]
+        if ids:
+            repeated = self.rows - ids[0].distinct
+            self._ask(
+                f"{ids[0].name} looks like a deal's id, but {repeated:,} rows repeat one or have none: are they the same "
+                "deals at other moments (then as_of has to be named)?"
+            )
+            self._drop(ids[:1])
+        return ["# deal_id: no column has a different value in every row; the row number is used"]
 
     def _repeated_identity(self) -> list[str]:
         """An id that comes back with another date: one row per deal and moment."""
         dates = [column for column in self.left.values() if column.is_date]
-        ids = [c for c in self.left.values() if c.named(f"{_ID}|{_DEAL}") and not c.named(_NOT_A_DEAL)]
+        no_deal = ("rep", "account", "amount", "probability", "score", "segment", "created", "closing")
+        ids = [c for c in self.left.values() if c.named("id", "deal") and not c.named(*no_deal)]
         for column in ids:
             for date in dates:
                 pairs = pd.DataFrame({"id": column.cells, "date": date.cells})
-                if not column.is_date and column.distinct > 1 and not pairs.duplicated().any():
+                if (
+                    not column.is_date
+                    and column.distinct > 1
+                    and not pairs.duplicated().any()
+                    and not column.blank
+                ):
                     self.moment = date.name
                     return [f"deal_id: {self._take(column)}  # repeats with different dates, see as_of"]
         return []
 
+    def _readable(self, column: _Column) -> bool:
+        """Whether a date is read without an objection; if not, the objection is a question."""
+        sheet = replace(self.sheet, problems=[], notes=[])
+        sheet.dates(column.name)
+        if sheet.problems:
+            self._ask(f"{column.name} is not used yet: {sheet.problems[0]}")
+        return not sheet.problems
+
     def _dates(self) -> list[str]:
-        dates = [column for column in self.left.values() if column.is_date]
+        dates = [column for column in self.left.values() if column.is_date and column.name != self.moment]
+        dates.sort(key=lambda c: (not c.named("as_of"), c.named("created"), c.named("closing")))
+        if self.moment:
+            dates.insert(0, self.left[self.moment])
+        dates = [column for column in dates if self._readable(column)]
+        others = [column for column in self.left.values() if column.is_date and column not in dates[:1]]
+        self._drop([*others, *dates[:1]])
         if not dates:
-            return ["# as_of: no column holds dates; nothing can be said about new periods then"]
-        dates.sort(key=lambda column: column.name != self.moment)
-        first, others = dates[0], [column.name for column in dates[1:]]
-        note = "the moment of the forecast" + (f"; other dates: {', '.join(others)}" if others else "")
-        name = self._take(first)
-        for other in others:
-            del self.left[other]
-        lines = [f"as_of: {name}  # {note}"]
-        period = self._first(r"quarter|period|fiscal", distinct=(2, self.rows / 3))
-        if period:
-            return [*lines, f"period: {self._take(period)}"]
-        return [*lines, f"period: {{column: {name}, block_days: 14}}  # a span in which shocks may be shared"]
+            return [
+                "# as_of: no column holds usable dates; nothing can be said about new periods then",
+                *self._period(),
+            ]
+        first, name = dates[0], _yaml(dates[0].name)
+        note = f"; other dates: {_listed(c.name for c in others)}" if others else ""
+        block = f"period: {{column: {name}, block_days: 14}}  # a span in which shocks may be shared"
+        if first.named("closing") and first.name != self.moment:
+            self._ask(
+                f"{first.name} is when a deal closes; on which day was the forecast made? Then write as_of."
+            )
+            return [
+                f"# as_of: {name} is the close, not the moment of a forecast{note}",
+                *(self._period() or [block]),
+            ]
+        if first.named("created"):
+            self._ask(
+                f"{first.name} is taken for the day of the forecast: was it made when the deal was entered?"
+            )
+        if first.blank:
+            self._ask(
+                f"{first.name} is blank in {first.blank:,} rows, which are left out: what is their date?"
+            )
+        return [f"as_of: {name}  # the moment of the forecast{note}", *(self._period() or [block])]
+
+    def _period(self) -> list[str]:
+        column = self._first("period", distinct=(2, max(self.rows / 3, 2)))
+        labelled = (
+            c for c in self.left.values()
+            if not c.is_number and 2 <= c.distinct <= self.rows / 3 and in_order_of_time(c.words)
+        )  # fmt: skip
+        column = column or next(labelled, None)
+        if column is None or self._has_gaps(column, "period"):
+            return []
+        if not in_order_of_time(column.words):
+            some = _listed(column.words[:6])
+            self._ask(
+                f"In which order do the periods of {column.name} come ({some})? Write period_order: [...]."
+            )
+        return [f"period: {self._take(column)}"]
+
+    def _has_gaps(self, column: _Column, key: str) -> bool:
+        """Whether decided deals have a gap here; then it can only be asked for."""
+        decided = self.won.index if len(self.won) else self.sheet.cells.index
+        blank = decided.difference(self.sheet.text(column.name).dropna().index)
+        if len(blank):
+            self._ask(
+                f"{column.name} would be the {key}, but is blank in {len(blank):,} rows, the first is row {blank[0]}: fill "
+                f"the cells, then write {key}: {column.name}."
+            )
+            self._drop([column])
+        return len(blank) > 0
 
     def _people(self) -> list[str]:
         lines = []
-        rep = self._first(_REP, distinct=(2, max(self.rows / 2, 2)))
-        if rep:
+        rep = self._first("rep", distinct=(2, max(self.rows / 2, 2)))
+        if rep and not self._has_gaps(rep, "rep"):
             lines.append(f"rep: {self._take(rep)}  # {rep.distinct} of them")
-        account = self._first(_ACCOUNT, distinct=(max(self.rows / 10, 2), self.rows))
+        account = self._first("account", distinct=(max(self.rows / 10, 2), self.rows))
         if account and not account.is_number:
             lines.append(f"account: {self._take(account)}")
+            self.has_account = True
         return lines
 
     def _money(self) -> list[str]:
+        booked = self._drop(
+            [c for c in self.left.values() if c.named("booked") and not c.named("probability")]
+        )
+        for name in booked:
+            self._ask(
+                f"Is {name} what was booked in the end? Then write amount_won: {name}. It is no feature."
+            )
+        currency = self._first("currency", distinct=(1, _MANY_WORDS))
+        if currency is not None and not all(may_be(word) for word in currency.words):
+            currency = None
         found = [c for c in self.left.values() if _is_amount(c) and c.distinct >= 3]
-        return [f"amount: {self._take(found[0])}"] if found else []
+        if not found:
+            return []
+        column = found[0]
+        lines = [f"amount: {self._take(column)}"]
+        codes = column.currencies
+        if currency is not None:
+            self._drop([currency])
+            codes = currency.words
+            if currency.distinct > 1:
+                lines.append(f"currency: {_yaml(currency.name)}")
+        if codes and not frozenset.intersection(*map(may_be, codes)):
+            rates = ", ".join(f"{_yaml(min(may_be(code)))}: {OPEN}" for code in dict.fromkeys(codes))
+            lines.append(
+                f"currency_rates: {{{rates}}}  # {_ASK} what is one unit of each worth in one currency?"
+            )
+        if column.open_mark:
+            example = column.cells[column.cells.str.contains(r"[.,]\d{3}")].iloc[0]
+            lines.append(
+                f'decimal_mark: {OPEN}  # {_ASK} "." or ","? {_plain(column.name)} holds {_plain(example)}'
+            )
+        return lines
+
+    # --- forecasts and the rest
 
     def _forecasts(self) -> list[str]:
         lines = []
         for column in list(self.left.values()):
-            entry = _forecast(column)
+            entry = self._forecast(column)
             if entry:
-                name = re.sub(r"[^a-z0-9]+", "_", self._take(column).lower()).strip("_")
-                name = f"{name}_forecast" if name in RESERVED else name
-                lines.append(f"  {_yaml(name)}: {entry}")
+                lines.append(f"  {_yaml(self._name(column))}: {entry}")
+                self._drop([column])
         return ["forecasts:", *lines, f"  {_BY}"] if lines else []
 
+    def _name(self, column: _Column) -> str:
+        """A name that neither the matched table nor another column has."""
+        name = re.sub(r"\W+", "_", column.name.lower()).strip("_") or "forecast"
+        name = f"{name}_forecast" if name in RESERVED else name
+        taken = self.names | {str(header) for header in self.sheet.cells.columns} - {column.name}
+        number = 2
+        unique = name
+        while unique in taken:
+            unique, number = f"{name}_{number}", number + 1
+        self.names.add(unique)
+        return unique
+
+    def _forecast(self, column: _Column) -> str | None:
+        """The mapping of a column that looks like a forecast."""
+        if set(map(tokens, column.words)) <= {tokens(word) for word in CATEGORIES}:
+            self._ask(f"{column.name} holds forecast categories: which probability stands for each of them?")
+            return None
+        if (
+            not column.is_number
+            or column.currencies
+            or column.named("no_chance", "amount", "booked", "id", "currency")
+        ):
+            return None
+        numbers, name = column.numbers, _yaml(column.name)
+        below = sorted({float(number) for number in numbers[numbers < 0]})
+        usable = numbers[numbers >= 0]
+        missing = f", missing: [{below[0]:g}]" if len(below) == 1 else ""
+        is_chance, is_score = column.named("probability"), column.named("score", "rank")
+        rank = f"{{column: {name}, kind: rank_score{'' if len(below) > 1 else missing}}}"
+        if len(below) > 1 or usable.empty:
+            return rank if is_chance or is_score else None
+        top = float(usable.max())
+        if column.named("rank") or ((usable % 1 == 0).all() and 1 < top <= 10):
+            if is_chance or is_score:
+                self._ask(
+                    f"{column.name} runs from {usable.min():g} to {top:g}: taken for a rank, not for a chance."
+                )
+            return rank if is_chance or is_score else None
+        if column.percent or (is_chance and 1 < top <= 100) or ("%" in column.name and top <= 100):
+            return f"{{column: {name}, kind: probability, scale: 100{missing}}}" if top <= 100 else None
+        if top <= 1:
+            if usable.isin([0, 1]).all() and not is_chance:
+                if column.is_flag:
+                    self._ask(
+                        f"{column.name} holds 0 and 1 alone: a forecast (yes or no), or something else? Left out."
+                    )
+                return None
+            return f"{{column: {name}, kind: probability, scale: 1{missing}}}"
+        if is_score:
+            if top <= 100:
+                self._ask(
+                    f"Does {column.name} = {numbers.iloc[0]:g} mean a chance of {numbers.iloc[0]:g}%? Then write kind: "
+                    "probability, scale: 100; as a rank score only its order counts."
+                )
+            return rank
+        if is_chance and len(usable):
+            self._ask(
+                f"{column.name} goes up to {top:g}: an amount, or a score (kind: rank_score)? Left out."
+            )
+        return None
+
     def _rest(self, has_forecasts: bool) -> list[str]:
-        few = [column for column in self.left.values() if 2 <= column.distinct <= 20 and not column.is_number]
-        segments = [column.name for column in few if column.named(_SEGMENT)] or [
-            column.name for column in few[:2]
-        ]
+        left = [c for c in self.left.values() if c.name not in RESERVED and c.name not in self.names]
+        few = [column for column in left if 2 <= column.distinct <= 20 and not column.is_number]
+        segments = [column.name for column in few if column.named("segment")] or [c.name for c in few[:2]]
         lines = []
         if segments:
             lines.append(f"segments: [{', '.join(_yaml(name) for name in segments)}]  # few values each")
-        features = [column.name for column in self.left.values() if column.name not in segments]
+        features = [column.name for column in left if column.name not in segments]
         if features and not has_forecasts:
             words = ", ".join(_yaml(name) for name in [*segments, *features])
             lines.append(f"features: [{words}]  # kept for a reference model")
-            lines.append("group_duplicates: true  # rows that agree in every attribute stay together")
+            if not self.has_account:
+                lines.append("group_duplicates: true  # rows that agree in every attribute stay together")
         elif features:
-            lines.append(f"# Not used: {', '.join(features)}")
+            lines.append(f"# Not used: {_listed(features)}")
         return lines
 
 
-def _outcome_line(column: _Column, others: list[str]) -> str:
+def _outcome_line(column: _Column, lists: dict[str, list[str]], note: str) -> str:
     """The mapping of the outcome: which words are won and lost, and which say neither."""
-    words = sorted(column.words, key=lambda word: word.lower() not in _WON_WORDS)
-    won, lost, undecided = words[:1], words[1:2], words[2:]
-    if column.decides:
-        won = [word for word in words if re.search(_WON, word.lower())]
-        lost = [word for word in words if re.search(_LOST, word.lower()) and word not in won]
-        undecided = [word for word in words if word not in (*won, *lost)]
-    lists = {"won": won, "lost": lost, "undecided": undecided}
     said = "".join(f", {key}: [{', '.join(map(_yaml, value))}]" for key, value in lists.items() if value)
-    note = "its two values" if column.distinct == 2 else "its values"
-    note += f"; or {', '.join(others)}" if others else ""
     return f"won: {{column: {_yaml(column.name)}{said}}}  # {note}"
 
 
 def _is_amount(column: _Column) -> bool:
-    if not column.is_number or column.percent or not (column.money or column.named(_AMOUNT)):
+    if not column.is_number or column.percent or column.named("id", "score", "probability"):
+        return False
+    if not (column.currencies or column.named("amount")):
         return False
     return bool((column.numbers >= 0).all()) and bool(column.numbers.max() > 1)
 
 
-def _forecast(column: _Column) -> str | None:
-    """The mapping of a column that looks like a forecast."""
-    if not column.is_number:
-        return None
-    numbers, name = column.numbers, _yaml(column.name)
-    below = sorted({float(number) for number in numbers[numbers < 0]})
-    usable = numbers[numbers >= 0]
-    missing = f", missing: [{below[0]:g}]" if len(below) == 1 else ""
-    if len(below) > 1 or usable.empty:
-        return f"{{column: {name}, kind: rank_score}}" if column.named(_FORECAST) else None
-    if column.percent:
-        chance = usable.max() <= 100 and not column.named(_NOT_A_CHANCE)
-        return f"{{column: {name}, kind: probability, scale: 100{missing}}}" if chance else None
-    if usable.max() <= 1:
-        note = "  # 0 and 1 only: a yes or no" if usable.isin([0, 1]).all() else ""
-        return f"{{column: {name}, kind: probability, scale: 1{missing}}}{note}"
-    if column.named(_FORECAST) and usable.max() <= 100:
-        return (
-            f"{{column: {name}, kind: probability, scale: 100{missing}}}  # rank_score, if it is a percentile"
-        )
-    return f"{{column: {name}, kind: rank_score{missing}}}" if column.named(_FORECAST) else None
+def _plain(text: object) -> str:
+    """A text that can stand in a comment: on one line, with nothing that cannot be printed."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(str(text).split()))
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(_plain(word) for word in words)
 
 
 def _yaml(value: object) -> str:
     """A scalar as YAML reads it back: quoted where it would turn into something else."""
     text = str(value)
     try:
-        plain = yaml.safe_load(f"[{text}]") == [text] and yaml.safe_load(f"a: {text}") == {"a": text}
+        read = yaml.safe_load(f"[{text}]"), yaml.safe_load(f"{{a: {text}}}")
     except yaml.YAMLError:
-        plain = False
-    if plain or re.fullmatch(r"-?\d+(\.\d+)?", text):
+        read = None, None
+    plain = text.isprintable() and read == ([text], {"a": text})
+    number = bool(read[0]) and re.fullmatch(r"-?(?:0|[1-9]\d*)(?:\.\d+)?", text) and str(read[0][0]) == text
+    if (plain and text != OPEN) or number:
         return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(yaml.safe_dump(text, default_style='"', allow_unicode=True, width=10**9)).strip()

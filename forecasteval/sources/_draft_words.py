@@ -1,0 +1,76 @@
+"""What the words of a table mean, whatever language or system wrote them; the words stand in draft_words.yaml."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_SIDES = ("won", "lost", "undecided")
+
+
+def tokens(text: str) -> str:
+    """The words of a header or a cell in small letters, without accents and punctuation.
+
+    >>> tokens("hs_isClosedWon"), tokens("Verkäufer (Größe)")
+    ('hs is closed won', 'verkaufer grosse')
+    """
+    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text).replace("ß", "ss")
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return " ".join(re.findall(r"[^\W_]+", bare.lower()))
+
+
+def named(header: str, *roles: str) -> bool:
+    """Whether a header is called as one of the roles usually is."""
+    words = tokens(header)
+    return any(_pattern(f"headers.{role}").search(words) for role in roles)
+
+
+def side(word: str, header: str = "") -> str | None:
+    """What a cell of an outcome says: won, lost or undecided; None where the word does not tell.
+
+    >>> side("Closed - Won"), side("Verloren"), side("Not won"), side("2", "statecode")
+    ('won', 'lost', None, 'lost')
+    """
+    codes: Mapping[str, list[str]] = _words()["codes"].get(tokens(header).replace(" ", ""), {})
+    if codes:
+        return next((name for name in _SIDES if word in codes[name]), None)
+    words = tokens(word)
+    if _pattern("outcomes.not").search(words):
+        return None
+    found = [name for name in _SIDES if _pattern(f"outcomes.{name}").search(words)]
+    return found[0] if len(found) == 1 else None
+
+
+def yes_and_no(words: Iterable[str]) -> tuple[str, str] | None:
+    """Which of two words is yes and which is no; None where they are other words."""
+    answers = _words()["outcomes"]
+    each = list(words)
+    yes = [word for word in each if word.strip().lower() in _folded(answers["yes"], word)]
+    no = [word for word in each if word.strip().lower() in _folded(answers["no"], word)]
+    return (yes[0], no[0]) if len(each) == 2 and len(yes) == len(no) == 1 else None
+
+
+def _folded(answers: list[str], word: str) -> set[str]:
+    return {*answers, *([word.strip().lower()] if tokens(word) in answers else [])}
+
+
+@cache
+def _words() -> Mapping[str, Any]:
+    loaded: Mapping[str, Any] = yaml.safe_load(
+        Path(__file__).with_name("draft_words.yaml").read_text("utf-8")
+    )
+    return loaded
+
+
+@cache
+def _pattern(place: str) -> re.Pattern[str]:
+    """One of the words of a list, as whole words; a star stands for any letters."""
+    kind, name = place.split(".")
+    forms = (re.escape(word).replace(r"\*", r"\w*") for word in _words()[kind][name])
+    return re.compile(rf"(?:^| )(?:{'|'.join(forms)})(?= |$)")
