@@ -263,7 +263,8 @@ def _import_table(
 
 def _written(org: Org, folder: Path) -> None:
     print(f"{folder / 'tables'}: {_counts(org)}.")
-    for note in org.notes:
+    about = {} if org.matched is None else org.matched.attrs["forecasteval"]
+    for note in [*org.notes, *about.get("notes", ())]:
         print(f"- {note}")
     if org.warnings:
         print(f"To look at ({len(org.warnings)}):\n{_listed(org.warnings)}", file=sys.stderr)

@@ -33,6 +33,7 @@ FIRST, LAST = day_of("2024-02-01"), day_of("2026-03-20")
 RENAMED = {"old_label": "Technical Validation", "new_label": "Evaluation", "changed_on": "2025-03-03"}
 REALIGNED = day_of("2025-02-03")
 VENDOR_STARTS = day_of("2024-05-01")
+BACKTESTED = (4, 8)  # the weeks of which vendor_y handed in scores
 HOLIDAYS = [
     day_of(f"{year}-{date}")
     for year, thanksgiving in ((2023, 23), (2024, 28), (2025, 27))
@@ -450,6 +451,24 @@ def vendor_scores(w, day, quarter):
     return pd.DataFrame({"deal": x, "day": day, "value": w.last_score[x], "trained": quarter.start - 1})
 
 
+def backtest(w, seed):
+    """What vendor_y hands in: scores of vendor_x's deals, made when the quarters were over and dated back.
+
+    The stamps are in order. But its features come from the record of today, so that it sees of nearly every deal how it
+    ended; deals deleted since are not in it. It draws from a generator of its own: nothing else depends on it.
+    """
+    rng, score = np.random.default_rng([seed, 2]), w.scores
+    start, end = np.array([(q.start, q.end) for q in w.quarters]).T
+    quarter = np.searchsorted(start, score.day, side="right") - 1
+    start, end = start[quarter], end[quarter]
+    wanted = np.isin((score.day - start) // 7 + 1, BACKTESTED) & (end < LAST) & ~w.crm.deleted[score.deal]
+    score, start, end = score[wanted], start[wanted], end[wanted]
+    n, won_on = len(score), w.buyer.won_on[score.deal]
+    sign = np.where((start <= won_on) & (won_on <= end), 1.0, -1.0) * (rng.random(n) < 0.97)
+    view = 0.5 * logit(score.value) + 2.2 * sign + rng.normal(0, 0.8, n)
+    return score.assign(value=np.round(np.clip(expit(view), 0.005, 0.985), 3))
+
+
 def rep_calls(w, day, quarter):
     """Each rep's commit on a Monday: booked so far and a view of the open deals; some carry the last one on."""
     rng, crm, n = w.rng, w.crm, len(REPS)
@@ -580,6 +599,7 @@ def simulate(seed):
                 latent.append(population(w, day, quarter, week_ends[day]))
         quarter.rates = quarter.true = quarter.believed = None
     w.scores, w.calls, w.latent = (pd.concat(t, ignore_index=True) for t in (scores, calls, latent))
+    w.backtest = backtest(w, seed)
     return w
 
 
@@ -778,11 +798,11 @@ def call_table(calls, rep_id):
     return pd.DataFrame(table)
 
 
-def vendor_table(scores, deal_id):
-    """forecasts/vendor_x.csv: the vendor's weekly scores."""
+def vendor_table(name, scores, deal_id):
+    """One of the forecasts/: a vendor's scores."""
     table = {
         "deal_id": deal_id[scores.deal],
-        "forecaster": "vendor_x",
+        "forecaster": name,
         "issued_at": np.char.add(dates(scores.day), "T11:00:00Z"),
         "kind": "probability",
         "value": scores.value,
@@ -817,7 +837,8 @@ def export_tables(w):
         "calendar.csv": pd.DataFrame(calendar),
         "calls.csv": call_table(w.calls, rep_id),
         "stage_renames.csv": pd.DataFrame([RENAMED]),
-        "forecasts/vendor_x.csv": vendor_table(w.scores, deal_id),
+        "forecasts/vendor_x.csv": vendor_table("vendor_x", w.scores, deal_id),
+        "forecasts/vendor_y.csv": vendor_table("vendor_y", w.backtest, deal_id),
     }
     return tables, deal_id, rep_id
 
@@ -948,6 +969,7 @@ def planted_truth(w, tables, latent, rep_id, seed):
         "periods": list(scored.period.unique()),
         "weeks": weekly_truth(scored),
         "vendor_silent": vendor_silence(w, scored),
+        "hindsight": ["vendor_y"],
         "quarter_shocks": {
             q.name: round(s, 4) for q, s in zip(w.quarters, w.shocks, strict=False) if q.start >= FIRST
         },

@@ -99,7 +99,7 @@ def matched_rows(file: str | PathLike[str], columns: Iterable[str]) -> pd.DataFr
         c: pd.Categorical.from_codes(v, categories=list(labels[c])) if c in labels else v  # type: ignore[call-overload]
         for c, v in read.items()
     }
-    several = "deal_id" not in read or not all_differ(read["deal_id"])
+    several = "deal_id" not in read or not all_differ(read["deal_id"]) or "closed_on" in read
     if several and "as_of" in columns and "as_of" in schema.names:
         found["as_of"] = parquet.read(columns=["as_of"]).column(0).to_pandas()
     told = (schema.metadata or {}).get(b"PANDAS_ATTRS")

@@ -267,7 +267,12 @@ def _row(metric: Metric, rows: Rows, call: _Call, margin: float | None) -> dict[
     possible, found = measured.why_not(pair, call.nouns)
     if possible:
         row |= measured.own_intervals(pair)
-    if pair.identical and rows.gaps <= MAX_FILLED * len(rows) and rows.dropped <= MAX_FILLED:
+    if (
+        pair.identical
+        and not rows.knew
+        and rows.gaps <= MAX_FILLED * len(rows)
+        and rows.dropped <= MAX_FILLED
+    ):
         text = "The two forecasts score the same on every deal."
         return because(reason("identical", text)) | {"verdict": row["verdict"] and SAME, "reliable": True}
     if possible:
@@ -379,7 +384,7 @@ def _opened(
 ) -> Matched:
     """The matched table itself, wherever it is."""
     if isinstance(matched, str | PathLike):
-        columns = ["deal_id", "won", "as_of", "rep", "period", "account", *forecasters]
+        columns = ["deal_id", "won", "as_of", "closed_on", "rep", "period", "account", *forecasters]
         if any(m.needs for m in chosen):
             columns += ["amount", "amount_won"]
         there = _parquet.columns_of(matched)

@@ -11,11 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasteval.compare._parquet import all_differ
+from forecasteval.compare.hindsight import CODE, knew, stamped_late
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Reason, reason
 from forecasteval.inference.grouping import Codes, Grouping, added
 from forecasteval.inference.silence import SILENCE_LEVEL, silence
-from forecasteval.matching.matched import Matched, numbers, single_cells
+from forecasteval.matching.matched import DAYS_AHEAD, Matched, numbers, single_cells
 from forecasteval.scores.probability import Deals, Floats, Metric
 
 _LARGEST_AMOUNT = 1e15  # beyond it no sum of amounts is exact to the unit
@@ -81,7 +82,10 @@ class Rows:
         kind_c, note_c = _kind(candidate, read.deals.candidate, declared)
         kind_b, note_b = _kind(baseline, read.deals.baseline, declared)
         flow = tuple(matched.counted_flow(read.distinct, len(read)))
-        read = read.noted(*reasons, *matched.joined, *note_c, *note_b)
+        told = stamped_late(matched)
+        for name, said in ((candidate, read.deals.candidate), (baseline, read.deals.baseline)):
+            told += knew(name, said, read.deals.won, read.unit, read.when, matched.more.get(DAYS_AHEAD))
+        read = read.noted(*told, *reasons, *matched.joined, *note_c, *note_b)
         names = (candidate, baseline)
         read = replace(read, names=names, kinds=(kind_c, kind_b), flow=flow, asked=len(read))
         return _united(_settled(read))
@@ -135,6 +139,11 @@ class Rows:
     def gaps(self) -> int:
         """Number of rows in which the baseline's value stands in for the candidate."""
         return 0 if self.filled is None else int(self.filled.sum())
+
+    @property
+    def knew(self) -> bool:
+        """Did one of the two know the outcome?"""
+        return any(r["code"] == CODE for r in self.reasons)
 
     @property
     def dropped(self) -> float:

@@ -176,6 +176,8 @@ def _sentence(row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str]) 
             f"({level} interval {number(a, places)} to {number(b, places)}), for {about}; {behind}."
         )
     start = f"Not enough evidence to tell {candidate} from {baseline}"
+    if told := " ".join(r["text"] for r in row["reasons"] if r["code"] == "hindsight"):
+        return f"{start}: {told} {behind[0].upper()}{behind[1:]}."
     if math.isnan(low):
         return f"{start}: {label} difference {number(difference)}, with no interval for {about}; {behind}. {why}".strip()
     side = candidate if metric.better == "higher" else baseline

@@ -17,8 +17,9 @@ import pandas as pd
 from forecasteval.errors import CallError, nearest
 from forecasteval.matching.deals_as_of import Record, Target, looks_at, panel_of, unresolved, with_outcome
 from forecasteval.matching.forecasters import BUILT_IN, BurnIn, Floats, Seen, out_of_fold, see
-from forecasteval.matching.matched import Matched
+from forecasteval.matching.matched import DAYS_AHEAD, Matched
 from forecasteval.tables.calendar import moment
+from forecasteval.tables.giveaways import gives_away
 from forecasteval.tables.organisation import Org, newest_record
 
 POPULATIONS = {
@@ -400,8 +401,11 @@ class Panel:
         if pool:
             table.insert(3, "week", panel["series"])
         table = table.sort_values(["as_of", "deal_id"], kind="stable", ignore_index=True)
-        carried = round(float(table["state"].eq("carried").mean()), 4)
-        return replace(about, table=table, more={**about.more, "carried_share": carried})
+        more = {**about.more, "carried_share": round(float(table["state"].eq("carried").mean()), 4)}
+        if self.target.kind != "at all":
+            left = (panel["ends_on"] - panel["as_of"]).dt.days.min()
+            more[DAYS_AHEAD] = int(left) if self.target.kind == "in period" else self.target.days
+        return replace(about, table=table, more=more)
 
 
 # --- the public door ----------------------------------------------------------------------------------
@@ -506,6 +510,13 @@ def _of_flat_table(matched: Matched, names: list[str], seed: int) -> Matched:
     wanted = [n for n in names if n not in matched and n in ("model", "base_rate")]
     if "model" in wanted and not matched.features:
         wanted.remove("model")
+    if "model" in wanted:
+        told = {name: gives_away(matched[name], matched["won"]) for name in matched.features}
+        if told := {name: how for name, how in told.items() if how}:
+            listed = "; ".join(f"{name} {how}" for name, how in told.items())
+            raise CallError(
+                f"Features that give the outcome away are refused: {listed}. Take them out of the mapping."
+            )
     if not wanted:
         return matched
     glosses = {

@@ -17,6 +17,7 @@ from forecasteval.tables.organisation import Org
 
 META = "forecasteval"  # key of DataFrame.attrs under which a table says where its rows come from
 RESERVED = frozenset(["deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won"])
+DAYS_AHEAD = "days_ahead"  # among what came with a table: at least so many until the target is settled
 _ROUNDING = 1e-9  # a probability outside [0, 1] by less is one
 
 

@@ -118,6 +118,7 @@ class Mapped(BaseModel):
     max_age_days: Any = None
     deal_id: Any = None
     as_of: Any = None
+    closed_on: Any = None
     period: Annotated[
         Blocks | _Header | None, said("a column, or {column: ..., block_days: 14}", "Correct it.")
     ] = None

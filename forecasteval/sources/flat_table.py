@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.errors import InputError, Problem, absent, nearest
+from forecasteval.sources._looks import as_seen_while_open, final, won_in_the_last_row_alone
 from forecasteval.sources._mapping import Blocks, Forecast, Mapped, read_mapping, spellings
 from forecasteval.tables.columns import TYPED, Sheet, normal
 from forecasteval.tables.database import is_url, read_postgresql
 from forecasteval.tables.document import Document
 from forecasteval.tables.frames import cells_of
+from forecasteval.tables.giveaways import gives_away, knows
 from forecasteval.tables.period_labels import in_order_of_time
 from forecasteval.tables.reading import read_sheet
 from forecasteval.tables.schemas import RESERVED
@@ -26,7 +28,7 @@ from forecasteval.tables.schemas import RESERVED
 MISSING_WORDS = ("na", "n/a", "nan", "null", "none", "#n/a")
 _PERCENT = "If these are percentages write scale: 100 in the mapping; if they are scores or ranks write kind: rank_score."
 _PLAIN = {
-    "deal_id": "text", "rep": "text", "account": "text", "as_of": "date", "amount": "number",
+    "deal_id": "text", "rep": "text", "account": "text", "as_of": "date", "closed_on": "date", "amount": "number",
     "amount_won": "number",
 }  # fmt: skip
 
@@ -44,7 +46,8 @@ def import_table(
         and, if need be, ``undecided``, each a list of the column's words), ``forecasts`` (``{name: {column,
         kind: probability | rank_score | amount, scale: 1 or 100, missing: [values], by: people | model}}``), and,
         all optional,
-        ``deal_id, as_of, rep, account, amount, amount_won`` (columns), ``period`` (a column, or ``{column,
+        ``deal_id, as_of, closed_on, rep, account, amount, amount_won`` (columns; rows dated on the day of the close
+        or later are left out), ``period`` (a column, or ``{column,
         block_days}``), ``segments``, ``features`` (lists of columns), ``group_duplicates`` (true, or the
         columns: rows that agree in all of them share an ``account``), ``currency`` (a column) and ``currency_rates``
         (``{EUR: 1, USD: 0.92}``), ``period_order`` (the periods in their order, where their names do not show it),
@@ -97,10 +100,21 @@ def read_flat(file: Any, table: str | None = None) -> tuple[Sheet, list[str]]:
 
 
 def shortcomings(matched: pd.DataFrame) -> list[Problem]:
-    """What a matched table lacks for a comparison, as warnings."""
+    """What a matched table lacks for a comparison, and what knew the outcome in it, as warnings."""
     said = matched.attrs.get("forecasteval", {})
     if said.get("forecasters") or said.get("features"):
-        return []
+        won = matched["won"].to_numpy(dtype=float)
+        numbers = matched[list(said.get("forecasters", {}))].select_dtypes("number")
+        known = {name: knows(numbers[name].to_numpy(dtype=float, na_value=np.nan), won) for name in numbers}
+        expected = "a forecast made while the deals were open"
+        advice = "It will be compared without a verdict: map its values as they stood before the close."
+        return [
+            Problem(
+                "mapping", None, f"forecasts.{name}", f"{name}, which {told}", expected, advice, "warning"
+            )
+            for name, told in known.items()
+            if told
+        ]
     advice = "Without them nothing can be compared: add one of them to the mapping."
     expected = "forecasts, or features for a model"
     return [Problem("mapping", None, None, "neither forecasts nor features", expected, advice, "warning")]
@@ -124,6 +138,7 @@ class _Matching:
         if mapped.currency is None:
             sheet.rates = mapped.currency_rates  # the cells themselves name their currencies
         sheet.decimal, sheet.notes = mapped.decimal_mark or sheet.decimal, self.notes
+        self.late = (pd.Series(False, index=sheet.cells.index), "")
 
     def table(self) -> pd.DataFrame:
         """The matched table, or one error that says all that is wrong."""
@@ -142,8 +157,10 @@ class _Matching:
             self._forecast(name, forecast)
         segments, features = self._extra("segments"), self._extra("features")
         self._groups()
+        outcome = self._while_open(outcome)
         self._identity(outcome)
         self._gaps(outcome)
+        self._given_away(features, outcome)
         problems = self.document.problems + self.sheet.problems
         if problems:
             raise InputError(problems)
@@ -265,6 +282,11 @@ class _Matching:
         column = self._column(f"forecasts.{name}", said.column)
         if column is None:
             return
+        if self.mapped.won is not None and column == self.sheet.find(str(self.mapped.won.column)):
+            self.document.wrong(
+                f"forecasts.{name}", f"{column}, which is the outcome", "a forecast of it", "Take it out."
+            )
+            return
         present = self._present(column, said.missing)
         if said.kind == "probability":
             values = present.shares(column, percent=said.scale == 100, percent_advice=_PERCENT)
@@ -274,12 +296,48 @@ class _Matching:
         if values.isna().all():
             self.notes.append(f"{name} says nothing in any row.")
 
+    def _while_open(self, outcome: pd.Series) -> pd.Series:
+        """The outcome of the rows that speak before the close; where only closing rows know it, they hand it on."""
+        closed_on = self.columns.pop("closed_on", None)
+        deal, as_of = self.columns.get("deal_id"), self.columns.get("as_of")
+        if as_of is None:
+            return outcome
+        closed = self.late[0] if closed_on is None else as_of >= closed_on
+        why = "dated on the day of the close or later"
+        if deal is not None:
+            if deals := won_in_the_last_row_alone(outcome, deal, as_of, self.columns.get("period")):
+                found = f"{deals:,} deals that are won in their last row and lost in every row before"
+                advice = "Name a column of which a value says that the deal was open (a stage) and list it under undecided."
+                self.document.wrong("won", found, "an outcome that open deals do not have yet", advice)
+                return outcome
+            if seen := as_seen_while_open(outcome, deal, as_of):
+                outcome, closing = seen
+                closed = closed | closing
+                why = "of deals that are closed: what is said there is no forecast"
+                self.notes.append(
+                    "The table follows each deal until it closes: its rows before the close have the outcome that came, "
+                    "and the rows from the close on are left out."
+                )
+                if "amount_won" in self.columns:
+                    self.columns["amount_won"] = final(self.columns["amount_won"], deal, as_of)
+        self.late = (closed & outcome.notna(), why)
+        return outcome.mask(closed)
+
+    def _given_away(self, features: list[str], outcome: pd.Series) -> None:
+        """Refuse the features that give the outcome away."""
+        for name in features:
+            if told := gives_away(self.columns[name], outcome):
+                found = f"{name}, which {told}"
+                self.document.wrong(
+                    "features", found, "what was known before the outcome", "Take it out of the list."
+                )
+
     def _leaks(self, key: str) -> dict[str, str]:
         """The columns that must not be segments or features, and what each of them is."""
         mapped = self.mapped
         named = {"outcome": mapped.won.column if mapped.won else None, "booked amount": mapped.amount_won}
         if key == "features":
-            named |= {"deal_id": mapped.deal_id, "as_of": mapped.as_of}
+            named |= {"deal_id": mapped.deal_id, "as_of": mapped.as_of, "day of the close": mapped.closed_on}
             named |= {f"forecast {name}": column for name, column in self.sources.items()}
         same = {normal(str(column)): what for what, column in named.items() if column is not None}
         return {header: same[normal(header)] for header in self.headers if normal(header) in same}
@@ -357,6 +415,9 @@ class _Matching:
     def _finished(self, outcome: pd.Series, segments: list[str], features: list[str]) -> pd.DataFrame:
         kept = pd.Series(True, index=outcome.index)
         self._step("rows of the file", kept, kept, "")
+        late, why = self.late
+        if late.any():
+            kept = self._step("before the close", kept, ~late, why)
         kept = self._step("outcome stated", kept, outcome.notna(), "the outcome is blank or undecided")
         if "as_of" in self.columns:
             kept = self._step("date stated", kept, self.columns["as_of"].notna(), "the date is blank")

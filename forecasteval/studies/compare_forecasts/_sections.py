@@ -20,6 +20,7 @@ from forecasteval.compare.calibration import Calibration, WordTest, calibrate, w
 from forecasteval.compare.call_ranges import Coverage, coverage, of_calls
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.encompassing import Encompassing, encompassing
+from forecasteval.compare.hindsight import CODE as HINDSIGHT
 from forecasteval.compare.margin import WithinMargin, in_words
 from forecasteval.compare.null_check import NullCheck, NullRate, does_it_hold
 from forecasteval.compare.period_totals import Totals as PeriodTotals
@@ -109,10 +110,15 @@ class Verdict:
         comparison; about the data's size, not about the difference that was found.
         """
         row = self.comparison.primary
-        if not math.isfinite(row["se"]) or row["se"] <= 0:
+        if not math.isfinite(row["se"]) or row["se"] <= 0 or self._knew:
             return math.nan
         arm = row["high"] - row["difference"] if row["difference"] < 0 else row["difference"] - row["low"]
         return float(arm + t_quantile(0.8, row["df"]) * row["se"])
+
+    @property
+    def _knew(self) -> bool:
+        """Did one of the two know the outcome? Then nothing is said of how good it is."""
+        return any(r["code"] == HINDSIGHT for r in self.comparison.primary["reasons"])
 
     @property
     def unseen(self) -> Unseen | None:
@@ -128,7 +134,8 @@ class Verdict:
         winner = c.candidate if c.verdict == CANDIDATE else c.baseline
         state, badge = _STATES.get(str(c.verdict), ("better", f"{winner} is better"))
         doubted = any(r["code"] not in INFORMS for r in row["reasons"])  # the headline says so already
-        twin = fair.primary if fair is not None and math.isfinite(fair.primary["difference"]) else None
+        told = fair is not None and math.isfinite(fair.primary["difference"]) and not self._knew
+        twin = fair.primary if fair is not None and told else None
         return SAY(
             "verdict",
             self,
@@ -202,15 +209,30 @@ class Others:
     comparisons: Mapping[str, Comparison]
     about: Mapping[str, Any]
 
+    @property
+    def knew(self) -> dict[str, str]:
+        """Those who knew the outcome, with what shows it: they are named, and not drawn beside the honest ones."""
+        return {
+            n: r["text"]
+            for n, c in self.comparisons.items()
+            for r in c.primary["reasons"]
+            if r["code"] == HINDSIGHT and r["text"].startswith(f"{n} ")
+        }
+
     def figure(self) -> Picture | Absent:
-        return _figures().forest(self.comparisons)
+        return _figures().forest({n: c for n, c in self.comparisons.items() if n not in self.knew})
 
     def words(self) -> Html:
         any_one = next(iter(self.comparisons.values()), None)
         met = any_one is not None and math.isfinite(any_one.primary["difference"])
         return SAY(
             "others",
-            [(n, str(a.get("gloss", "a column of the table"))) for n, a in self.about.items()],
+            [
+                (n, str(a.get("gloss", "a column of the table")))
+                for n, a in self.about.items()
+                if n not in self.knew
+            ],
+            left_out=list(self.knew.values()),
             learned=next((a["learned"] for a in self.about.values() if a.get("learned")), []),
             behind=size(any_one.primary, any_one.nouns) if any_one is not None and met else "",
         )

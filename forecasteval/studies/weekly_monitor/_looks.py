@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.compare.compare import MAX_FILLED
+from forecasteval.compare.hindsight import CODE as HINDSIGHT
+from forecasteval.compare.hindsight import knew
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, SAME, UNSURE
 from forecasteval.inference import confidence_sequences as sequences
 from forecasteval.inference.limits import LIMITS
@@ -51,7 +53,15 @@ def cohorts_of(deals: pd.DataFrame, metric: str = "brier", epsilon: float = 0.0)
     return table[table["deals"] > 0].astype(counts).reset_index(drop=True)
 
 
-def looks_of(cohorts: pd.DataFrame, rules: Rules) -> pd.DataFrame:
+def hindsight_of(deals: pd.DataFrame, rules: Rules) -> str:
+    """What shows that one of the two knew the outcome of the deals that are known by now; else nothing."""
+    known = deals[deals["known"] & deals["won"].notna()]
+    said = {rules.candidate: known["candidate"].mask(known["filled"]), rules.baseline: known["baseline"]}
+    won = known["won"].to_numpy(dtype=float)
+    return " ".join(r["text"] for n, s in said.items() for r in knew(n, s.to_numpy(dtype=float), won))
+
+
+def looks_of(cohorts: pd.DataFrame, rules: Rules, hindsight: str = "") -> pd.DataFrame:
     """One row per day on which cohorts became known: the running estimate, its intervals, the verdict.
 
     Cohorts that become known on one day enter together. `low` and `high` are those of the declared sequence;
@@ -88,6 +98,7 @@ def looks_of(cohorts: pd.DataFrame, rules: Rules) -> pd.DataFrame:
             "strict_difference": bands["strict"].estimate,
             "betting_difference": bands["betting"].estimate,
             "effective_deals": effective,
+            "hindsight": hindsight,
         }
     )
     table = table[~table["known_on"].duplicated(keep="last")].reset_index(drop=True)
@@ -107,8 +118,8 @@ def verdict_of(row: Mapping[Any, Any], rules: Rules, which: str = "") -> str:
 
 
 def doubts_of(row: Mapping[Any, Any]) -> list[dict[str, str]]:
-    """Why a look carries no verdict whatever its numbers: too few wins or losses, or too many gaps filled."""
-    doubts = []
+    """Why a look carries no verdict whatever its numbers: hindsight, too few wins or losses, gaps filled."""
+    doubts = [{"code": HINDSIGHT, "text": row["hindsight"]}] if row.get("hindsight") else []
     deals, wins, filled = (int(row[k]) for k in ("deals", "wins", "filled"))
     fewest, what = (wins, "won") if wins <= deals - wins else (deals - wins, "not won")
     if fewest < FEWEST:

@@ -17,7 +17,7 @@ from forecasteval.matching.deals_as_of import Record, Target, looks_at
 from forecasteval.matching.match import match
 from forecasteval.matching.matched import META
 from forecasteval.studies.weekly_monitor import _entries as entries
-from forecasteval.studies.weekly_monitor._looks import cohorts_of, doubts_of, looks_of
+from forecasteval.studies.weekly_monitor._looks import cohorts_of, doubts_of, hindsight_of, looks_of
 from forecasteval.studies.weekly_monitor._rules import Rules, day_of
 from forecasteval.tables import calendar as cal
 from forecasteval.tables import ledger
@@ -171,7 +171,7 @@ def watch(org: Org, rules: Rules, *, path: Path, through: str = "") -> Watch:
         added,
         deals,
         cohorts,
-        looks_of(cohorts, rules),
+        looks_of(cohorts, rules, hindsight_of(deals, rules)),
         flips=entries.flips_of(deals, record, calendar, aim),
         restated=entries.restated(held, spoken),
         appeared=entries.appeared(held, spoken),

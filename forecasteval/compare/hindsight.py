@@ -1,0 +1,77 @@
+"""Whether a forecast that is to be compared knew the outcome: the reason that takes its verdict away."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forecasteval.inference.estimate import Reason, reason
+from forecasteval.inference.grouping import Codes
+from forecasteval.matching.matched import Matched
+from forecasteval.scores.probability import Floats
+from forecasteval.tables.giveaways import knows
+
+CODE = "hindsight"
+_REMEDY = "Compare what it said while the deals were open."
+
+
+def knew(
+    name: str,
+    said: Floats,
+    won: Floats,
+    unit: Codes | None = None,
+    when: NDArray[np.int64] | None = None,
+    days: float | None = None,
+) -> list[Reason]:
+    """The reason, where a forecast knew the outcome of the deals that it spoke about.
+
+    Of a deal seen several times the last look counts, where a value of the closing day would stand.
+
+    Parameters
+    ----------
+    said, won : arrays of shape (rows,); NaN where the forecast is silent
+    unit, when : the deal of each row, and numbers that order its looks; None where every row is another deal
+    days : until the target is settled, at least; None where that is not known
+
+    Examples
+    --------
+    >>> won = np.repeat([1.0, 0.0], 30)
+    >>> knew("stage", won, won)[0]["text"]
+    'stage looks like hindsight: it equals the outcome on all 60 deals. Compare what it said while the deals were open.'
+    >>> knew("model", np.linspace(0, 1, 60), np.roll(won, 20))
+    []
+    """
+    late = ""
+    if unit is None:
+        told = knows(said, won, days)
+    else:
+        there = np.flatnonzero(~np.isnan(said))
+        order = there if when is None else there[np.lexsort((when[there], unit[there]))]
+        order = order[np.argsort(unit[order], kind="stable")]
+        last = order[np.flatnonzero(np.diff(unit[order], append=-1))]
+        told = knows(said[last], won[last], days)
+        if told and last.size < order.size:
+            first = order[np.flatnonzero(np.diff(unit[order], prepend=-1))]
+            late = (
+                "" if knows(said[first], won[first], days) else " at their last look, and not at their first"
+            )
+    return [reason(CODE, f"{name} looks like hindsight: it {told}{late}. {_REMEDY}")] if told else []
+
+
+def stamped_late(matched: Matched) -> list[Reason]:
+    """The reason, where rows of a table that knows `closed_on` are dated on the day of the close or later."""
+    if not {"as_of", "closed_on"} <= set(matched.table.columns):
+        return []
+    as_of, closed = (
+        pd.to_datetime(matched[name].astype(object), errors="coerce", utc=True).dt.normalize()
+        for name in ("as_of", "closed_on")
+    )
+    late = int((as_of >= closed).sum())
+    if not late:
+        return []
+    text = (
+        f"{late:,} of {len(as_of):,} rows are dated on the day on which their deal closed, or later: what was said then "
+        "is no forecast. Leave these rows out."
+    )
+    return [reason(CODE, text)]
