@@ -100,3 +100,14 @@ def test_biased_reps_are_biased_the_way_they_were_planted(org, truth):
     z = (found["mean"] - found["expected_bias_week_4"]) / (found["std"] / found["size"] ** 0.5)
     assert z.abs().max() < 4
     assert found["mean"].corr(found["expected_bias_week_4"]) > 0.5
+
+
+@pytest.mark.parametrize("number", [4, 8])
+def test_the_vendor_that_saw_the_outcome_is_caught_and_the_honest_one_is_not(org, truth, number):
+    assert truth["hindsight"] == ["vendor_y"]
+    for name in ("vendor_x", "vendor_y"):
+        c = fe.compare(week(org, number, (name, "rep_forecast")), name, "rep_forecast")
+        caught = "hindsight" in {r["code"] for r in c.primary["reasons"]}
+        assert caught == (name in truth["hindsight"])
+        assert c.primary["reliable"] != caught
+        assert ("looks like hindsight" in c.headline) == caught
