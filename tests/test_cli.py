@@ -349,3 +349,22 @@ def test_the_next_step_after_a_table_can_be_run(run, tmp_path, mapping, words):
         candidate, baseline = shlex.split(out.split("-p candidate ")[1])[0], shlex.split(out)[-1]
         matched = Question(candidate, baseline).run(read(tmp_path / "x")).pair
         assert {candidate, baseline} <= set(matched.table.columns)
+
+
+def test_the_own_export_path_of_the_readme_can_be_followed_to_the_letter(tmp_path):
+    """All but the report itself, which other tests run: here it only has to pass its guards."""
+    section = (ROOT / "README.md").read_text("utf-8").split("## On your own export")[1]
+    steps = section.split("```")[1].strip().splitlines()
+    for name in ("Opportunity", "OpportunityHistory", "OpportunityFieldHistory", "User"):
+        (tmp_path / f"{name}.csv").symlink_to(ROOT / "data" / "demo" / "export" / f"{name}.csv")
+    call = "import sys; from forecasteval.cli import main; sys.exit(main())"
+    program = f"{shlex.quote(sys.executable)} -c '{call}'"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert "--allow-stale" in steps[4]
+    for step in steps[:4]:
+        command = step.replace(".venv/bin/forecasteval", program)
+        done = subprocess.run(
+            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert "newest record 2026-03-20" in done.stdout

@@ -137,7 +137,10 @@ def test_what_cannot_be_known_stands_in_the_file(tmp_path):
     assert "as_of" not in plan
     assert "In which order do the periods of Quarter come (KW 1, KW 2)? Write period_order" in draft
     assert "on which day was the forecast made?" in draft
-    draft, plan = drafted(tmp_path, rows("Status,Amount,Currency", "Won,5,EUR", "Lost,5,EUR", "Won,7,USD", "Lost,6,USD", "Won,6,USD"))
+    draft, plan = drafted(
+        tmp_path,
+        rows("Status,Amount,Currency", "Won,5,EUR", "Lost,5,EUR", "Won,7,USD", "Lost,6,USD", "Won,6,USD"),
+    )
     assert (plan["currency"], plan["currency_rates"]) == ("Currency", {"EUR": "TODO", "USD": "TODO"})
 
 
