@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Estimate
 from forecasteval.inference.jackknife import t_quantile
-from forecasteval.matching.matched import Matched, pseudonyms
+from forecasteval.matching.matched import Matched, shown_as
 
 _LEAST_REPS = 5  # fewer: nothing is known of how reps differ
 _LEAST_DEALS = 20  # fewer: a rep's own raw bias is not shown
@@ -172,14 +172,14 @@ def _by_chance(units: pd.DataFrame, bias: pd.Series, n: pd.Series) -> pd.Series 
 
 
 def _by_rep(
-    rows: pd.DataFrame, units: pd.DataFrame, bias: pd.Series, names: Mapping[str, str] | None
+    rows: pd.DataFrame, units: pd.DataFrame, bias: pd.Series, names: Mapping[str, str]
 ) -> pd.DataFrame:
     """Name, deals, wins and own bias of each rep."""
     reps = bias.index
     wins = rows[rows["won"] == 1].groupby("rep")["deal"].nunique().reindex(reps, fill_value=0)
     return pd.DataFrame(
         {
-            "name": list(reps) if names is None else [names[r] for r in reps],
+            "name": [names[r] for r in reps],
             "deals": units.groupby("rep").size().to_numpy(),
             "wins": wins.to_numpy(),
             "bias": bias.to_numpy(),
@@ -193,7 +193,7 @@ def rep_bias(
     *,
     level: float = 0.95,
     least: int = _LEAST_DEALS,
-    show_names: bool = False,
+    show_names: bool | Mapping[str, str] = False,
 ) -> RepBias:
     """Each rep's bias, mean of probability minus outcome, by partial pooling.
 
@@ -209,7 +209,7 @@ def rep_bias(
     least : int
         Reps with fewer deals are shown by the shrunken value only.
     show_names : bool
-        Names instead of pseudonyms.
+        Names instead of pseudonyms; a mapping holds the names of those who stand in the table by an id.
 
     Raises
     ------
@@ -259,7 +259,7 @@ def rep_bias(
     if variance is None:
         return none("The deals of no rep differ from each other, so chance cannot be told from bias.")
     b = between(bias, variance, level=level)
-    names = None if show_names else pseudonyms(matched["rep"])
+    names = shown_as(matched["rep"].dropna().astype(str), show_names)
     table = _by_rep(rows, units, bias.where(units.groupby("rep").size() >= least), names)
     shrunken = _shrink(bias, variance, level=level)
     ends = shrunken[["low", "high"]].clip(-1, 1)  # no bias lies beyond

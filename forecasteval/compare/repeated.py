@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -11,7 +11,7 @@ from forecasteval.compare.compare import Comparison, compare
 from forecasteval.compare.pair import pair_of
 from forecasteval.compare.rows import Rows
 from forecasteval.errors import CallError
-from forecasteval.matching.matched import RESERVED, Matched, pseudonyms
+from forecasteval.matching.matched import RESERVED, Matched, shown_as
 from forecasteval.scores.probability import METRICS
 
 
@@ -101,7 +101,7 @@ def influence(
     *,
     by: str = "rep",
     metric: str = "brier",
-    show_names: bool = False,
+    show_names: bool | Mapping[str, str] = False,
 ) -> pd.DataFrame:
     """How much hangs on each cluster: its share, and the difference without it.
 
@@ -111,7 +111,7 @@ def influence(
     by : "rep" or "period"
     metric : str
     show_names : bool
-        Names instead of pseudonyms.
+        Names instead of pseudonyms; a mapping holds the names of those who stand in the table by an id.
 
     Returns
     -------
@@ -134,8 +134,7 @@ def influence(
     size = groups.units(by)
     kept = range(size.size) if pair.kept is None else pair.kept[by]
     names = pd.Series(rows.labels[by][list(kept)]).astype(str)
-    if not show_names:
-        names = names.map(pseudonyms(matched[by], by))
+    names = names.map(shown_as(matched[by].dropna().astype(str), show_names, by))
     found = pd.DataFrame(
         {
             "name": names,

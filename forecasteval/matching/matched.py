@@ -219,3 +219,14 @@ def pseudonyms(names: Iterable[Any], noun: str = "rep") -> dict[Any, str]:
     seen = pd.Series(list(names)).dropna().astype(str).value_counts().reset_index()
     seen = seen.sort_values(["count", seen.columns[0]], ascending=[False, True])
     return {name: f"{noun} {i}" for i, name in enumerate(seen.iloc[:, 0], start=1)}
+
+
+def shown_as(names: Iterable[Any], show: bool | Mapping[str, str], noun: str = "rep") -> dict[Any, str]:
+    """What people read in the place of names or ids: stand-ins, the names themselves, or those that ``show`` holds.
+
+    >>> shown_as(["005A", "005B"], {"005A": "Ann Able"})
+    {'005A': 'Ann Able', '005B': '005B'}
+    """
+    if isinstance(show, bool):
+        return {name: str(name) for name in names} if show else pseudonyms(names, noun)
+    return {name: show.get(name, str(name)) for name in names}

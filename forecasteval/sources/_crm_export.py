@@ -13,7 +13,9 @@ from tqdm import tqdm
 from forecasteval.errors import InputError, Problem, absent
 from forecasteval.sources import _dated_copies
 from forecasteval.sources._audit import Facts, only_today
+from forecasteval.sources._audit import table as audit_table
 from forecasteval.sources._by_hand import lay_beside
+from forecasteval.sources._daily_history import DailyHistory, apart, is_daily
 from forecasteval.sources._export_files import Files, drop_footer, find_files, refuse_odd_ids
 from forecasteval.sources._records import (
     Tally,
@@ -24,11 +26,12 @@ from forecasteval.sources._records import (
     with_closing,
 )
 from forecasteval.sources._stages import Labels, read_renames, read_stages, stages_of_records
+from forecasteval.sources._submissions import add_calls, is_clari
 from forecasteval.sources.dialect import Dialect, Fields
 from forecasteval.sources.raw import Raw
 from forecasteval.tables.calendar import local_dates, moment
 from forecasteval.tables.columns import Sheet
-from forecasteval.tables.reading import read_sheet
+from forecasteval.tables.reading import read_header, read_sheet
 from forecasteval.tables.schemas import canonical
 from forecasteval.tables.settings import Settings, read_settings
 from forecasteval.tables.tidy_table import problems_of
@@ -74,10 +77,13 @@ class _Export:
         The deals are the last sight of each; one that was open then and is missing from the newest copy is deleted.
         """
         raw, files, dialect = self.raw, self.files, self.dialect
-        paths: dict[Any, Path] = (
-            dict(sorted(files.copies.items())) if files.dated else {pd.NaT: files.by_kind["deals"]}
-        )
+        paths: dict[Any, Path] = dict(sorted(files.copies.items())) if files.dated else {}
+        if not files.dated and "deals" in files.by_kind:
+            paths = {pd.NaT: files.by_kind["deals"]}
         sheets = {day: self.sheet(path) for day, path in paths.items()}
+        daily = self._daily() if "values" not in files.by_kind and not files.dated else None
+        if daily is not None and not sheets:
+            sheets = {pd.NaT: daily.newest}
         newest, newest_sheet = list(sheets.items())[-1]
         seen, labels = self._sightings(sheets)
         current = seen.drop_duplicates("deal_id", keep="last").reset_index(drop=True)
@@ -89,13 +95,20 @@ class _Export:
             current["is_deleted"] |= vanished
             raw.problems += _dated_copies.problems_of(seen, newest_sheet.file, dialect)
         else:
-            values, changes = self._read_values(labels), self._read_changes(labels, current)
+            if daily is not None:
+                current["is_deleted"] |= current["deal_id"].isin(daily.vanished) & current["status"].eq(
+                    "open"
+                )
+                raw.audit = audit_table(daily.audit())
+            values = self._read_values(labels, None if daily is None else daily.versions)
+            changes = self._read_changes(labels, current)
             tracked = changes is not None and "field" in changes and changes["field"].eq("rep").any()
             if not tracked and (values is None or "rep" not in values):
                 raw.notes.append(_TODAYS_OWNER)
         deals = self.deals(current)
         self.check_deals(deals[today].set_axis(current.loc[today, "row"]), newest_sheet)
         lay_beside(raw, raw.folder)
+        self._submitted(current)
         if files.dated:
             raw.notes += _dated_copies.notes_on(files)
             raw.tables["snapshots"] = _dated_copies.states(seen)
@@ -139,8 +152,40 @@ class _Export:
         self.keep(*sheets.values())
         return pd.concat(parts, ignore_index=True), labels
 
-    def _read_values(self, labels: Labels) -> pd.DataFrame | None:
-        sheet = self.optional("values")
+    def _daily(self) -> DailyHistory | None:
+        """A table of one row per deal and day, if there is one."""
+        path = self.files.by_kind.get("daily")
+        sheet = None if path is None else self.sheet(path)
+        if sheet is None:
+            return None
+        if not sheet.problems and not is_daily(list(map(str, sheet.cells.columns))):
+            sheet.wrong(1, None, "no column of days", "date_day", "Add the column to the export.")
+        if sheet.problems or sheet.cells.empty:
+            self.keep(sheet)
+            self.raw.refuse()
+        daily = apart(self.dialect, sheet)
+        self.keep(sheet)
+        self.raw.refuse()
+        return daily
+
+    def _submitted(self, current: pd.DataFrame) -> None:
+        """What people submitted, from whatever file holds it."""
+        assert self.raw.folder is not None
+        sheets = {kind: self.optional(kind) for kind in ("submissions", "submission_items")}
+        used = {*self.files.by_kind.values(), self.raw.folder / "calls.csv", self.raw.folder / "calendar.csv"}
+        others = [path for path in sorted(self.raw.folder.glob("*.csv")) if path not in used]
+        clari = next((path for path in others if is_clari(read_header(path))), None)
+        sheets["clari"] = None if clari is None else self.sheet(clari, of_deals=False, kind="submissions")
+        there = {kind: sheet for kind, sheet in sheets.items() if sheet is not None and not sheet.problems}
+        self.keep(*sheets.values())
+        if "calls" in self.raw.given and there:
+            self.raw.notes.append("calls.csv stands beside the export: the submissions were left aside.")
+        elif "submissions" in there or "clari" in there:
+            add_calls(self.raw, self.dialect, there, set(current["rep"].dropna()))
+            self.keep(*(sheet for sheet in there.values() if sheet.problems))
+
+    def _read_values(self, labels: Labels, versions: Sheet | None = None) -> pd.DataFrame | None:
+        sheet = versions if versions is not None else self.optional("values")
         if sheet is None:
             return None
         readable = not sheet.problems

@@ -28,7 +28,13 @@ class Files:
     @property
     def of_deals(self) -> bool:
         """Whether there is a file of deals, today's or dated ones."""
-        return "deals" in self.by_kind or bool(self.copies)
+        return bool({"deals", "daily"} & set(self.by_kind)) or bool(self.copies)
+
+    @property
+    def of_today(self) -> Path | None:
+        """The file that says how deals stand now."""
+        newest = self.copies[max(self.copies)] if self.copies else None
+        return self.by_kind.get("deals") or newest or self.by_kind.get("daily")
 
     @property
     def dated(self) -> bool:

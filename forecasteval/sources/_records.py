@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from forecasteval.errors import nearest
+from forecasteval.sources._daily_history import LOST
 from forecasteval.sources._stages import Labels
 from forecasteval.sources.dialect import Dialect, Fields
 from forecasteval.tables.columns import Sheet, normal
@@ -150,6 +151,9 @@ def full_values(dialect: Dialect, sheet: Sheet, labels: Labels, tally: Tally) ->
     if "category" in fields:
         table["rep_category"] = labels.category(sheet, header["category"], fields.take("category"), at)
     table["stage"] = labels.stage(sheet, header["stage"], fields.take("stage"), at, table)
+    if LOST in sheet.cells:
+        table["lost"] = sheet.cells[LOST].eq("True")
+        table.loc[table["lost"], [c for c in table if c not in ("deal_id", "at", "lost")]] = None
     if versioned and "to" in fields:
         ends = fields.take("to")
         table["ends"] = ends.mask(ends.dt.year >= dialect.endless)

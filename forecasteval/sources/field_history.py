@@ -21,6 +21,7 @@ FIELD_HISTORY = Dialect(
         ),
         "stages": ("stages", "stage"),
         "users": ("users", "user", "owners", "reps"),
+        "daily": ("daily_history", "deal_daily_history", "deals_daily", "opportunity_daily_history"),
     },
     fields={
         "deal_id": ("deal_id", "opportunity_id", "id"),

@@ -18,7 +18,7 @@ HUBSPOT = Dialect(
         ),
         "stages": ("deal_pipeline_stage", "pipeline_stages", "pipelines_stages", "deal_pipelines__stages", "stages"),
         "users": ("owners", "owner"),
-        "calls": ("forecasts", "forecast_submissions"),
+        "submissions": ("forecasts", "forecast_submissions"),
     },
     file_prefixes=("hubspot",),
     # Fivetran writes property_amount, Airbyte properties_amount, singer property_amount__value

@@ -75,6 +75,9 @@ SALESFORCE = Dialect(
         "changes": ("OpportunityFieldHistory", "OpportunityFieldHistories"),
         "stages": ("OpportunityStage", "OpportunityStages"),
         "users": ("User", "Users"),
+        "daily": ("opportunity_daily_history",),
+        "submissions": ("ForecastingSubmission", "ForecastingSubmissions"),
+        "submission_items": ("ForecastingSubmissionItem", "ForecastingSubmissionItems"),
     },
     file_prefixes=("salesforce", "sfdc", "sf"),
     fields={

@@ -107,7 +107,7 @@ def fits_of(folder: Path) -> list[Fit]:
     fits = []
     for name, dialect in SYSTEMS.items():
         files = find_files(folder, dialect)
-        path = files.by_kind.get("deals") or (files.copies[max(files.copies)] if files.copies else None)
+        path = files.of_today
         if path is None:
             continue
         headers = read_header(path)

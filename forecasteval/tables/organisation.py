@@ -39,6 +39,21 @@ class Org:
     warnings: list[Problem] = field(default_factory=list)
 
 
+def names_of(org: Org) -> dict[str, str]:
+    """The people's names by their ids; of two who are called alike each has the end of the id with the name.
+
+    >>> users = pd.DataFrame({"rep": ["r1", "r2", "r3"], "name": ["Ann", "Bo", "Bo"]})
+    >>> names_of(Org("acme", None, users=users))
+    {'r1': 'Ann', 'r2': 'Bo (r2)', 'r3': 'Bo (r3)'}
+    """
+    if org.users is None:
+        return {}
+    users = org.users.dropna(subset="name")
+    alike = users["name"].duplicated(keep=False)
+    shown = users["name"].mask(alike, users["name"] + " (" + users["rep"].str[-4:] + ")")
+    return dict(zip(users["rep"], shown, strict=True))
+
+
 def newest_record(org: Org) -> pd.Timestamp | None:
     """The day of the newest record that the organisation's data holds, or None if nothing is dated.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,7 @@ from forecasteval.inference.limits import FEW_PERIODS, LIMITS, MIN_CLUSTERS
 from forecasteval.inference.unseen import Unseen, unseen
 from forecasteval.matching.forecasters import BurnIn
 from forecasteval.matching.match import STALE_AFTER_DAYS
-from forecasteval.matching.matched import Matched
+from forecasteval.matching.matched import Matched, shown_as
 from forecasteval.report.blocks import Html, Words, difference_cells, flow_table, table, verdict_words
 from forecasteval.scores.probability import METRICS, Metric
 from forecasteval.scores.reliability import Reliability, at_their_word, consistency_band, reliability
@@ -433,9 +433,15 @@ class Segments:
     found: Family | str
 
     @classmethod
-    def of(cls, matched: Matched, comparison: Comparison, by: str, options: Mapping[str, Any]) -> Segments:
+    def of(
+        cls, matched: Matched, comparison: Comparison, by: str, options: Mapping[str, Any],
+        show_names: bool | Mapping[str, str],
+    ) -> Segments:  # fmt: skip
         """The family, or why there is none."""
         c = comparison
+        if by == "rep" and matched.has("rep"):
+            shown = matched["rep"].map(shown_as(matched["rep"].dropna().astype(str), show_names))
+            matched = replace(matched, table=matched.table.assign(rep=shown))
         if not by or matched.table.empty:
             return cls(_no_pair(matched, (c.candidate, c.baseline)) if by else _NO_FAMILY)
         options = {**options, "generalise_to": c.generalise_to}
@@ -477,7 +483,9 @@ class Reps:
     found: RepBias | str
 
     @classmethod
-    def of(cls, matched: Matched, names: tuple[str, str], level: float, show_names: bool) -> Reps:
+    def of(
+        cls, matched: Matched, names: tuple[str, str], level: float, show_names: bool | Mapping[str, str]
+    ) -> Reps:
         """The bias of the reps' own forecasts if they are one of the two, else of the baseline's, rep by rep."""
         candidate, baseline = names
         name = next((n for n in (baseline, candidate) if n.startswith("rep_")), baseline)

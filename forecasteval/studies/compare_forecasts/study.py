@@ -37,7 +37,7 @@ from forecasteval.studies.parameters import (
     another_than,
 )
 from forecasteval.tables import calendar
-from forecasteval.tables.organisation import Org
+from forecasteval.tables.organisation import Org, names_of
 
 
 def _divided(text: str) -> tuple[str, str]:
@@ -193,8 +193,11 @@ def _check_column(parameter: str, column: str, they: str, columns: list[str]) ->
 
 def _check_value(table: pd.DataFrame, column: str, value: str) -> None:
     if column in table and not (table[column].astype("string") == value).any():
-        there = table[column].astype("string").value_counts().head(12).index.tolist()
-        raise CallError(f"segment: no deal has {column} = {value!r}; there are {', '.join(there)}.")
+        counts = table[column].astype("string").value_counts()
+        there = ", ".join(counts.head(12).index)
+        if column == "rep":  # names of people are personal data
+            there = f"{len(counts):,} reps, written as in the data"
+        raise CallError(f"segment: no deal has {column} = {value!r}; there are {there}.")
 
 
 def _selected(matched: Matched, column: str, value: str) -> Matched:
@@ -276,8 +279,13 @@ class Answer:
         by = next((d for d in ("rep", "period") if self.pair.has(d)), None)
         if by is None or pd.isna(self.comparison.primary["difference"]):
             return None
-        names = self.question.show_names or by == "period"
+        names = self._people if by == "rep" else True
         return influence(self.pair, *self._names, by=by, metric=self.question.metrics[0], show_names=names)
+
+    @property
+    def _people(self) -> bool | dict[str, str]:
+        """The names of the reps where they are asked for."""
+        return names_of(self.org) if self.question.show_names else False
 
     @cached_property
     def fair_twin(self) -> Comparison | None:
@@ -344,12 +352,14 @@ class Answer:
     @cached_property
     def segments(self) -> sections.Segments:
         """The comparison within each segment of the family that was declared."""
-        return sections.Segments.of(self.pair, self.comparison, self.question.segments, self._options)
+        return sections.Segments.of(
+            self.pair, self.comparison, self.question.segments, self._options, self._people
+        )
 
     @cached_property
     def reps(self) -> sections.Reps:
         """How far each rep strays."""
-        return sections.Reps.of(self.pair, self._names, self.question.level, self.question.show_names)
+        return sections.Reps.of(self.pair, self._names, self.question.level, self._people)
 
     @cached_property
     def totals(self) -> sections.Totals:
