@@ -19,13 +19,14 @@ from typer.core import TyperGroup
 
 from forecasteval.compare.wording import count
 from forecasteval.errors import CallError, InputError, Problem, Refusal, RunFailed
+from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.report.make import find_notebook, make_report
 from forecasteval.report.parameters import parameters_of
 from forecasteval.sources import flat_table, flat_table_draft
 from forecasteval.sources import folder as folders
 from forecasteval.sources.system import SYSTEMS, guess
 from forecasteval.studies import question_of
-from forecasteval.tables.organisation import Org, newest_record
+from forecasteval.tables.organisation import Org, comparable, newest_record
 from forecasteval.tables.settings import Settings, check_options, read_settings
 
 _DEBUG = "FORECASTEVAL_DEBUG"
@@ -328,6 +329,8 @@ def _check_folder(
     org = folders.read(folder)
     newest = newest_record(org)
     print(_counts(org) + (f"; newest record {newest:%Y-%m-%d}." if newest is not None else "."))
+    if told := comparable(org, MIN_CLUSTERS["period"]):
+        print(told)
     for note in org.notes:
         print(f"- {note}")
 

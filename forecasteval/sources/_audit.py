@@ -110,7 +110,15 @@ def _recording(versions: pd.DataFrame, facts: Facts) -> list[Row]:
     gap = "Deals whose values between creation and the first history row were not recorded."
     tie = "Records of one deal within one second; the order of their ids decides."
     names = "Owner changes that gave names only; a name shared by two users stays a name."
+    kept = facts.dialect.kept_values
+    if kept is not None and facts.changes is not None:
+        sizes = facts.changes.groupby(["deal_id", "field"]).size()
+        capped = f"Fields of a deal with {kept} values or more, of which the system keeps the last {kept}: what came before is unknown."
+        cut = [("fields at the cap of kept values", int((sizes >= kept).sum()), len(sizes), capped)]
+    else:
+        cut = []
     return [
+        *cut,
         ("first version missing", late, len(first), gap),
         ("same-second ties", facts.tally.ties, facts.tally.statements, tie),
         ("owner changes without ids", facts.tally.names_only, owners, names),

@@ -18,7 +18,7 @@ PIPEDRIVE = Dialect(
     fields={
         "deal_id": ("id", "ID", "deal_id"),
         "account": ("org_id", "Organization ID", "org_name", "Organization"),
-        "stage": ("stage_id", "Stage", "stage_name"),
+        "stage": ("stage_id", "Stage"),
         "amount": ("value", "Value"),
         "probability": ("probability", "Probability"),
         "close_on": ("expected_close_date", "Expected close date"),

@@ -62,7 +62,8 @@ def newest_record(org: Org) -> pd.Timestamp | None:
     """
     if org.history is not None and len(org.history):
         known = org.history["values_state"].eq("known") | org.history["rep_state"].eq("known")
-        return calendar.local_dates(org.history.loc[known, "valid_from"], org.settings).max()
+        if known.any():
+            return calendar.local_dates(org.history.loc[known, "valid_from"], org.settings).max()
     columns = [
         (org.snapshots, "as_of"),
         (org.deals, "created_on"),
@@ -75,6 +76,37 @@ def newest_record(org: Org) -> pd.Timestamp | None:
         if table is not None and column in table and table[column].notna().any()
     ]
     return pd.Timestamp(max(newest)).floor("D") if newest else None
+
+
+def comparable(org: Org, least: int) -> str:
+    """From which date on forecasts can be compared with what is known of the past; ``least`` periods for new ones.
+
+    >>> deals = pd.DataFrame({"created_on": pd.to_datetime(["2026-01-05"]), "closed_on": pd.to_datetime([None])})
+    >>> comparable(with_calendar(Org("acme", None, deals=deals)), 4)
+    'Nothing is known of the past: forecasts can be compared from 2026-04-14 on, when FY2026-Q1 is frozen, if a weekly \
+copy is kept from now on (data/README.md says how).'
+    """
+    newest = newest_record(org)
+    if org.matched is not None or newest is None or org.periods is None:
+        return ""
+    start, said, condition = newest, "Nothing is known of the past", ", if a weekly copy is kept from now on"
+    if org.history is not None and org.history["values_state"].ne("unknown").any():
+        known = org.history.loc[org.history["values_state"].ne("unknown"), "valid_from"]
+        start, condition = calendar.local_dates(known, org.settings).min(), ""
+        said = f"Deals are known from {start:%Y-%m-%d} on"
+    since = org.periods[org.periods["ends_on"] > start]
+    frozen = int((since["freezes_on"] <= newest).sum())
+    if frozen >= least:
+        first, last = since["period"].iloc[0], since["period"].iloc[frozen - 1]
+        return f"{said}: forecasts can be compared now, over {frozen} frozen periods, {first} to {last}."
+    wanted = since.iloc[0 if frozen == 0 else least - 1 :]
+    if wanted.empty:
+        return f"{said}: the calendar ends before enough periods are frozen; add periods to calendar.csv."
+    when = f"from {wanted['freezes_on'].iloc[0]:%Y-%m-%d} on, when {wanted['period'].iloc[0]} is frozen"
+    if frozen:
+        return f"{said}: forecasts can be compared now, over {frozen} frozen periods; for new periods {when}."
+    how = " (data/README.md says how)" if condition else ""
+    return f"{said}: forecasts can be compared {when}{condition}{how}."
 
 
 def stale(org: Org, today: Any) -> Problem | None:

@@ -1,0 +1,96 @@
+"""Which system an export is of: guessed from names and headers, with the reason; asked where two fit equally."""
+
+from pathlib import Path
+
+import pytest
+
+from forecasteval.cli import main
+from forecasteval.errors import InputError
+from forecasteval.sources.folder import check, import_export
+from forecasteval.sources.system import guess, system_of
+from forecasteval.tables.settings import read_settings
+
+SAMPLE = Path(__file__).parents[3] / "shared" / "samples" / "crm"
+HUBSPOT_LABELS = "Record ID,Deal Name,Deal Stage,Close Date,Create Date,Deal owner,Amount\n7,A,Closed Won,2026-02-03 10:00,2026-01-05 10:00,Ann,5\n"
+DYNAMICS = "opportunityid,statecode,estimatedclosedate\n00000000-0000-0000-0000-000000000001,0,2026-03-31\n"
+EITHER = (
+    "id,stage,amount,expected_close_date,status,add_time,owner_id\n1,Talk,5,2026-03-31,open,2026-01-05,7\n"
+)
+HEADERS = {
+    "salesforce": ("Opportunity.csv", "Id,StageName,CloseDate,IsClosed,IsWon\n"),
+    "hubspot": ("hubspot-crm-exports-my-deals-2026-02-02.csv", HUBSPOT_LABELS),
+    "dynamics": ("opportunities.csv", DYNAMICS),
+    "pipedrive": ("deals-123.csv", EITHER),
+    "zoho": ("Deals_001.csv", "Record Id,Stage,Amount,Closing Date,Created Time\n"),
+    "history": ("crm_deals.csv", "deal_id,stage,amount,close_on,status\n"),
+}
+
+
+@pytest.mark.parametrize("system", HEADERS)
+def test_names_and_headers_show_the_system(system, tmp_path):
+    name, text = HEADERS[system]
+    (tmp_path / name).write_text(text)
+    assert guess(tmp_path) == system
+    dialect, why = system_of(tmp_path)
+    assert f"Read as {dialect.name}: {name} has " in why
+
+
+def test_two_that_fit_equally_are_asked_about_and_the_answer_counts(tmp_path):
+    (tmp_path / "opportunities.csv").write_text(
+        "opportunityid,statecode,estimatedclosedate,createdon,Id,StageName,CloseDate\nx,0,2026-03-31,2026-01-05,y,Talk,2026-03-31\n"
+    )
+    with pytest.raises(InputError) as caught:
+        system_of(tmp_path)
+    assert "headers that fit Salesforce and Dynamics 365 equally" in str(caught.value)
+    assert "`system: salesforce` or `system: dynamics`" in str(caught.value)
+    (tmp_path / "organisation.yaml").write_text("system: dynamics\n")
+    assert system_of(tmp_path, read_settings(tmp_path)[0].system)[0].name == "Dynamics 365"
+    with pytest.raises(InputError) as caught:
+        system_of(tmp_path, "hubspott")
+    assert "Did you mean hubspot?" in str(caught.value)
+
+
+def test_a_folder_alone_is_imported_and_says_what_it_is(tmp_path, capsys):
+    export = tmp_path / "export"
+    export.mkdir()
+    (export / "deals.csv").write_text(HUBSPOT_LABELS)
+    assert main(["import", str(export), "--out", str(tmp_path / "acme"), "--timezone", "Europe/Berlin"]) == 0
+    assert "Read as HubSpot: deals.csv has Deal Stage" in capsys.readouterr().out
+    assert main(["check", str(tmp_path / "acme")]) == 0
+    assert (
+        "Nothing is known of the past: forecasts can be compared from 2026-04-14 on"
+        in capsys.readouterr().out
+    )
+
+
+def test_a_history_whose_values_were_left_out_is_refused(tmp_path):
+    (tmp_path / "Opportunity.csv").write_text(
+        "Id,StageName,CloseDate,IsClosed,IsWon\nD1,Talk,2026-02-03,false,false\n"
+    )
+    (tmp_path / "OpportunityFieldHistory.csv").write_text(
+        "Id,OpportunityId,Field,OldValue,NewValue,CreatedDate\nH1,D1,Amount,,,2026-01-05T10:00:00Z\n"
+    )
+    with pytest.raises(InputError) as caught:
+        import_export(tmp_path)
+    assert "no value in any row" in str(caught.value)
+
+
+def test_a_stage_that_might_be_a_close_is_asked_about(tmp_path):
+    (tmp_path / "Deals.csv").write_text(
+        "Record Id,Stage,Probability,Closing Date,Created Time\nzcrm_1,Verloren,0,2026-02-03,2026-01-05\n"
+        "zcrm_2,Verhandlung,60,2026-02-03,2026-01-05\n"
+    )
+    with pytest.raises(InputError) as caught:
+        import_export(tmp_path)
+    assert "'Verloren'; expected a stage that says whether it is open, won or lost, or Stages.csv" in str(
+        caught.value
+    )
+    assert "Verhandlung" not in str(caught.value)
+
+
+@pytest.mark.skipif(not SAMPLE.exists(), reason="needs ../shared/samples")
+def test_the_seeds_of_a_dbt_package_are_known_for_what_they_are(tmp_path):
+    for name in ("deal_data", "deal_property_history_data", "deal_pipeline_stage_data", "owner_data"):
+        (tmp_path / f"{name}.csv").write_bytes((SAMPLE / "dbt_hubspot" / f"{name}.csv").read_bytes())
+    assert guess(tmp_path) == "hubspot"
+    assert all(problem.file and problem.found for problem in check(tmp_path))
