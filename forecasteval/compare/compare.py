@@ -17,6 +17,7 @@ from forecasteval.compare.results import plain
 from forecasteval.compare.rows import Rows
 from forecasteval.compare.verdicts import CANNOT, SAME, UNSURE, decide
 from forecasteval.errors import CallError, nearest
+from forecasteval.inference.cluster_size import per_cluster
 from forecasteval.inference.estimate import Estimate, Reason, against, reason
 from forecasteval.inference.grouping import Grouping
 from forecasteval.inference.jackknife import clusters, wild_p_value
@@ -67,6 +68,8 @@ _COLUMNS: dict[str, Any] = {
     "candidate_high": math.nan,
     "baseline_low": math.nan,
     "baseline_high": math.nan,
+    "p_alike": math.nan,
+    "per_rep": None,
 }
 
 
@@ -196,6 +199,17 @@ class _Measured:
             found.append(reason("dropped_too_much", text))
         return possible and enough, found
 
+    def per_rep(self, pair: Pair) -> dict[str, Any] | None:
+        """The difference with every rep counted once, and whether it differs from that per deal for a reason.
+
+        None without reps, with fewer than 5, and for what is no sum over deals.
+        """
+        if self.metric.is_skill or "rep" not in (pair.sums or {}):
+            return None
+        assert pair.sums is not None
+        found = per_cluster(*pair.sums["rep"], self.level)
+        return None if found is None else found.to_dict() | {"informative": found.informative}
+
     def own_intervals(self, pair: Pair) -> dict[str, float]:
         """The interval of either forecaster's own value."""
         found: dict[str, float] = {}
@@ -266,7 +280,11 @@ def _row(metric: Metric, rows: Rows, call: _Call, margin: float | None) -> dict[
         return because(reason("zero_denominator", text))
     possible, found = measured.why_not(pair, call.nouns)
     if possible:
-        row |= measured.own_intervals(pair)
+        neighbours = pair.difference.neighbours
+        row |= measured.own_intervals(pair) | {
+            "per_rep": measured.per_rep(pair),
+            "p_alike": math.nan if neighbours is None else neighbours.p_value,
+        }
     if (
         pair.identical
         and not rows.knew
@@ -281,6 +299,8 @@ def _row(metric: Metric, rows: Rows, call: _Call, margin: float | None) -> dict[
             text = "The difference does not vary between the clusters, so no interval can be formed."
             found.append(reason("no_spread", text))
         row |= interval | {"reliable": not against([*rows.reasons, *found])}
+        if interval and row["per_rep"] and row["per_rep"]["informative"]:
+            found.append(reason("size_tells", wording.size_tells(row, call.nouns["rep"])))
     row["verdict"] = decide(
         metric.better, row["low"], row["high"], row["reliable"], margin, beyond_margin=call.beyond_margin
     )

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Estimate, reason
 from forecasteval.inference.jackknife import Spread, t_interval
+from forecasteval.inference.resemblance import alike, resemblance
 from forecasteval.matching.matched import Matched
 
 _LEAST_PERIODS = 8  # fewer: "too few", no test and no interval
@@ -23,24 +24,27 @@ _LOSSES = ("absolute", "squared")
 class _SeriesTest:
     """Mean difference of losses over periods: the paired t, and beside it a check that never replaces it.
 
-    `p_ewc`, with `df_ewc` degrees of freedom, allows periods to resemble their neighbours.
+    `p_ewc`, with `df_ewc` degrees of freedom, allows periods to resemble their neighbours; `p_alike` is that of
+    periods that do not (:func:`forecasteval.inference.resemblance.resemblance`).
     """
 
     mean: Estimate
     periods: int
     p_ewc: float = math.nan
     df_ewc: float = math.nan
+    p_alike: float = math.nan
 
     @property
     def reason(self) -> str:
         """Why there is no test; empty where there is one."""
-        return self.mean.reasons[0]["text"] if self.mean.reasons else ""
+        return "" if self.mean.has_interval else self.mean.reasons[0]["text"]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `results.json`."""
         names = ("se", "df", "low", "high", "p_value")
         found = {"mean": self.mean.value} | {name: getattr(self.mean, name) for name in names}
         found |= {"p_ewc": self.p_ewc, "df_ewc": self.df_ewc, "periods": self.periods}
+        found |= {"p_alike": self.p_alike, "reliable": self.mean.reliable, "reasons": list(self.mean.reasons)}
         return found | {"level": self.mean.level, "reason": self.reason}
 
 
@@ -117,7 +121,9 @@ def _paired_t(difference: ArrayLike, *, level: float = 0.95, least: int = _LEAST
         return none("no_spread", "The difference is the same in every period, so no interval can be formed.")
     check = _ewc(d)
     p_ewc = t_interval(mean, check, level).p_value
-    return _SeriesTest(t_interval(mean, Spread(se, d.size - 1, "period"), level), d.size, p_ewc, check.df)
+    shown = resemblance(d - mean, np.full(d.size, 1 / d.size))
+    found = t_interval(mean, Spread(se, d.size - 1, "period"), level).noted(*alike(shown, se, se, "periods"))
+    return _SeriesTest(found, d.size, p_ewc, check.df, math.nan if shown is None else shown.p_value)
 
 
 @dataclass(frozen=True, eq=False)

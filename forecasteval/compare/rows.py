@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -343,6 +344,26 @@ def _dimension(matched: pd.DataFrame, name: str, labels: dict[str, NDArray[Any]]
     return codes.astype(np.int32)
 
 
+def _in_time(matched: pd.DataFrame, labels: dict[str, NDArray[Any]]) -> Codes | None:
+    """Cluster numbers of the periods in the order of their first as-of, else of the year and the rest of their names."""
+    codes = _dimension(matched, "period", labels)
+    if codes is None:
+        return None
+    try:
+        first = pd.Series(_moments(matched)).groupby(codes).min()
+    except CallError:  # names of moments, such as "week 4"
+        first = pd.Series(0, index=np.unique(codes))
+
+    def by_name(number: int) -> tuple[Any, ...]:
+        name = str(labels["period"][number])
+        year = re.search(r"(?<!\d)\d{4}(?!\d)", name)
+        return first[number], year[0] if year else "", name
+
+    order = np.array(sorted(range(labels["period"].size), key=by_name), dtype=np.int32)
+    labels["period"] = labels["period"][order]
+    return np.argsort(order).astype(np.int32)[codes]
+
+
 def _accounts(matched: pd.DataFrame, unit: Codes | None) -> Codes:
     """Cluster numbers of the accounts; a deal without an account stands alone."""
     account = _codes(matched["account"])
@@ -365,7 +386,7 @@ def _read(
     wants = set(dimensions)
     labels: dict[str, NDArray[Any]] = {}
     rep = _dimension(matched, "rep", labels) if wants & {"rep", "deal"} else None
-    period = _dimension(matched, "period", labels) if "period" in wants else None
+    period = _in_time(matched, labels) if "period" in wants else None
     account = _accounts(matched, unit) if "account" in wants else None
     has_amount = amounts and "amount" in matched
     has_booked = has_amount and "amount_won" in matched

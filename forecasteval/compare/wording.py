@@ -90,6 +90,20 @@ def method(taken: str, is_ratio: bool) -> str:
     return f"delete-one jackknife over {noun} (CR3J, {df}); t with df for {noun} that differ, {careful}"
 
 
+def size_tells(row: Mapping[str, Any], noun: str) -> str:
+    """That clusters with many deals differ from those with few, with the difference per deal and per cluster."""
+    places, each = decimals(row["low"], row["high"]), row["per_rep"]
+
+    def said(of: Mapping[str, Any]) -> str:
+        return f"{number(of['difference'], places)} ({number(of['low'], places)} to {number(of['high'], places)})"
+
+    return (
+        f"{noun.capitalize()} with many deals differ in this from {noun} with few: the difference per deal is {said(row)}; "
+        f"per {noun.removesuffix('s')}, each counted once, it is {said(each)}. The first is about the deals to come, the "
+        f"second about the {noun} to come."
+    )
+
+
 def scope(generalise_to: tuple[str, ...], nouns: Mapping[str, str]) -> str:
     """What may be different next time, in words.
 

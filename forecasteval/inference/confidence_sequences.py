@@ -36,6 +36,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special
 from scipy.stats import t as student
 
+from forecasteval.inference.resemblance import UPPER_QUARTILE, Resemblance, resemblance
 from forecasteval.scores.probability import Floats
 
 
@@ -301,6 +302,35 @@ def over_blocks(
     reach = _student_multiplier(df, level=level, scale=_student_scale(tuned_for, level))
     reach = np.where((weights > 0).sum(axis=1) < BLOCKS.fewest, np.inf, reach)
     return _around(ratio, reach, se)
+
+
+def neighbours(x: ArrayLike, z: ArrayLike, block: ArrayLike) -> list[Resemblance | None]:
+    """How much blocks resemble the ones before them, at each look; None with fewer than 4 blocks.
+
+    :func:`over_blocks` takes blocks for independent. Where a good quarter follows a good one it is too narrow, and so
+    few blocks cannot disprove it. So `widening` is read at the upper quartile of what the blocks allow: a verdict
+    that would not stand with an interval as much wider should not be called reliable.
+
+    Parameters
+    ----------
+    x, z, block : as in :func:`over_blocks`
+
+    Examples
+    --------
+    >>> found = neighbours(np.arange(8.0), np.ones(8), np.arange(8))
+    >>> found[2], round(found[-1].widening, 1)
+    (None, 7.1)
+    """
+    x, z = np.asarray(x, dtype=float), np.asarray(z, dtype=float)
+    _, first, member = np.unique(np.asarray(block), return_index=True, return_inverse=True)
+    in_time = np.argsort(np.argsort(first))[member]
+    sums, weights = _over(x, z, in_time)
+    found = []
+    for by_block, size in zip(sums, weights, strict=True):
+        met, total = size > 0, size.sum()
+        residual = by_block - by_block.sum() / total * size
+        found.append(resemblance(residual[met], size[met] / total, doubt=UPPER_QUARTILE))
+    return found
 
 
 # --- the sequences for bounded means --------------------------------------------------------------------

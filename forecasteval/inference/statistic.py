@@ -23,6 +23,7 @@ from forecasteval.inference.jackknife import (
     two_way,
 )
 from forecasteval.inference.limits import doubts
+from forecasteval.inference.resemblance import Resemblance, alike, resemblance
 from forecasteval.scores.probability import Floats
 
 _ROUNDING = 1e-12  # relative: what floating point leaves of a zero
@@ -118,7 +119,17 @@ class Statistic:
     def doubts(self, generalise_to: tuple[str, ...], nouns: Mapping[str, str]) -> tuple[bool, list[Reason]]:
         """Whether an interval is possible when these things may be different, and what speaks against it."""
         over = {d: self.clusters(d) for d in generalise_to if d != "deal"}
-        return doubts(over, nouns, undefined=[d for d in over if not self.over[d].defined])
+        possible, found = doubts(over, nouns, undefined=[d for d in over if not self.over[d].defined])
+        if possible and "period" in over:
+            se, taken = cr3j(self.value, self.over["period"].without), self.spread(generalise_to).se
+            found += alike(self.neighbours, se, taken, nouns["period"])
+        return possible, found
+
+    @property
+    def neighbours(self) -> Resemblance | None:
+        """How much periods resemble the ones before them; None where they are not asked about or too few."""
+        periods = self.over.get("period")
+        return None if periods is None else resemblance(periods.residual, periods.share)
 
     def estimate(self, generalise_to: tuple[str, ...], level: float = 0.95) -> Estimate:
         """The number with its interval when these things may be different next time."""

@@ -4,7 +4,9 @@
 and the candidate low, so far that over these reps and the quarters to come neither is better: then every
 verdict is false. Won deals close after about 20 days, lost ones are known after 90. In some cells whole
 quarters are good or bad for everybody (sd of log-odds), which favours the one or the other forecaster for 13
-weeks on end. Then the weeks until a true difference is told.
+weeks on end; then quarters that resemble their neighbours, an AR(1), where "if they stand" counts what the monitor
+says: a verdict of the sequence over quarters that would stand if they resembled each other as much as they allow.
+Then the weeks until a true difference is told.
 """
 
 import sys
@@ -25,6 +27,7 @@ class World:
 
     shock: float = 0.0  # sd of what a quarter adds to everybody's log-odds
     skewed: bool = False  # rare very good quarters instead of normal ones
+    alike: float = 0.0  # autocorrelation of normal shocks from quarter to quarter
     new_quarter: float = 4.0  # deals met in the first week of a quarter, in units of an average week
     deals: float = 25.0  # a week
     difference: float = 0.0
@@ -38,6 +41,14 @@ def share(odds):
 def shocks(rng, world, n):
     """What quarters add."""
     return world.shock * (rng.exponential(1, n) - 1 if world.skewed else rng.normal(0, 1, n))
+
+
+def in_a_row(rng, world, n):
+    """What quarters add, one after another: an AR(1) that has the same spread in every quarter."""
+    found = shocks(rng, world, n)
+    for t in range(1, n):
+        found[t] = world.alike * found[t - 1] + np.sqrt(1 - world.alike**2) * found[t]
+    return found
 
 
 def drawn_reps(rng, world):
@@ -72,7 +83,7 @@ def history(rng, world):
     week = np.repeat(np.arange(WEEKS), n)
     rep = rng.choice(REPS, week.size, p=size)
     odds = rng.normal(-1, 1, week.size)
-    won = rng.random(week.size) < share(odds + shocks(rng, world, WEEKS // QUARTER)[week // QUARTER])
+    won = rng.random(week.size) < share(odds + in_a_row(rng, world, WEEKS // QUARTER)[week // QUARTER])
     baseline = share(odds + high[rep] + rng.normal(0, 0.6, week.size))
     candidate = share(odds + low[rep] + rng.normal(0, 0.6, week.size))
     d = np.square(candidate - won) - np.square(baseline - won)
@@ -105,6 +116,17 @@ def told(band):
     outside = (band.low > 0) | (band.high < 0)
     outside[: sequences.COHORTS.fewest - 1] = False
     return outside
+
+
+def standing(x, z, band):
+    """Those of these looks at which the verdict would stand with the interval that quarters alike would need."""
+    outside = told(band)
+    if not outside.any():
+        return outside
+    found = sequences.neighbours(x, z, np.arange(x.size) // QUARTER)
+    wider = np.array([1.0 if f is None else f.widening for f in found])
+    with np.errstate(invalid="ignore"):
+        return outside & (np.abs(band.estimate) > wider * (band.high - band.low) / 2)
 
 
 def error(p, runs):
@@ -144,6 +166,22 @@ def false_alarms(runs):
         print(f"{shock:.2f}{' skew' if skewed else '     '} {new_quarter:9.1f}   {' | '.join(rows)}")
 
 
+def alike(runs):
+    """Shares of runs with a false verdict where quarters resemble their neighbours, before and after the doubt."""
+    print(f"\nQuarters that resemble their neighbours: false verdicts in any look, share of {runs} runs")
+    print("AR(1)  shock  first week  quarters          if they stand")
+    for similar in (0.0, 0.5, 0.8):
+        for shock, new_quarter in ((0.15, 4.0), (0.3, 1.0), (0.3, 4.0), (0.6, 4.0)):
+            world = World(shock, new_quarter=new_quarter, alike=similar)
+            rng, hits = np.random.default_rng(3), []
+            for _ in range(runs):
+                x, z, *_ = history(rng, world)
+                band = sequences.over_blocks(x, z, np.arange(WEEKS) // QUARTER)
+                hits.append((told(band).any(), standing(x, z, band).any()))
+            said = [f"{p:.4f} ({error(p, runs):.4f})" for p in np.mean(hits, axis=0)]
+            print(f"{similar:5.1f}  {shock:5.2f}  {new_quarter:10.1f}  {'   '.join(said)}", flush=True)
+
+
 PAIRS = (("weeks", "naive"), ("quarters", "naive quarters"), ("quarters", "naive"))
 
 
@@ -168,17 +206,20 @@ def _quick(x, z):
 def power(runs):
     """Cohorts until a true difference is told, and the share of runs in which it is told within 104."""
     print(
-        "\nTrue difference: share told within 104 weekly cohorts, and the median cohort at which (weeks | quarters)"
+        "\nTrue difference: share told within 104 weekly cohorts, and the median cohort at which (weeks | quarters | quarters, "
+        "if they stand)"
     )
     for shock in (0.0, 0.15, 0.3):
         for difference in (0.01, 0.02, 0.03, 0.05):
             world, rng = replace(World(shock), difference=difference), np.random.default_rng(2)
-            first = {"weeks": [], "quarters": []}
+            first = {"weeks": [], "quarters": [], "if they stand": []}
             for _ in range(runs):
                 x, z, *_ = history(rng, world)
                 found = _quick(x, z)
-                for name in first:
-                    calls = told(found[name]) & (found[name].high < 0)
+                outside = {name: told(found[name]) for name in ("weeks", "quarters")}
+                outside["if they stand"] = standing(x, z, found["quarters"])
+                for name, calls in outside.items():
+                    calls = calls & (found["weeks"].estimate < 0)
                     first[name].append(np.argmax(calls) + 1 if calls.any() else np.inf)
             said = [f"{np.mean(np.isfinite(f)):.2f} at {np.median(f):g}" for f in first.values()]
             print(f"shock {shock:.2f}  difference {difference:.2f}   {' | '.join(said)}", flush=True)
@@ -187,4 +228,5 @@ def power(runs):
 if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     false_alarms(count)
+    alike(count)
     power(max(count // 4, 50))

@@ -19,7 +19,7 @@ from forecasteval.report.figures import Absent
 from forecasteval.report.make import make_report
 from forecasteval.sources.folder import read
 from forecasteval.studies.weekly_monitor._entries import forecasts_of, frozen
-from forecasteval.studies.weekly_monitor._looks import cohorts_of, doubts_of, looks_of, verdict_of
+from forecasteval.studies.weekly_monitor._looks import cohorts_of, doubts_of, looks_of, stands, verdict_of
 from forecasteval.studies.weekly_monitor._rules import Rules
 from forecasteval.studies.weekly_monitor._watch import last_whole_day
 from forecasteval.studies.weekly_monitor.study import Monitor
@@ -472,7 +472,10 @@ def test_a_verdict_is_given_and_withdrawn_with_the_interval():
     table = looks_of(cohorts_with(d), RULES)
     said = table["verdict"].tolist()
     outside = ((table["low"] > 0) | (table["high"] < 0)).tolist()
-    assert [v != "not enough evidence" for v in said] == outside
+    stand = [stands(row, RULES) for row in table.to_dict("records")]
+    assert [v != "not enough evidence" for v in said] == [
+        o and s for o, s in zip(outside, stand, strict=True)
+    ]
     assert "candidate better" in said
     assert said[-1] != "candidate better"  # the average has drifted to the other side of 0
     assert np.isinf(table["low"][:39]).all()  # three quarters tell nothing
@@ -506,7 +509,7 @@ def test_cohorts_that_become_known_on_one_day_enter_together():
 
 
 def test_a_verdict_needs_twenty_deals_of_each_outcome():
-    row = {"low": -0.03, "high": -0.01, "deals": 500, "wins": 100, "filled": 0}
+    row = {"low": -0.03, "high": -0.01, "deals": 500, "wins": 100, "filled": 0, "widening": 1.0}
     assert verdict_of(row, RULES) == "candidate better"
     assert verdict_of(row | {"wins": 12}, RULES) == "not enough evidence"
     assert doubts_of(row | {"wins": 12})[0]["text"] == "Only 12 of 500 deals were won; a verdict needs 20."
@@ -857,7 +860,7 @@ def plain_text(page):
 def test_the_report_says_what_the_results_say(reported):
     _, (results, page, folder) = reported
     assert results["headline"].startswith(
-        "model is better than rep_forecast, and has been since 5 November 2025"
+        "model is better than rep_forecast, and has been since 12 February 2026"
     )
     assert results["headline"] in plain_text(page)
     first = results["comparisons"][0]

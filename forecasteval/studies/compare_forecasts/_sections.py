@@ -35,6 +35,7 @@ from forecasteval.errors import CallError
 from forecasteval.inference.estimate import INFORMS, Estimate, Reason, against
 from forecasteval.inference.jackknife import t_quantile
 from forecasteval.inference.limits import FEW_PERIODS, LIMITS, MIN_CLUSTERS
+from forecasteval.inference.resemblance import ALIKE_LEVEL, shown_once_in
 from forecasteval.inference.unseen import Unseen, unseen
 from forecasteval.matching.forecasters import BurnIn
 from forecasteval.matching.match import STALE_AFTER_DAYS
@@ -726,6 +727,7 @@ class Caveats:
         about = self.matched.forecasters
         made_here = [a.get("from_file") is False or a.get("by") == "model" for a in about.values()]
         tests = [row[p] <= 1 - row["level"] for p in ("p_wild", "p_value")]
+        periods = row["clusters"].get("period", {}).get("count")
         return SAY(
             "caveats",
             self,
@@ -733,7 +735,9 @@ class Caveats:
             pair=[(n, about.get(n, {})) for n in (c.candidate, c.baseline)],
             no_people=bool(about) and all(made_here) and not any(n.startswith("rep_") for n in about),
             top=_held_by_three(self.influence),
-            periods=row["clusters"].get("period", {}).get("count"),
+            periods=periods,
+            shown_once_in=shown_once_in(periods or 0),
+            alike=_p(row["p_alike"]) if row["p_alike"] >= ALIKE_LEVEL else "",
             disagree=math.isfinite(row["p_wild"]) and tests[0] != tests[1],
             other_scores=[(METRICS[r["metric"]].label, r["reasons"]) for r in c.table.to_dict("records")[1:]],
             drawn=sum(math.isfinite(look.primary["low"]) for look in self.looks),

@@ -470,4 +470,4 @@ def _flat(tables: Sequence[pd.DataFrame]) -> pd.DataFrame | None:
     return rows.assign(
         reasons=rows["reasons"].map(lambda r: " ".join(x["text"] for x in r)),
         generalise_to=rows["generalise_to"].map(" and ".join),
-    ).drop(columns="clusters")
+    ).drop(columns=["clusters", "per_rep"])

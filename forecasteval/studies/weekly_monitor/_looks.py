@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from forecasteval.compare.hindsight import CODE as HINDSIGHT
 from forecasteval.compare.hindsight import knew
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, SAME, UNSURE
 from forecasteval.inference import confidence_sequences as sequences
+from forecasteval.inference.estimate import Reason, reason
 from forecasteval.inference.limits import LIMITS
 from forecasteval.scores.probability import METRICS, Deals
 from forecasteval.studies.weekly_monitor._rules import Rules
@@ -82,6 +84,7 @@ def looks_of(cohorts: pd.DataFrame, rules: Rules, hindsight: str = "") -> pd.Dat
         "betting": sequences.betting(x / z, bound=rules.bound, level=level),
     }
     declared = bands["periods" if rules.over_periods else "weeks"]
+    alike = sequences.neighbours(x, z, period)
     so_far = weight.cumsum()
     effective = np.square(so_far) / cohorts["squares"].cumsum() if "squares" in cohorts else np.inf
     table = pd.DataFrame(
@@ -99,6 +102,8 @@ def looks_of(cohorts: pd.DataFrame, rules: Rules, hindsight: str = "") -> pd.Dat
             "betting_difference": bands["betting"].estimate,
             "effective_deals": effective,
             "hindsight": hindsight,
+            "alike_p_value": [np.nan if a is None else a.p_value for a in alike],
+            "widening": [np.nan if a is None else a.widening for a in alike],
         }
     )
     table = table[~table["known_on"].duplicated(keep="last")].reset_index(drop=True)
@@ -107,28 +112,46 @@ def looks_of(cohorts: pd.DataFrame, rules: Rules, hindsight: str = "") -> pd.Dat
 
 def verdict_of(row: Mapping[Any, Any], rules: Rules, which: str = "") -> str:
     """The verdict of one look, by the declared sequence or by the one named: "weeks_", "periods_", "strict_", "betting_"."""
-    low, high = row[f"{which}low"], row[f"{which}high"]
-    if doubts_of(row):
+    if doubts_of(row) or not stands(row, rules, which):
         return UNSURE
-    if (-rules.margin < low and high < rules.margin) or low == high == 0:
+    return _side(row[f"{which}low"], row[f"{which}high"], rules.margin)
+
+
+def _side(low: float, high: float, margin: float) -> str:
+    if (-margin < low and high < margin) or low == high == 0:
         return SAME
     if high < 0:
         return CANDIDATE
     return BASELINE if low > 0 else UNSURE
 
 
-def doubts_of(row: Mapping[Any, Any]) -> list[dict[str, str]]:
+def stands(row: Mapping[Any, Any], rules: Rules, which: str = "") -> bool:
+    """Would what a sequence over periods says be the same if they resembled their neighbours as much as these allow?
+
+    See :func:`forecasteval.inference.confidence_sequences.neighbours`; other sequences do not speak of periods.
+    """
+    if which != "periods_" and not (which == "" and rules.over_periods):
+        return True
+    low, high, wider = (row[k] for k in (f"{which}low", f"{which}high", "widening"))
+    if not (math.isfinite(low) and wider > 1):
+        return True
+    centre, half = (low + high) / 2, wider * (high - low) / 2
+    said = _side(low, high, rules.margin)
+    return said == UNSURE or said == _side(centre - half, centre + half, rules.margin)
+
+
+def doubts_of(row: Mapping[Any, Any]) -> list[Reason]:
     """Why a look carries no verdict whatever its numbers: hindsight, too few wins or losses, gaps filled."""
-    doubts = [{"code": HINDSIGHT, "text": row["hindsight"]}] if row.get("hindsight") else []
+    doubts = [reason(HINDSIGHT, row["hindsight"])] if row.get("hindsight") else []
     deals, wins, filled = (int(row[k]) for k in ("deals", "wins", "filled"))
     fewest, what = (wins, "won") if wins <= deals - wins else (deals - wins, "not won")
     if fewest < FEWEST:
         text = f"Only {fewest} of {deals:,} deals were {what}; a verdict needs {FEWEST}."
-        doubts.append({"code": "few_events", "text": text})
+        doubts.append(reason("few_events", text))
     if (effective := row.get("effective_deals", np.inf)) < LIMITS.deals:
         text = f"By their amounts the {deals:,} deals count for only {effective:.1f}; a verdict needs {LIMITS.deals:g}."
-        doubts.append({"code": "few_effective_deals", "text": text})
+        doubts.append(reason("few_effective_deals", text))
     if filled > MAX_FILLED * deals:
         text = f"{filled / deals:.0%} of the candidate's forecasts are missing; past {MAX_FILLED:.0%} no verdict is given."
-        doubts.append({"code": "filled_too_much", "text": text})
+        doubts.append(reason("filled_too_much", text))
     return doubts

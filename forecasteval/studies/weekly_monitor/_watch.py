@@ -13,11 +13,13 @@ import pandas as pd
 from forecasteval.compare.verdicts import SAME, UNSURE
 from forecasteval.errors import CallError
 from forecasteval.inference.confidence_sequences import BLOCKS
+from forecasteval.inference.estimate import Reason, reason
+from forecasteval.inference.resemblance import ALIKE_LEVEL, shown_once_in
 from forecasteval.matching.deals_as_of import Record, Target, looks_at
 from forecasteval.matching.match import match
 from forecasteval.matching.matched import META
 from forecasteval.studies.weekly_monitor import _entries as entries
-from forecasteval.studies.weekly_monitor._looks import cohorts_of, doubts_of, hindsight_of, looks_of
+from forecasteval.studies.weekly_monitor._looks import cohorts_of, doubts_of, hindsight_of, looks_of, stands
 from forecasteval.studies.weekly_monitor._rules import Rules, day_of
 from forecasteval.tables import calendar as cal
 from forecasteval.tables import ledger
@@ -101,9 +103,28 @@ class Watch:
         return ends if ends and math.isfinite(ends[0]) else None
 
     @property
-    def doubts(self) -> list[dict[str, str]]:
+    def doubts(self) -> list[Reason]:
         """Why the newest look carries no verdict whatever the numbers."""
-        return [] if self.last is None else doubts_of(self.last)
+        if self.last is None:
+            return []
+        found = doubts_of(self.last)
+        if not stands(self.last, self.rules):
+            text = (
+                f"What the interval says would not stand if {self.noun} resembled their neighbours as much as these "
+                f"{self.last['periods']} allow: it would be {min(self.last['widening'], 5):.1f} times as wide."
+            )
+            found.append(reason("periods_alike", text))
+        return found
+
+    @property
+    def alike(self) -> bool:
+        """Do periods resemble their neighbours by more than chance makes of independent ones?"""
+        return self.last is not None and self.last["alike_p_value"] < ALIKE_LEVEL
+
+    @property
+    def alike_shown_once_in(self) -> int:
+        """In one of how many such histories a strong resemblance would be found."""
+        return shown_once_in(0 if self.last is None else self.last["periods"])
 
     @property
     def changes(self) -> list[tuple[pd.Timestamp, str]]:
