@@ -25,7 +25,8 @@ def test_the_mean_is_that_of_the_ratios_with_students_interval():
     found = per_cluster(ratio * SIZES, SIZES)
     low, high = stats.t.interval(0.95, 7, ratio.mean(), stats.sem(ratio))
     assert (found.mean.value, found.mean.low, found.mean.high) == pytest.approx((ratio.mean(), low, high))
-    assert found.mean.df == 7 and found.clusters == 8
+    assert found.mean.df == 7
+    assert found.clusters == 8
 
 
 def test_the_slope_is_that_of_weighted_least_squares():
@@ -48,8 +49,11 @@ def test_size_that_tells_nothing_is_said_to_tell_in_one_of_twenty_at_most(reps):
 
 def test_size_that_tells_is_found_where_reps_are_many():
     rng = np.random.default_rng(3)
-    power = [np.mean([per_cluster(*drawn(rng, n, 0.05)).informative for _ in range(100)]) for n in (6, 20, 60)]
-    assert power == sorted(power) and power[2] > 0.9
+    power = [
+        np.mean([per_cluster(*drawn(rng, n, 0.05)).informative for _ in range(100)]) for n in (6, 20, 60)
+    ]
+    assert power == sorted(power)
+    assert power[2] > 0.9
 
 
 @settings(max_examples=25, deadline=None)
@@ -67,5 +71,6 @@ def test_where_there_is_nothing_to_tell():
     assert per_cluster(np.ones(4), np.ones(4)) is None  # too few
     assert per_cluster(np.array([1.0, np.inf, 2, 3, 4]), np.ones(5)) is None
     even = per_cluster(np.arange(6.0), np.full(6, 10.0))
-    assert np.isnan(even.p_value) and not even.informative  # all of one size
+    assert np.isnan(even.p_value)
+    assert not even.informative
     assert per_cluster([1.0, 2, 3, 4, 5, 0], [1.0, 1, 1, 1, 1, 0]).clusters == 5  # one that weighs nothing

@@ -56,7 +56,8 @@ def test_the_widening_is_what_an_autocorrelation_makes_of_the_jackknife(n, rho):
         squares.append(x.sum(axis=1).var() / np.mean(np.square(se)))
     expected, widening = _expected(share)
     assert np.interp(rho, _GRID, widening) ** 2 == pytest.approx(squares[0] / squares[1], rel=0.06)
-    assert (np.diff(expected) > 0).all() and (np.diff(widening) > 0).all()
+    assert (np.diff(expected) > 0).all()
+    assert (np.diff(widening) > 0).all()
     assert widening[0] == 1
 
 
@@ -75,7 +76,8 @@ def test_doubt_can_only_widen():
     series = in_a_row(np.random.default_rng(5), 1, 8, 0.3)[0]
     even = np.full(8, 1 / 8)
     wide = [resemblance(series - series.mean(), even, doubt=d).widening for d in (0.0, 0.5, 1.0, 2.0)]
-    assert wide == sorted(wide) and wide[0] >= 1
+    assert wide == sorted(wide)
+    assert wide[0] >= 1
 
 
 def test_too_few_or_nothing_that_varies():
