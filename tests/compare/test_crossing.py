@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import forecasteval as fe
-from forecasteval.compare.crossing import crossing
+from forecasteval.compare.crossing import Crossing, crossing
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, UNSURE
 
 
@@ -45,3 +45,39 @@ def test_a_lead_that_is_not_there_is_seldom_found_at_a_smaller_size():
         found = {i: fe.compare(table, f"c{i}", "c0", metrics=["brier"]) for i in (1, 2)}
         hits += crossing(found) == 1
     assert hits / runs < 0.025 + 3 * np.sqrt(0.025 * 0.975 / runs)
+
+
+def worked_out(found, metric="brier"):
+    """Sizes with difference and verdict."""
+    return {
+        n: SimpleNamespace(verdict=v, primary={"difference": d, "metric": metric})
+        for n, (d, v) in found.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "value", "low", "high"),
+    [
+        (
+            {50: (0.1, BASELINE), 100: (0.02, UNSURE), 200: (-0.02, UNSURE), 400: (-0.1, CANDIDATE)},
+            141.4,
+            50,
+            400,
+        ),
+        ({50: (0.1, BASELINE), 100: (0.05, BASELINE), 200: (0.01, UNSURE)}, None, 100, None),  # open above
+        ({50: (-0.1, CANDIDATE), 100: (-0.1, CANDIDATE)}, None, None, 50),  # open below
+        ({50: (0.1, UNSURE), 200: (-0.1, UNSURE)}, 100, None, None),  # open at both ends
+        ({50: (0.1, BASELINE), 100: (-0.1, UNSURE), 200: (0.1, BASELINE)}, None, 50, None),  # no unbroken run
+        ({50: (np.nan, UNSURE)}, None, None, None),
+        ({}, None, None, None),
+    ],
+)
+def test_the_crossing_has_an_interval_that_may_be_open(found, value, low, high):
+    at = Crossing.of(worked_out(found))
+    assert (at.low, at.high) == (low, high)
+    assert at.value == (None if value is None else pytest.approx(value, rel=1e-3))
+
+
+def test_a_score_of_which_more_is_better_crosses_from_below():
+    up = {50: (-0.1, BASELINE), 200: (0.1, CANDIDATE)}
+    assert Crossing.of(worked_out(up, "auc")) == Crossing(pytest.approx(100), 50, 200)

@@ -239,6 +239,27 @@ def test_the_answer_comes_first_and_is_the_tables(demo):
     assert all(len(alt) > 40 for alt in re.findall(r'<img[^>]+alt="([^"]*)"', page))
 
 
+def test_the_crossing_and_its_interval_are_in_the_results(demo):
+    results, page, _ = demo
+    at = results["crossing"]
+    assert at["high"] == results["reached"]
+    assert at["low"] is None
+    assert at["value"] < at["high"]
+    assert f"by {at['high']}, with no lower end" in text_of(page)
+
+
+@pytest.mark.parametrize(("metric", "better"), [("auc", "above 0"), ("log_score", "below 0")])
+def test_another_score(org, metric, better):
+    answer = Sufficiency(sizes=[30, 200], metric=metric).run(org)
+    assert f"{better} is better" in answer.verdict.headline
+    assert f"{better}: better than the reps" in " ".join(
+        t.get_text() for t in answer.curve.figure().figure.axes[0].texts
+    )
+    assert answer.results()["comparisons"][0]["metric"] == metric
+    with pytest.raises(CallError, match="no crossing: nearer to 0 is better"):
+        Sufficiency(metric="bias")
+
+
 def test_segments_share_the_chance_of_a_false_answer(demo):
     segments = pd.DataFrame(demo[0]["segments"])
     assert segments["level"].to_numpy() == pytest.approx(1 - 0.05 / len(segments))
@@ -276,7 +297,7 @@ def test_papermill_explains_the_parameters():
     from papermill.inspection import inspect_notebook
 
     found = inspect_notebook(str(NOTEBOOK))
-    assert len(found) == 12
+    assert len(found) == 13
     assert all(
         p["help"] and p["inferred_type_name"] in {"str", "list", "list[int]", "float", "int", "dict"}
         for p in found.values()

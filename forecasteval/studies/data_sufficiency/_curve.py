@@ -14,9 +14,11 @@ import pandas as pd
 from forecasteval.compare import wording
 from forecasteval.compare.calibration import calibrate
 from forecasteval.compare.compare import Comparison, compare
-from forecasteval.compare.crossing import crossing
+from forecasteval.compare.crossing import Crossing, crossing
+from forecasteval.inference.logistic import EPSILON
 from forecasteval.matching.matched import Matched
 from forecasteval.matching.rolling_origin import Learning
+from forecasteval.scores.probability import METRICS
 from forecasteval.scores.reliability import reliability
 
 _JUDGED = ("difference", "low", "high", "verdict", "reliable")
@@ -31,6 +33,7 @@ class Curve:
     rule: str
     who: str  # is learning: the reference model, or a vendor's
     generalise_to: tuple[str, ...]
+    metric: str
     level: float
     seed: int
 
@@ -47,7 +50,8 @@ class Curve:
             table,
             candidate,
             baseline,
-            metrics=["brier"],
+            metrics=[self.metric],
+            epsilon=EPSILON if self.metric == "log_score" else 0.0,
             generalise_to=self.generalise_to or None,
             level=level or self.level,
             seed=self.seed,
@@ -95,9 +99,29 @@ class Curve:
         return None if self.stop else crossing(self.model)
 
     @cached_property
+    def crossing(self) -> Crossing:
+        """Where the model passes the baseline, with its interval."""
+        return Crossing(None, None, None) if self.stop else Crossing.of(self.model)
+
+    @cached_property
     def beats_rule(self) -> int | None:
         """The same against the rule."""
         return None if self.stop else crossing(self.against_rule)
+
+    @property
+    def label(self) -> str:
+        """The score's name in sentences."""
+        return METRICS[self.metric].label
+
+    @property
+    def gloss(self) -> str:
+        """What the score is."""
+        return METRICS[self.metric].gloss
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Is a difference above 0 the model's?"""
+        return METRICS[self.metric].better == "higher"
 
     def scope(self, comparison: Comparison) -> str:
         """What may be different next time, in words."""
@@ -113,15 +137,15 @@ class Curve:
         rows = []
         for n in self.learning.sizes:
             p = self.model[n].primary
-            row: dict[str, Any] = {"size": n, "brier": p["candidate_value"]}
-            row |= {"baseline_brier": p["baseline_value"]} | {k: p[k] for k in _JUDGED}
+            row: dict[str, Any] = {"size": n, self.metric: p["candidate_value"]}
+            row |= {f"baseline_{self.metric}": p["baseline_value"]} | {k: p[k] for k in _JUDGED}
             row |= self._events(n)
             for role, columns in (("", self.learning.model), ("rule_", self.learning.rule)):
                 if n in columns:
                     row |= {f"{role}{k}": v for k, v in self._calibration(columns[n]).items()}
             if n in self.by_rule:
                 p = self.by_rule[n].primary
-                row |= {"rule_brier": p["candidate_value"]} | {f"rule_{k}": p[k] for k in _JUDGED}
+                row |= {f"rule_{self.metric}": p["candidate_value"]} | {f"rule_{k}": p[k] for k in _JUDGED}
             rows.append(row)
         return pd.DataFrame(rows)
 

@@ -55,10 +55,17 @@ def learning_curve(curve: Curve, message: str, alt: str, note: str) -> Picture:
             ax.axvspan(curve.reached / 1.12, curve.most * 1.25, color=FAINT, alpha=0.5, lw=0, zorder=0)
         _sizes_axis(ax, curve.learning.sizes)
         ax.set_xlabel("Closed deals that the model has learned from", fontsize=9)
-        ax.set_ylabel(f"Brier score minus that of {short(baseline, 18)}", fontsize=9)
+        ax.set_ylabel(f"{curve.label} minus that of {short(baseline, 18)}", fontsize=9)
         for text, y, va in (
-            (f"↑ {others.removeprefix('the ')} better", 0.99, "top"),
-            (f"↓ below 0: better than {others}", 0.01, "bottom"),
+            (
+                (f"↑ {others.removeprefix('the ')} better", 0.99, "top"),
+                (f"↓ below 0: better than {others}", 0.01, "bottom"),
+            )
+            if not curve.higher_is_better
+            else (
+                (f"↑ above 0: better than {others}", 0.99, "top"),
+                (f"↓ {others.removeprefix('the ')} better", 0.01, "bottom"),
+            )
         ):
             ax.text(0.995, y, text, transform=ax.transAxes, ha="right", va=va, fontsize=9, color=GREY)
         ax.margins(y=0.15)
@@ -113,7 +120,8 @@ def segments(curve: Curve, drawn: pd.DataFrame, message: str, alt: str) -> Pictu
         ax.set_ylim(-len(rows) + 0.4, 0.6)
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
-        label = f"Difference in Brier score\n← {curve.who} better   |   {curve.baseline} better →"
+        sides = [f"{curve.who} better", f"{curve.baseline} better"][:: -1 if curve.higher_is_better else 1]
+        label = f"Difference in {curve.label}\n← {sides[0]}   |   {sides[1]} →"
         ax.set_xlabel(label, fontsize=9)
         ax.locator_params(axis="x", nbins=5)
         level = wording.percent(round(float(drawn["level"].iloc[0]), 4))

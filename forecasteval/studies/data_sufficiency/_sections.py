@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from forecasteval.compare.crossing import crossing
+from forecasteval.compare.crossing import Crossing
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
 from forecasteval.inference.estimate import against
 from forecasteval.inference.limits import FEW_PERIODS
@@ -53,15 +53,24 @@ class Verdict:
 
     @property
     def best(self) -> dict[str, Any]:
-        """The size with the lowest difference."""
-        return dict(self.curve.table.iloc[int(self.curve.table["difference"].argmin())])
+        """The size with the best difference."""
+        table = self.curve.table
+        best = table["difference"].argmax() if self.curve.higher_is_better else table["difference"].argmin()
+        return dict(table.iloc[int(best)])
 
     @property
     def before(self) -> dict[str, Any] | None:
         """The largest size at which the model is not ahead yet, where the rule spoke too."""
         table, reached = self.curve.table, self.curve.reached
         rows = table if reached is None else table[table["size"] < reached]
-        return None if rows.empty or "rule_brier" not in rows else dict(rows.iloc[-1])
+        return None if rows.empty or f"rule_{self.curve.metric}" not in rows else dict(rows.iloc[-1])
+
+    @property
+    def rule_is_worse(self) -> bool:
+        """Does the rule score worse than the baseline there?"""
+        row, metric = self.before or {}, self.curve.metric
+        off = row.get(f"rule_{metric}", math.nan) - row.get(f"baseline_{metric}", math.nan)
+        return bool(off < 0 if self.curve.higher_is_better else off > 0)
 
     @property
     def rule_is_proven(self) -> bool:
@@ -145,10 +154,15 @@ class Segments:
             why = "" if largest["reliable"] else " ".join(r["text"] for r in largest["reasons"])
             row: dict[str, Any] = {"segment": column, "value": str(value)}
             row |= {"reps": int(part["rep"].nunique()) if part.has("rep") else 0}
-            row |= {"reached": crossing(found), "level": level}
+            at = Crossing.of(found)
+            row |= {"reached": at.high, "not_before": at.low, "crosses_at": at.value, "level": level}
             rows.append(row | {k: largest[k] for k in kept} | {"why": why})
         found_table = pd.DataFrame(rows)
-        return found_table if found_table.empty else found_table.astype({"reached": "Int64"})
+        return (
+            found_table
+            if found_table.empty
+            else found_table.astype({"reached": "Int64", "not_before": "Int64"})
+        )
 
     def figure(self) -> Picture | Absent:
         """The difference in each segment at the largest size, with intervals wide enough for all of them at once."""
@@ -166,7 +180,7 @@ class Segments:
         if self.table.empty:
             return SAY("nothing")
         rows = [
-            row | {"reached": None if pd.isna(row["reached"]) else int(row["reached"])}
+            row | {k: None if pd.isna(row[k]) else int(row[k]) for k in ("reached", "not_before")}
             for row in self.table.to_dict("records")
         ]
         return SAY("segments", rows, self.curve)

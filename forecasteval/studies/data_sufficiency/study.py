@@ -1,4 +1,9 @@
-"""How many closed deals until the model is better than the reps: the parameters of a notebook, and the answer."""
+"""How many closed deals until the model is better than the reps: the parameters of a notebook, and the answer.
+
+`metric` is any score that has a winner: each size goes through `compare`, which knows them all, and the crossing needs
+no more than its verdicts. A bias has no winner, and the Brier skill crosses where the Brier score does. The log score is
+clipped as calibration is, so that one sure miss of a model that learned from few deals does not end the curve.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +40,12 @@ from forecasteval.studies.parameters import (
 from forecasteval.tables.organisation import Org
 
 _RULES = ("stage_rate", "base_rate", "rep_category", "rep_recalibrated")
+_SCORES = ("brier", "log_score", "auc", "brier_by_amount")
+_NO_CROSSING = {
+    "brier_skill": "it is 0 where the Brier score crosses, so brier answers the same question",
+    "bias": "nearer to 0 is better, from either side, so neither is ahead",
+    "bias_by_amount": "nearer to 0 is better, from either side, so neither is ahead",
+}
 _VALUES = range(2, 9)  # a column with this many values is a segment
 _STATE = {"stage", "category", "state", "week"}
 
@@ -46,6 +57,12 @@ def _enough(value: Any) -> Any:
     if bad:
         raise ValueError("\n".join(f"{n!r} is not a whole number of at least {LEAST} deals." for n in bad))
     return list(value) if isinstance(value, tuple) else value
+
+
+def _with_a_verdict(value: str) -> str:
+    if value in _NO_CROSSING:
+        raise ValueError(f"{value} has no crossing: {_NO_CROSSING[value]}. Use {', '.join(_SCORES)}.")
+    return value
 
 
 def _a_week(value: str) -> str:
@@ -78,6 +95,7 @@ class Sufficiency(Parameters):
     generalise_to: GeneraliseTo = Field(default_factory=list)
     level: Level = 0.95
     seed: Seed = Field(default=0, validate_default=True)
+    metric: Annotated[str, AfterValidator(_with_a_verdict), one_of(_SCORES)] = "brier"
 
     @field_validator("scores")
     @classmethod
@@ -109,6 +127,7 @@ class Sufficiency(Parameters):
             self.rule,
             "the vendor's model" if self.scores else "the model",
             tuple(self.generalise_to),
+            self.metric,
             self.level,
             self.seed,
         )
@@ -228,11 +247,12 @@ class Answer:
             "schema_version": 1,
             "question": f"From how many closed deals on is the model better than {curve.baseline}?",
             "headline": self.verdict.headline,
-            "primary": "brier",
+            "primary": self.question.metric,
             "parameters": self.question.parameters,
             "stop": curve.stop,
             "sizes": curve.learning.sizes,
             "reached": curve.reached,
+            "crossing": vars(curve.crossing) | {"level": curve.level},
             "beats_rule": curve.beats_rule,
         }
         if not curve.stop:
