@@ -303,8 +303,8 @@ def _by_people(name: str, by: str | None) -> bool:
 
 
 def _counts(org: Org) -> str:
-    nouns = {"history": "versions in the history", "matched": "matched rows"}
-    names = ("deals", "history", "snapshots", "forecasts", "calls", "periods", "stages", "matched")
+    nouns = {"history": "versions in the history", "matched": "matched rows", "actuals": "booked totals"}
+    names = ("deals", "history", "snapshots", "forecasts", "calls", "actuals", "periods", "stages", "matched")
     return ", ".join(count(len(t), nouns.get(n, n)) for n in names if (t := getattr(org, n)) is not None)
 
 

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasteval.sources.categories import past_rate
+
 Floats = NDArray[np.float64]
 
 _CERTAIN = 0.01  # a rep's 0 or 1 is read as 1% or 99% before its logarithm is taken
@@ -169,13 +171,7 @@ def _past_rate(label: str) -> Callable[[Seen, Seen], Floats]:
     """Past win rate of each label, drawn to the overall rate as if one more deal had shown it."""
 
     def speak(train: Seen, now: Seen) -> Floats:
-        past, present = getattr(train, label), getattr(now, label)
-        known = past >= 0
-        size = max(past.max(initial=-1), present.max(initial=-1)) + 1
-        wins = np.bincount(past[known], weights=train.won[known], minlength=size)
-        deals = np.bincount(past[known], minlength=size)
-        rate = (wins + train.won.mean()) / (deals + 1)  # a label never seen before: the overall rate
-        return np.where(present >= 0, rate[present], np.nan)
+        return past_rate(getattr(train, label), train.won, getattr(now, label))
 
     return speak
 

@@ -27,6 +27,7 @@ POPULATIONS = {
     "all open": "all deals open {when}",
 }
 STALE_AFTER_DAYS = 14
+_NO_DEALS = "There are totals by period and no deals: what was called can be held against what was booked, not deal by deal."
 _NO_HISTORY = (
     "The export holds only today's records: nothing says what was believed before the outcome was known. Export "
     "OpportunityHistory as well, or keep dated copies of Opportunity.csv from now on."
@@ -299,7 +300,8 @@ class Panel:
             return _of_flat_table(Matched.of(self.org), list(forecasters), self.seed)
         outside = self.outside(forecasters)
         if self.org.history is None:
-            return _stopped(forecasters, "no_history", _NO_HISTORY)
+            text = _NO_HISTORY if self.org.deals is not None else _NO_DEALS
+            return _stopped(forecasters, "no_history", text)
         looks = self._looks if as_of is None else looks_at(self._record.periods, as_of)
         if len(looks.loc[looks["evaluated"], "series"].unique()) > 1 and not pool:
             raise CallError(

@@ -13,7 +13,7 @@ from forecasteval.sources import folder as folders
 from forecasteval.tables.organisation import stale
 
 _SHRUNK = 0.8  # a table with less than this share of its rows last time is refused
-_TABLES = ("deals", "history", "snapshots", "forecasts", "calls", "periods", "matched")
+_TABLES = ("deals", "history", "snapshots", "forecasts", "calls", "actuals", "periods", "matched")
 
 
 @dataclass(frozen=True, repr=False)

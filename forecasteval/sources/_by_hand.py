@@ -10,26 +10,34 @@ from forecasteval.errors import Problem, nearest
 from forecasteval.sources.raw import Raw
 from forecasteval.tables.columns import Sheet, normal
 from forecasteval.tables.reading import SUFFIXES, read_sheet
-from forecasteval.tables.schemas import RESERVED
+from forecasteval.tables.schemas import KEYS, RESERVED
 from forecasteval.tables.settings import SETTINGS_FILE, read_settings
 from forecasteval.tables.tidy_table import from_sheet
 
-_TABLES = ("deals", "snapshots", "forecasts", "calls", "periods", "stages")
-_BESIDE = (("periods", "calendar"), ("calls", "calls"))
+_TABLES = ("deals", "snapshots", "forecasts", "calls", "actuals", "periods", "stages")
+_BESIDE = (("periods", "calendar"), ("calls", "calls"), ("actuals", "actuals"))
+_TOTALS = ("calls", "actuals")  # what can be read without any deal
 
 
 def lay_beside(raw: Raw, folder: Path | None) -> Raw:
-    """Add what an analyst laid into a folder: ``calendar.csv``, ``calls.csv`` and ``forecasts/*.csv``."""
+    """Add what lies beside: ``calendar``, ``calls``, ``actuals``, ``forecasts/*`` and imported ``totals/``."""
     assert folder is not None
     files = [(name, path) for name, stem in _BESIDE for path in _tables_in(folder) if path.stem == stem]
     files += [("forecasts", path) for path in _tables_in(folder / "forecasts")]
-    parts: dict[str, list[pd.DataFrame]] = {}
+    files += [(path.stem, path) for path in _tables_in(folder / "totals") if path.stem in _TOTALS]
+    parts = {name: [raw.given[name]] for name in _TOTALS if name in raw.given}
     for name, path in files:
-        if name not in raw.given:
+        if name not in raw.given or path.parent.name == "totals":
             parts.setdefault(name, []).extend(_read(raw, name, path, str(path.relative_to(folder))))
-    raw.given |= {
-        name: pd.concat(tables, ignore_index=len(tables) > 1) for name, tables in parts.items() if tables
-    }
+    for name, tables in parts.items():
+        if tables:
+            raw.given[name] = pd.concat(tables, ignore_index=len(tables) > 1)
+            again = int(raw.given[name].duplicated(KEYS[name]).sum()) if len(tables) > 1 else 0
+            if again:
+                found, advice = f"{again:,} rows that stand in two files", "Keep one of the files."
+                raw.problems.append(
+                    Problem(f"{name} of {folder.name}", None, None, found, "each row once", advice)
+                )
     return raw
 
 
@@ -76,7 +84,7 @@ def read_tables(folder: Path, place: Path) -> Raw:
     matched = matched_file(folder)
     if matched is not None:
         raw.matched = _read_matched(raw, matched)
-        return raw
+        return lay_beside(raw, place)
     files = table_files(folder)
     for name, paths in files.items():
         raw.files[name] = paths[0].name
@@ -87,12 +95,12 @@ def read_tables(folder: Path, place: Path) -> Raw:
         else:
             for table in _read(raw, name, paths[0], paths[0].name):
                 raw.given[name] = table
-    if "deals" not in files:
+    lay_beside(raw, place)
+    if "deals" not in files and not set(_TOTALS) <= set(raw.given):
         advice = "Write one row per deal with deal_id and outcome."
         expected = "deals.csv or deals.parquet"
         raw.problems.append(Problem(str(place), None, None, "no deals table", expected, advice))
-    lay_beside(raw, place)
-    if "snapshots" not in files:
+    if "deals" in files and "snapshots" not in files:
         raw.notes.append("There are no snapshots: nothing can be known about the past of a deal.")
     return raw
 

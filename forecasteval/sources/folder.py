@@ -276,7 +276,7 @@ def _with_files_beside(raw: Raw, place: Path) -> Raw:
 def _bare_export(place: Path) -> Raw:
     """A folder that is itself an export: imported in memory, nothing is written into it."""
     if not fits_of(place):
-        if table_files(place):
+        if table_files(place) or (place / "totals").is_dir():
             return read_tables(place, place)
         here = ", ".join(sorted(path.name for path in place.iterdir())[:8]) or "nothing"
         expected = "export/, tables/, deals.csv or matched.parquet"

@@ -20,7 +20,12 @@ from forecasteval.tables.schemas import TABLES, canonical
 from forecasteval.tables.settings import Settings
 from forecasteval.tables.tidy_table import cross_checks
 
-_FILES = {"forecasts": "forecasts/", "calls": "calls.csv", "periods": "calendar.csv"}
+_FILES = {
+    "forecasts": "forecasts/",
+    "calls": "calls.csv",
+    "actuals": "actuals.csv",
+    "periods": "calendar.csv",
+}
 
 
 @dataclass
@@ -79,7 +84,8 @@ def assemble(raw: Raw) -> Org:
     said: dict[str, Any] = {"audit": raw.audit, "notes": raw.notes, "warnings": raw.problems}
     if raw.matched is not None:
         raw.refuse()
-        return Org(raw.name, raw.folder, raw.settings, matched=raw.matched, **said)
+        totals = {name: raw.given.get(name) for name in ("calls", "actuals")}
+        return Org(raw.name, raw.folder, raw.settings, matched=raw.matched, **totals, **said)
     given = _with_known_ids(raw)
     own = {name: raw.tables.get(name) for name in ("deals", "periods")}
     raw.problems += cross_checks(own | given, raw.files)
@@ -106,10 +112,11 @@ def _with_known_ids(raw: Raw) -> dict[str, pd.DataFrame]:
         other = raw.canonical_id(ids)
         told = ids.mask(~ids.isin(deals["deal_id"]) & other.isin(deals["deal_id"]), other)
         given["forecasts"] = given["forecasts"].assign(deal_id=told)
-    if "calls" in given:
-        calls = given["calls"]
-        ids = calls["unit_id"].map(raw.id_of_name()).astype("str").where(calls["unit"] == "rep")
-        given["calls"] = calls.assign(unit_id=ids.fillna(calls["unit_id"]))
+    for name in ("calls", "actuals"):
+        if name in given:
+            table = given[name]
+            ids = table["unit_id"].map(raw.id_of_name()).astype("str").where(table["unit"] == "rep")
+            given[name] = table.assign(unit_id=ids.fillna(table["unit_id"]))
     return given
 
 
@@ -124,7 +131,7 @@ def _joined(raw: Raw, given: dict[str, pd.DataFrame]) -> tuple[dict[str, Any], p
             table = table[outside.isin(deals["deal_id"])] if deals is not None else table
         elif name == "periods":
             table = calendar.complete(table, raw.settings.grace_business_days)
-        if name in ("forecasts", "calls") and name in tables:
+        if name in ("forecasts", "calls", "actuals") and name in tables:
             table = pd.concat([tables[name], table])
         tables[name] = table.reset_index(drop=True)
     return tables, outside

@@ -37,6 +37,11 @@ def _since_the_period_before(periods: pd.DataFrame) -> pd.Series:
     return (ordered["starts_on"] - ordered["ends_on"].shift()).dt.days.reindex(periods.index)
 
 
+def _someone_says_when(calls: pd.DataFrame) -> bool:
+    """Totals may have one call for each period and no moment; what is filled for some is needed for all."""
+    return bool(calls[["as_of", "week"]].notna().any(axis=None))
+
+
 RULES = [
     Rule("periods", "ends_on", lambda t: t["ends_on"] < t["starts_on"],
          "a day on or after starts_on", "Correct the date."),
@@ -58,6 +63,8 @@ RULES = [
          "A model cannot be trained through a day after its forecast: check both dates.", "warning"),
     Rule("calls", "amount", lambda t: (t["low"] > t["amount"]) | (t["high"] < t["amount"]),
          "an amount between low and high", "Correct the range of the call."),
+    Rule("calls", "as_of", lambda t: t["as_of"].isna() & t["week"].isna() & _someone_says_when(t),
+         "the day of the call, or the week of the period", "Without it nothing is known of when it was made: fill it."),
     Rule("history", "valid_to", lambda t: t["valid_to"] <= t["valid_from"],
          "a moment after valid_from", "Correct the version."),
 ]  # fmt: skip

@@ -30,6 +30,7 @@ class Org:
     snapshots: pd.DataFrame | None = None
     forecasts: pd.DataFrame | None = None
     calls: pd.DataFrame | None = None
+    actuals: pd.DataFrame | None = None
     periods: pd.DataFrame | None = None
     stages: pd.DataFrame | None = None
     users: pd.DataFrame | None = None

@@ -155,11 +155,13 @@ def cross_checks(tables: Mapping[str, Any], files: Mapping[str, str]) -> list[Pr
         advice = "A snapshot shows the deal open after it had closed: check both dates."
         file = files.get("snapshots", "snapshots")
         problems += pinned(file, "as_of", late, expected, advice, severity="warning")
-    if "calls" in there and tables.get("periods") is not None:
-        named = there["calls"]["period"]
+    for name in ("calls", "actuals"):
+        if name not in there or tables.get("periods") is None:
+            continue
+        named = there[name]["period"]
         odd = named[~named.isin(tables["periods"]["period"])]
         advice = "Use the calendar's names, or add the period to it."
-        file = files.get("calls", "calls")
+        file = files.get(name, name)
         problems += pinned(file, "period", odd, "a period of the calendar", advice, severity="warning")
     return problems
 
