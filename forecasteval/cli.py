@@ -22,7 +22,7 @@ from forecasteval.errors import CallError, InputError, Problem, Refusal, RunFail
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.report.make import find_notebook, make_report
 from forecasteval.report.parameters import parameters_of
-from forecasteval.sources import flat_table, flat_table_draft
+from forecasteval.sources import flat_table, flat_table_draft, totals
 from forecasteval.sources import folder as folders
 from forecasteval.sources.system import SYSTEMS, guess
 from forecasteval.studies import question_of
@@ -256,10 +256,32 @@ def _import_table(
             "import table needs --mapping and --out. "
             f"For a draft of the mapping: forecasteval import table {file} --explain > mapping.yaml"
         )
+    if totals.speaks_of_totals(mapping):
+        _totals_written(totals.import_totals(file, mapping, table), out)
+        return
     matched = flat_table.import_table(file, mapping, table)
     org = Org(name=out.name, folder=out, matched=matched, warnings=flat_table.shortcomings(matched))
     folders.write_tables(org, out)
+    _left_out(matched.attrs["forecasteval"]["flow"])
+    for note in matched.attrs["forecasteval"]["notes"]:
+        print(f"- {note}")
     _written(org, out)
+
+
+def _left_out(flow: list[dict[str, Any]]) -> None:
+    """How many rows of a table are left out, and why."""
+    for step in flow:
+        if step["dropped"]:
+            print(f"- {count(step['dropped'], 'rows')} of {flow[0]['deals']:,} left out: {step['why']}.")
+
+
+def _totals_written(found: totals.Totals, out: Path) -> None:
+    place = found.write(out)
+    print(f"{place}: {count(len(found.calls), 'calls')}, {count(len(found.actuals), 'booked totals')}.")
+    _left_out(found.flow)
+    for note in found.notes:
+        print(f"- {note}")
+    print(f'In Python: fe.read("{out}") holds them as calls and actuals.')
 
 
 def _written(org: Org, folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WrapValidator
 
@@ -14,11 +14,11 @@ from forecasteval.tables.document import Document, read_document, said
 from forecasteval.tables.schemas import RESERVED
 from forecasteval.tables.settings import check_options
 
-_KINDS = ("probability", "rank_score", "amount")
+_KINDS = ("probability", "rank_score", "amount", "category")
 _SETTINGS = ("timezone", "decimal_mark")  # as in organisation.yaml
 _OUTCOME = "{column: Status, won: [Won], lost: [Lost]}"
 _OUTCOME_ADVICE = "Say which column holds the outcome, in which words."
-_FORECAST_KEYS = "keys among column, kind, scale, missing, by, column first"
+_FORECAST_KEYS = "keys among column, kind, scale, missing, by, categories, column first"
 
 
 def _listed(value: Any) -> list[Any]:
@@ -74,6 +74,18 @@ _Maker = Annotated[
 ]
 
 
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Categories = Annotated[
+    dict[str, _Share] | list[str] | None,
+    said("{Commit: 0.9, Best Case: 0.5}, chances from 0 to 1; or [Commit, Best Case], the surest first"),
+]
+_GLOSSES = {
+    "NoneType": "the forecast category, read as the share of it that was won in earlier periods",
+    "dict": "the forecast category, read as the chance that the mapping gives it",
+    "list": "the forecast category, in the order that the mapping gives",
+}
+
+
 class Forecast(BaseModel):
     """The column of a forecast, and how it speaks."""
 
@@ -84,10 +96,24 @@ class Forecast(BaseModel):
     scale: _Scale = 1
     missing: _Listed = []
     by: _Maker = None
+    categories: _Categories = None
 
     def speaks(self) -> dict[str, str]:
-        """What a matched table says of the forecaster."""
-        return {"kind": self.kind} | ({} if self.by is None else {"by": self.by})
+        """What a matched table says of the forecaster; a category has become a chance, or a rank."""
+        said = {"kind": self.kind}
+        if self.kind == "category":
+            said = {"kind": "rank_score"} if isinstance(self.categories, list) else {"kind": "probability"}
+            said["gloss"] = _GLOSSES[type(self.categories).__name__]
+        return said | ({} if self.by is None else {"by": self.by})
+
+
+class Unit(BaseModel):
+    """The column of those who were forecast for, in a table of totals, and what they are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    column: _Header
+    level: Literal["rep", "team", "company"] | None = None
 
 
 _Name = Annotated[
@@ -132,6 +158,12 @@ class Mapped(BaseModel):
         dict[str, _Rate], said("{EUR: 1, USD: 0.92}, what a unit of each is worth")
     ] = {}
     period_order: _Listed = []
+    categories: _Categories = None
+    unit: Annotated[Unit | _Header | None, said("a column, or {column: ..., level: rep}", "Correct it.")] = (
+        None
+    )
+    week: Any = None
+    actual: Any = None
     timezone: Any = None
     decimal_mark: Any = None
     segments: _Listed = []
@@ -157,7 +189,9 @@ def read_mapping(mapping: str | Path | Mapping[str, Any]) -> tuple[Mapped, Docum
     if _open_questions(document):
         return Mapped(), replace(document, given={})
     mapped = document.read_as(Mapped)
-    if mapped.won is None and not unread and all(problem.column != "won" for problem in document.problems):
+    if mapped.actual is not None:
+        _refuse_deals(mapped, document)
+    elif mapped.won is None and not unread and all(problem.column != "won" for problem in document.problems):
         document.wrong("won", "nothing", _OUTCOME, _OUTCOME_ADVICE)
     stated = {key: getattr(mapped, key) for key in _SETTINGS}
     for problem in check_options(stated, {key: key for key in _SETTINGS}):
@@ -165,6 +199,22 @@ def read_mapping(mapping: str | Path | Mapping[str, Any]) -> tuple[Mapped, Docum
         setattr(mapped, problem.file, None)
     _refuse_contradictions(mapped, document)
     return mapped, document
+
+
+def _refuse_deals(mapped: Mapped, document: Document) -> None:
+    """Totals by period speak of no single deal, and each forecast of them is an amount."""
+    of_deals = ("won", "deal_id", "account", "amount", "amount_won", "features", "segments")
+    for key in (key for key in of_deals if getattr(mapped, key)):
+        document.wrong(
+            key, "a key of deals beside actual", "keys of totals", "Take out the one or the other."
+        )
+    if mapped.period is None or isinstance(mapped.period, Blocks):
+        document.wrong("period", "no column", "the column of the period", "Name it.")
+    for name, forecast in mapped.forecasts.items():
+        if forecast.kind != "amount" and "kind" in forecast.model_fields_set:
+            document.wrong(
+                f"forecasts.{name}", f"kind {forecast.kind!r}", "kind: amount for totals", "Correct it."
+            )
 
 
 def _open_questions(document: Document) -> bool:

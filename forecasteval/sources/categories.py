@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 _LEAST_DEALS, _LEAST_OF_EACH = 20, 5  # decided deals, and won and lost ones, before a category says anything
+ENOUGH = f"{_LEAST_DEALS} decided deals, {_LEAST_OF_EACH} of them won and {_LEAST_OF_EACH} not"
 
 
 def past_rate(past: ArrayLike, won: ArrayLike, present: ArrayLike) -> NDArray[np.float64]:
@@ -63,13 +64,16 @@ class Moments:
         return cls(period, known)
 
 
-def past_conversion(words: pd.Series, won: pd.Series, deals: pd.Series, moments: Moments) -> pd.Series:
-    """The chance that each row's category stands for; missing where too little was known, or nothing is said.
+def past_conversion(
+    words: pd.Series, won: pd.Series, deals: pd.Series, moments: Moments
+) -> tuple[pd.Series, list[int]]:
+    """The chance that each row's category stands for, and the places of the periods in which enough was known.
 
     At least 20 decided deals, 5 of them won and 5 not, must have been known when its period began.
     """
     codes = pd.Series(pd.factorize(words)[0], index=words.index)
     chance = pd.Series(np.nan, index=words.index, dtype=float)
+    speaks = []
     for place in sorted(moments.period.unique()):
         now = moments.period == place
         past = (moments.known <= place) & won.notna() & words.notna()
@@ -77,4 +81,5 @@ def past_conversion(words: pd.Series, won: pd.Series, deals: pd.Series, moments:
         wins = int((ended == 1).sum())
         if len(ended) >= _LEAST_DEALS and min(wins, len(ended) - wins) >= _LEAST_OF_EACH:
             chance[now] = past_rate(codes[past], won[past], codes[now])
-    return chance
+            speaks.append(int(place))
+    return chance, speaks

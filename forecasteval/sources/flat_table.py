@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasteval.errors import InputError, Problem, absent, nearest
+from forecasteval.errors import CallError, InputError, Problem, absent, nearest
 from forecasteval.sources._looks import as_seen_while_open, final, won_in_the_last_row_alone
 from forecasteval.sources._mapping import Blocks, Forecast, Mapped, read_mapping, spellings
+from forecasteval.sources.categories import ENOUGH, Moments, past_conversion
 from forecasteval.tables.columns import TYPED, Sheet, normal
 from forecasteval.tables.database import is_url, read_postgresql
 from forecasteval.tables.document import Document
@@ -44,8 +45,8 @@ def import_table(
         file; the address of a PostgreSQL database (postgresql://user@host/name); or a frame of any library
     mapping : the mapping, or the YAML file that holds it. Keys: ``won`` (required: ``{column, won, lost}``
         and, if need be, ``undecided``, each a list of the column's words), ``forecasts`` (``{name: {column,
-        kind: probability | rank_score | amount, scale: 1 or 100, missing: [values], by: people | model}}``), and,
-        all optional,
+        kind: probability | rank_score | amount | category, scale: 1 or 100, missing: [values], by: people | model,
+        categories: {Commit: 0.9, ...} or [Commit, ...]}}``), and, all optional,
         ``deal_id, as_of, closed_on, rep, account, amount, amount_won`` (columns; rows dated on the day of the close
         or later are left out), ``period`` (a column, or ``{column,
         block_days}``), ``segments``, ``features`` (lists of columns), ``group_duplicates`` (true, or the
@@ -77,12 +78,20 @@ def import_table(
     >>> matched.attrs["forecasteval"]["flow"][1]
     {'step': 'outcome stated', 'deals': 2, 'dropped': 1, 'why': 'the outcome is blank or undecided'}
     """
+    reader = reader_of(file, mapping, table)
+    if reader.mapped.actual is not None:
+        raise CallError("The mapping is one of totals (it has the key actual): read it with import_totals.")
+    return reader.table()
+
+
+def reader_of(file: Any, mapping: str | Path | Mapping[str, Any], table: str | None) -> Matching:
+    """A flat table and its mapping, read; refused where there is nothing to go on with."""
     mapped, document = read_mapping(mapping)
     sheet, notes = read_flat(file, table or mapped.table)
     unread = bool(document.problems) and not document.given
     if sheet.problems or unread:
         raise InputError(document.problems + sheet.problems)
-    return _Matching(mapped, document, sheet, notes).table()
+    return Matching(mapped, document, sheet, notes)
 
 
 def read_flat(file: Any, table: str | None = None) -> tuple[Sheet, list[str]]:
@@ -120,16 +129,19 @@ def shortcomings(matched: pd.DataFrame) -> list[Problem]:
     return [Problem("mapping", None, None, "neither forecasts nor features", expected, advice, "warning")]
 
 
-class _Matching:
+class Matching:
     """One flat table on its way to a matched one; every problem is kept until the end."""
 
     def __init__(self, mapped: Mapped, document: Document, sheet: Sheet, notes: list[str]) -> None:
+        """Nothing is read yet but the marks and rates that the mapping states."""
         self.mapped, self.document, self.sheet, self.notes = mapped, document, sheet, list(notes)
         self.headers = [str(header) for header in sheet.cells.columns]
         self.columns: dict[str, pd.Series] = {}
         self.sources: dict[str, str] = {}  # of each forecast the column
         self.flow: list[dict[str, Any]] = []
         self.periods: list[str] = []  # in their order in time, where that is known
+        self.waiting: dict[str, pd.Series] = {}  # categories whose past conversion is asked for
+        self.burn_in = pd.Series(False, index=sheet.cells.index)
         sheet.days_in, sheet.rates, sheet.told_in = (
             mapped.timezone or "",
             mapped.currency_rates,
@@ -145,28 +157,30 @@ class _Matching:
         if self.sheet.cells.empty:
             self.sheet.wrong(None, None, "a header and no rows", "one row per deal", "Export it again.")
         outcome = self._outcome()
-        currency = self._column("currency", self.mapped.currency)
+        currency = self.column("currency", self.mapped.currency)
         for name, kind in _PLAIN.items():
-            column = self._column(name, getattr(self.mapped, name))
+            column = self.column(name, getattr(self.mapped, name))
             if column:
-                sheet = self.sheet if kind == "text" else self._present(column)
+                sheet = self.sheet if kind == "text" else self.present(column)
                 values = sheet.read(column, kind)
-                self.columns[name] = self._converted(column, values, currency) if kind == "number" else values
-        self._periods()
+                self.columns[name] = self.converted(column, values, currency) if kind == "number" else values
+        self.read_periods()
         for name, forecast in self.mapped.forecasts.items():
             self._forecast(name, forecast)
+        closed = self.columns.get("closed_on")
         segments, features = self._extra("segments"), self._extra("features")
         self._groups()
         outcome = self._while_open(outcome)
         self._identity(outcome)
         self._gaps(outcome)
         self._given_away(features, outcome)
+        self._conversions(outcome, closed)
         problems = self.document.problems + self.sheet.problems
         if problems:
             raise InputError(problems)
         return self._finished(outcome, segments, features)
 
-    def _column(self, key: str, wanted: Any) -> str | None:
+    def column(self, key: str, wanted: Any) -> str | None:
         """The header that a key names, or a problem where the file has no such column."""
         if wanted is None:
             return None
@@ -178,7 +192,7 @@ class _Matching:
         self.document.wrong(key, repr(wanted), f"a column of {self.sheet.file}: {known}", advice)
         return None
 
-    def _present(self, column: str, missing: Sequence[Any] = ()) -> Sheet:
+    def present(self, column: str, missing: Sequence[Any] = ()) -> Sheet:
         """The column with words and numbers that stand for "missing" blanked."""
         text = self.sheet.text(column)
         blank = text.str.lower().isin(MISSING_WORDS)
@@ -189,10 +203,10 @@ class _Matching:
     def _outcome(self) -> pd.Series:
         said = self.mapped.won
         empty = pd.Series(index=self.sheet.cells.index, dtype=float)
-        column = self._column("won", said.column) if said is not None else None
+        column = self.column("won", said.column) if said is not None else None
         if said is None or column is None:
             return empty
-        text = self._present(column).text(column)
+        text = self.present(column).text(column)
         won, lost, undecided = (_equal(text, words) for words in (said.won, said.lost, said.undecided))
         strange = text[text.notna() & ~won & ~lost & ~undecided]
         known = ["/".join(spellings(w)) if isinstance(w, bool) else str(w) for w in said.won + said.lost]
@@ -201,7 +215,7 @@ class _Matching:
             self.sheet.pin(column, rows, f"one of {', '.join(known)}", advice)
         return empty.mask(won, 1.0).mask(lost, 0.0)
 
-    def _converted(self, column: str, amounts: pd.Series, currency: str | None) -> pd.Series:
+    def converted(self, column: str, amounts: pd.Series, currency: str | None) -> pd.Series:
         """Amounts in one currency, where a column of its own says in which each of them is."""
         if currency is None:
             return amounts
@@ -229,9 +243,10 @@ class _Matching:
         advice = "Import the table again when deals are decided, or correct the words of won and lost."
         self.sheet.wrong(None, str(self.mapped.won.column), found, "deals that were won or lost", advice)
 
-    def _periods(self) -> None:
+    def read_periods(self) -> None:
+        """The period of each row, and the periods in their order in time."""
         period = self.mapped.period
-        column = self._column("period", period.column if isinstance(period, Blocks) else period)
+        column = self.column("period", period.column if isinstance(period, Blocks) else period)
         if column is None:
             return
         if not isinstance(period, Blocks):
@@ -240,7 +255,7 @@ class _Matching:
             return
         days = period.block_days
         dates = self.columns.get("as_of") if period.column == self.mapped.as_of else None
-        dates = self._present(column).dates(column) if dates is None else dates
+        dates = self.present(column).dates(column) if dates is None else dates
         first = dates.min()
         if pd.isna(first):
             return
@@ -279,7 +294,7 @@ class _Matching:
         return [str(label) for label in spans.index] if spans.notna().all(axis=None) and apart.all() else None
 
     def _forecast(self, name: str, said: Forecast) -> None:
-        column = self._column(f"forecasts.{name}", said.column)
+        column = self.column(f"forecasts.{name}", said.column)
         if column is None:
             return
         if self.mapped.won is not None and column == self.sheet.find(str(self.mapped.won.column)):
@@ -287,13 +302,15 @@ class _Matching:
                 f"forecasts.{name}", f"{column}, which is the outcome", "a forecast of it", "Take it out."
             )
             return
-        present = self._present(column, said.missing)
-        if said.kind == "probability":
+        present = self.present(column, said.missing)
+        if said.kind == "category":
+            values = self._category(name, column, present, said)
+        elif said.kind == "probability":
             values = present.shares(column, percent=said.scale == 100, percent_advice=_PERCENT)
         else:
             values = present.numbers(column)
         self.columns[name], self.sources[name] = values, column
-        if values.isna().all():
+        if values.isna().all() and name not in self.waiting:
             self.notes.append(f"{name} says nothing in any row.")
 
     def _while_open(self, outcome: pd.Series) -> pd.Series:
@@ -332,6 +349,52 @@ class _Matching:
                     "features", found, "what was known before the outcome", "Take it out of the list."
                 )
 
+    def _category(self, name: str, column: str, present: Sheet, said: Forecast) -> pd.Series:
+        """What the mapping makes of each category; one without chance or rank waits for its past conversion."""
+        given = self.mapped.categories if said.categories is None else said.categories
+        self.mapped.forecasts[name] = said.model_copy(update={"categories": given})
+        words = present.text(column)
+        by_case = words.groupby(words.map(normal, na_action="ignore")).transform("first")
+        if given is None:
+            self.waiting[name] = by_case
+            return pd.Series(np.nan, index=words.index, dtype=float)
+        ranks = given if isinstance(given, dict) else {word: -place for place, word in enumerate(given)}
+        values = words.map(normal, na_action="ignore").map(
+            {normal(word): rank for word, rank in ranks.items()}
+        )
+        expected, advice = f"one of {', '.join(ranks)}", "Add it to categories, or to missing."
+        self.sheet.pin(column, words[words.notna() & values.isna()], expected, advice)
+        return values.astype(float)
+
+    def _conversions(self, outcome: pd.Series, closed: pd.Series | None) -> None:
+        """Categories as the share of them that was won in earlier periods; where nothing was known is burn-in."""
+        if not self.waiting or self.document.problems or self.sheet.problems:
+            return
+        names = ", ".join(self.waiting)
+        if not self.periods:
+            advice = "Map period (or period_order), or give chances: categories: {Commit: 0.9, ...}."
+            found, expected = "categories without periods in time", "earlier periods to learn from"
+            self.document.wrong(f"forecasts.{next(iter(self.waiting))}", found, expected, advice)
+            return
+        places = {label: place for place, label in enumerate(self.periods)}
+        rank = self.columns["period"].map(places).fillna(-1).astype(int)
+        deals = self.columns["deal_id"].fillna("")
+        in_period = "in period" in str(self.mapped.target).lower()
+        dates = self.columns.get("as_of")
+        moments = Moments.of(deals, outcome, rank, in_period=in_period, as_of=dates, closed_on=closed)
+        for name, words in self.waiting.items():
+            self.columns[name], speaks = past_conversion(words, outcome.mask(self.late[0]), deals, moments)
+            self.burn_in |= ~rank.isin(speaks)
+        if self.burn_in.all():
+            found = f"{len(self.periods)} periods, and in none of them enough decided ones before"
+            advice = "Add earlier periods, or give chances: categories: {Commit: 0.9, ...}."
+            expected = f"{ENOUGH} in earlier periods"
+            self.document.wrong(f"forecasts.{next(iter(self.waiting))}", found, expected, advice)
+        until = "" if closed is not None else "; an outcome counts as known once its period is over"
+        self.notes.append(
+            f"{names}: a category is read as the share of it that was won in earlier periods{until}."
+        )
+
     def _leaks(self, key: str) -> dict[str, str]:
         """The columns that must not be segments or features, and what each of them is."""
         mapped = self.mapped
@@ -347,7 +410,7 @@ class _Matching:
         names = []
         leaks = self._leaks(key)
         for wanted in getattr(self.mapped, key):
-            column = self._column(key, wanted)
+            column = self.column(key, wanted)
             if column is None:
                 continue
             if column in leaks:
@@ -358,7 +421,7 @@ class _Matching:
                 advice = "Rename the column in the file."
                 self.document.wrong(key, column, "a column whose name is not taken", advice)
                 continue
-            numbers = self._present(column).numbers_or_text(column)
+            numbers = self.present(column).numbers_or_text(column)
             # a word such as NA is missing among numbers and may be a value among words
             self.columns[column] = self.sheet.text(column) if numbers.dtype == "str" else numbers
             names.append(column)
@@ -378,7 +441,7 @@ class _Matching:
             attributes = [header for header in self.headers if header not in used]
         else:
             names = wanted if isinstance(wanted, list | tuple) else [wanted]
-            found = [self._column("group_duplicates", name) for name in names]
+            found = [self.column("group_duplicates", name) for name in names]
             attributes = [name for name in found if name is not None]
         if not attributes:
             return
@@ -414,16 +477,19 @@ class _Matching:
 
     def _finished(self, outcome: pd.Series, segments: list[str], features: list[str]) -> pd.DataFrame:
         kept = pd.Series(True, index=outcome.index)
-        self._step("rows of the file", kept, kept, "")
+        self.step("rows of the file", kept, kept, "")
         late, why = self.late
         if late.any():
-            kept = self._step("before the close", kept, ~late, why)
-        kept = self._step("outcome stated", kept, outcome.notna(), "the outcome is blank or undecided")
+            kept = self.step("before the close", kept, ~late, why)
+        kept = self.step("outcome stated", kept, outcome.notna(), "the outcome is blank or undecided")
         if "as_of" in self.columns:
-            kept = self._step("date stated", kept, self.columns["as_of"].notna(), "the date is blank")
+            kept = self.step("date stated", kept, self.columns["as_of"].notna(), "the date is blank")
         else:
             self.notes.append("There is no date: as_of is empty, and nothing can be said about new periods.")
             self.columns["as_of"] = pd.Series(pd.NaT, index=outcome.index, dtype="datetime64[s]")
+        if self.waiting:
+            why = f"{', '.join(self.waiting)} had too few decided deals of earlier periods to learn from"
+            kept = self.step("after the burn-in", kept, ~self.burn_in, why)
         order = ["deal_id", "as_of", "period", "rep", "account"]
         front = {name: self.columns.pop(name) for name in order if name in self.columns}
         table = pd.DataFrame({**front, "won": outcome, **self.columns})[kept].reset_index(drop=True)
@@ -443,7 +509,7 @@ class _Matching:
         }
         return table
 
-    def _step(self, step: str, before: pd.Series, stated: pd.Series, why: str) -> pd.Series:
+    def step(self, step: str, before: pd.Series, stated: pd.Series, why: str) -> pd.Series:
         """Which rows are left, written down with how many are not."""
         left = before & stated
         dropped = int((before & ~stated).sum())

@@ -84,8 +84,8 @@ def assemble(raw: Raw) -> Org:
     said: dict[str, Any] = {"audit": raw.audit, "notes": raw.notes, "warnings": raw.problems}
     if raw.matched is not None:
         raw.refuse()
-        totals = {name: raw.given.get(name) for name in ("calls", "actuals")}
-        return Org(raw.name, raw.folder, raw.settings, matched=raw.matched, **totals, **said)
+        said |= {name: raw.given.get(name) for name in ("calls", "actuals")}
+        return Org(raw.name, raw.folder, raw.settings, matched=raw.matched, **said)
     given = _with_known_ids(raw)
     own = {name: raw.tables.get(name) for name in ("deals", "periods")}
     raw.problems += cross_checks(own | given, raw.files)

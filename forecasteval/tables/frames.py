@@ -59,7 +59,13 @@ def cells_of(table: Any) -> pd.DataFrame:
     import pyarrow
 
     if not isinstance(table, pyarrow.Table):
-        table = nw.from_native(frame_of(table)).to_arrow()
+        frame = frame_of(table).copy(deep=False)
+        for name, kind in frame.dtypes.items():
+            if kind == object and pd.api.types.infer_dtype(frame[name]).startswith(
+                "mixed"
+            ):  # numbers and words in one column
+                frame[name] = frame[name].astype("str").where(frame[name].notna())
+        table = nw.from_native(frame).to_arrow()
     columns = {}
     for header, values in zip(told_apart(table.column_names), table.columns, strict=True):
         if re.fullmatch(r"__index_level_\d+__", header):
