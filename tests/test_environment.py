@@ -76,7 +76,7 @@ def imported_by(folder):
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
     packages = packages_distributions()
-    ours = {path.stem for path in (ROOT / "tests").rglob("*")} | {"forecasteval"}
+    ours = {path.stem for path in (ROOT / "tests").rglob("*")} | {"forecasteval", "tests"}
     tops = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - ours
     return {canonicalize_name(packages.get(top, [top])[0]) for top in tops}
 

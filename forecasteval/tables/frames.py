@@ -61,7 +61,7 @@ def cells_of(table: Any) -> pd.DataFrame:
     if not isinstance(table, pyarrow.Table):
         frame = frame_of(table).copy(deep=False)
         for name, kind in frame.dtypes.items():
-            if kind == object and pd.api.types.infer_dtype(frame[name]).startswith(
+            if pd.api.types.is_object_dtype(kind) and pd.api.types.infer_dtype(frame[name]).startswith(
                 "mixed"
             ):  # numbers and words in one column
                 frame[name] = frame[name].astype("str").where(frame[name].notna())
