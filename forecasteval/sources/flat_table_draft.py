@@ -484,8 +484,7 @@ class _Draft:
     def _forecast(self, column: _Column) -> str | None:
         """The mapping of a column that looks like a forecast."""
         if set(map(tokens, column.words)) <= {tokens(word) for word in CATEGORIES}:
-            self._ask(f"{column.name} holds forecast categories: which probability stands for each of them?")
-            return None
+            return f"{{column: {_yaml(column.name)}, kind: category}}  # as won before; or categories: {{Commit: 0.9, ...}}"
         if (
             not column.is_number
             or column.currencies

@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasteval.errors import InputError
 from forecasteval.sources.flat_table import import_table
+from forecasteval.sources.flat_table_draft import explain
 
 WORDS = ["Commit", "Best Case", "Pipeline"]
 MAPPING = {
@@ -93,6 +95,13 @@ def test_what_cannot_be_read_as_a_chance_is_asked(change, words):
     with pytest.raises(InputError) as caught:
         import_table(deals(), MAPPING | change)
     assert words in str(caught.value)
+
+
+def test_a_draft_takes_a_category_for_one(tmp_path):
+    deals().rename(columns={"said": "Forecast category"}).to_csv(tmp_path / "deals.csv", index=False)
+    plan = yaml.safe_load(explain(tmp_path / "deals.csv"))
+    assert plan["forecasts"]["forecast_category"] == {"column": "Forecast category", "kind": "category"}
+    assert len(import_table(tmp_path / "deals.csv", plan)) == 180
 
 
 def test_too_few_decided_deals_are_refused():
