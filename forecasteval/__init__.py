@@ -4,6 +4,7 @@ from forecasteval import scores
 from forecasteval.compare.compare import Comparison, compare
 from forecasteval.compare.null_check import does_it_hold
 from forecasteval.compare.repeated import against, by_group, influence, ladder
+from forecasteval.compare.totals import compare_totals
 from forecasteval.matching.match import match
 from forecasteval.sources.folder import read
 from forecasteval.studies.compare_forecasts.study import Question
@@ -15,6 +16,7 @@ __all__ = [
     "against",
     "by_group",
     "compare",
+    "compare_totals",
     "does_it_hold",
     "influence",
     "ladder",

@@ -34,7 +34,7 @@ MAX_FILLED = 0.20
 _KINDS = ("probability", "rank_score")
 
 
-_COLUMNS: dict[str, Any] = {
+COLUMNS: dict[str, Any] = {
     "metric": "",
     "better": "",
     "primary": False,
@@ -235,7 +235,7 @@ class _Measured:
 
 def _row(metric: Metric, rows: Rows, call: _Call, margin: float | None) -> dict[str, Any]:
     """One row of the table."""
-    row = _COLUMNS | call.base | {"metric": metric.name, "better": metric.better}
+    row = COLUMNS | call.base | {"metric": metric.name, "better": metric.better}
     row["margin"] = math.nan if margin is None else float(margin)
 
     def because(*reasons: Reason) -> dict[str, Any]:
@@ -362,10 +362,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
-def _margins(margin: float | Mapping[str, float] | None, chosen: list[Metric]) -> dict[str, float | None]:
+def margins_of(
+    margin: float | Mapping[str, float] | None, chosen: list[Metric], known: Mapping[str, Metric] = METRICS
+) -> dict[str, float | None]:
+    """The margin of each metric, checked."""
     by_metric = {m.name: margin.get(m.name) if isinstance(margin, Mapping) else margin for m in chosen}
     wrong = {k: v for k, v in by_metric.items() if v is not None and not (_is_number(v) and v > 0)}
-    unknown = [k for k in margin if k not in METRICS] if isinstance(margin, Mapping) else []
+    unknown = [k for k in margin if k not in known] if isinstance(margin, Mapping) else []
     if wrong or unknown:
         raise CallError(
             f"margin is the largest difference that does not matter, above 0, for a known metric; found "
@@ -455,7 +458,7 @@ def _compared(
     stops = _stops(matched, candidate, baseline)
     if stops:
         reasons = {"reasons": [*dropped, *stops]}
-        table = [_COLUMNS | base | {"metric": m.name, "better": m.better} | reasons for m in chosen]
+        table = [COLUMNS | base | {"metric": m.name, "better": m.better} | reasons for m in chosen]
         flow = matched.counted_flow(matched.deals, len(matched.table))
     else:
         strange = {n: k for n, k in (kinds or {}).items() if n not in matched or k not in _KINDS}
@@ -483,7 +486,7 @@ def _compared(
     return Comparison(
         candidate,
         baseline,
-        pd.DataFrame(table, columns=list(_COLUMNS)),
+        pd.DataFrame(table, columns=list(COLUMNS)),
         wording.headline(table[0], METRICS[table[0]["metric"]], nouns, matched),
         pd.DataFrame(flow, columns=["step", "deals", "dropped", "why"]),
         str(base["estimand"]),
@@ -563,7 +566,7 @@ def compare(
         raise CallError(f"epsilon must lie in [0, 0.5), not {epsilon!r}.")
     if candidate == baseline:
         raise CallError(f"candidate and baseline are both {candidate!r}; name two forecasters.")
-    margins = _margins(margin, chosen)
+    margins = margins_of(margin, chosen)
     question, dropped = _chosen_question(matched, generalise_to)
     options: dict[str, Any] = {
         "epsilon": epsilon,

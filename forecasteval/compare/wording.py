@@ -139,7 +139,7 @@ def size(row: Mapping[str, Any], nouns: Mapping[str, str]) -> str:
     '2,310 deals, 24 reps, 8 quarters'
     """
     seen = f" (seen {row['rows']:,} times)" if row.get("rows", 0) > row["deals"] else ""
-    parts = [count(row["deals"], "deals") + seen]
+    parts = [count(row["deals"], nouns.get("deal", "deals")) + seen]
     for dimension, report in row["clusters"].items():
         parts.append(count(report["count"], nouns.get(dimension, f"{dimension}s")))
     return ", ".join(parts)

@@ -1,11 +1,14 @@
-"""Scores of forecasts of amounts: ranges and quantiles."""
+"""Scores of forecasts of amounts: totals, ranges and quantiles, and what is called accuracy in the trade."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from forecasteval.scores.probability import Floats
+from forecasteval.scores.probability import Deals, Floats, Metric, Terms
 
 
 def _range(low: ArrayLike, high: ArrayLike, actual: ArrayLike) -> tuple[Floats, Floats, Floats]:
@@ -87,3 +90,140 @@ def quantile_score(forecast: ArrayLike, actual: ArrayLike, *, quantile: float) -
     """
     q, x = np.asarray(forecast, dtype=float), np.asarray(actual, dtype=float)
     return ((x < q) - _checked_level(quantile)) * (q - x)
+
+
+# --- totals by period and unit ------------------------------------------------------------------------
+
+
+def _booked(d: Deals) -> Floats:
+    assert d.amount_won is not None
+    return d.amount_won
+
+
+def _wmape_terms(d: Deals) -> Terms:
+    a = _booked(d)
+    return Terms(np.abs(d.candidate - a), np.abs(d.baseline - a), a)
+
+
+def _bias_share_terms(d: Deals) -> Terms:
+    a = _booked(d)
+    return Terms(d.candidate - a, d.baseline - a, a)
+
+
+def _within_terms(d: Deals) -> Terms:
+    return Terms(within(d.candidate, _booked(d), 0.1), within(d.baseline, _booked(d), 0.1), None)
+
+
+def _mape_terms(d: Deals) -> Terms:
+    a = _booked(d)
+    return Terms(np.abs(d.candidate - a) / a, np.abs(d.baseline - a) / a, None)
+
+
+TOTAL_METRICS: dict[str, Metric] = {
+    m.name: m
+    for m in (
+        Metric("wmape", "Error as a share of what was booked", "lower", "sum |F - A| over sum A", _wmape_terms),
+        Metric("bias_share", "Bias as a share of what was booked", "nearer_zero", "sum (F - A) over sum A",
+               _bias_share_terms),
+        Metric("within_10", "Share of totals within 10%", "higher", "|F - A| at most 0.1 A", _within_terms),
+        Metric("mape", "Mean error in percent of each total", "lower", "mean |F - A| / A", _mape_terms),
+    )
+}  # fmt: skip
+
+
+def within(forecast: ArrayLike, actual: ArrayLike, share: float) -> Floats:
+    """1 where a forecast missed by no more than this share of what was booked, else 0.
+
+    >>> within([110, 111, 0], [100, 100, 0], 0.1).tolist()
+    [1.0, 0.0, 1.0]
+    """
+    f, a = np.asarray(forecast, dtype=float), np.asarray(actual, dtype=float)
+    return (np.abs(f - a) <= share * np.abs(a) * (1 + 1e-12)).astype(float)
+
+
+ACCURACIES: dict[str, tuple[str, Callable[[Floats, Floats], Floats]]] = {
+    "miss_over_actual": ("1 - |F - A| / A", lambda f, a: 1 - np.abs(f - a) / a),
+    "miss_over_actual_not_below_0": (
+        "1 - |F - A| / A, at least 0",
+        lambda f, a: np.maximum(1 - np.abs(f - a) / a, 0),
+    ),
+    "miss_over_forecast": ("1 - |F - A| / F", lambda f, a: 1 - np.abs(f - a) / f),
+    "actual_over_forecast": ("A / F", lambda f, a: a / f),
+    "forecast_over_actual": ("F / A (Gong)", lambda f, a: f / a),
+    "signed_miss_over_actual": ("1 - (F - A) / A (Forecastio)", lambda f, a: 1 - (f - a) / a),
+    "smaller_over_larger": ("min / max", lambda f, a: np.minimum(f, a) / np.maximum(f, a)),
+}
+
+
+def accuracies(forecast: ArrayLike, actual: ArrayLike) -> dict[str, Floats]:
+    """One miss under each definition of accuracy that is in circulation.
+
+    Parameters
+    ----------
+    forecast, actual : arrays of shape (totals,)
+        Amounts above 0 in one currency; NaN comes out where a definition divides by zero.
+
+    Returns
+    -------
+    dict of arrays of shape (totals,), by the names of :data:`ACCURACIES`, which holds the formulas
+
+    References
+    ----------
+    The products' own documentation: Gong (forecast over actual), Forecastio (no absolute value).
+
+    Examples
+    --------
+    >>> {k: float(v[0].round(3)) for k, v in accuracies([80.0], [100.0]).items() if v[0] != 0.8}
+    {'miss_over_forecast': 0.75, 'actual_over_forecast': 1.25, 'signed_miss_over_actual': 1.2}
+    """
+    f, a = np.atleast_1d(np.asarray(forecast, dtype=float)), np.atleast_1d(np.asarray(actual, dtype=float))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = {name: how(f, a) for name, (_, how) in ACCURACIES.items()}
+    return {name: np.where(np.isfinite(v), v, np.nan) for name, v in found.items()}
+
+
+def error_floor(probability: ArrayLike, amount: ArrayLike, closed: float = 0.0) -> dict[str, float]:
+    """How far even a perfectly calibrated forecast of the sum misses, by chance alone.
+
+    sd = sqrt(sum a^2 p (1 - p)), with independent deals. The sum of many deals is nearly normal, so the mean absolute
+    error is sd sqrt(2 / pi) and the chance to land within a share s of the expected total is 2 Phi(s T / sd) - 1.
+
+    Parameters
+    ----------
+    probability, amount : arrays of shape (deals,)
+        Of the open deals; probabilities in [0, 1].
+    closed : float
+        What is booked already: it makes the total larger and the share smaller.
+
+    Returns
+    -------
+    dict with expected (total), sd, error (mean absolute error as a share of the total), within_5, within_10
+
+    Raises
+    ------
+    ValueError
+        If a probability lies outside [0, 1].
+
+    References
+    ----------
+    Variance of a sum of independent Bernoulli outcomes (Poisson-binomial); a shock shared by the deals adds to it.
+
+    Examples
+    --------
+    >>> {k: round(v, 3) for k, v in error_floor([0.3] * 100, [1.0] * 100).items()}
+    {'expected': 30.0, 'sd': 4.583, 'error': 0.122, 'within_5': 0.257, 'within_10': 0.487}
+    """
+    p, a = np.asarray(probability, dtype=float), np.asarray(amount, dtype=float)
+    if ((p < 0) | (p > 1)).any():
+        raise ValueError(f"{int(((p < 0) | (p > 1)).sum())} of {p.size} probabilities lie outside 0 to 1.")
+    expected = closed + float((p * a).sum())
+    sd = math.sqrt(float((a * a * p * (1 - p)).sum()))
+    found = {"expected": expected, "sd": sd}
+    if not expected > 0:
+        return found | dict.fromkeys(("error", "within_5", "within_10"), math.nan)
+
+    def lands(share: float) -> float:
+        return math.erf(share * expected / sd / math.sqrt(2)) if sd > 0 else 1.0
+
+    error = sd * math.sqrt(2 / math.pi) / expected
+    return found | {"error": error, "within_5": lands(0.05), "within_10": lands(0.1)}

@@ -1,0 +1,370 @@
+"""Two forecasters' totals by period and unit, through the same sums, intervals and verdicts as deals."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from forecasteval.compare import wording
+from forecasteval.compare.compare import COLUMNS, MAX_FILLED, Comparison, margins_of
+from forecasteval.compare.pair import Pair, Sums
+from forecasteval.compare.verdicts import SAME, UNSURE, decide
+from forecasteval.errors import CallError, nearest
+from forecasteval.inference.estimate import Reason, against, reason
+from forecasteval.inference.grouping import Grouping
+from forecasteval.inference.jackknife import t_quantile, wild_p_value
+from forecasteval.inference.limits import MIN_CLUSTERS
+from forecasteval.inference.questions import needed
+from forecasteval.matching.matched import Matched, numbers
+from forecasteval.scores.amounts import TOTAL_METRICS
+from forecasteval.scores.probability import Deals, Metric
+from forecasteval.tables.frames import frame_of
+
+if TYPE_CHECKING:
+    from narwhals.typing import IntoFrame
+
+TEST_FROM = 8  # periods: fewer give estimates and no test
+_MANY_UNITS = 5  # from here on new units are part of the question
+_WORTH_TELLING = 0.05  # the difference for which "how many would do" is said, where there is no margin
+_QUESTIONS = {("period",): ("period",), ("unit", "period"): ("rep", "period"), ("unit",): ("rep",)}
+_EXPECTED = (
+    "one row per period, unit and forecaster with the columns period, unit, forecaster, amount, actual"
+)
+
+
+def totals_of(table: Any) -> pd.DataFrame:
+    """A table of totals, checked: period, unit, level, forecaster, amount, actual, each period and unit once.
+
+    Raises
+    ------
+    CallError
+        For a missing column, several moments or levels in one table, a total that stands twice, or two booked amounts
+        for one period and unit.
+    """
+    frame = frame_of(table).copy(deep=False)
+    frame.attrs = {}
+    absent = [c for c in ("period", "forecaster", "amount", "actual") if c not in frame]
+    if absent:
+        there = ", ".join(map(str, frame.columns))
+        raise CallError(f"Totals need {' and '.join(absent)}: {_EXPECTED}. The table has {there}.")
+    if "unit_id" in frame and "unit" in frame:  # the calls of an organisation: the unit says which level
+        frame = frame.assign(level=frame["unit"], unit=frame["unit_id"].fillna("company"))
+    frame["unit"] = frame["unit"].astype(str) if "unit" in frame else "company"
+    frame["level"] = frame["level"].astype(str) if "level" in frame else "unit"
+    for column in ("week", "level"):
+        found = frame[column].dropna().unique() if column in frame else []
+        if len(found) > 1:
+            said = ", ".join(map(str, sorted(found)))
+            raise CallError(f"The table holds several {column}s ({said}): take one of them at a time.")
+    for column in ("amount", "actual"):
+        frame[column] = numbers(frame, column)
+    frame["period"], frame["forecaster"] = frame["period"].astype(str), frame["forecaster"].astype(str)
+    key = ["period", "unit", "forecaster"]
+    again = frame[frame.duplicated(key)]
+    if len(again):
+        first = ", ".join(map(str, again.iloc[0][key]))
+        raise CallError(
+            f"{len(again):,} totals stand twice, the first for {first}: one number for each period, unit and "
+            "forecaster. Where there are several moments take one week or as_of."
+        )
+    booked = frame.dropna(subset=["actual"]).groupby(["period", "unit"])["actual"].nunique()
+    if (booked > 1).any():
+        where = " of ".join(reversed(booked[booked > 1].index[0]))
+        raise CallError(f"{where} has {int(booked.max())} different booked amounts; one is needed.")
+    return frame[["period", "unit", "level", "forecaster", "amount", "actual"]]
+
+
+def period_noun(periods: Iterable[str]) -> str:
+    """What the periods are called: quarters where each of them is named as one.
+
+    >>> period_noun(["FY2025-Q1", "2024 Q3"]), period_noun(["2025-01"])
+    ('quarters', 'periods')
+    """
+    quarterly = all(re.search(r"(?i)q ?[1-4]|[1-4] ?q", p) for p in periods)
+    return "quarters" if quarterly else "periods"
+
+
+@dataclass(frozen=True)
+class _Totals:
+    """The totals that both forecasters speak about, and the question that is asked of them."""
+
+    rows: pd.DataFrame  # period, unit, candidate, baseline, actual
+    question: tuple[str, ...]  # in the dimensions of the machinery, where a unit is a "rep"
+    nouns: Mapping[str, str]
+    base: dict[str, Any]
+    level: float
+    dropped: float
+
+    def row(self, metric: Metric, margin: float | None) -> dict[str, Any]:
+        """One row of the table."""
+        row = COLUMNS | self.base | {"metric": metric.name, "better": metric.better}
+        row["margin"] = math.nan if margin is None else float(margin)
+        found: list[Reason] = []
+        rows = self.rows
+        if metric.name == "mape":
+            rows = rows[rows["actual"] > 0]
+            if left := len(self.rows) - len(rows):
+                text = f"{wording.count(left, 'totals')} with nothing booked left out: a percentage of nothing is none."
+                found.append(reason("actual_zero", text))
+        row |= {
+            "rows": len(rows),
+            "deals": len(rows),
+            "verdict": None if metric.better == "nearer_zero" else UNSURE,
+        }
+        if not len(rows):
+            text = "There is no total that both have forecast and that is booked."
+            return row | {
+                "reasons": [*found, reason("no_common_totals", text)],
+                "verdict": COLUMNS["verdict"],
+            }
+        pair = self._pair(metric, rows)
+        values = {f"{w}_value": getattr(pair, w).value for w in ("candidate", "baseline")}
+        row |= values | {"difference": pair.difference.value}
+        if not pair.finite:
+            found.append(reason("zero_denominator", "Nothing was booked, so no error is a share of it."))
+            return row | {"reasons": found}
+        row["clusters"] = self._clusters(rows, pair)
+        possible, doubts = self._doubts(pair, metric, margin)
+        found += doubts
+        if possible:
+            for which in ("candidate", "baseline"):
+                own = getattr(pair, which).estimate(self.question, self.level)
+                row |= {f"{which}_low": own.low, f"{which}_high": own.high}
+        if np.array_equal(rows["candidate"], rows["baseline"]) and self.dropped <= MAX_FILLED:
+            found.append(reason("identical", "The two forecasts are the same in every total."))
+            return row | {"reasons": found, "verdict": row["verdict"] and SAME, "reliable": True}
+        if possible:
+            row |= self._interval(pair, found)
+        row["reliable"] = math.isfinite(row["low"]) and not against(found)
+        row["verdict"] = decide(metric.better, row["low"], row["high"], row["reliable"], margin)
+        return row | {"reasons": found}
+
+    def _pair(self, metric: Metric, rows: pd.DataFrame) -> Pair:
+        unit, period = (pd.factorize(rows[c], sort=True)[0].astype(np.int32) for c in ("unit", "period"))
+        groups = Grouping.of(unit if "rep" in self.question else None, period, None, None, len(rows))
+        c, b, a = (rows[n].to_numpy(dtype=float) for n in ("candidate", "baseline", "actual"))
+        assert metric.terms is not None
+        sums = Sums.of(metric.terms(Deals(np.ones(len(a)), c, b, amount_won=a)), groups)
+        return sums.pair(groups.member, needed(self.question), better=metric.better)
+
+    def _clusters(self, rows: pd.DataFrame, pair: Pair) -> dict[str, dict[str, float]]:
+        found = {}
+        for dimension, column in (("rep", "unit"), ("period", "period")):
+            if dimension in pair.difference.over:
+                c = pair.difference.clusters(dimension)
+                found[column] = {"count": c.count, "effective": c.effective, "largest_share": c.largest_share}
+            else:
+                share = rows[column].value_counts(normalize=True)
+                effective = 1 / float(np.square(share).sum())
+                found[column] = {
+                    "count": len(share),
+                    "effective": effective,
+                    "largest_share": float(share.max()),
+                }
+        return found
+
+    def _doubts(self, pair: Pair, metric: Metric, margin: float | None) -> tuple[bool, list[Reason]]:
+        possible, found = pair.difference.doubts(self.question, self.nouns)
+        found = [r for r in found if r["code"] not in ("few_periods", "too_few_periods")]
+        found = [r | {"code": r["code"].replace("rep", "unit")} for r in found]
+        periods = self.rows["period"].nunique()
+        if "period" in self.question and periods < TEST_FROM:
+            found.append(reason("too_few_periods", self._too_few(pair, periods, metric, margin, possible)))
+        if self.dropped > MAX_FILLED:
+            text = (
+                f"{self.dropped:.0%} of the totals are left out because one of the two did not speak; past "
+                f"{MAX_FILLED:.0%} no verdict is given."
+            )
+            found.append(reason("dropped_too_much", text))
+        return possible, found
+
+    def _too_few(self, pair: Pair, periods: int, metric: Metric, margin: float | None, possible: bool) -> str:
+        """The sentence for fewer periods than a test needs, and how many would do."""
+        noun = self.nouns["period"]
+        said = f"Too few {noun}: {periods}, and a test needs {TEST_FROM}."
+        if periods < MIN_CLUSTERS["period"]:
+            said += f" Below {MIN_CLUSTERS['period']} there is no interval either."
+        if not possible or metric.better == "nearer_zero":
+            return said
+        apart = margin or _WORTH_TELLING
+        sd = pair.difference.spread(self.question).se * math.sqrt(periods)
+        enough = periods_needed(sd, apart)
+        many = f"about {enough} {noun} would do" if enough else f"even 200 {noun} would not do"
+        return f"{said} To tell a difference of {100 * apart:g} points in four cases of five, {many}."
+
+    def _interval(self, pair: Pair, found: list[Reason]) -> dict[str, Any]:
+        e = pair.difference.estimate(self.question, self.level)
+        if not e.has_interval:
+            text = "The difference does not vary between the clusters, so no interval can be formed."
+            found.append(reason("no_spread", text))
+            return {}
+        spread = pair.difference.spread(self.question)
+        few = any(r["code"] == "too_few_periods" for r in found)
+        assert pair.sums is not None
+        taken = spread.method if spread.method in pair.sums else "period"
+        tests = {} if few else {"p_value": e.p_value, "p_wild": wild_p_value(*pair.sums[taken])}
+        about = {"skew": spread.skewness, "lean": spread.lean}
+        about["method"] = wording.method(spread.method, True).replace("reps", self.nouns["rep"] or "units")
+        return {name: getattr(e, name) for name in ("low", "high", "df", "se")} | tests | about
+
+
+def periods_needed(sd: float, apart: float, *, most: int = 200) -> int:
+    """Periods until a paired difference can be told from none in four cases of five; 0 where more than `most`.
+
+    The smallest n from 8 on with (t_.975 + t_.8) sd / sqrt(n) <= apart, n - 1 degrees of freedom.
+
+    >>> [periods_needed(sd, 5) for sd in (6, 8, 12)]
+    [14, 23, 48]
+    """
+    for n in range(TEST_FROM, most + 1):
+        if (t_quantile(0.975, n - 1) + t_quantile(0.8, n - 1)) * sd <= apart * math.sqrt(n):
+            return n
+    return 0
+
+
+def _paired(
+    totals: pd.DataFrame, candidate: str, baseline: str, noun: str
+) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """The totals that both speak about and that are booked, and what fell out on the way."""
+    key = ["period", "unit"]
+    order = {p: i for i, p in enumerate(dict.fromkeys(totals["period"]))}
+    two = totals[totals["forecaster"].isin([candidate, baseline])]
+    wide = two.pivot_table("amount", key, "forecaster", aggfunc="first", dropna=False).reindex(
+        columns=[candidate, baseline]
+    )
+    wide.columns = pd.Index(["candidate", "baseline"])
+    wide["actual"] = totals.groupby(key)["actual"].first()
+    wide = wide.reset_index().sort_values(key, key=lambda c: c.map(order) if c.name == "period" else c)
+    flow: list[dict[str, Any]] = [
+        {"step": "totals in the table", "deals": len(wide), "dropped": 0, "why": ""}
+    ]
+    for step, columns, why in (
+        ("booked amount known", ["actual"], f"the {noun} is not over, or nothing says what was booked"),
+        ("both have spoken", ["candidate", "baseline"], f"no number of {candidate} or of {baseline}"),
+    ):
+        kept = wide.dropna(subset=columns)
+        flow.append({"step": step, "deals": len(kept), "dropped": len(wide) - len(kept), "why": why})
+        wide = kept
+    return wide.reset_index(drop=True), flow
+
+
+def _question(asked: Sequence[str] | str | None, units: int) -> tuple[str, ...]:
+    if asked is None:
+        return ("unit", "period") if units >= _MANY_UNITS else ("period",)
+    said = (asked,) if isinstance(asked, str) else tuple(asked)
+    said = tuple(sorted(said, key=lambda d: d != "unit"))
+    if said not in _QUESTIONS:
+        raise CallError(f"generalise_to={asked!r} is not one of: {'; '.join(map(str, _QUESTIONS))}.")
+    return said
+
+
+def compare_totals(
+    table: IntoFrame | pd.DataFrame,
+    candidate: str,
+    baseline: str,
+    *,
+    metrics: Sequence[str] | None = None,
+    generalise_to: Sequence[str] | str | None = None,
+    level: float = 0.95,
+    margin: float | Mapping[str, float] | None = None,
+) -> Comparison:
+    """Compare two forecasters' totals, with intervals and a verdict for each metric.
+
+    R = sum x / sum z over rows, one row for each period and unit; the intervals are those of :func:`forecasteval.compare`.
+
+    Parameters
+    ----------
+    table : frame with one row per period, unit and forecaster
+        Columns `period, forecaster, amount, actual` and, optional, `unit` and `level` (rep, team or company). Several
+        weeks or levels in one table are refused. A total that is not booked yet has an empty `actual`.
+    candidate, baseline : str
+        Two forecasters. Every difference is candidate minus baseline.
+    metrics : list of str, optional
+        From wmape (primary), bias_share, within_10, mape.
+    generalise_to : tuple of str, optional
+        ("period",), ("unit", "period") or ("unit",); by default the first, with 5 units and more the second.
+    level : float
+        Of the intervals, in (0, 1).
+    margin : float or dict by metric, optional
+        The largest difference that does not matter.
+
+    Returns
+    -------
+    Comparison
+        With fewer than 8 periods there is no test and no verdict, the interval is marked as not reliable, and `reasons`
+        say how many periods would do; with fewer than 4 there is no interval.
+
+    Raises
+    ------
+    ValueError
+        For a table or a call that cannot be understood; the sentence says what to change.
+
+    References
+    ----------
+    Kolassa & Schuetz (2007), Foresight 6, 40-43, for the weighted error; Diebold & Mariano (1995), Journal of Business &
+    Economic Statistics 13(3), 253-263, for paired losses over periods.
+
+    Examples
+    --------
+    >>> rows = [(q, f, amount, 100.0) for q in ("2025-Q1", "2025-Q2") for f, amount in (("reps", 120.0), ("model", 105.0))]
+    >>> table = pd.DataFrame(rows, columns=["period", "forecaster", "amount", "actual"])
+    >>> c = compare_totals(table, "model", "reps", metrics=["wmape"])
+    >>> round(c.primary["difference"], 4), c.verdict, c.primary["reasons"][0]["text"][:19]
+    (-0.15, 'not enough evidence', 'Too few quarters: 2')
+    """
+    names = [metrics] if isinstance(metrics, str) else list(TOTAL_METRICS if metrics is None else metrics)
+    unknown = [m for m in names if m not in TOTAL_METRICS]
+    if unknown or not names:
+        raise CallError(
+            f"Unknown metric {', '.join(map(repr, unknown))}; choose from {', '.join(TOTAL_METRICS)}."
+        )
+    if not (isinstance(level, float | int) and 0 < level < 1):
+        raise CallError(f"level must lie between 0 and 1, not {level!r}; 0.95 is usual.")
+    if candidate == baseline:
+        raise CallError(f"candidate and baseline are both {candidate!r}; name two forecasters.")
+    chosen = [TOTAL_METRICS[m] for m in dict.fromkeys(names)]
+    margins = margins_of(margin, chosen, TOTAL_METRICS)
+    totals = totals_of(table)
+    rows, flow = _paired(totals, candidate, baseline, period_noun(totals["period"]).removesuffix("s"))
+    kind = totals["level"].iloc[0]
+    nouns = {
+        "period": period_noun(totals["period"]),
+        "deal": "totals",
+        "rep": f"{kind}s" if kind != "company" else "",
+    }
+    asked = _question(generalise_to, rows["unit"].nunique())
+    question = _QUESTIONS[asked]
+    about = Matched(pd.DataFrame(), population=f"{kind} totals by {nouns['period'].removesuffix('s')}")
+    base = {
+        "candidate": candidate, "baseline": baseline, "level": level, "generalise_to": question, "clusters": {},
+        "estimand": wording.estimand(question, candidate, baseline, about, nouns | {"rep": nouns["rep"] or "units"}),
+    }  # fmt: skip
+    known = sorted(totals["forecaster"].unique())
+    missing = [
+        reason("missing_column", f"There is no forecast named {n}; the table has {', '.join(known)}. {nearest(n, known)}".rstrip())
+        for n in (candidate, baseline)
+        if n not in known
+    ]  # fmt: skip
+    if missing:
+        table_rows = [
+            COLUMNS | base | {"metric": m.name, "better": m.better, "reasons": missing} for m in chosen
+        ]
+    else:
+        gone = flow[-1]["dropped"] / max(flow[-2]["deals"], 1)
+        found = _Totals(rows, question, nouns, base, level, gone)
+        table_rows = [found.row(m, margins[m.name]) for m in chosen]
+    table_rows[0]["primary"] = True
+    shown = nouns | {"unit": nouns["rep"] or "units", "rep": nouns["rep"] or "units"}
+    headline = wording.headline(table_rows[0], chosen[0], shown, Matched(pd.DataFrame()))
+    for row in table_rows:
+        row["generalise_to"] = asked
+    return Comparison(
+        candidate, baseline, pd.DataFrame(table_rows, columns=list(COLUMNS)), headline,
+        pd.DataFrame(flow, columns=["step", "deals", "dropped", "why"]), str(base["estimand"]), asked, level, shown,
+    )  # fmt: skip
