@@ -58,9 +58,9 @@ def totals_of(table: Any) -> pd.DataFrame:
     frame["unit"] = frame["unit"].astype(str) if "unit" in frame else "company"
     frame["level"] = frame["level"].astype(str) if "level" in frame else "unit"
     for column in ("week", "level"):
-        found = frame[column].dropna().unique() if column in frame else []
-        if len(found) > 1:
-            said = ", ".join(map(str, sorted(found)))
+        several = sorted(frame[column].dropna().unique()) if column in frame else []
+        if len(several) > 1:
+            said = ", ".join(map(str, several))
             raise CallError(f"The table holds several {column}s ({said}): take one of them at a time.")
     for column in ("amount", "actual"):
         frame[column] = numbers(frame, column)
@@ -209,7 +209,7 @@ class _Totals:
         assert pair.sums is not None
         taken = spread.method if spread.method in pair.sums else "period"
         tests = {} if few else {"p_value": e.p_value, "p_wild": wild_p_value(*pair.sums[taken])}
-        about = {"skew": spread.skewness, "lean": spread.lean}
+        about: dict[str, Any] = {"skew": spread.skewness, "lean": spread.lean}
         about["method"] = wording.method(spread.method, True).replace("reps", self.nouns["rep"] or "units")
         return {name: getattr(e, name) for name in ("low", "high", "df", "se")} | tests | about
 
