@@ -8,7 +8,8 @@ import signal
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ from forecasteval.sources import flat_table, flat_table_draft, totals
 from forecasteval.sources import folder as folders
 from forecasteval.sources.system import SYSTEMS, guess
 from forecasteval.studies import question_of
+from forecasteval.tables.document import read_document
 from forecasteval.tables.organisation import Org, comparable, newest_record
 from forecasteval.tables.settings import Settings, check_options, read_settings
 
@@ -81,6 +83,8 @@ _PARAMETER = "A parameter of the notebook; repeatable."
 _REPORTS = "The report goes to FOLDER/NOTEBOOK/ [reports/<data folder>]."
 _STALE = "Report on input that is too old."
 _SHRUNK = "Report on input much shorter than last time."
+_HOUR = 3600.0
+_LIMIT = "Give up after so many seconds, with exit code 1 [3600]; 0 = never."
 _LIST = "List the notebook's parameters, and stop."
 
 
@@ -103,6 +107,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(message, file=sys.stderr)
         return code
     return 0
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Stop what takes longer; where the system has no such clock nothing is stopped."""
+    alone = threading.current_thread() is threading.main_thread()
+    if seconds <= 0 or not alone or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise RunFailed(f"Stopped after {seconds:g} seconds. For longer: --time-limit SECONDS.")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _joined_parameters(words: Sequence[str]) -> list[str]:
@@ -165,14 +189,15 @@ def _importer(system: str | None, words: str) -> Callable[..., None]:
         timezone: Annotated[str | None, _option("ZONE", _ZONE)] = None,
         fiscal_start_month: Annotated[int | None, _option("MONTH", _MONTH)] = None,
         name: Annotated[str | None, _option("NAME", _NAMED)] = None,
+        time_limit: Annotated[float, _option("SECONDS", _LIMIT, "--time-limit")] = _HOUR,
     ) -> None:
         options = {
             "name": name, "timezone": timezone, "fiscal_year_start_month": fiscal_start_month,
             "system": None if system is None or guess(export) == system else system,
         }  # fmt: skip
-        _import_export(
-            system, export, out, {key: value for key, value in options.items() if value is not None}
-        )
+        given = {key: value for key, value in options.items() if value is not None}
+        with _limited(time_limit):
+            _import_export(system, export, out, given)
 
     command.__doc__ = f"Import {words}: its objects as CSV, or a folder of dated copies."
     return command
@@ -196,6 +221,7 @@ def _import_export(system: str | None, export: Path, out: Path, given: dict[str,
         org = folders.import_export(export, system, Settings(**new) if new else found)
         _write_settings(out, new)
         folders.write_tables(org, out)
+        del org  # the tables are read again from where they were written
     _written(folders.read(out), out)
 
 
@@ -209,7 +235,10 @@ def _new_settings(export: Path, out: Path, given: dict[str, Any]) -> dict[str, A
     for path in (export / _SETTINGS, out / _SETTINGS):
         if not given or not path.exists():
             continue
-        if given.items() <= (yaml.safe_load(path.read_text("utf-8")) or {}).items():
+        document = read_document(path, "a YAML file", "Correct the line.", "Write name: Acme.")
+        if document.problems:
+            raise InputError(document.problems)
+        if given.items() <= document.given.items():
             return {}
         raise CallError(f"{path} has the settings already. Write there instead:\n{_as_yaml(given)}")
     return given
@@ -246,6 +275,7 @@ def _import_table(
     explain: Annotated[
         bool, typer.Option("--explain", help="Print a draft of the mapping, and stop.")
     ] = False,
+    time_limit: Annotated[float, _option("SECONDS", _LIMIT, "--time-limit")] = _HOUR,
 ) -> None:
     """Import one table that already holds forecasts and outcomes side by side."""
     if explain:
@@ -259,8 +289,11 @@ def _import_table(
     if totals.speaks_of_totals(mapping):
         _totals_written(totals.import_totals(file, mapping, table), out)
         return
-    matched = flat_table.import_table(file, mapping, table)
-    org = Org(name=out.name, folder=out, matched=matched, warnings=flat_table.shortcomings(matched))
+    with _limited(time_limit):
+        matched = flat_table.import_table(file, mapping, table)
+    notes = matched.attrs["forecasteval"]["notes"]
+    lacking = flat_table.shortcomings(matched)
+    org = Org(name=out.name, folder=out, matched=matched, notes=notes, warnings=lacking)
     folders.write_tables(org, out)
     _left_out(matched.attrs["forecasteval"]["flow"])
     for note in matched.attrs["forecasteval"]["notes"]:
@@ -369,22 +402,24 @@ def _report(
     allow_stale: Annotated[bool, typer.Option("--allow-stale", help=_STALE)] = False,
     allow_shrunk: Annotated[bool, typer.Option("--allow-shrunk", help=_SHRUNK)] = False,
     help_parameters: Annotated[bool, typer.Option("--help-parameters", help=_LIST)] = False,
+    time_limit: Annotated[float, _option("SECONDS", _LIMIT, "--time-limit")] = _HOUR,
 ) -> None:
     """Run a notebook and write its report: page, tables, figures, results and what they were made from."""
     if help_parameters:
         print(_parameter_list(notebook))
         return
     texts = _texts(parameter or [])
-    place = make_report(
-        notebook,
-        out=out or Path("reports") / (data.resolve().name if data else "."),
-        data=data,
-        texts=texts,
-        check=_study_check(notebook, texts) if texts else None,
-        allow_stale=allow_stale,
-        allow_shrunk=allow_shrunk,
-        progress=True,
-    )
+    with _limited(time_limit):
+        place = make_report(
+            notebook,
+            out=out or Path("reports") / (data.resolve().name if data else "."),
+            data=data,
+            texts=texts,
+            check=_study_check(notebook, texts) if texts else None,
+            allow_stale=allow_stale,
+            allow_shrunk=allow_shrunk,
+            progress=True,
+        )
     print(place / "report.html")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,20 @@ def absent(path: Path, wanted: str, expected: str, advice: str) -> Problem:
     other = path.is_dir() if wanted == "file" else path.is_file()
     found = f"a {'folder' if wanted == 'file' else 'file'}" if other else f"no such {wanted}"
     return Problem(str(path), None, None, found, expected, advice)
+
+
+def unreadable(path: Path, file: str, expected: str) -> Problem | None:
+    """The problem that a path leads to something that cannot be read as a file (a pipe would be waited for)."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            path.open("rb").close()
+            return None
+    except OSError as error:
+        advice = "Correct the name, or the permissions."
+        return Problem(file, None, None, f"a file that cannot be read ({error.strerror})", expected, advice)
+    found = "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a device"
+    return Problem(file, None, None, found, expected, "Put a file in its place.")
 
 
 class RunFailed(Exception):

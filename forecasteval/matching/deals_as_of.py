@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forecasteval.errors import CallError
-from forecasteval.sources.history import states
+from forecasteval.sources.history import states, version_of, versions_at
 from forecasteval.tables.calendar import local_dates, moment, week_ends, weeks_in
+from forecasteval.tables.coded import coded, codes_in, is_coded
 from forecasteval.tables.settings import Settings
 
 
@@ -93,51 +95,55 @@ def _week(text: str, periods: pd.DataFrame) -> int:
 # --- the panel: states, outcomes, what a model may see ------------------------------------------------
 
 
-def _journey(history: pd.DataFrame) -> pd.DataFrame:
+def _journey(history: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.datetime64]]:
     """For each version, how often the close date was pushed before and since when the deal is in its stage."""
-    h = history.sort_values(["deal_id", "valid_from"], kind="stable")[
-        ["deal_id", "valid_from", "stage", "close_on"]
-    ]
-    same = h["deal_id"].eq(h["deal_id"].shift())
-    pushed = same & (h["close_on"] > h["close_on"].shift())
-    moved = ~same | h["stage"].ne(h["stage"].shift())
-    since = h["valid_from"].where(moved)
-    return h[["deal_id", "valid_from"]].assign(
-        pushes=pushed.groupby(h["deal_id"]).cumsum().astype(float),
-        stage_since=since.groupby(h["deal_id"]).ffill(),
-    )
+    deal, stage = (coded(history[column]).cat.codes.to_numpy() for column in ("deal_id", "stage"))
+    starts, close_on = (history[column].to_numpy() for column in ("valid_from", "close_on"))
+    order = np.lexsort((starts, deal))
+    deal, stage, starts, close_on = deal[order], stage[order], starts[order], close_on[order]
+    first = np.append(True, deal[1:] != deal[:-1])[: len(deal)]
+    pushed = ~first
+    pushed[1:] &= close_on[1:] > close_on[:-1]
+    moved = first.copy()
+    moved[1:] |= (stage[1:] != stage[:-1]) | (stage[1:] < 0)  # a stage that is not known is no stage to be in
+    place = np.arange(len(deal))
+    begun = np.maximum.accumulate(np.where(first, place, 0))
+    count = np.cumsum(pushed)
+    pushes, since = np.empty(len(deal)), np.empty(len(deal), dtype=starts.dtype)
+    pushes[order] = count - count[begun]
+    since[order] = starts[np.maximum.accumulate(np.where(moved, place, 0))]
+    return pushes, since
 
 
 def panel_of(record: Record, looks: pd.DataFrame) -> pd.DataFrame:
     """Every open deal at every look, with its state and what follows from it at that moment."""
-    days = pd.DatetimeIndex(looks["as_of"].unique())
-    panel = states(record.history, days, record.settings, open_only=True).merge(looks, on="as_of")
+    days = np.unique(looks["as_of"].to_numpy("datetime64[D]"))
+    version, _ = versions_at(record.history, days, record.settings, open_only=True)
+    panel = states(record.history, days, record.settings, open_only=True, by_words=False)
+    panel["version"] = version
+    panel = panel.merge(looks, on="as_of")
     panel["moment"] = moment(panel["as_of"], record.settings).astype("datetime64[us]")
-    segments = [c for c in record.deals if c not in {"rep", "amount", "closed_on", "outcome"}]
-    panel = panel.merge(record.deals[segments], on="deal_id", how="left")
     panel = panel.sort_values(["moment", "deal_id"], kind="stable", ignore_index=True)
-    journey = _journey(record.history).sort_values("valid_from", kind="stable")
-    journey["valid_from"] = journey["valid_from"].astype("datetime64[us]")
-    panel = pd.merge_asof(
-        panel,
-        journey,
-        left_on="moment",
-        right_on="valid_from",
-        by="deal_id",
-        allow_exact_matches=False,  # a version that starts as the day ends belongs to the next day
-    )
+    segments = [c for c in record.deals if c not in {"deal_id", "rep", "amount", "closed_on", "outcome"}]
+    known = record.deals.drop_duplicates("deal_id")
+    place = codes_in(panel["deal_id"], pd.Index(known["deal_id"]))
+    told = known[segments].reset_index(drop=True).reindex(place).set_axis(panel.index)
+    panel = pd.concat([panel, told], axis=1)
+    panel = panel.astype({column: "str" for column in panel if is_coded(panel[column])})
+    pushes, since = _journey(record.history)
+    version = panel.pop("version").to_numpy()
+    panel["pushes"], panel["stage_since"] = pushes[version], since[version]
     panel["age_days"] = (panel["as_of"] - panel["created_on"]).dt.days.fillna(0)
     panel["days_to_close"] = (panel["close_on"] - panel["as_of"]).dt.days
     panel["days_in_stage"] = (panel["moment"] - panel["stage_since"]).dt.days.fillna(0)
-    panel["pushes"] = panel["pushes"].fillna(0)
     return panel
 
 
 def closings(record: Record) -> pd.DataFrame:
     """How each deal stands today and since when it is known: deal_id, status, close_on, amount, known_on."""
-    h = record.history.sort_values(["deal_id", "valid_from"], kind="stable")
-    if h["status"].ne("open").any():
-        last = h.groupby("deal_id").tail(1)
+    if record.history["status"].ne("open").any():
+        h = record.history.sort_values(["deal_id", "valid_from"], kind="stable")
+        last = h[~h["deal_id"].duplicated(keep="last")].astype({"deal_id": "str", "status": "str"})
         return last[["deal_id", "status", "close_on", "amount"]].assign(
             known_on=local_dates(last["valid_from"], record.settings)
         )
@@ -160,10 +166,10 @@ def _at(record: Record, panel: pd.DataFrame, day: pd.Series) -> pd.DataFrame:
         then = panel[["deal_id"]].merge(closings(record), on="deal_id", how="left")
         open_still = then["close_on"].to_numpy() > day.to_numpy()
         return then.assign(status=then["status"].mask(open_still, "open"))
-    days = pd.DatetimeIndex(day.dropna().unique())
-    then = states(record.history, days, record.settings)[["deal_id", "as_of", "status", "close_on", "amount"]]
-    asked = panel[["deal_id"]].assign(as_of=day.to_numpy())
-    return asked.merge(then, on=["deal_id", "as_of"], how="left")
+    version = version_of(record.history, panel["deal_id"], day, record.settings)
+    then = record.history[["status", "close_on", "amount"]].reset_index(drop=True).reindex(version)
+    then = then.astype({"status": "str"}).reset_index(drop=True)
+    return pd.concat([panel[["deal_id"]].reset_index(drop=True), then], axis=1)
 
 
 def with_outcome(

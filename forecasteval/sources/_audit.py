@@ -11,6 +11,7 @@ from forecasteval.sources._records import Tally
 from forecasteval.sources._stages import Labels
 from forecasteval.sources.dialect import Dialect
 from forecasteval.tables.calendar import local_dates
+from forecasteval.tables.coded import coded, codes_in, each_word, is_coded
 from forecasteval.tables.organisation import Org
 
 Row = tuple[str, int, int, str]
@@ -88,10 +89,10 @@ def _spells(org: Org) -> list[Row]:
     """Deals that were deleted and deals that were closed more than once."""
     assert org.history is not None
     assert org.deals is not None
-    deal, status = org.history["deal_id"], org.history["status"]
+    deal, status = coded(org.history["deal_id"]).cat.codes, org.history["status"]
     reopened = status.eq("open") & status.shift().isin(["won", "lost"]) & (deal == deal.shift())
     deleted = org.deals.loc[org.deals["outcome"] == "deleted", "deal_id"]
-    silent = int((~deleted.isin(deal)).sum())
+    silent = int((codes_in(deleted, pd.Index(org.history["deal_id"].unique(), dtype="str")) < 0).sum())
     lost_past = "Deals that are in no snapshot because their past was deleted with them: survivorship."
     kept_past = "Deleted deals whose past survived; they are in the snapshots of their time."
     spells = "Deals that were closed and then open again; every spell is kept, the freeze decides."
@@ -129,29 +130,35 @@ def _disagreements(facts: Facts) -> list[Row]:
     """The last history row against today's record, field by field."""
     if facts.full is None or facts.full.empty:
         return []
-    alive = facts.current[~facts.current["is_deleted"]].set_index("deal_id")
-    last = facts.full.drop_duplicates("deal_id", keep="last").set_index("deal_id")
-    both = last.index.intersection(alive.index)
+    alive = facts.current[~facts.current["is_deleted"]]
+    last = facts.full[~facts.full["deal_id"].duplicated(keep="last")]
+    place = codes_in(alive["deal_id"], pd.Index(last["deal_id"].astype("str")))
+    both = place >= 0
     text = "Deals in today's table of which no full version was exported."
-    rows = [("deals without any history row", len(alive) - len(both), len(alive), text)]
+    rows = [("deals without any history row", int((~both).sum()), len(alive), text)]
     for name in ("stage", "amount", "close_on", "rep_probability", "rep_category"):
         if name not in last or alive[name].isna().all():
             continue
-        a, b = last.loc[both, name], alive.loc[both, name]
-        equal = pd.Series(np.isclose(a, b), index=both) if name in ("amount", "rep_probability") else a.eq(b)
+        a, b = last[name].iloc[place[both]].reset_index(drop=True), alive[name][both].reset_index(drop=True)
+        if name in ("amount", "rep_probability"):
+            equal = pd.Series(np.isclose(a, b))
+        else:
+            equal = (a.astype("str") if is_coded(a) else a).eq(b)
         differs = ~equal & ~(a.isna() & b.isna())
         text = f"The last history row and today's record give different values of {name}."
-        rows.append((f"last version disagrees: {name}", int(differs.sum()), len(both), text))
+        rows.append((f"last version disagrees: {name}", int(differs.sum()), int(both.sum()), text))
     return rows
 
 
 def _backdated(org: Org) -> list[Row]:
     assert org.history is not None
     assert org.deals is not None
-    deal, status = org.history["deal_id"], org.history["status"]
-    booked = org.history[status.eq("won") & ~(status.shift().eq("won") & (deal == deal.shift()))]
+    won = org.history["status"].eq("won").to_numpy()
+    deal = coded(org.history["deal_id"]).cat.codes.to_numpy()
+    again = np.append(False, won[:-1] & (deal[1:] == deal[:-1]))[: len(won)]
+    booked = org.history.loc[won & ~again, ["deal_id", "valid_from"]]
     last = booked.drop_duplicates("deal_id", keep="last")
-    recorded = local_dates(last["valid_from"], org.settings).set_axis(last["deal_id"])
+    recorded = local_dates(last["valid_from"], org.settings).set_axis(last["deal_id"].astype("str"))
     deals = org.deals[org.deals["outcome"] == "won"]
     recorded_on = recorded.reindex(deals["deal_id"]).set_axis(deals.index)
     early = int((deals["closed_on"] < recorded_on).sum())
@@ -173,7 +180,7 @@ def _records(org: Org, facts: Facts) -> list[Row]:
     if snapshots is not None and org.stages is not None:
         snapshots = snapshots[~snapshots["status"].isin(["won", "lost"])]
         by_stage = org.stages.set_index("stage")["default_probability"]
-        default = by_stage.reindex(snapshots["stage"]).to_numpy(float)
+        default = each_word(snapshots["stage"], lambda words: words.map(by_stage)).to_numpy(float)
         stated = snapshots["rep_probability"].to_numpy(float)
         usable = ~np.isnan(stated) & ~np.isnan(default)
         same = np.isclose(stated, default) & usable

@@ -215,8 +215,12 @@ class _Export:
     def sheet(self, path: Path, *, of_deals: bool = True, kind: str = "deals") -> Sheet:
         """A file of the export without footer; reports are read in the organisation's zone."""
         assert self.raw.folder is not None
-        sheet, notes = read_sheet(path, str(path.relative_to(self.raw.folder)))
+        coded = (
+            kind == "values" and self.dialect.unfold is None
+        )  # the one table that may have millions of rows
+        sheet, notes = read_sheet(path, str(path.relative_to(self.raw.folder)), coded=coded, footer=True)
         self.bar.update()
+        self.raw.sources[sheet.file] = len(sheet.cells)
         self.raw.notes += notes
         settings = self.raw.settings
         sheet.days_in, sheet.decimal, sheet.notes = (

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forecasteval.errors import nearest
 from forecasteval.sources._daily_history import LOST
 from forecasteval.sources._stages import Labels
 from forecasteval.sources.dialect import Dialect, Fields
+from forecasteval.tables.coded import coded
 from forecasteval.tables.columns import Sheet, normal
 from forecasteval.tables.schemas import RESERVED, TABLES
 
@@ -143,7 +147,7 @@ def full_values(dialect: Dialect, sheet: Sheet, labels: Labels, tally: Tally) ->
         return pd.DataFrame()
     versioned = "from" in fields
     moment = "from" if versioned else "created_at"
-    table = pd.DataFrame({"deal_id": fields.take("deal_id"), "at": fields.take(moment)})
+    table = pd.DataFrame({"deal_id": coded(fields.take("deal_id")), "at": fields.take(moment)})
     names = _TIDY | ({"rep": "rep"} if versioned else {})
     for meaning, values in fields.taken(*names).items():
         table[names[meaning]] = values
@@ -168,9 +172,23 @@ def full_values(dialect: Dialect, sheet: Sheet, labels: Labels, tally: Tally) ->
 
 def _ordered(table: pd.DataFrame, key: list[str], tally: Tally) -> pd.DataFrame:
     """By deal and second; ties by the row's own id, then as they stand in the file."""
+    ranks = [_rank(table[column]) for column in key]
+    order = np.lexsort(ranks[::-1])
+    again = np.logical_and.reduce([np.diff(rank[order]) == 0 for rank in ranks])
+    tied = np.append(again, False)[: len(order)] | np.append(False, again)[: len(order)]
+    if tied.any():
+        rows = table.iloc[order[tied]].assign(place=order[tied])
+        order[tied] = rows.sort_values([*key, "row_id"], kind="stable")["place"]
     tally.statements += len(table)
-    tally.ties += int(table.duplicated(key, keep=False).sum())
-    return table.sort_values([*key, "row_id"], kind="stable").drop(columns="row_id")
+    tally.ties += int(tied.sum())
+    return table.drop(columns="row_id").iloc[order]
+
+
+def _rank(column: pd.Series) -> NDArray[Any]:
+    """Numbers that are ordered as the cells are."""
+    if column.dtype.kind == "M":
+        return column.to_numpy("datetime64[us]").view("int64")
+    return coded(column).cat.codes.to_numpy()
 
 
 def tracked_changes(

@@ -12,6 +12,7 @@ import pandas as pd
 from forecasteval.errors import Problem
 from forecasteval.sources.dialect import RENAMES, Dialect, Fields
 from forecasteval.tables.calendar import local_dates, moment
+from forecasteval.tables.coded import coded, each_word, is_coded
 from forecasteval.tables.columns import Sheet, normal
 from forecasteval.tables.schemas import canonical
 
@@ -56,9 +57,11 @@ class Labels:
         same rows, as far as they are known.
         """
         known = set(self.stages["stage"])
-        written = labels.replace(self.synonyms)
+        written = each_word(labels, lambda words: words.replace(self.synonyms))
         mapped = self._renamed(written, at, known)
-        changed = mapped.notna() & (mapped != written)
+        changed = pd.Series(False, index=labels.index)
+        if mapped is not written:
+            changed = mapped.notna() & (mapped.astype("str") != written.astype("str"))
         self.translated += int(labels.notna().sum())
         self.renamed += int(changed.sum())
         said = _evidence(evidence, labels.index)
@@ -66,7 +69,7 @@ class Labels:
         if self.dialect.own_status:
             return mapped  # no stage decides anything
         unknown = mapped[mapped.notna() & ~mapped.isin(known) & (mapped != _UNDECIDED)]
-        for label, rows in unknown.groupby(unknown, sort=False):
+        for label, rows in unknown.astype("str").groupby(unknown.astype("str"), sort=False):
             guess = self._guess(str(label), rows.index, mapped, said)
             self._unmapped(sheet, column, rows, at, guess, f"a stage of {self.source}")
         return mapped
@@ -75,21 +78,24 @@ class Labels:
         """Forecast categories, API values or labels, as the labels of the tidy tables."""
         words = self._renamed(labels, at, set())
         keys = {word: self.dialect.category(word) for word in words.dropna().unique()}
-        unknown = words[words.notna() & words.map(keys).isna() & (words != _UNDECIDED)]
+        meant = each_word(words, lambda each: each.map(keys).astype("str"))
+        unknown = words[words.notna() & meant.isna() & (words != _UNDECIDED)].astype("str")
         known = ", ".join(sorted(set(self.dialect.categories.values())))
         for _, rows in unknown.groupby(unknown, sort=False):
             self._unmapped(sheet, column, rows, at, _UNDECIDED, f"one of {known} or their API values")
-        return words.map(keys).astype("str")
+        return meant
 
     def _renamed(self, labels: pd.Series, at: pd.Series | None, known: set[str]) -> pd.Series:
-        mapped = labels.copy()
+        mapped = labels
         for old, new, changed_on in self.renames.sort_values("changed_on").itertuples(index=False):
             hit = mapped == old
             if old in known:
                 # the label lives on: only what was recorded under its old meaning is translated
                 hit &= (at < moment(changed_on, self.settings)) if at is not None else False
+            if is_coded(mapped) and isinstance(new, str) and new not in mapped.cat.categories:
+                mapped = mapped.cat.add_categories([new])
             mapped = mapped.mask(hit, new)
-        return mapped
+        return coded(mapped) if is_coded(mapped) else mapped
 
     def _guess(self, label: str, rows: pd.Index, mapped: pd.Series, said: pd.DataFrame) -> str:
         """What the rows point to; rows that give no evidence follow those of another file."""

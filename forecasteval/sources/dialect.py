@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from forecasteval.errors import Problem, nearest
+from forecasteval.tables.coded import each_word
 from forecasteval.tables.columns import Sheet, normal
 
 RENAMES = "stage_renames.csv"  # written by the analyst, whatever the CRM
@@ -113,7 +114,7 @@ class Dialect:
         """A column as the values that its meaning asks for."""
         kind = _KINDS.get(meaning, "text")
         if kind == "id":
-            return self.canonical_id(sheet.text(header))
+            return each_word(sheet.read(header, "text"), self.canonical_id)
         if meaning == "close_on" and self.close_has_time:
             kind = "day"
         percent = self.in_percent

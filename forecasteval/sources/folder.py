@@ -15,13 +15,15 @@ import shutil
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
 
-from forecasteval.errors import InputError, Problem, absent
+from forecasteval.errors import CallError, InputError, Problem, absent
 from forecasteval.sources._by_hand import lay_beside, matched_file, read_tables, table_files
 from forecasteval.sources._crm_export import read_export
+from forecasteval.sources._cut_files import since_last_time
 from forecasteval.sources.raw import Raw, assemble
 from forecasteval.sources.system import SYSTEMS, fits_of, system_of
 from forecasteval.tables.columns import normal
@@ -162,6 +164,7 @@ def write_tables(org: Org, folder: str | Path, fingerprint: str | None = None) -
     A matched table is written as ``matched.parquet``; ``fingerprint`` is that of the export behind the tables.
     """
     place = Path(folder)
+    _refuse_to_replace(place, org)
     place.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=place, prefix=".tables-"))
     try:
@@ -177,6 +180,7 @@ def write_tables(org: Org, folder: str | Path, fingerprint: str | None = None) -
         record = {
             "name": org.name,
             "fingerprint": fingerprint,
+            "sources": org.sources,
             "notes": org.notes,
             "warnings": [asdict(problem) for problem in org.warnings],
             "audit": [] if org.audit is None else json.loads(org.audit.to_json(orient="records")),
@@ -186,6 +190,37 @@ def write_tables(org: Org, folder: str | Path, fingerprint: str | None = None) -
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return place / "tables"
+
+
+def _refuse_to_replace(place: Path, org: Org) -> None:
+    """Stop before tables that somebody wrote, and before an export that is much shorter than last time."""
+    target = place / "tables"
+    own = {"audit.json", SETTINGS_FILE, *(f"{name}.parquet" for name in (*TABLES, "matched"))}
+    record = _record(target)
+    there = {path.name for path in target.iterdir()} if target.is_dir() else set()
+    if strange := sorted(there - own if record else there):
+        raise CallError(
+            f"{target} holds what no import wrote ({', '.join(strange[:5])}): it will not be replaced. Move it away, or "
+            "choose another folder."
+        )
+    by_hand = table_files(place).get("deals", []) if place.is_dir() else []
+    if not record and (written := matched_file(place) or next(iter(by_hand), None)):
+        raise CallError(
+            f"{written} was written by hand, and tables/ beside it would be read in its place. Move it away, or choose "
+            "another folder."
+        )
+    last_rows = record.get("sources") if org.sources and not org.settings.allow_cut else None
+    if shorter := since_last_time(org.sources, last_rows or {}):
+        raise InputError(shorter)
+
+
+def _record(tables: Path) -> dict[str, Any]:
+    """What was written beside the tables when they were built; nothing where nobody built them."""
+    path = tables / "audit.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    except (OSError, ValueError):
+        return {}
 
 
 def _move_into_place(new: Path, target: Path) -> None:
@@ -242,9 +277,8 @@ def _fingerprint(place: Path, package: Path = Path(__file__).parents[1]) -> str:
 def _stored(place: Path, fingerprint: str | None = None) -> Raw | None:
     """What :func:`write_tables` wrote, or None where there is no such thing or it is of another export."""
     folder = place / "tables"
-    try:
-        record = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    record = _record(folder)
+    if not record:
         return None
     found = {path.stem: path for path in folder.glob("*.parquet")}
     whole = "deals" in found or "matched" in found
@@ -260,6 +294,7 @@ def _stored(place: Path, fingerprint: str | None = None) -> Raw | None:
         problems=[Problem(**problem) for problem in record["warnings"]],
         notes=list(record["notes"]),
         audit=audit,
+        sources=dict(record.get("sources") or {}),
     )
     return _with_files_beside(raw, place)
 

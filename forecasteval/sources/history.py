@@ -15,20 +15,26 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from forecasteval.tables.calendar import moment
+from forecasteval.tables.coded import by_code, coded, codes_in, each_word, is_coded
 from forecasteval.tables.schemas import STATES, canonical
 
 _VALUES = ("stage", "amount", "close_on", "rep_probability", "rep_category")
 FIELDS = ("rep", *_VALUES)
 _KNOWN, _CARRIED, _UNKNOWN, _GONE = 0, 1, 2, 3
 _NEVER = np.datetime64("NaT", "us")
+_STATES = pd.Series([*STATES, "unknown"])  # by their codes
+_NUMBERS = {"amount": "float64", "rep_probability": "float64", "close_on": "datetime64[s]"}
 _ALMOST_AT_ONCE = pd.Timedelta(seconds=60)
 
 
-def states(history: pd.DataFrame, days: ArrayLike, settings: Any, open_only: bool = False) -> pd.DataFrame:
+def states(
+    history: pd.DataFrame, days: ArrayLike, settings: Any, open_only: bool = False, *, by_words: bool = True
+) -> pd.DataFrame:
     """The state of every deal at the end of each day, one row per deal and day on which the deal existed.
 
     With ``open_only`` deals that are known to be closed by then are left out. A deal of which nothing is known
-    is not known to be closed; its ``state`` says so: it is the worse of ``values_state`` and ``rep_state``.
+    is not known to be closed; its ``state`` says so: it is the worse of ``values_state`` and ``rep_state``. Without
+    ``by_words`` its words stay in codes, as those of ``history`` are.
 
     >>> from types import SimpleNamespace
     >>> versions = canonical("history", pd.DataFrame({"deal_id": ["D1", "D1"], "amount": [5.0, 9.0],
@@ -40,37 +46,61 @@ def states(history: pd.DataFrame, days: ArrayLike, settings: Any, open_only: boo
     [[5.0, 'carried'], [9.0, 'carried']]
     """
     unique_days = np.unique(np.asarray(days, dtype="datetime64[D]"))
-    moments = _last_instants(unique_days, settings)
-    versions = history
-    if open_only:
-        versions = history[~history["status"].isin(["won", "lost"]).to_numpy()]
-    first = np.searchsorted(moments, versions["valid_from"].to_numpy("datetime64[us]"), side="left")
-    ends = versions["valid_to"].to_numpy("datetime64[us]")
-    last = np.where(np.isnat(ends), len(moments), np.searchsorted(moments, ends, side="left"))
-    counts = np.maximum(last - first, 0)
-    version = np.repeat(np.arange(len(versions)), counts)
-    day = np.arange(len(version)) - np.repeat(np.cumsum(counts) - counts - first, counts)
-    by_day = np.argsort(day, kind="stable")
-    version, day = version[by_day], day[by_day]
-    taken = {column: versions[column].array.take(version) for column in ("deal_id", *FIELDS)}
-    names = np.array(STATES, dtype=object)
-    codes = {
-        column: pd.Index(names).get_indexer(pd.Index(versions[column].to_numpy(object)))
-        for column in ("values_state", "rep_state")
-    }
-    worst = np.maximum(codes["values_state"], codes["rep_state"])[version]
-    return pd.DataFrame(
+    version, day = versions_at(history, unique_days, settings, open_only)
+    shown = ("deal_id", *FIELDS, "status", "values_state", "rep_state")
+    taken = {column: history[column].array.take(version) for column in shown}
+    worst = np.maximum(*(_state_codes(history[column]) for column in ("values_state", "rep_state")))
+    as_of, state = unique_days[day].astype("datetime64[s]"), by_code(worst[version], _STATES)
+    table = pd.DataFrame(
         {
-            "deal_id": taken["deal_id"],
-            "as_of": unique_days[day].astype("datetime64[s]"),
-            **{column: taken[column] for column in FIELDS},
-            "state": pd.array(names[worst], dtype="str"),
-            **{
-                column: versions[column].array.take(version)
-                for column in ("status", "values_state", "rep_state")
-            },
+            "deal_id": taken.pop("deal_id"),
+            "as_of": as_of,
+            **{column: taken.pop(column) for column in FIELDS},
+            "state": state,
+            **taken,
         }
     )
+    return table.astype({column: "str" for column in table if is_coded(table[column])} if by_words else {})
+
+
+def versions_at(
+    history: pd.DataFrame, days: NDArray[np.datetime64], settings: Any, open_only: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which version (row) holds at the end of which of the sorted days, day by day."""
+    moments = _last_instants(days, settings)
+    first = np.searchsorted(moments, history["valid_from"].to_numpy("datetime64[us]"), side="left")
+    ends = history["valid_to"].to_numpy("datetime64[us]")
+    last = np.where(np.isnat(ends), len(moments), np.searchsorted(moments, ends, side="left"))
+    counts = np.maximum(last - first, 0)
+    if open_only:
+        counts[history["status"].isin(["won", "lost"]).to_numpy()] = 0
+    version = np.repeat(np.arange(len(history)), counts)
+    day = np.arange(len(version)) - np.repeat(np.cumsum(counts) - counts - first, counts)
+    by_day = np.argsort(day, kind="stable")
+    return version[by_day], day[by_day]
+
+
+def version_of(history: pd.DataFrame, deals: pd.Series, days: pd.Series, settings: Any) -> NDArray[np.int64]:
+    """Which version (row) of a deal holds at the end of a day, for each deal and day; -1 for none."""
+    ids = coded(history["deal_id"])
+    starts, ends = (history[column].to_numpy("datetime64[us]") for column in ("valid_from", "valid_to"))
+    unique_days, day = np.unique(days.to_numpy("datetime64[D]"), return_inverse=True)
+    asked = np.append(_last_instants(unique_days[~np.isnat(unique_days)], settings), _NEVER)
+    now = asked[np.minimum(day, len(asked) - 1)]
+    times = np.unique(starts)
+    key = ids.cat.codes.to_numpy(np.int64) * len(times) + np.searchsorted(times, starts)
+    order = np.argsort(key, kind="stable")
+    deal = codes_in(deals, ids.cat.categories)
+    wanted = deal * len(times) + np.searchsorted(times, now, side="right") - 1
+    row = np.append(order, -1)[np.searchsorted(key[order], wanted, side="right") - 1]
+    holds = (row >= 0) & (deal >= 0) & ~np.isnat(now)
+    holds[holds] = ids.cat.codes.to_numpy()[row[holds]] == deal[holds]
+    holds[holds] = (starts[row[holds]] <= now[holds]) & ~(ends[row[holds]] <= now[holds])
+    return np.where(holds, row, -1)
+
+
+def _state_codes(column: pd.Series) -> NDArray[np.int64]:
+    return codes_in(column, pd.Index(STATES))
 
 
 def _last_instants(days: NDArray[np.datetime64], settings: Any) -> NDArray[np.datetime64]:
@@ -94,6 +124,7 @@ def from_snapshots(snapshots: pd.DataFrame, settings: Any) -> tuple[pd.DataFrame
     ['known', 'unknown']
     """
     copies = canonical("snapshots", snapshots).sort_values(["deal_id", "as_of"], ignore_index=True)
+    copies = copies.astype({column: "str" for column in copies if is_coded(copies[column])})
     given = copies["state"].fillna("known")
     for column in ("values_state", "rep_state"):
         copies[column] = copies[column].fillna(given)
@@ -122,7 +153,7 @@ def from_snapshots(snapshots: pd.DataFrame, settings: Any) -> tuple[pd.DataFrame
     )
     after[list(FIELDS)] = after[list(FIELDS)].where(pd.Series(closed, index=after.index), axis=0)
     history = pd.concat([known, after[doubtful]]).sort_values(["deal_id", "valid_from"], ignore_index=True)
-    return copies, canonical("history", history)
+    return canonical("snapshots", copies), canonical("history", history)
 
 
 @dataclass(frozen=True)
@@ -159,76 +190,54 @@ def build(records: Records, status_of: dict[str, str]) -> pd.DataFrame:
     """
     book = _Book(records)
     names = (*FIELDS, "status") if records.own_status else FIELDS
-    timelines = {name: book.timeline(name) for name in names}
-    deal, at = _starts(list(timelines.values()))
+    beside = {name: book.beside(name) for name in names}
+    news = [part["key"] for parts in beside.values() for part in parts]
+    starts = np.unique(np.concatenate([book.full["key"], *news]))
+    deal, at = np.divmod(starts, len(book.times))
     columns: dict[str, Any] = {}
-    worst = {
-        "values_state": np.zeros(len(deal), dtype=np.int8),
-        "rep_state": np.zeros(len(deal), dtype=np.int8),
-    }
-    for name, line in timelines.items():
-        values, state = line.read(deal, at)
-        columns[name] = values
+    worst = {name: np.zeros(len(deal), dtype=np.int8) for name in ("values_state", "rep_state")}
+    for name in names:
+        columns[name], state = book.timeline(name, beside.pop(name)).read(starts, len(book.times))
         if not book.has(name):
             continue
         group = "rep_state" if name == "rep" else "values_state"
         worst[group] = np.maximum(worst[group], state)
-    gone = np.maximum(worst["values_state"], worst["rep_state"]) == _GONE
-    same_deal = np.append(deal[1:] == deal[:-1], False)
-    valid_to = np.where(same_deal, np.append(at[1:], at[:1]), _NEVER)
-    states = np.array([*STATES, "unknown"], dtype=object)
-    status = columns.pop("status", columns["stage"].map(status_of)).fillna("open")
-    table = pd.DataFrame(
-        {
-            "deal_id": book.deals.take(deal),
-            "valid_from": at,
-            "valid_to": valid_to,
-            **columns,
-            "status": status,
-        },
-    )
+    kept = np.flatnonzero(np.maximum(worst["values_state"], worst["rep_state"]) != _GONE)
+    valid_from = book.times[at]
+    valid_to = np.append(valid_from[1:], _NEVER)[: len(deal)]
+    valid_to[np.append(deal[1:] != deal[:-1], True)[: len(deal)]] = _NEVER
+    table = {
+        "deal_id": pd.Categorical.from_codes(deal[kept], categories=book.deals),
+        "valid_from": valid_from[kept],
+        "valid_to": valid_to[kept],
+        **{name: columns.pop(name).array.take(kept) for name in FIELDS},
+    }
+    if records.own_status:
+        table["status"] = each_word(columns.pop("status").take(kept), lambda words: words.fillna("open"))
+    else:
+        stages = pd.Series(table["stage"])
+        table["status"] = each_word(stages, lambda words: words.map(status_of).fillna("open").astype("str"))
     for name, codes in worst.items():
-        table[name] = states[codes]
-    return canonical("history", table[~gone].reset_index(drop=True))
+        table[name] = by_code(codes[kept], _STATES)
+    return canonical("history", pd.DataFrame(table))
 
 
 @dataclass(frozen=True)
 class _Timeline:
-    """The statements about one field, sorted by deal and time; of a tie the last one holds."""
+    """The statements about one field, sorted by key (deal, then time); of a tie the last one holds."""
 
-    deal: NDArray[np.int64]
-    at: NDArray[np.datetime64]
+    key: NDArray[np.int64]
     value: pd.Series
     state: NDArray[np.int8]
 
-    @classmethod
-    def empty(cls, name: str) -> _Timeline:
-        """A field that nothing was ever said about."""
-        at = np.zeros(0, dtype="datetime64[us]")
-        return cls(np.zeros(0, np.int64), at, _typed(name, pd.Series(dtype=object)), np.zeros(0, np.int8))
-
-    def read(self, deal: NDArray[np.int64], at: NDArray[np.datetime64]) -> tuple[pd.Series, NDArray[np.int8]]:
+    def read(self, asked: NDArray[np.int64], times: int) -> tuple[pd.Series, NDArray[np.int8]]:
         """The statement in force for each deal and moment: value and state."""
-        times = np.unique(np.concatenate([self.at, at]))
-        own = self.deal * len(times) + np.searchsorted(times, self.at)
-        asked = deal * len(times) + np.searchsorted(times, at)
-        row = np.searchsorted(own, asked, side="right") - 1
-        found = row >= 0
-        found[found] = self.deal[row[found]] == deal[found]
-        row = np.where(found, row, -1)
+        row = np.searchsorted(self.key, asked, side="right") - 1
+        row[row >= 0] = np.where(
+            self.key[row[row >= 0]] // times == asked[row >= 0] // times, row[row >= 0], -1
+        )
         value = pd.Series(pd.api.extensions.take(self.value.array, row, allow_fill=True))
-        state = np.where(found, np.append(self.state, _UNKNOWN)[row], _UNKNOWN).astype(np.int8)
-        return value, state
-
-
-def _starts(timelines: list[_Timeline]) -> tuple[NDArray[np.int64], NDArray[np.datetime64]]:
-    """Every deal and moment at which any field says something new, sorted, each once."""
-    deal = np.concatenate([line.deal for line in timelines])
-    at = np.concatenate([line.at for line in timelines])
-    order = np.lexsort((at, deal))
-    deal, at = deal[order], at[order]
-    new = np.append(True, (deal[1:] != deal[:-1]) | (at[1:] != at[:-1]))[: len(deal)]
-    return deal[new], at[new]
+        return value, np.append(self.state, np.int8(_UNKNOWN))[row]
 
 
 class _Book:
@@ -243,18 +252,29 @@ class _Book:
             full = _nothing(**stated)
         if changes is None:
             changes = _nothing(**stated, field="str", old="object", new="object")
-        recorded = pd.Index(full["deal_id"]).union(pd.Index(changes["deal_id"].astype(full["deal_id"].dtype)))
         alive = current.loc[~current["is_deleted"], "deal_id"]
-        self.deals = pd.Index(recorded.union(pd.Index(alive)).unique(), dtype="str")
-        self.full = full.assign(deal=self.deals.get_indexer(pd.Index(full["deal_id"])))
-        self.changes = changes.assign(deal=self.deals.get_indexer(pd.Index(changes["deal_id"])))
+        self.deals = pd.Index([], dtype="str")
+        for ids in (full["deal_id"], changes["deal_id"], alive):
+            self.deals = self.deals.union(pd.Index(ids.unique(), dtype="str"))
+        self.deals = self.deals.sort_values()
+        self.full = full.assign(deal=codes_in(full["deal_id"], self.deals))
+        self.changes = changes.assign(deal=codes_in(changes["deal_id"], self.deals))
         columns = ["created_at", *FIELDS, "status"]
         self.current = current.set_index("deal_id").reindex(index=self.deals, columns=columns)
-        self.listed = self.deals.isin(current["deal_id"])
+        self.listed = codes_in(pd.Series(self.deals), pd.Index(current["deal_id"].unique())) >= 0
         self.created = self.current["created_at"].to_numpy("datetime64[us]")
         self.first_full = self._first(self.full)
         self.start = self._start()
         self.changes = self._from_the_start(self.changes)
+        self.ends = [self._gone()] if "ends" in self.full else []
+        spoken = [part["at"].to_numpy("datetime64[us]") for part in (self.full, self.changes, *self.ends)]
+        self.times = np.unique(np.concatenate([*spoken, self.start[~np.isnat(self.start)]]))
+        self.full = self._keyed(self.full)
+
+    def _keyed(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """With one number for deal and moment, ordered as they are."""
+        at = np.searchsorted(self.times, rows["at"].to_numpy("datetime64[us]"))
+        return rows.assign(key=rows["deal"].to_numpy(np.int64) * len(self.times) + at)
 
     def _from_the_start(self, changes: pd.DataFrame) -> pd.DataFrame:
         """A value without one before it that was written with the deal itself holds from its start."""
@@ -283,35 +303,35 @@ class _Book:
         # what was never tracked cannot be known; only a forecast can be done without
         return name in ("stage", "amount", "close_on") or bool((self.changes["field"] == name).any())
 
-    def timeline(self, name: str) -> _Timeline:
-        """All statements about a field: those recorded, and what is carried back to the start."""
+    def beside(self, name: str) -> list[pd.DataFrame]:
+        """The statements about a field beside full values: what is carried back to the start, changes and ends."""
         own = self.changes[self.changes["field"] == name]
-        parts = [self.full.rename(columns={name: "new"})] if name in self.full else []
+        told = name in self.full
         if not self.has(name):
             own = own.iloc[:0]
-        elif parts:
+        changes = own
+        if told:
             # full values take over from the first of them
             first_full = self.first_full[own["deal"].to_numpy(np.int64)]
-            parts.append(own[~(own["at"].to_numpy("datetime64[us]") >= first_full)])
-        else:
-            parts.append(own)
-        recorded = [
-            part[["deal", "at", "new"]].assign(state=_UNKNOWN * part["lost"] if "lost" in part else _KNOWN)
-            for part in parts
-            if len(part)
-        ]
-        first_known = self._first(pd.concat(recorded)) if recorded else np.full(len(self.deals), _NEVER)
+            changes = own[~(own["at"].to_numpy("datetime64[us]") >= first_full)]
+        first_known = self.first_full if told else np.full(len(self.deals), _NEVER)
+        if len(changes):
+            first_known = np.fmin(first_known, self._first(changes))
         carried = [self._carried(name, own, first_known)] if self.has(name) else []
-        gone = [self._gone()] if "ends" in self.full else []
-        statements = [part for part in (*carried, *recorded, *gone) if len(part)]
-        if not statements:
-            return _Timeline.empty(name)
-        table = pd.concat(statements, ignore_index=True)
-        deal = table["deal"].to_numpy(np.int64)
-        at = table["at"].to_numpy("datetime64[us]")
-        order = np.lexsort((at, deal))
-        values = _typed(name, table["new"].take(order))
-        return _Timeline(deal[order], at[order], values, table["state"].to_numpy(np.int8)[order])
+        if not carried:
+            carried = [own.iloc[:0].assign(state=_KNOWN)]
+        return [self._keyed(part) for part in (*carried, _recorded(changes), *self.ends)]
+
+    def timeline(self, name: str, beside: list[pd.DataFrame]) -> _Timeline:
+        """All statements about a field; of those at one moment what is carried comes first, an end last."""
+        parts = beside
+        if name in self.full:
+            parts = [beside[0], _recorded(self.full.rename(columns={name: "new"})), *beside[1:]]
+        key = np.concatenate([part["key"].to_numpy() for part in parts])
+        order = np.argsort(key, kind="stable")
+        state = np.concatenate([part["state"].to_numpy(np.int8) for part in parts])[order]
+        value = _joined(name, [part["new"] for part in parts]).take(order)
+        return _Timeline(key[order], value, state)
 
     def _carried(self, name: str, own: pd.DataFrame, first_known: NDArray[np.datetime64]) -> pd.DataFrame:
         """What is said of the time before a field's first recorded value: the rules' two ways, or unknown."""
@@ -344,6 +364,16 @@ class _Book:
         return ended.assign(new=None, state=_GONE)
 
 
+def _recorded(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(state=_UNKNOWN * rows["lost"] if "lost" in rows else _KNOWN)
+
+
 def _typed(name: str, values: pd.Series) -> pd.Series:
-    dtype = {"amount": "float64", "rep_probability": "float64", "close_on": "datetime64[s]"}.get(name, "str")
-    return values.astype(dtype).reset_index(drop=True)  # type: ignore[call-overload]
+    return values.astype(_NUMBERS.get(name, "str")).reset_index(drop=True)  # type: ignore[call-overload]
+
+
+def _joined(name: str, parts: list[pd.Series]) -> pd.Series:
+    """The values of several statements one after the other, words by code."""
+    if name in _NUMBERS:
+        return pd.concat([_typed(name, part) for part in parts], ignore_index=True)
+    return pd.Series(pd.api.types.union_categoricals([coded(part) for part in parts], sort_categories=True))

@@ -13,9 +13,11 @@ from tqdm import tqdm
 from forecasteval.errors import InputError, Problem
 from forecasteval.sources import history
 from forecasteval.sources._audit import Facts, audit
+from forecasteval.sources._cut_files import between_files
 from forecasteval.sources.dialect import Dialect
 from forecasteval.tables import calendar
-from forecasteval.tables.organisation import Org, newest_record, with_calendar
+from forecasteval.tables.coded import codes_in
+from forecasteval.tables.organisation import Org, newest_record, of_the_future, with_calendar
 from forecasteval.tables.schemas import TABLES, canonical
 from forecasteval.tables.settings import Settings
 from forecasteval.tables.tidy_table import cross_checks
@@ -48,6 +50,7 @@ class Raw:
     audit: pd.DataFrame | None = None
     facts: Facts | None = None  # what an export says of the past
     dialect: Dialect | None = None
+    sources: dict[str, int] = field(default_factory=dict)  # rows of each file that was read
     canonical_id: Callable[[pd.Series], pd.Series] = pd.Series.copy  # one spelling for each id
 
     @classmethod
@@ -56,7 +59,7 @@ class Raw:
         tables = {name: table for name in TABLES if (table := getattr(org, name)) is not None}
         return cls(
             org.name, org.folder, org.settings, tables, matched=org.matched, problems=list(org.warnings),
-            notes=list(org.notes), audit=org.audit,
+            notes=list(org.notes), audit=org.audit, sources=dict(org.sources),
         )  # fmt: skip
 
     def id_of_name(self) -> dict[str, str]:
@@ -82,6 +85,7 @@ def assemble(raw: Raw) -> Org:
         Lists everything that is wrong, whichever file it stands in.
     """
     said: dict[str, Any] = {"audit": raw.audit, "notes": raw.notes, "warnings": raw.problems}
+    said["sources"] = raw.sources
     if raw.matched is not None:
         raw.refuse()
         said |= {name: raw.given.get(name) for name in ("calls", "actuals")}
@@ -89,10 +93,14 @@ def assemble(raw: Raw) -> Org:
     given = _with_known_ids(raw)
     own = {name: raw.tables.get(name) for name in ("deals", "periods")}
     raw.problems += cross_checks(own | given, raw.files)
+    if raw.facts is not None and raw.facts.recorded:
+        raw.problems += between_files(raw.facts, allowed=raw.settings.allow_cut)
     raw.refuse()
     tables, outside = _joined(raw, given)
     tables = _with_past(raw, tables)
     org = with_calendar(Org(raw.name, raw.folder, raw.settings, **said, **tables))
+    said_before = set(map(str, org.warnings))
+    org.warnings.extend(problem for problem in of_the_future(org) if str(problem) not in said_before)
     if org.history is not None and org.snapshots is None and org.periods is not None:
         org = replace(org, snapshots=_weekly(org))
     if raw.facts is None:
@@ -176,13 +184,15 @@ def _with_undone_closes(versions: pd.DataFrame, settings: Settings) -> pd.DataFr
 
 def _with_vanished(deals: pd.DataFrame, versions: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Deals that the history knows and today's table does not: deleted since."""
-    gone = versions[~versions["deal_id"].isin(deals["deal_id"])]
+    gone = versions[codes_in(versions["deal_id"], pd.Index(deals["deal_id"].unique())) < 0]
     if gone.empty:
         return deals
     first = gone.drop_duplicates("deal_id").reset_index(drop=True)
     last = gone.drop_duplicates("deal_id", keep="last").reset_index(drop=True)
-    vanished = last[["deal_id", "rep", "amount"]].assign(
-        created_on=calendar.local_dates(first["valid_from"], settings), outcome="deleted"
+    vanished = (
+        last[["deal_id", "rep", "amount"]]
+        .astype({"deal_id": "str", "rep": "str"})
+        .assign(created_on=calendar.local_dates(first["valid_from"], settings), outcome="deleted")
     )
     return canonical("deals", pd.concat([deals, canonical("deals", vanished)], ignore_index=True))
 
@@ -193,4 +203,5 @@ def _weekly(org: Org) -> pd.DataFrame:
     assert org.periods is not None
     days = calendar.week_ends(org.periods)["ends_on"]
     first, newest = org.history["valid_from"].min().floor("D"), newest_record(org)
-    return history.states(org.history, days[(days >= first) & (days <= newest)], org.settings, open_only=True)
+    days = days[(days >= first) & (days <= newest)]
+    return history.states(org.history, days, org.settings, open_only=True)

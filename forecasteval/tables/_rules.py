@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+_LONGEST_PERIOD = 3 * 366  # days
 _PERCENT = "If these are percentages divide them by 100; if they are scores or ranks write rank_score in the column kind."
 
 
@@ -45,6 +46,8 @@ def _someone_says_when(calls: pd.DataFrame) -> bool:
 RULES = [
     Rule("periods", "ends_on", lambda t: t["ends_on"] < t["starts_on"],
          "a day on or after starts_on", "Correct the date."),
+    Rule("periods", "ends_on", lambda t: (t["ends_on"] - t["starts_on"]).dt.days > _LONGEST_PERIOD,
+         "an end within three years of starts_on", "Correct the date."),
     Rule("periods", "freezes_on", lambda t: t["freezes_on"] < t["ends_on"],
          "a day on or after ends_on", "Correct the date."),
     Rule("periods", "starts_on", lambda t: _since_the_period_before(t) <= 0,

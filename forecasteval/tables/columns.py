@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.errors import Problem, pinned
+from forecasteval.tables.coded import each_word, is_coded
 from forecasteval.tables.numerals import TYPED as TYPED
 from forecasteval.tables.numerals import Numerals, may_be, read_numerals
 
@@ -70,6 +71,16 @@ class Sheet:
 
     def read(self, column: str, kind: str, *, percent: bool = False) -> pd.Series:
         """The column as its kind says: text, number, date, moment, its day, share (of 100: ``percent``) or flag."""
+        cells = self.cells[column]
+        if is_coded(cells):
+            once = replace(self, problems=[], notes=[])
+            values = each_word(
+                cells, lambda words: once.part(words.rename(column)).read(column, kind, percent=percent)
+            )
+            if once.problems:  # each wrong cell is pinned, not each wrong word
+                return self.part(cells.astype("str")).read(column, kind, percent=percent)
+            self.notes += once.notes
+            return values
         if kind == "share":
             return self.shares(column, percent=percent)
         readers = {

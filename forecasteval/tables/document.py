@@ -11,8 +11,9 @@ import yaml
 from pydantic import BaseModel, ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
 
-from forecasteval.errors import Problem, nearest
+from forecasteval.errors import Problem, nearest, unreadable
 
+_MOST_VALUES = 100_000
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -81,9 +82,17 @@ class Document:
 
 def read_document(path: Path, expected: str, advice: str, first_line: str) -> Document:
     """A YAML file of keys; ``advice`` is for one that cannot be parsed, ``first_line`` for one without keys."""
+    if problem := unreadable(path, path.name, expected):
+        return Document(path.name, {}, problems=[problem])
     try:
         text = path.read_text(encoding="utf-8-sig")
-        given, tree = yaml.safe_load(text), yaml.compose(text)
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        if problem := _bloated(tree, path.name, expected):
+            return Document(path.name, {}, problems=[problem])
+        given = yaml.safe_load(text)
+    except RecursionError:
+        problem = Problem(path.name, None, None, "brackets within brackets without end", expected, advice)
+        return Document(path.name, {}, problems=[problem])
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         reason = str(getattr(error, "problem", None) or error).splitlines()[0]
@@ -95,8 +104,41 @@ def read_document(path: Path, expected: str, advice: str, first_line: str) -> Do
         problem = Problem(path.name, None, None, "no keys", "lines of the form key: value", first_line)
         return Document(path.name, {}, problems=[problem])
     rows: dict[str, int] = {}
+    problems = _twice(tree, path.name)
     for key, value in tree.value:
         rows[key.value] = key.start_mark.line + 1
         if isinstance(value, yaml.MappingNode):
             rows |= {f"{key.value}.{inner.value}": inner.start_mark.line + 1 for inner, _ in value.value}
-    return Document(path.name, given, rows)
+    return Document(path.name, given, rows, problems)
+
+
+def _bloated(tree: Any, file: str, expected: str) -> Problem | None:
+    """A file whose aliases, written out, would make it endless or very long."""
+    sizes: dict[int, float] = {}
+
+    def size(node: Any) -> float:
+        if id(node) not in sizes:
+            sizes[id(node)] = float("inf")  # until it is known: a node within itself has no end
+            children = node.value if isinstance(node, yaml.CollectionNode) else []
+            parts = [part for child in children for part in (child if isinstance(child, tuple) else (child,))]
+            sizes[id(node)] = 1 + sum(map(size, parts))
+        return sizes[id(node)]
+
+    if tree is None or size(tree) <= _MOST_VALUES:
+        return None
+    found = f"aliases that stand for more than {_MOST_VALUES:,} values"
+    return Problem(file, tree.start_mark.line + 1, None, found, expected, "Write the values out.")
+
+
+def _twice(tree: yaml.MappingNode, file: str, above: str = "") -> list[Problem]:
+    """Keys that stand twice: YAML would take the last of them without a word."""
+    problems, seen = [], dict[str, int]()
+    for key, value in tree.value:
+        name, row = f"{above}{key.value}", key.start_mark.line + 1
+        if name in seen:
+            found = f"the key again, as in row {seen[name]}"
+            problems.append(Problem(file, row, name, found, "each key once", "Remove one of them."))
+        seen.setdefault(name, row)
+        if isinstance(value, yaml.MappingNode):
+            problems += _twice(value, file, f"{name}.")
+    return problems

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from forecasteval.errors import Problem
 from forecasteval.tables import calendar
 from forecasteval.tables.settings import Settings
+
+_APART, _SLIPS = 366, 0.01  # days after all others, and the share of the stamps that may be
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Org:
 
     ``audit`` is what the rebuilding of the past found (check, count, of, share, what_it_means); ``matched`` a
     matched table that came in as such, everything else is None then; ``notes`` what the reader was told;
-    ``warnings`` the problems that did not stop the reading.
+    ``warnings`` the problems that did not stop the reading; ``sources`` the rows of each file that was read.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Org:
     matched: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    sources: dict[str, int] = field(default_factory=dict)
 
 
 def names_of(org: Org) -> dict[str, str]:
@@ -64,7 +68,7 @@ def newest_record(org: Org) -> pd.Timestamp | None:
     if org.history is not None and len(org.history):
         known = org.history["values_state"].eq("known") | org.history["rep_state"].eq("known")
         if known.any():
-            return calendar.local_dates(org.history.loc[known, "valid_from"], org.settings).max()
+            return calendar.local_dates(_together(org.history.loc[known, "valid_from"]), org.settings).max()
     columns = [
         (org.snapshots, "as_of"),
         (org.deals, "created_on"),
@@ -72,7 +76,7 @@ def newest_record(org: Org) -> pd.Timestamp | None:
         (org.matched, "as_of"),
     ]
     newest = [
-        table[column].max()
+        _together(table[column]).max()
         for table, column in columns
         if table is not None and column in table and table[column].notna().any()
     ]
@@ -108,6 +112,32 @@ copy is kept from now on (data/README.md says how).'
         return f"{said}: forecasts can be compared now, over {frozen} frozen periods; for new periods {when}."
     how = " (data/README.md says how)" if condition else ""
     return f"{said}: forecasts can be compared {when}{condition}{how}."
+
+
+def _together(stamps: pd.Series) -> pd.Series:
+    """The stamps without a few that lie more than a year after all others: slips such as 2050."""
+    days = np.sort(stamps.dropna().to_numpy("datetime64[D]"))
+    after = len(days) - 1 - np.flatnonzero(np.diff(days).astype(int) > _APART)
+    few = after[after <= _SLIPS * len(days)]
+    return stamps[stamps < days[len(days) - few.max()]] if len(few) else stamps
+
+
+def of_the_future(org: Org) -> list[Problem]:
+    """Stamps far after all others, as warnings; they do not move the newest record."""
+    named = (
+        ("history", "valid_from"), ("deals", "created_on"), ("snapshots", "as_of"), ("forecasts", "issued_at"),
+    )  # fmt: skip
+    problems = []
+    for name, column in named:
+        table = getattr(org, name)
+        if table is None or column not in table:
+            continue
+        late = table[column].drop(_together(table[column]).index).dropna()
+        if len(late):
+            found = f"{len(late):,} of {len(table):,} stamps years after all others, the last {late.max():%Y-%m-%d}"
+            advice = "Correct them: they are not taken for the newest record."
+            problems.append(Problem(name, None, column, found, "days until today", advice, "warning"))
+    return problems
 
 
 def stale(org: Org, today: Any) -> Problem | None:

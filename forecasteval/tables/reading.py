@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from forecasteval.errors import Problem
+from forecasteval.errors import Problem, unreadable
+from forecasteval.tables._delimited import Scan, arrow_cells, decoded, shortcomings
 from forecasteval.tables.columns import TYPED, Sheet, told_apart
 from forecasteval.tables.database import read_duckdb
 from forecasteval.tables.frames import cells_of
@@ -22,12 +23,23 @@ _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 _QUOTES = "A value that holds the delimiter has to stand in double quotes."
 
 
-def read_sheet(path: Path, name: str, zone: str = "UTC", table: str | None = None) -> tuple[Sheet, list[str]]:
+def read_sheet(
+    path: Path,
+    name: str,
+    zone: str = "UTC",
+    table: str | None = None,
+    *,
+    coded: bool = False,
+    footer: bool = False,
+) -> tuple[Sheet, list[str]]:
     """A file as text cells, indexed by spreadsheet row (where there is none: row + 1), and notes.
 
     What it is, its first bytes tell, whatever its name; ``table`` names a sheet or a table inside. A folder is
-    one of Parquet files.
+    one of Parquet files. With ``coded`` the columns of a CSV that repeat themselves are categoricals; with ``footer``
+    a CSV may end with rows that are no data.
     """
+    if problem := None if _is_parts(path) else unreadable(path, name, "a file with a table"):
+        return Sheet(name, pd.DataFrame(), [problem], zone), []
     start = b"PAR1" if path.is_dir() else _first_bytes(path)
     if path.suffix == ".parquet" or start.startswith(b"PAR1"):
         cells, problems, notes = _parquet(path, name)
@@ -36,9 +48,13 @@ def read_sheet(path: Path, name: str, zone: str = "UTC", table: str | None = Non
     elif start.startswith(_WORKBOOKS):
         cells, problems, notes = read_workbook(path, name, table)
     else:
-        (cells, problems, notes), separator = _text(path, name)
+        (cells, problems, notes), separator = _text(path, name, coded=coded, footer=footer)
         return Sheet(name, cells, problems, zone, separator=separator), notes
     return Sheet(name, cells, problems, zone, decimal=TYPED), notes
+
+
+def _is_parts(path: Path) -> bool:
+    return path.is_dir() and next(path.rglob("*.parquet"), None) is not None
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -48,6 +64,8 @@ def _first_bytes(path: Path) -> bytes:
 
 def read_header(path: Path) -> list[str]:
     """The headers of a file alone; none of one that cannot be read."""
+    if unreadable(path, path.name, "a file"):
+        return []
     start = _first_bytes(path)
     if path.suffix == ".parquet" or start.startswith((b"PAR1", *_WORKBOOKS)):
         return [str(column) for column in read_sheet(path, path.name)[0].cells.columns]
@@ -55,7 +73,7 @@ def read_header(path: Path) -> list[str]:
         raw = file.read(65_536)
     # a character may be cut in two at the end
     whole = raw if start.startswith((b"\xff\xfe", b"\xfe\xff")) else raw.rsplit(b"\n", 1)[0]
-    line = _decoded(whole, path.name)[0].split("\n", 1)[0].strip("\r\x00")
+    line = decoded(whole)[0].split("\n", 1)[0].strip("\r\x00")
     return [name.strip() for name in next(csv.reader([line], delimiter=_separator(line)), [])]
 
 
@@ -77,35 +95,49 @@ def _parquet(path: Path, name: str) -> _Read:
     return cells_of(table), [], []
 
 
-def read_text(path: Path, name: str | None = None) -> _Read:
+def read_text(path: Path, name: str | None = None, *, coded: bool = False) -> _Read:
     """A delimited file as text: index = spreadsheet rows, blank = missing, nothing interpreted.
 
-    UTF-8 with or without a byte-order mark, UTF-16 with one, else ISO-8859-1 (with a note). The delimiter
+    UTF-8 with or without a byte-order mark, UTF-16, else Windows-1252 or ISO-8859-1 (with a note). The delimiter
     is the one of ``, ; tab |`` that the header uses most. Columns of one name are told apart by their place.
     """
-    return _text(path, name or path.name)[0]
+    return _text(path, name or path.name, coded=coded)[0]
 
 
-def _text(path: Path, name: str) -> tuple[_Read, str]:
+def _text(path: Path, name: str, *, coded: bool = False, footer: bool = False) -> tuple[_Read, str]:
     """The same, and the delimiter."""
-    text, notes = _decoded(path.read_bytes(), name)
-    if re.match(r"\s*<(?:!doctype html|html|\?xml)", text[:200], re.IGNORECASE):
-        return (pd.DataFrame(), [_web_page(name, text)], notes), ","
-    header = text.split("\n", 1)[0].strip("\r")
-    if not header.strip():
+    scan = Scan.of(path, name)
+    header = scan.start.split("\n", 1)[0].strip("\r")
+    if not scan.problem and re.match(r"\s*<(?:!doctype html|html|\?xml)", scan.start, re.IGNORECASE):
+        scan.problem = _web_page(name, scan.start)
+    elif not scan.problem and not header.strip():
         advice = "Export it again with a header."
-        problem = Problem(name, 1, None, "an empty first line", "a header row", advice)
-        return (pd.DataFrame(), [problem], notes), ","
+        scan.problem = Problem(name, 1, None, "an empty first line", "a header row", advice)
     separator = _separator(header)
+    if not scan.problem:
+        cells, odd = arrow_cells(scan.source(), separator, coded=coded)
+        if cells is None:
+            cells, scan.problem = _with_odd_rows(scan, separator, name)
+    if scan.problem:
+        return (pd.DataFrame(), [scan.problem], scan.notes), separator
+    assert cells is not None
+    cells.index = pd.RangeIndex(2, len(cells) + 2, name="row")
+    problems, notes = shortcomings(cells, odd, separator, name, ended=scan.ended, footer=footer)
+    blank = cells.isna().all(axis=1)
+    return (cells[~blank] if blank.any() else cells, problems, scan.notes + notes), separator
+
+
+def _with_odd_rows(scan: Scan, separator: str, name: str) -> tuple[pd.DataFrame, Problem | None]:
+    """A file that has rows of another length than the header's: blank lines, footers, or faults."""
+    with scan.source() as source:
+        text = source.read().decode("utf-8-sig")
     try:
         cells = _parsed(text, separator)
     except pd.errors.ParserWarning:
-        return (pd.DataFrame(), [_too_long(name, text, separator)], notes), separator
+        return pd.DataFrame(), _too_long(name, text, separator)
     except pd.errors.ParserError as error:
-        return (pd.DataFrame(), [_unreadable(name, str(error))], notes), separator
-    cells.columns = pd.Index(_headers(text, separator, [str(column) for column in cells.columns]))
-    cells.index = pd.RangeIndex(2, len(cells) + 2, name="row")
-    return (cells[cells.notna().any(axis=1)], [], notes), separator
+        return pd.DataFrame(), _unreadable(name, str(error))
+    return cells.set_axis(_headers(text, separator, [str(column) for column in cells.columns]), axis=1), None
 
 
 def _headers(text: str, separator: str, given: list[str]) -> list[str]:
@@ -123,15 +155,6 @@ def _parsed(text: str, separator: str) -> pd.DataFrame:
             io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, na_values=[""],
             skip_blank_lines=False, index_col=False,
         )  # fmt: skip
-
-
-def _decoded(raw: bytes, name: str) -> tuple[str, list[str]]:
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return raw.decode("utf-16"), []
-    try:
-        return raw.decode("utf-8-sig"), []
-    except UnicodeDecodeError:
-        return raw.decode("iso-8859-1"), [f"{name} is not UTF-8; it was read as ISO-8859-1."]
 
 
 def _unreadable(name: str, error: str) -> Problem:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from forecasteval.tables.coded import coded
+
 _OUTCOMES = ("won", "lost", "open", "deleted")
 _STATUSES = ("open", "won", "lost")
 STATES = ("known", "carried", "unknown")
@@ -129,6 +131,7 @@ _DTYPES = {
     "share": "float64",
     "flag": "bool",
 }
+_LARGE = ("history",)  # its words are kept by code
 RESERVED = ("deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won")
 
 
@@ -141,6 +144,10 @@ def canonical(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     typed = {}
     for column, spec in TABLES[name].items():
         dtype: Any = _DTYPES[spec.kind]
+        if dtype == "str" and name in _LARGE:
+            cells = frame[column] if column in frame else pd.Series(index=frame.index, dtype="str")
+            typed[column] = coded(cells)
+            continue
         if column in frame:
             typed[column] = frame[column] if frame[column].dtype == dtype else frame[column].astype(dtype)
         elif spec.kind != "flag":

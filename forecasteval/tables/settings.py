@@ -85,6 +85,7 @@ class Settings(BaseModel):
         the day of the first owner change in the export
     decimal_mark : "." or ",", for columns of numbers that do not show it
     system : which CRM the export comes from, where its files do not say it
+    allow_cut : take files that look cut as they are
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -101,6 +102,7 @@ class Settings(BaseModel):
     owners_tracked_since: _Day = None
     decimal_mark: _Mark = None
     system: _Words = None
+    allow_cut: Annotated[bool, said("true or false", _CORRECT)] = False
 
     @property
     def days_in(self) -> str:
@@ -118,7 +120,7 @@ def read_settings(folder: Path) -> tuple[Settings, list[Problem]]:
     >>> print(problems[0])
     organisation.yaml, row 2, column timezon: found an unknown key; expected one of name, timezone, cut_off_hour, \
 currency, fiscal_year_start_month, grace_business_days, max_age_days, segments, snapshot_max_age_days, owners_tracked_since, \
-decimal_mark, system. Did you mean \
+decimal_mark, system, allow_cut. Did you mean \
 timezone? Correct or remove the line.
     """
     path = folder / SETTINGS_FILE
