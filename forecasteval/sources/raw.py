@@ -93,6 +93,7 @@ def assemble(raw: Raw) -> Org:
     given = _with_known_ids(raw)
     own = {name: raw.tables.get(name) for name in ("deals", "periods")}
     raw.problems += cross_checks(own | given, raw.files)
+    raw.refuse()  # labels that nobody explains would look like files that differ
     if raw.facts is not None and raw.facts.recorded:
         raw.problems += between_files(raw.facts, allowed=raw.settings.allow_cut)
     raw.refuse()
