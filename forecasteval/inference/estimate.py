@@ -21,6 +21,7 @@ INFORMS = frozenset(
         "ids_joined",
         "moved_from_the_edge",
         "no_reps",
+        "periods_alike_allowed",
         "read_as_rank_score",
         "size_tells",
     ]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from forecasteval.inference.estimate import Reason, reason
+from forecasteval.inference.jackknife import t_quantile
 from forecasteval.scores.probability import Floats
 
 ALIKE_LEVEL = 0.05  # one-sided, below which an interval is doubted
@@ -123,28 +124,37 @@ def resemblance(residual: ArrayLike, share: ArrayLike, *, doubt: float = 0.0) ->
     return Resemblance(shown, _tail(shown, spread, most), found, wider, n)
 
 
-def alike(shown: Resemblance | None, se: float, taken: float, noun: str) -> list[Reason]:
-    """The doubt where neighbours resemble each other by more than chance, and the interval would have to be wider.
+def alike(shown: Resemblance | None, value: float, se: float, taken: float, noun: str) -> list[Reason]:
+    """What is to be said where neighbours resemble each other by more than chance, and the interval should be wider.
+
+    A doubt (`periods_alike`), unless the number would differ from 0 with an interval as wide as they need: then it
+    informs (`periods_alike_allowed`).
 
     Parameters
     ----------
+    value : float
+        The number that the interval is about.
     se, taken : float
         The standard error over these clusters, and that of the interval, which may be over others as well.
 
     Examples
     --------
     >>> rising = resemblance(np.arange(8) - 3.5, np.full(8, 1 / 8))
-    >>> [r["code"] for r in alike(rising, 0.02, 0.02, "quarters")], alike(rising, 0.02, 0.2, "quarters")
-    (['periods_alike'], [])
+    >>> [alike(rising, v, 0.02, 0.02, "quarters")[0]["code"] for v in (0.1, 0.5)]
+    ['periods_alike', 'periods_alike_allowed']
+    >>> alike(rising, 0.1, 0.02, 0.2, "quarters")
+    []
     """
     if shown is None or not shown.found or shown.widening * se <= taken:
         return []
     text = (
         f"The {shown.clusters} {noun} resemble their neighbours by more than chance would make them "
         f"(p {max(shown.p_value, 0.001):.3f}): they hold less news than their number says, and the interval about new "
-        f"{noun} should be about {min(shown.widening * se / taken, 5):.1f} times as wide."
+        f"{noun} should be about {min(shown.widening * se / taken, 5):.1f} times as wide"
     )
-    return [reason("periods_alike", text)]
+    if abs(value) > t_quantile(0.975, shown.clusters - 1.0) * shown.widening * se:
+        return [reason("periods_alike_allowed", f"{text}; it would still leave 0 outside.")]
+    return [reason("periods_alike", f"{text}.")]
 
 
 def _tail(value: float, spread: float, most: float) -> float:

@@ -122,7 +122,7 @@ class Statistic:
         possible, found = doubts(over, nouns, undefined=[d for d in over if not self.over[d].defined])
         if possible and "period" in over:
             se, taken = cr3j(self.value, self.over["period"].without), self.spread(generalise_to).se
-            found += alike(self.neighbours, se, taken, nouns["period"])
+            found += alike(self.neighbours, self.value, se, taken, nouns["period"])
         return possible, found
 
     @property

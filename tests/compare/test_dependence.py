@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import forecasteval as fe
-from forecasteval.compare.period_totals import period_totals
+from forecasteval.compare.period_totals import _paired_t, period_totals
 
 
 def share(odds):
@@ -83,6 +83,14 @@ def test_quarters_in_a_row_are_doubted_whatever_the_order_of_rows():
     assert shuffled["p_alike"] == pytest.approx(found["p_alike"])
     by_name = row(deals.drop(columns="as_of"), generalise_to=["period"])  # Q1 2023 comes after Q4 2022
     assert by_name["p_alike"] == pytest.approx(found["p_alike"])
+
+
+def test_a_lead_that_would_stand_all_the_same_is_not_taken_away():
+    near, far = (_paired_t(lead + 0.1 * RISING).mean for lead in (0.1, 5.0))
+    assert [r["code"] for r in near.reasons] == ["periods_alike"]
+    assert [r["code"] for r in far.reasons] == ["periods_alike_allowed"]
+    assert far.reliable
+    assert not near.reliable
 
 
 def test_the_same_quarters_in_no_order_are_not():

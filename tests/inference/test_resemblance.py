@@ -83,4 +83,4 @@ def test_doubt_can_only_widen():
 def test_too_few_or_nothing_that_varies():
     assert resemblance([1.0, 0.0, -1.0], np.full(3, 1 / 3)) is None
     assert resemblance(np.zeros(8), np.full(8, 1 / 8)) is None
-    assert alike(None, 1.0, 1.0, "quarters") == []
+    assert alike(None, 1.0, 1.0, 1.0, "quarters") == []
