@@ -122,7 +122,9 @@ def _paired_t(difference: ArrayLike, *, level: float = 0.95, least: int = _LEAST
     check = _ewc(d)
     p_ewc = t_interval(mean, check, level).p_value
     shown = resemblance(d - mean, np.full(d.size, 1 / d.size))
-    found = t_interval(mean, Spread(se, d.size - 1, "period"), level).noted(*alike(shown, mean, se, se, "periods"))
+    found = t_interval(mean, Spread(se, d.size - 1, "period"), level).noted(
+        *alike(shown, mean, se, se, "periods")
+    )
     return _SeriesTest(found, d.size, p_ewc, check.df, math.nan if shown is None else shown.p_value)
 
 
