@@ -1,0 +1,442 @@
+"""What each way of calling the quarter would have said at every week, from what was known then.
+
+Everybody speaks about the same totals: a period, a unit (the company, a team, a rep) and the end of a week. A rule that
+learns from the past sees only periods that were frozen before it speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecasteval.errors import CallError
+from forecasteval.matching.deals_as_of import Record, closings
+from forecasteval.matching.match import STALE_AFTER_DAYS, Panel
+from forecasteval.sources.history import states
+from forecasteval.tables.calendar import week_ends, weeks_in
+from forecasteval.tables.organisation import Org, newest_record
+
+LEVELS = ("company", "team", "rep")
+COLUMNS = ["period", "week", "as_of", "unit", "level", "forecaster", "amount", "actual", "closed_to_date"]
+QUOTA = "quota"  # a call under this name is a target, not a forecast
+_SETTLES = np.timedelta64(31, "D")  # a period whose first booking comes later may have begun before the records
+_KEY = ["period", "week", "as_of", "level", "unit"]
+_CATEGORIES = {"commit": ("Commit",), "best_case": ("Commit", "Most Likely", "Best Case"), "pipeline": ()}
+_GLOSSES = {
+    "commit": "closed to date and the amounts of the deals in Commit, as categories and amounts stood then",
+    "best_case": "closed to date, Commit, Most Likely and Best Case, as they stood then",
+    "pipeline": "closed to date and all open deals dated into the period, as they stood then",
+    "category_conversion": "closed to date and, of each category's open amount, the share that was won from it at the same "
+    "week of periods frozen by then",
+    "stage_weighted": "closed to date and, of each stage's open amount, the share that was won from it at the same week of "
+    "periods frozen by then",
+    "closed_and_conversion": "closed to date, the share of the open amount that was won at the same week of periods frozen by "
+    "then, and the new business that came after that week in those periods, on average",
+    "last_quarter": "what the period before had booked, so far as it was recorded then",
+    "same_quarter_last_year": "what the same period of the year before had booked",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Rollups:
+    """Totals by period, week, unit and forecaster.
+
+    ``table`` has period, week, as_of, unit, level (rep, team or company), forecaster, amount, actual (booked by the
+    freeze; empty for a period that is not frozen), closed_to_date, stale (a call carried on from an earlier week) and low,
+    high, promised (a person's or vendor's own range and what was written of it), booked_squares (the sum of the squared
+    amounts booked). ``knew`` says of each forecaster what it knew.
+    """
+
+    table: pd.DataFrame
+    knew: dict[str, str]
+    notes: list[str] = field(default_factory=list)
+
+    def at(self, week: int | None = None, level: str = "company") -> pd.DataFrame:
+        """The totals of one week and level, which :func:`forecasteval.compare_totals` takes."""
+        rows = self.table[self.table["level"] == level]
+        return rows if week is None else rows[rows["week"] == week]
+
+
+def rollups(
+    org: Org,
+    *,
+    weeks: Iterable[int] | None = None,
+    team: str | None = None,
+    models: Sequence[str] = ("model",),
+    through: Any = None,
+) -> Rollups:
+    """What people called, and what each rule and model would have said, at every week of every period.
+
+    Parameters
+    ----------
+    org : Org
+        With deals and their history; or with `calls` and `actuals` alone, which come back as they are.
+    weeks : the weeks of the period that are wanted; all where left out
+    team : str, optional
+        The column of the deals that makes the level "team" (a region, a product, new or renewal); the column `team` of
+        users where left out.
+    models : forecasters that give probabilities, built in or from files; every outside one is added
+    through : date, optional
+        The last day that counts; the day of the newest record if left out.
+
+    Raises
+    ------
+    CallError
+        Where there are neither deals with a history nor calls and booked totals, or no such column.
+    """
+    actuals = org.actuals
+    if org.history is None or org.deals is None or org.periods is None:
+        if org.calls is None or actuals is None:
+            raise CallError("Roll-ups need deals with a history, or the tables calls and actuals.")
+        return _of_plain(org.calls, actuals, weeks)
+    if team is not None and team not in org.deals:
+        raise CallError(f"team: the deals have no column {team!r}; they have {', '.join(org.deals.columns)}.")
+    return _Book(org, weeks, team, pd.Timestamp(through or newest_record(org))).rollups(models)
+
+
+def _of_plain(calls: pd.DataFrame, actuals: pd.DataFrame, weeks: Iterable[int] | None) -> Rollups:
+    """Calls beside what was booked, where that is all there is."""
+    table = calls.merge(actuals.rename(columns={"amount": "actual"}), on=["unit", "unit_id", "period"], how="left")
+    table = table.rename(columns={"unit": "level", "level": "promised"})
+    table["unit"] = table["unit_id"].fillna("company")
+    for column in ("week", "as_of", "closed_to_date", "low", "high", "promised"):
+        table[column] = table[column] if column in table else np.nan
+    table["stale"], table["booked_squares"] = False, np.nan
+    if weeks is not None:
+        table = table[table["week"].isin(list(weeks))]
+    names = table["forecaster"].unique()
+    return Rollups(table[[*COLUMNS, "stale", "low", "high", "promised", "booked_squares"]].reset_index(drop=True),
+                   {n: _called(n) for n in names})  # fmt: skip
+
+
+def _called(name: str) -> str:
+    return f"what was submitted as {name}, the latest by then; a number carried on from an earlier week is marked"
+
+
+class _Book:
+    """Deals, calls and bookings of one organisation at the end of each week."""
+
+    def __init__(self, org: Org, weeks: Iterable[int] | None, team: str | None, through: pd.Timestamp) -> None:
+        assert org.deals is not None
+        assert org.history is not None
+        assert org.periods is not None
+        self.org, self.through, self.team = org, through, team
+        periods = org.periods.sort_values("starts_on", ignore_index=True)
+        self.periods = periods
+        self.record = Record(org.deals, org.history, periods, org.settings)
+        ends = week_ends(periods).rename(columns={"ends_on": "as_of"}).merge(periods, on="period")
+        ends["last_week"] = ends["period"].map(dict(zip(periods["period"], weeks_in(periods), strict=True)))
+        self.looks = ends[ends["as_of"] <= through].reset_index(drop=True)
+        self.wanted = sorted(self.looks["week"].unique()) if weeks is None else list(weeks)
+        self.notes: list[str] = []
+
+    # --- deals as they stood --------------------------------------------------------------------------
+
+    def _teams(self, rows: pd.DataFrame) -> pd.Series:
+        """The team of each row: its deal's column, or that of its rep."""
+        users = self.org.users
+        if self.team is not None:
+            of_deal = self.record.deals.set_index("deal_id")[self.team]
+            return rows["deal_id"].map(of_deal)
+        if users is not None and "team" in users:
+            return rows["rep"].map(users.set_index("rep")["team"])
+        return pd.Series(None, index=rows.index, dtype="str")
+
+    def _by_unit(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Each row once for every unit that it belongs to: level and unit."""
+        teams = self._teams(rows)
+        units = {"company": pd.Series("company", index=rows.index), "team": teams, "rep": rows["rep"]}
+        parts = [rows.assign(level=level, unit=unit.astype("str")) for level, unit in units.items()]
+        return pd.concat(parts).dropna(subset=["unit"])
+
+    @cached_property
+    def open(self) -> pd.DataFrame:
+        """Open deals dated into the period of the look, with what was booked of them by its freeze (NaN before it)."""
+        days = pd.DatetimeIndex(self.looks["as_of"])
+        then = states(self.record.history, days, self.record.settings, open_only=True)
+        then = then[then["values_state"] != "unknown"].merge(self.looks, on="as_of")
+        then = then[then["close_on"].between(then["starts_on"], then["ends_on"])]
+        then["amount"] = then["amount"].fillna(0.0)
+        final = self.booked[self.booked["as_of"] == self.booked["freezes_on"]]
+        final = final[["deal_id", "period", "amount"]].rename(columns={"amount": "later"})
+        then = then.merge(final, on=["deal_id", "period"], how="left")
+        then["later"] = then["later"].fillna(0.0).where(then["freezes_on"] <= self.through)
+        return then.reset_index(drop=True)
+
+    @cached_property
+    def booked(self) -> pd.DataFrame:
+        """Deals recorded as won with a close date in a period, at every look from its start on, and at its freeze."""
+        history, periods = self.record.history, self.periods
+        if history["status"].eq("open").all():  # dated copies of open deals: today's record says how they ended
+            closed = closings(self.record)
+            won = closed[closed["status"] == "won"].rename(columns={"known_on": "since"})
+            won = won.merge(self.record.deals[["deal_id", "rep"]], on="deal_id")
+        else:
+            won = history[history["status"].eq("won")]
+        place = np.searchsorted(periods["starts_on"], won["close_on"], side="right") - 1
+        inside = won["close_on"].notna().to_numpy() & (place >= 0)
+        inside &= won["close_on"].to_numpy() <= periods["ends_on"].to_numpy()[place]
+        won = won[inside]
+        days = pd.DatetimeIndex([*self.looks["as_of"], *periods["freezes_on"]]).unique()
+        days = days[days <= self.through]
+        if "since" in won:
+            then = won.merge(pd.DataFrame({"as_of": days}), how="cross")
+            then = then[then["since"] <= then["as_of"]]
+        else:
+            then = states(won, days, self.record.settings)
+        place = np.searchsorted(periods["starts_on"], then["close_on"], side="right") - 1
+        then["period"] = periods["period"].to_numpy()[place]
+        then["freezes_on"] = periods["freezes_on"].to_numpy()[place]
+        then["amount"] = then["amount"].fillna(0.0)
+        return then[["deal_id", "as_of", "period", "freezes_on", "close_on", "rep", "amount"]].reset_index(drop=True)
+
+    # --- sums by unit ---------------------------------------------------------------------------------
+
+    @cached_property
+    def sums(self) -> pd.DataFrame:
+        """One row per look and unit: closed to date, open, booked by the freeze (with the sum of squares), booked of others."""
+        looks = self.looks[["period", "week", "as_of", "freezes_on"]]
+        by = self._by_unit(self.booked)
+        so_far = by.merge(looks[["period", "as_of", "week"]], on=["period", "as_of"])
+        closed = so_far.groupby(_KEY)["amount"].sum().rename("closed_to_date")
+        opened = self._by_unit(self.open)
+        # a deal that goes to another rep is booked by that one: what a unit's own open deals brought stands in `later`
+        of_open = opened.groupby(_KEY)[["amount", "later"]].sum(min_count=1)
+        of_open = of_open.rename(columns={"amount": "open", "later": "from_open"})
+        final = by[by["as_of"] == by["freezes_on"]].assign(squares=lambda t: t["amount"] ** 2)
+        final = final.groupby(["period", "level", "unit"])[["amount", "squares"]].sum()
+        final.columns = pd.Index(["actual", "booked_squares"])
+        units = pd.concat([t[["level", "unit"]] for t in (by, opened, self.calls)]).drop_duplicates()
+        found = looks.merge(units, how="cross").merge(closed.reset_index(), on=_KEY, how="left")
+        found = found.merge(of_open.reset_index(), on=_KEY, how="left")
+        found = found.merge(final.reset_index(), on=["period", "level", "unit"], how="left")
+        amounts = ["closed_to_date", "open", "from_open", "actual", "booked_squares"]
+        found[amounts] = found[amounts].fillna(0.0)
+        told = self.org.actuals
+        if told is not None:  # what an organisation says that it booked goes before what its deals add up to
+            said = told.assign(level=told["unit"], unit=told["unit_id"].fillna("company"))
+            said = said[["period", "level", "unit", "amount"]].rename(columns={"amount": "told"})
+            found = found.merge(said, on=["period", "level", "unit"], how="left")
+            found["actual"] = found.pop("told").fillna(found["actual"])
+        frozen = found["freezes_on"] <= self.through
+        pending = ["from_open", "actual", "booked_squares"]
+        found[pending] = found[pending].where(frozen)
+        return found
+
+    @cached_property
+    def calls(self) -> pd.DataFrame:
+        """Each unit's latest call at each look; where a level is silent, the sum of the reps' own."""
+        columns = [*_KEY, "forecaster", "amount", "low", "high", "promised", "stale"]
+        calls = self.org.calls
+        if calls is None or calls.empty:
+            return pd.DataFrame(columns=columns).astype({"amount": float})
+        said = calls.rename(columns={"unit": "level", "level": "promised", "as_of": "said_on"})
+        said["unit"] = said["unit_id"].fillna("company").astype("str")
+        if "week" in said:
+            by_week = week_ends(self.periods).rename(columns={"ends_on": "of_week"})
+            said = said.merge(by_week, on=["period", "week"], how="left")
+            said["said_on"] = said["said_on"].fillna(said["of_week"])
+        looks = self.looks[["period", "week", "as_of"]].rename(columns={"week": "at"})
+        found = said.drop(columns="week", errors="ignore").merge(looks, on="period")
+        found = found[found["said_on"] <= found["as_of"]].rename(columns={"at": "week"})
+        found = found.sort_values("said_on", kind="stable").groupby([*_KEY, "forecaster"], sort=False).tail(1)
+        age = (found["as_of"] - found["said_on"]).dt.days
+        found["stale"] = age >= 7
+        if "updated" in found:  # some tools say so themselves
+            found["stale"] |= found["updated"].astype(str).str.lower().isin(["no", "false", "0"])
+        old = age > STALE_AFTER_DAYS
+        if old.any():
+            self.notes.append(f"{int(old.sum()):,} calls older than {STALE_AFTER_DAYS} days count as silence.")
+        found = found[~old]
+        return pd.concat([found[columns], *self._summed(found)], ignore_index=True)[columns]
+
+    def _summed(self, found: pd.DataFrame) -> list[pd.DataFrame]:
+        """Calls of a level below, added up for the levels at which their forecaster gave none."""
+        parts = []
+        for name, own in found.groupby("forecaster"):
+            there = set(own["level"])
+            rows = own[own["level"] == ("rep" if "rep" in there else "team")]
+            for level in ("company", "team"):
+                if level in there or rows.empty or (level == "team" and "rep" not in there):
+                    continue
+                unit = "company" if level == "company" else rows["unit"].map(self._team_of_rep)
+                up = rows.assign(level=level, unit=unit).dropna(subset=["unit"])
+                summed = up.groupby([*_KEY, "forecaster"], as_index=False).agg(
+                    amount=("amount", "sum"), stale=("stale", "mean")
+                )
+                summed["stale"] = summed["stale"] >= 0.5
+                parts.append(summed.assign(low=np.nan, high=np.nan, promised=None))
+                self.notes.append(f"The {level}'s {name} is the sum of those who gave one.")
+        return parts
+
+    @cached_property
+    def _team_of_rep(self) -> dict[str, str]:
+        """The team to which a rep's deals belong, the commonest one."""
+        history = self.record.history[["deal_id", "rep"]].dropna().drop_duplicates()
+        pairs = history.assign(team=self._teams(history)).dropna()
+        if pairs.empty:
+            return {}
+        return pairs.groupby("rep")["team"].agg(lambda t: t.mode().iloc[0]).to_dict()
+
+    # --- those who speak ------------------------------------------------------------------------------
+
+    def _past(self, look: Any) -> pd.DataFrame:
+        """The looks at the same week of the periods that were frozen by then; the last week where one is shorter."""
+        looks = self.looks
+        before = looks["freezes_on"] <= look.as_of
+        return looks[before & (looks["week"] == np.minimum(look.week, looks["last_week"]))]
+
+    def _converted(self, column: str | None) -> pd.DataFrame:
+        """Open amount times the share of such amounts that was won at the same week before; a sum per look and unit."""
+        name = column or "all"
+        rows = self.open.assign(all="all") if column is None else self.open
+        by_label = rows.assign(label=rows[name].fillna("none")).groupby(["as_of", "label"])[["amount", "later"]].sum()
+        by_label = by_label.reset_index()
+        parts = []
+        for look in self.looks.itertuples():
+            past = by_label[by_label["as_of"].isin(self._past(look)["as_of"])]
+            total = past[["amount", "later"]].sum()
+            if not total["amount"] > 0:
+                continue
+            sums = past.groupby("label")[["amount", "later"]].sum()
+            # a label seldom seen is drawn to the rate of all, as if one period's share of it had shown that
+            overall, typical = total["later"] / total["amount"], total["amount"] / max(len(past), 1)
+            rate = (sums["later"] + overall * typical * 0.5) / (sums["amount"] + typical * 0.5)
+            parts.append(pd.DataFrame({"as_of": look.as_of, "label": rate.index, "rate": rate.to_numpy()}))
+            parts.append(pd.DataFrame({"as_of": [look.as_of], "label": [""], "rate": [overall]}))
+        if not parts:
+            return pd.DataFrame(columns=["as_of", "level", "unit", "expected"])
+        rates = pd.concat(parts)
+        rows = rows.assign(label=rows[name].fillna("none")).merge(rates, on=["as_of", "label"], how="left")
+        general = rates[rates["label"] == ""].set_index("as_of")["rate"]
+        rows["expected"] = rows["amount"] * rows["rate"].fillna(rows["as_of"].map(general))
+        rows = rows[rows["as_of"].isin(general.index)]
+        return self._by_unit(rows).groupby(["as_of", "level", "unit"], as_index=False)["expected"].sum()
+
+    def _new_business(self) -> pd.Series:
+        """What came to each unit, at the same week of the periods frozen by then, beyond what was closed or open; mean."""
+        s = self.sums.assign(beyond=lambda t: t["actual"] - t["closed_to_date"] - t["from_open"])
+        parts = []
+        for look in self.looks.itertuples():
+            past = s[s["as_of"].isin(self._past(look)["as_of"])]
+            mean = past.groupby(["level", "unit"])["beyond"].mean()
+            parts.append(mean.rename("beyond").reset_index().assign(as_of=look.as_of))
+        return pd.concat(parts).set_index(["as_of", "level", "unit"])["beyond"]
+
+    def _probabilities(self, name: str) -> pd.DataFrame | None:
+        """Sum of amount times probability of the open deals; a deal without one gets the mean of its look."""
+        if not hasattr(self, "panel"):
+            weeks = [f"week {w}" for w in sorted(self.looks["week"].unique())]
+            self.panel = Panel(self.org, as_of=weeks, through=self.through, pending=True)
+        view = self.panel.view([name], pool=True)
+        if view.stop or view.table.empty:
+            self.notes.append(f"{name} says nothing: {view.stop[0]['text'] if view.stop else 'no deal was scored'}")
+            return None
+        if view.forecasters[name]["kind"] != "probability":
+            return None
+        said = view.table[["deal_id", "as_of", name]].dropna()
+        rows = self.open[self.open["as_of"].isin(said["as_of"].unique())]
+        rows = rows.merge(said, on=["deal_id", "as_of"], how="left")
+        silent = rows[name].isna()
+        if silent.any():
+            self.notes.append(f"{silent.mean():.0%} of the open deals have no {name}; each counts with the mean of its week.")
+        rows["expected"] = rows["amount"] * rows[name].fillna(rows.groupby("as_of")[name].transform("mean"))
+        return self._by_unit(rows).groupby(["as_of", "level", "unit"], as_index=False)["expected"].sum()
+
+    def _earlier(self, back: int) -> pd.Series:
+        """What the period so many before had booked by each look."""
+        order = {p: i for i, p in enumerate(self.periods["period"])}
+        by = self._by_unit(self.booked).groupby(["period", "as_of", "level", "unit"])["amount"].sum()
+        names = self.periods["period"].to_list()
+        place = self.sums["period"].map(order) - back
+        before = [names[i] if i >= 0 else None for i in place]
+        index = pd.MultiIndex.from_arrays([before, self.sums["as_of"], self.sums["level"], self.sums["unit"]])
+        first = self.booked["close_on"].min()
+        known = self.periods.set_index("period")["starts_on"].reindex(before).to_numpy() >= np.datetime64(first) - _SETTLES
+        return pd.Series(by.reindex(index).fillna(0.0).to_numpy(), index=self.sums.index).where(known)
+
+    def rollups(self, models: Sequence[str]) -> Rollups:
+        """Everybody's totals in one table."""
+        base, knew = self.sums, dict(_GLOSSES)
+        said: dict[str, pd.Series] = {}
+
+        def add(name: str, expected: pd.DataFrame | None) -> None:
+            if expected is None or expected.empty:
+                return
+            e = base[["as_of", "level", "unit"]].merge(expected, on=["as_of", "level", "unit"], how="left")["expected"]
+            spoke = base["as_of"].isin(expected["as_of"].unique())
+            said[name] = (base["closed_to_date"] + e.fillna(0.0)).where(spoke)
+
+        for name, labels in _CATEGORIES.items():
+            rows = self.open if name == "pipeline" else self.open[self.open["rep_category"].isin(labels)]
+            if name == "pipeline" or self.open["rep_category"].notna().any():
+                sums = self._by_unit(rows.assign(expected=rows["amount"]))
+                empty = base[["as_of", "level", "unit"]].assign(expected=0.0)
+                sums = pd.concat([sums[["as_of", "level", "unit", "expected"]], empty])
+                add(name, sums.groupby(["as_of", "level", "unit"], as_index=False)["expected"].sum())
+        if self.open["rep_category"].notna().any():
+            add("category_conversion", self._converted("rep_category"))
+        add("stage_weighted", self._converted("stage"))
+        new = pd.MultiIndex.from_frame(base[["as_of", "level", "unit"]])
+        beyond = pd.Series(self._new_business().reindex(new).to_numpy(), index=base.index)
+        add("closed_and_conversion", self._converted(None))
+        if "closed_and_conversion" in said:
+            said["closed_and_conversion"] += beyond
+        said["last_quarter"], said["same_quarter_last_year"] = self._earlier(1), self._earlier(4)
+        outside = [] if self.org.forecasts is None else sorted(self.org.forecasts["forecaster"].unique())
+        scored = [n for n in dict.fromkeys([*models, *outside]) if n not in said]
+        for name in list(scored):
+            add(name, self._probabilities(name))
+            if name not in said:
+                scored.remove(name)
+                continue
+            knew[name] = f"closed to date and the sum of {name}'s probabilities times amounts, each as of that day"
+            said[f"{name}_and_new"] = said[name] + beyond
+            knew[f"{name}_and_new"] = f"{knew[name]}, and the new business that came after that week before, on average"
+        return self._long(base, said, scored, knew)
+
+    def _long(self, base: pd.DataFrame, said: dict[str, pd.Series], scored: list[str], knew: dict[str, str]) -> Rollups:
+        """One row per forecaster, with the calls, the calls corrected by their own past, and mixes."""
+        key = [*_KEY, "closed_to_date", "actual", "booked_squares"]
+        parts = [base[key].assign(forecaster=n, amount=v) for n, v in said.items()]
+        calls = self.calls.merge(base[key], on=_KEY, how="left")
+        people = [n for n in calls["forecaster"].unique() if n != QUOTA]
+        for name in people:
+            knew[name] = _called(name)
+            own = calls[calls["forecaster"] == name]
+            corrected = self._corrected(own)
+            knew[f"{name}_corrected"] = f"{name} times booked over called at the same week of periods frozen by then"
+            parts.append(own[key].assign(forecaster=f"{name}_corrected", amount=corrected))
+            for other in scored:
+                both = own[[*key, "amount"]].merge(
+                    base[_KEY].assign(other=said[f"{other}_and_new"]), on=_KEY, how="left"
+                )
+                mixed = both[key].assign(forecaster=f"{name}_{other}_mix", amount=(both["amount"] + both["other"]) / 2)
+                knew[f"{name}_{other}_mix"] = f"the mean of {name} and of {other} with new business"
+                parts.append(mixed)
+        table = pd.concat([calls, *parts], ignore_index=True).dropna(subset=["amount"])
+        table["stale"] = table["stale"].eq(True)
+        table = table[table["week"].isin(self.wanted)]
+        order = [*COLUMNS, "stale", "low", "high", "promised", "booked_squares"]
+        table = table.reindex(columns=order).sort_values(["as_of", "level", "unit", "forecaster"], ignore_index=True)
+        spoke = set(table["forecaster"])
+        return Rollups(table, {n: k for n, k in knew.items() if n in spoke}, list(dict.fromkeys(self.notes)))
+
+    def _corrected(self, own: pd.DataFrame) -> pd.Series:
+        """A call times booked over called at the same week before; empty before the unit's second frozen period."""
+        looks = self.looks.set_index("as_of")
+        found = pd.Series(np.nan, index=own.index)
+        for day, rows in own.groupby("as_of"):
+            look = looks.loc[day].rename_axis(None)
+            look["as_of"] = day
+            past = own[own["as_of"].isin(self._past(look)["as_of"])].dropna(subset=["actual"])
+            sums = past.groupby(["level", "unit"]).agg(f=("amount", "sum"), a=("actual", "sum"), n=("period", "size"))
+            ratio = (sums["a"] / sums["f"]).where((sums["n"] >= 2) & (sums["f"] > 0))
+            index = pd.MultiIndex.from_frame(rows[["level", "unit"]])
+            found.loc[rows.index] = rows["amount"].to_numpy() * ratio.reindex(index).to_numpy()
+        return found
