@@ -6,6 +6,7 @@ from forecasteval.compare.null_check import does_it_hold
 from forecasteval.compare.repeated import against, by_group, influence, ladder
 from forecasteval.compare.totals import compare_totals
 from forecasteval.matching.match import match
+from forecasteval.matching.rollups import rollups
 from forecasteval.sources.folder import read
 from forecasteval.studies.compare_forecasts.study import Question
 
@@ -22,5 +23,6 @@ __all__ = [
     "ladder",
     "match",
     "read",
+    "rollups",
     "scores",
 ]

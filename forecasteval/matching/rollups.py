@@ -24,7 +24,9 @@ from forecasteval.tables.organisation import Org, newest_record
 LEVELS = ("company", "team", "rep")
 COLUMNS = ["period", "week", "as_of", "unit", "level", "forecaster", "amount", "actual", "closed_to_date"]
 QUOTA = "quota"  # a call under this name is a target, not a forecast
-_SETTLES = np.timedelta64(31, "D")  # a period whose first booking comes later may have begun before the records
+_SETTLES = np.timedelta64(
+    31, "D"
+)  # a period whose first booking comes later may have begun before the records
 _KEY = ["period", "week", "as_of", "level", "unit"]
 _CATEGORIES = {"commit": ("Commit",), "best_case": ("Commit", "Most Likely", "Best Case"), "pipeline": ()}
 _GLOSSES = {
@@ -84,10 +86,23 @@ def rollups(
     through : date, optional
         The last day that counts; the day of the newest record if left out.
 
+    Returns
+    -------
+    Rollups
+
     Raises
     ------
     CallError
         Where there are neither deals with a history nor calls and booked totals, or no such column.
+
+    Examples
+    --------
+    >>> day = pd.Timestamp("2026-01-28")
+    >>> calls = pd.DataFrame({"unit": "team", "unit_id": "East", "period": ["2025-Q4"], "week": 4, "as_of": day,
+    ...     "forecaster": "reps", "amount": 12.0})
+    >>> booked = pd.DataFrame({"unit": "team", "unit_id": "East", "period": ["2025-Q4"], "amount": [10.0]})
+    >>> rollups(Org("acme", None, calls=calls, actuals=booked)).at(4, "team")[["amount", "actual"]].values.tolist()
+    [[12.0, 10.0]]
     """
     actuals = org.actuals
     if org.history is None or org.deals is None or org.periods is None:
@@ -96,16 +111,20 @@ def rollups(
         return _of_plain(org.calls, actuals, weeks)
     if team is not None and team not in org.deals:
         raise CallError(f"team: the deals have no column {team!r}; they have {', '.join(org.deals.columns)}.")
-    return _Book(org, weeks, team, pd.Timestamp(through or newest_record(org))).rollups(models)
+    last = newest_record(org) if through is None else pd.Timestamp(through)
+    assert last is not None
+    return _Book(org, weeks, team, last).rollups(models)
 
 
 def _of_plain(calls: pd.DataFrame, actuals: pd.DataFrame, weeks: Iterable[int] | None) -> Rollups:
     """Calls beside what was booked, where that is all there is."""
-    table = calls.merge(actuals.rename(columns={"amount": "actual"}), on=["unit", "unit_id", "period"], how="left")
+    table = calls.merge(
+        actuals.rename(columns={"amount": "actual"}), on=["unit", "unit_id", "period"], how="left"
+    )
     table = table.rename(columns={"unit": "level", "level": "promised"})
     table["unit"] = table["unit_id"].fillna("company")
     for column in ("week", "as_of", "closed_to_date", "low", "high", "promised"):
-        table[column] = table[column] if column in table else np.nan
+        table[column] = table.get(column, np.nan)
     table["stale"], table["booked_squares"] = False, np.nan
     if weeks is not None:
         table = table[table["week"].isin(list(weeks))]
@@ -121,7 +140,9 @@ def _called(name: str) -> str:
 class _Book:
     """Deals, calls and bookings of one organisation at the end of each week."""
 
-    def __init__(self, org: Org, weeks: Iterable[int] | None, team: str | None, through: pd.Timestamp) -> None:
+    def __init__(
+        self, org: Org, weeks: Iterable[int] | None, team: str | None, through: pd.Timestamp
+    ) -> None:
         assert org.deals is not None
         assert org.history is not None
         assert org.periods is not None
@@ -172,7 +193,9 @@ class _Book:
     def booked(self) -> pd.DataFrame:
         """Deals recorded as won with a close date in a period, at every look from its start on, and at its freeze."""
         history, periods = self.record.history, self.periods
-        if history["status"].eq("open").all():  # dated copies of open deals: today's record says how they ended
+        if (
+            history["status"].eq("open").all()
+        ):  # dated copies of open deals: today's record says how they ended
             closed = closings(self.record)
             won = closed[closed["status"] == "won"].rename(columns={"known_on": "since"})
             won = won.merge(self.record.deals[["deal_id", "rep"]], on="deal_id")
@@ -193,7 +216,9 @@ class _Book:
         then["period"] = periods["period"].to_numpy()[place]
         then["freezes_on"] = periods["freezes_on"].to_numpy()[place]
         then["amount"] = then["amount"].fillna(0.0)
-        return then[["deal_id", "as_of", "period", "freezes_on", "close_on", "rep", "amount"]].reset_index(drop=True)
+        return then[["deal_id", "as_of", "period", "freezes_on", "close_on", "rep", "amount"]].reset_index(
+            drop=True
+        )
 
     # --- sums by unit ---------------------------------------------------------------------------------
 
@@ -251,7 +276,9 @@ class _Book:
             found["stale"] |= found["updated"].astype(str).str.lower().isin(["no", "false", "0"])
         old = age > STALE_AFTER_DAYS
         if old.any():
-            self.notes.append(f"{int(old.sum()):,} calls older than {STALE_AFTER_DAYS} days count as silence.")
+            self.notes.append(
+                f"{int(old.sum()):,} calls older than {STALE_AFTER_DAYS} days count as silence."
+            )
         found = found[~old]
         return pd.concat([found[columns], *self._summed(found)], ignore_index=True)[columns]
 
@@ -281,7 +308,8 @@ class _Book:
         pairs = history.assign(team=self._teams(history)).dropna()
         if pairs.empty:
             return {}
-        return pairs.groupby("rep")["team"].agg(lambda t: t.mode().iloc[0]).to_dict()
+        commonest = pairs.groupby("rep")["team"].agg(lambda t: t.mode().iloc[0])
+        return {str(rep): str(team) for rep, team in commonest.items()}
 
     # --- those who speak ------------------------------------------------------------------------------
 
@@ -295,7 +323,11 @@ class _Book:
         """Open amount times the share of such amounts that was won at the same week before; a sum per look and unit."""
         name = column or "all"
         rows = self.open.assign(all="all") if column is None else self.open
-        by_label = rows.assign(label=rows[name].fillna("none")).groupby(["as_of", "label"])[["amount", "later"]].sum()
+        by_label = (
+            rows.assign(label=rows[name].fillna("none"))
+            .groupby(["as_of", "label"])[["amount", "later"]]
+            .sum()
+        )
         by_label = by_label.reset_index()
         parts = []
         for look in self.looks.itertuples():
@@ -316,7 +348,7 @@ class _Book:
         general = rates[rates["label"] == ""].set_index("as_of")["rate"]
         rows["expected"] = rows["amount"] * rows["rate"].fillna(rows["as_of"].map(general))
         rows = rows[rows["as_of"].isin(general.index)]
-        return self._by_unit(rows).groupby(["as_of", "level", "unit"], as_index=False)["expected"].sum()
+        return self._by_unit(rows).groupby(["as_of", "level", "unit"])["expected"].sum().reset_index()
 
     def _new_business(self) -> pd.Series:
         """What came to each unit, at the same week of the periods frozen by then, beyond what was closed or open; mean."""
@@ -325,7 +357,7 @@ class _Book:
         for look in self.looks.itertuples():
             past = s[s["as_of"].isin(self._past(look)["as_of"])]
             mean = past.groupby(["level", "unit"])["beyond"].mean()
-            parts.append(mean.rename("beyond").reset_index().assign(as_of=look.as_of))
+            parts.append(mean.rename("beyond").reset_index().assign(as_of=pd.Timestamp(str(look.as_of))))
         return pd.concat(parts).set_index(["as_of", "level", "unit"])["beyond"]
 
     def _probabilities(self, name: str) -> pd.DataFrame | None:
@@ -335,7 +367,9 @@ class _Book:
             self.panel = Panel(self.org, as_of=weeks, through=self.through, pending=True)
         view = self.panel.view([name], pool=True)
         if view.stop or view.table.empty:
-            self.notes.append(f"{name} says nothing: {view.stop[0]['text'] if view.stop else 'no deal was scored'}")
+            self.notes.append(
+                f"{name} says nothing: {view.stop[0]['text'] if view.stop else 'no deal was scored'}"
+            )
             return None
         if view.forecasters[name]["kind"] != "probability":
             return None
@@ -344,9 +378,11 @@ class _Book:
         rows = rows.merge(said, on=["deal_id", "as_of"], how="left")
         silent = rows[name].isna()
         if silent.any():
-            self.notes.append(f"{silent.mean():.0%} of the open deals have no {name}; each counts with the mean of its week.")
+            self.notes.append(
+                f"{silent.mean():.0%} of the open deals have no {name}; each counts with the mean of its week."
+            )
         rows["expected"] = rows["amount"] * rows[name].fillna(rows.groupby("as_of")[name].transform("mean"))
-        return self._by_unit(rows).groupby(["as_of", "level", "unit"], as_index=False)["expected"].sum()
+        return self._by_unit(rows).groupby(["as_of", "level", "unit"])["expected"].sum().reset_index()
 
     def _earlier(self, back: int) -> pd.Series:
         """What the period so many before had booked by each look."""
@@ -357,7 +393,10 @@ class _Book:
         before = [names[i] if i >= 0 else None for i in place]
         index = pd.MultiIndex.from_arrays([before, self.sums["as_of"], self.sums["level"], self.sums["unit"]])
         first = self.booked["close_on"].min()
-        known = self.periods.set_index("period")["starts_on"].reindex(before).to_numpy() >= np.datetime64(first) - _SETTLES
+        known = (
+            self.periods.set_index("period")["starts_on"].reindex(before).to_numpy()
+            >= np.datetime64(first) - _SETTLES
+        )
         return pd.Series(by.reindex(index).fillna(0.0).to_numpy(), index=self.sums.index).where(known)
 
     def rollups(self, models: Sequence[str]) -> Rollups:
@@ -368,7 +407,9 @@ class _Book:
         def add(name: str, expected: pd.DataFrame | None) -> None:
             if expected is None or expected.empty:
                 return
-            e = base[["as_of", "level", "unit"]].merge(expected, on=["as_of", "level", "unit"], how="left")["expected"]
+            e = base[["as_of", "level", "unit"]].merge(expected, on=["as_of", "level", "unit"], how="left")[
+                "expected"
+            ]
             spoke = base["as_of"].isin(expected["as_of"].unique())
             said[name] = (base["closed_to_date"] + e.fillna(0.0)).where(spoke)
 
@@ -378,7 +419,7 @@ class _Book:
                 sums = self._by_unit(rows.assign(expected=rows["amount"]))
                 empty = base[["as_of", "level", "unit"]].assign(expected=0.0)
                 sums = pd.concat([sums[["as_of", "level", "unit", "expected"]], empty])
-                add(name, sums.groupby(["as_of", "level", "unit"], as_index=False)["expected"].sum())
+                add(name, sums.groupby(["as_of", "level", "unit"])["expected"].sum().reset_index())
         if self.open["rep_category"].notna().any():
             add("category_conversion", self._converted("rep_category"))
         add("stage_weighted", self._converted("stage"))
@@ -395,12 +436,18 @@ class _Book:
             if name not in said:
                 scored.remove(name)
                 continue
-            knew[name] = f"closed to date and the sum of {name}'s probabilities times amounts, each as of that day"
+            knew[name] = (
+                f"closed to date and the sum of {name}'s probabilities times amounts, each as of that day"
+            )
             said[f"{name}_and_new"] = said[name] + beyond
-            knew[f"{name}_and_new"] = f"{knew[name]}, and the new business that came after that week before, on average"
+            knew[f"{name}_and_new"] = (
+                f"{knew[name]}, and the new business that came after that week before, on average"
+            )
         return self._long(base, said, scored, knew)
 
-    def _long(self, base: pd.DataFrame, said: dict[str, pd.Series], scored: list[str], knew: dict[str, str]) -> Rollups:
+    def _long(
+        self, base: pd.DataFrame, said: dict[str, pd.Series], scored: list[str], knew: dict[str, str]
+    ) -> Rollups:
         """One row per forecaster, with the calls, the calls corrected by their own past, and mixes."""
         key = [*_KEY, "closed_to_date", "actual", "booked_squares"]
         parts = [base[key].assign(forecaster=n, amount=v) for n, v in said.items()]
@@ -410,20 +457,26 @@ class _Book:
             knew[name] = _called(name)
             own = calls[calls["forecaster"] == name]
             corrected = self._corrected(own)
-            knew[f"{name}_corrected"] = f"{name} times booked over called at the same week of periods frozen by then"
+            knew[f"{name}_corrected"] = (
+                f"{name} times booked over called at the same week of periods frozen by then"
+            )
             parts.append(own[key].assign(forecaster=f"{name}_corrected", amount=corrected))
             for other in scored:
                 both = own[[*key, "amount"]].merge(
                     base[_KEY].assign(other=said[f"{other}_and_new"]), on=_KEY, how="left"
                 )
-                mixed = both[key].assign(forecaster=f"{name}_{other}_mix", amount=(both["amount"] + both["other"]) / 2)
+                mixed = both[key].assign(
+                    forecaster=f"{name}_{other}_mix", amount=(both["amount"] + both["other"]) / 2
+                )
                 knew[f"{name}_{other}_mix"] = f"the mean of {name} and of {other} with new business"
                 parts.append(mixed)
         table = pd.concat([calls, *parts], ignore_index=True).dropna(subset=["amount"])
         table["stale"] = table["stale"].eq(True)
         table = table[table["week"].isin(self.wanted)]
         order = [*COLUMNS, "stale", "low", "high", "promised", "booked_squares"]
-        table = table.reindex(columns=order).sort_values(["as_of", "level", "unit", "forecaster"], ignore_index=True)
+        table = table.reindex(columns=order).sort_values(
+            ["as_of", "level", "unit", "forecaster"], ignore_index=True
+        )
         spoke = set(table["forecaster"])
         return Rollups(table, {n: k for n, k in knew.items() if n in spoke}, list(dict.fromkeys(self.notes)))
 
@@ -435,7 +488,9 @@ class _Book:
             look = looks.loc[day].rename_axis(None)
             look["as_of"] = day
             past = own[own["as_of"].isin(self._past(look)["as_of"])].dropna(subset=["actual"])
-            sums = past.groupby(["level", "unit"]).agg(f=("amount", "sum"), a=("actual", "sum"), n=("period", "size"))
+            sums = past.groupby(["level", "unit"]).agg(
+                f=("amount", "sum"), a=("actual", "sum"), n=("period", "size")
+            )
             ratio = (sums["a"] / sums["f"]).where((sums["n"] >= 2) & (sums["f"] > 0))
             index = pd.MultiIndex.from_frame(rows[["level", "unit"]])
             found.loc[rows.index] = rows["amount"].to_numpy() * ratio.reindex(index).to_numpy()
