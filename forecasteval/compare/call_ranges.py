@@ -148,12 +148,12 @@ def coverage(
     )
 
 
-def _stated_level(text: object) -> float:
+def stated_level(text: object) -> float:
     """The share that a range promises, read from what was written; NaN where no number was.
 
     Examples
     --------
-    >>> _stated_level("80%"), _stated_level(0.9), _stated_level("P90"), _stated_level("commit")
+    >>> stated_level("80%"), stated_level(0.9), stated_level("P90"), stated_level("commit")
     (0.8, 0.9, 0.9, nan)
     """
     found = re.fullmatch(r"\s*p?\s*(\d+(?:\.\d+)?)\s*%?\s*", str(text), re.IGNORECASE)
@@ -204,6 +204,6 @@ def of_calls(
     last = last[last["period"].isin(booked["period"])]
     found = last.merge(booked, on=["unit_id", "period"], how="left", validate="many_to_one")
     found["booked"] = found["booked"].fillna(0.0)
-    found["level"] = found["level"].map(_stated_level).astype(float)
+    found["level"] = found["level"].map(stated_level).astype(float)
     columns = [*key, "amount", "low", "high", "level", "booked"]
     return found[columns].sort_values(key, ignore_index=True)

@@ -51,7 +51,7 @@ class Rollups:
     ``table`` has period, week, as_of, unit, level (rep, team or company), forecaster, amount, actual (booked by the
     freeze; empty for a period that is not frozen), closed_to_date, stale (a call carried on from an earlier week) and low,
     high, promised (a person's or vendor's own range and what was written of it), booked_squares (the sum of the squared
-    amounts booked). ``knew`` says of each forecaster what it knew.
+    amounts booked), freezes_on. ``knew`` says of each forecaster what it knew.
     """
 
     table: pd.DataFrame
@@ -125,11 +125,11 @@ def _of_plain(calls: pd.DataFrame, actuals: pd.DataFrame, weeks: Iterable[int] |
     table["unit"] = table["unit_id"].fillna("company")
     for column in ("week", "as_of", "closed_to_date", "low", "high", "promised"):
         table[column] = table.get(column, np.nan)
-    table["stale"], table["booked_squares"] = False, np.nan
+    table["stale"], table["booked_squares"], table["freezes_on"] = False, np.nan, pd.NaT
     if weeks is not None:
         table = table[table["week"].isin(list(weeks))]
     names = table["forecaster"].unique()
-    return Rollups(table[[*COLUMNS, "stale", "low", "high", "promised", "booked_squares"]].reset_index(drop=True),
+    return Rollups(table[[*COLUMNS, "stale", "low", "high", "promised", "booked_squares", "freezes_on"]].reset_index(drop=True),
                    {n: _called(n) for n in names})  # fmt: skip
 
 
@@ -449,7 +449,7 @@ class _Book:
         self, base: pd.DataFrame, said: dict[str, pd.Series], scored: list[str], knew: dict[str, str]
     ) -> Rollups:
         """One row per forecaster, with the calls, the calls corrected by their own past, and mixes."""
-        key = [*_KEY, "closed_to_date", "actual", "booked_squares"]
+        key = [*_KEY, "closed_to_date", "actual", "booked_squares", "freezes_on"]
         parts = [base[key].assign(forecaster=n, amount=v) for n, v in said.items()]
         calls = self.calls.merge(base[key], on=_KEY, how="left")
         people = [n for n in calls["forecaster"].unique() if n != QUOTA]
@@ -473,7 +473,7 @@ class _Book:
         table = pd.concat([calls, *parts], ignore_index=True).dropna(subset=["amount"])
         table["stale"] = table["stale"].eq(True)
         table = table[table["week"].isin(self.wanted)]
-        order = [*COLUMNS, "stale", "low", "high", "promised", "booked_squares"]
+        order = [*COLUMNS, "stale", "low", "high", "promised", "booked_squares", "freezes_on"]
         table = table.reindex(columns=order).sort_values(
             ["as_of", "level", "unit", "forecaster"], ignore_index=True
         )

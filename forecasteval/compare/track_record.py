@@ -1,0 +1,243 @@
+"""A range for the total, made of past errors at the same week, and how often such ranges have held."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from forecasteval.compare.call_ranges import Coverage, coverage, stated_level
+from forecasteval.compare.totals import period_noun
+from forecasteval.errors import CallError
+from forecasteval.scores.amounts import interval_score
+
+LEAST_PAST = 2  # periods: a range from one past error would be that error
+_COLUMNS = ["period", "week", "unit", "amount", "low", "high", "promised", "past", "actual", "held"]
+
+
+@dataclass(frozen=True)
+class Range:
+    """A range with the share of such ranges that holds; ``past`` is how many errors it is made of."""
+
+    low: float
+    high: float
+    level: float
+    past: int
+
+
+def conformal_range(
+    forecast: float,
+    past_forecast: ArrayLike,
+    past_actual: ArrayLike,
+    *,
+    level: float = 0.8,
+    closed: float = 0.0,
+) -> Range:
+    """A range around a forecast that is as wide as its own past errors.
+
+    F (1 -+ s_(k)),  s = |A - F| / F of the n past totals, s_(k) the k-th smallest, k = ceil((n + 1) level).
+
+    Where the coming error is drawn as the past ones were, whatever their distribution, such a range holds in k/(n + 1) of
+    all cases. So with n past periods only levels up to 1 - 1/(n + 1) exist: a higher one is lowered to that, and `level`
+    says so. What is booked already is not lost again: the range starts no lower.
+
+    Parameters
+    ----------
+    forecast : float, above 0
+    past_forecast, past_actual : arrays of shape (periods,)
+        What the same forecaster said at the same week, above 0, and what was booked.
+    level : float, in (0, 1)
+    closed : float
+        Booked to date.
+
+    Returns
+    -------
+    Range
+
+    Raises
+    ------
+    ValueError
+        For fewer than two past errors, or a level that is no share.
+
+    References
+    ----------
+    Vovk, Gammerman & Shafer (2005), Algorithmic Learning in a Random World, chapter 2; Lei et al. (2018), Journal of the
+    American Statistical Association 113(523), 1094-1111.
+
+    Examples
+    --------
+    >>> conformal_range(100, [100, 100, 100, 100], [90, 120, 105, 98], level=0.8)
+    Range(low=80.0, high=120.0, level=0.8, past=4)
+    >>> conformal_range(100, [100, 100, 100], [90, 120, 105], level=0.95).level
+    0.75
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, not {level!r}; a range of 80% is 0.8.")
+    f, a = np.asarray(past_forecast, dtype=float), np.asarray(past_actual, dtype=float)
+    usable = np.isfinite(f) & np.isfinite(a) & (f > 0)
+    score = np.sort(np.abs(a - f)[usable] / f[usable])
+    n = score.size
+    if n < LEAST_PAST:
+        raise ValueError(f"{n} past errors; a range needs at least {LEAST_PAST}.")
+    k = min(math.ceil((n + 1) * level - 1e-9), n)
+    off = float(score[k - 1]) * forecast
+    low = max(forecast - off, 0.0)
+    return Range(max(low, min(closed, forecast + off)), forecast + off, k / (n + 1), n)
+
+
+@dataclass(frozen=True, eq=False)
+class TrackRecord:
+    """The ranges of one forecaster at every week, and how often they held.
+
+    ``table`` has period, week, unit, amount, low, high, promised, past (errors that the range is made of), actual and held
+    (empty where the period is not over). ``made`` is False for ranges that a person or vendor gave.
+    """
+
+    forecaster: str
+    table: pd.DataFrame
+    level: float
+    made: bool = True
+
+    def coverage(self, week: int | None = None) -> Coverage:
+        """How often the ranges of a week (of all rows without one) held, with intervals."""
+        rows = self._rows(week).dropna(subset=["actual"])
+        several = rows["period"].nunique() < len(rows)
+        promised = rows["promised"].unique()
+        one = float(promised[0]) if len(promised) == 1 and not np.isnan(promised[0]) else None
+        cluster = rows["period"] if several else None
+        return coverage(rows["low"], rows["high"], rows["actual"], level=one, cluster=cluster)
+
+    def _rows(self, week: int | None) -> pd.DataFrame:
+        t = self.table
+        return t if week is None else t[t["week"] == week]
+
+    def label(self, week: int | None = None) -> str:
+        """How often such ranges held and how sure that is, in one sentence."""
+        c, noun = self.coverage(week), period_noun(self.table["period"])
+        if not c.ranges:
+            return f"No such range has met its result yet: the first {noun} that can be judged are still to come."
+        judged = self._rows(week)
+        promised = judged.loc[judged["actual"].notna(), "promised"].dropna()
+        ends = list(dict.fromkeys(f"{v:.0%}" for v in (promised.min(), promised.max()) if not np.isnan(v)))
+        said = f"{' to '.join(ends)} was promised" if ends else "no share was promised"
+        low, high = c.by_cluster if math.isfinite(c.by_cluster[0]) else c.clopper_pearson
+        text = f"{c.held} of {c.ranges} such ranges held, so between {low:.0%} and {high:.0%} of them do; {said}."
+        promised = judged["promised"].dropna()
+        if self.made and len(promised) and promised.iloc[-1] < self.level - 0.005:
+            past = int(judged["past"].iloc[-1])
+            text += f" With {past} past {noun} no range of more than {1 - 1 / (past + 1):.0%} exists."
+        return text
+
+    def by_week(self) -> pd.DataFrame:
+        """One row per week: ranges, held, share, low, high, width and score (both as shares of what was booked)."""
+        found: list[dict[str, Any]] = []
+        for week, rows in self.table.dropna(subset=["actual"]).groupby("week", dropna=False):
+            c = self.coverage(None if pd.isna(week) else int(str(int(float(str(week))))))
+            low, high = c.by_cluster if math.isfinite(c.by_cluster[0]) else c.clopper_pearson
+            total = float(rows["actual"].sum())
+            known = rows.dropna(subset=["promised"])
+            ends = known[["low", "high", "actual", "promised"]].to_numpy(dtype=float)
+            score = [float(interval_score(low_, high_, x, level=p)) for low_, high_, x, p in ends]
+            found.append(
+                {
+                    "week": week, "ranges": c.ranges, "held": c.held, "share": c.share, "low": low, "high": high,
+                    "below": c.below, "above": c.above,
+                    "promised": known["promised"].mean(), "width": float((rows["high"] - rows["low"]).sum()) / total,
+                    "score": sum(score) / float(known["actual"].sum()) if len(known) else math.nan,
+                }
+            )  # fmt: skip
+        return pd.DataFrame(found)
+
+
+def _order(rows: pd.DataFrame) -> dict[str, int]:
+    """The periods in their order in time: by as-of where there is one, else as they stand."""
+    if "as_of" in rows and rows["as_of"].notna().any():
+        rows = rows.sort_values("as_of", kind="stable")
+    return {p: i for i, p in enumerate(dict.fromkeys(rows["period"]))}
+
+
+def track_record(table: pd.DataFrame, forecaster: str, *, level: float = 0.8) -> TrackRecord:
+    """The range that a forecaster's own past errors would have given at every week of every period, and what came.
+
+    Each range is made of the errors of the same unit at the same week, of periods frozen by then.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`forecasteval.rollups`, at one level; or any with period, forecaster, amount, actual and, optional, unit,
+        week, as_of, closed_to_date, freezes_on.
+    level : float
+
+    Raises
+    ------
+    CallError
+        If the forecaster is not there.
+    """
+    rows = table[(table["forecaster"] == forecaster) & (table["amount"] > 0)].reset_index(drop=True)
+    if rows.empty:
+        raise CallError(
+            f"There is no total of {forecaster}; the table has {', '.join(sorted(table['forecaster'].unique()))}."
+        )
+    for column, without in (("unit", "company"), ("week", np.nan), ("closed_to_date", 0.0)):
+        rows[column] = rows[column].fillna(without) if column in rows else without
+    rows["place"] = rows["period"].map(_order(table))
+    found: list[dict[str, Any]] = []
+    for _, own in rows.groupby(["unit", "week"], dropna=False):
+        own = own.sort_values("place")
+        for row in own.to_dict("records"):
+            known = own["actual"].notna() & (own["place"] < row["place"])
+            if "freezes_on" in own and not pd.isna(row.get("as_of")):
+                known &= ~(own["freezes_on"] > row["as_of"])
+            past = own[known]
+            if len(past) < LEAST_PAST:
+                continue
+            r = conformal_range(
+                row["amount"], past["amount"], past["actual"], level=level, closed=row["closed_to_date"]
+            )
+            held = math.nan if pd.isna(row["actual"]) else float(r.low <= row["actual"] <= r.high)
+            made = {"low": r.low, "high": r.high, "promised": r.level, "past": r.past, "held": held}
+            found.append({k: row.get(k) for k in _COLUMNS} | made)
+    return TrackRecord(forecaster, pd.DataFrame(found, columns=_COLUMNS), level)
+
+
+def own_ranges(table: pd.DataFrame, forecaster: str) -> TrackRecord:
+    """The ranges that a person or a vendor gave with a number, as a track record of their own.
+
+    >>> rows = pd.DataFrame({"period": ["Q1", "Q2"], "forecaster": "reps", "amount": [10.0, 10.0], "actual": [11.0, 14.0],
+    ...     "low": [8.0, 8.0], "high": [12.0, 12.0], "promised": "80%"})
+    >>> own_ranges(rows, "reps").label()
+    '1 of 2 such ranges held, so between 1% and 99% of them do; 80% was promised.'
+    """
+    rows = table[table["forecaster"] == forecaster].dropna(subset=["low", "high"]).reset_index(drop=True)
+    promised = rows["promised"].map(stated_level).astype(float)
+    held = rows["actual"].between(rows["low"], rows["high"]).astype(float).where(rows["actual"].notna())
+    rows = rows.assign(promised=promised, held=held, past=0)
+    level = float(promised.iloc[-1]) if len(rows) else math.nan
+    return TrackRecord(forecaster, rows.reindex(columns=_COLUMNS), level, made=False)
+
+
+def chance_to_reach(
+    forecast: float, past_forecast: ArrayLike, past_actual: ArrayLike, target: float
+) -> tuple[float, float, float]:
+    """The chance that the total reaches a target, from past errors at the same week, with its interval of 95%.
+
+    The share of past periods in which F A'/F' >= target, for past forecasts F' and results A', with the interval of
+    Clopper and Pearson: a few quarters say little.
+
+    >>> [round(v, 2) for v in chance_to_reach(100, [100, 100, 100, 100], [90, 120, 105, 98], 100)]
+    [0.5, 0.07, 0.93]
+    """
+    from statsmodels.stats.proportion import proportion_confint
+
+    f, a = np.asarray(past_forecast, dtype=float), np.asarray(past_actual, dtype=float)
+    usable = np.isfinite(f) & np.isfinite(a) & (f > 0)
+    reached = forecast * a[usable] / f[usable] >= target
+    n = int(reached.size)
+    if not n:
+        return math.nan, 0.0, 1.0
+    low, high = proportion_confint(int(reached.sum()), n, method="beta")
+    return float(reached.mean()), float(low), float(high)
