@@ -121,8 +121,7 @@ def _gap(off: Floats, groups: Grouping, level: float) -> Estimate:
     """Mean of p - y with its interval over clusters."""
     mean = float(off.mean())
     sums, size = (groups.by("rep", groups.sums(values)) for values in (off, None))
-    square = float(np.square(groups.part_sums("rep", off - mean)).sum())
-    return mean_over_clusters(mean, sums, size, square, level, units=groups.units("rep"))
+    return mean_over_clusters(mean, sums, size, level)
 
 
 def doubts_of_fit(won: Floats, cluster: NDArray[np.intp], unit: Codes | None = None) -> list[Reason]:
@@ -146,8 +145,8 @@ def _fits(
 ) -> tuple[float, float]:
     """Put the coefficients into what was found so far; the likelihood ratio of intercept 0 and slope 1, with its p."""
     one = np.ones((y.size, 1))
-    found["in_the_large"] = fit(one, y, g, offset=said, unit=unit).estimate(0, level=level)
-    free = fit(np.column_stack([one, said]), y, g, unit=unit)
+    found["in_the_large"] = fit(one, y, g, offset=said).estimate(0, level=level)
+    free = fit(np.column_stack([one, said]), y, g)
     found["intercept"] = free.estimate(0, level=level)
     found["slope"] = free.estimate(1, null=1.0, level=level)
     exact = -np.logaddexp(0.0, np.where(y == 1, -said, said)).sum()

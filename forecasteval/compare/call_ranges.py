@@ -65,7 +65,7 @@ def _new_clusters(
         return (math.nan, math.nan), int(size.size)
     n, held = inside.size, int(inside.sum())
     hits = np.bincount(g, weights=inside)
-    i = mean_over_clusters(held / n, hits, size, held * (1 - held / n), confidence)
+    i = mean_over_clusters(held / n, hits, size, confidence)
     return (max(i.low, 0.0), min(i.high, 1.0)) if i.has_interval else (math.nan, math.nan), int(size.size)
 
 

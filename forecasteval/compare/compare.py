@@ -19,6 +19,7 @@ from forecasteval.compare.verdicts import CANNOT, SAME, UNSURE, decide
 from forecasteval.errors import CallError, nearest
 from forecasteval.inference.cluster_size import per_cluster
 from forecasteval.inference.estimate import Estimate, Reason, against, reason
+from forecasteval.inference.few_clusters import lean
 from forecasteval.inference.grouping import Grouping
 from forecasteval.inference.jackknife import clusters, wild_p_value
 from forecasteval.inference.limits import few_effective_deals, few_events
@@ -226,10 +227,10 @@ class _Measured:
         spread = pair.difference.spread(self.generalise_to)
         return {
             **{name: getattr(e, name) for name in ("low", "high", "p_value", "df", "se")},
-            "skew": spread.skewness,
-            "lean": spread.lean,
+            "skew": spread.skew,
+            "lean": float(lean(spread.skew)),
             "p_wild": _wild(pair, spread.method, self.seed),
-            "method": wording.method(spread.method, pair.difference.is_ratio),
+            "method": wording.method(spread.method, longer=bool(spread.skew)),
         }
 
 

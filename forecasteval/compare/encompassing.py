@@ -243,7 +243,7 @@ def encompassing(
         reasons += missing
     else:
         try:
-            fitted = fit(np.column_stack([np.ones(y.size), said_b, said_c]), y, g, unit=rows.unit)
+            fitted = fit(np.column_stack([np.ones(y.size), said_b, said_c]), y, g)
             of_baseline, of_candidate = (fitted.estimate(k, level=level) for k in (1, 2))
         except NotEstimable as refused:
             reasons.append(reason(refused.code, str(refused)))

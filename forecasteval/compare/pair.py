@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from forecasteval.inference.auc import ranked
-from forecasteval.inference.few_clusters import components, lean
+from forecasteval.inference.few_clusters import components, skewness, tail_of_biases, tail_of_losses
 from forecasteval.inference.grouping import Codes, Grouping, added
 from forecasteval.inference.statistic import LeftOut, Statistic
 from forecasteval.scores.probability import Deals, Floats, Metric, Terms
@@ -44,9 +44,6 @@ class Pair:
         return math.isfinite(self.candidate.value) and math.isfinite(self.baseline.value)
 
 
-# --- biases, which say where far-off clusters would lie ----------------------------------------------
-
-
 @dataclass(frozen=True, eq=False)
 class Biases:
     """How much two forecasters promised beyond what was won, p - y."""
@@ -61,38 +58,6 @@ class Biases:
             return None
         candidate, baseline = (p - deals.won for p in pair)
         return cls(Sums.of(Terms(candidate, baseline, None), groups))
-
-    def lean(self, dimension: str, member: Codes) -> dict[str, float]:
-        """Where a loss leans over these clusters, for both forecasters' own and for the difference."""
-        s = self.sums
-        rows, units = added(member, s.z), s.units[dimension]
-        kept = rows > 0
-        rows, units = rows[kept], units[kept]
-        if (
-            units.sum() <= units.size
-        ):  # single deals: what is a cluster's bias and what is chance cannot be told
-            return dict.fromkeys(_WHICH, 0.0)
-        found = []
-        for promised, of in ((s.candidate, (1.0, 0.0)), (s.baseline, (0.0, 1.0))):
-            sums = added(member, promised)[kept]
-            mean = float(sums.sum() / rows.sum())
-            square = s.squared(dimension, (*of, -mean))
-            _, between, by_chance = components(sums - mean * rows, units, square)
-            found.append((float(between), float(by_chance)))
-        candidate, baseline = found
-        own = {w: lean(f, (0.0, f[1])) for w, f in (("candidate", candidate), ("baseline", baseline))}
-        return own | {"difference": lean(candidate, baseline)}
-
-
-def _leans(
-    biases: Biases | None, dimension: str, member: Codes, better: str, *, is_skill: bool = False
-) -> dict[str, float]:
-    """Leans of a metric's values: biases raise a loss and lower what is better when higher."""
-    sign = {"lower": 1.0, "higher": -1.0}.get(better, 0.0)
-    if biases is None or not sign or dimension == "cell":  # cells are only ever taken away
-        return dict.fromkeys(_WHICH, 0.0)
-    found = {k: sign * v for k, v in biases.lean(dimension, member).items()}
-    return dict.fromkeys(found, found["difference"]) if is_skill else found  # a skill is itself a difference
 
 
 # --- ratios of sums ----------------------------------------------------------------------------------
@@ -131,6 +96,44 @@ class Sums:
         w = np.array(weights)
         return float(max(w @ self.products[dimension] @ w, 0.0))
 
+    def between(
+        self, dimension: str, member: Codes, weights: tuple[float, float, float]
+    ) -> tuple[float, float]:
+        """Variance between clusters of a candidate + b baseline + c z, and what chance adds to it."""
+        by = added(member, np.array(weights) @ np.array([self.candidate, self.baseline, self.z]))
+        units = self.units[dimension]
+        kept = (units > 0) & (added(member, self.z) != 0)
+        if (
+            units[kept].sum() <= kept.sum()
+        ):  # single deals: a cluster's own effect and chance cannot be told apart
+            return 0.0, 0.0
+        _, between, chance = components(by[kept], units[kept], self.squared(dimension, weights))
+        return float(between), float(chance)
+
+    def _around_mean(self, dimension: str, member: Codes) -> list[tuple[float, float]]:
+        """The same of candidate and of baseline, each around its own mean."""
+        z = float(self.z.sum())
+        means = float(self.candidate.sum()) / z, float(self.baseline.sum()) / z
+        around = (1.0, 0.0, -means[0]), (0.0, 1.0, -means[1])
+        return [self.between(dimension, member, weights) for weights in around]
+
+    def _skews(
+        self,
+        dimension: str,
+        member: Codes,
+        difference: tuple[float, float, float],
+        biases: Biases,
+        share: Floats,
+    ) -> dict[str, float]:
+        """Skewness that both losses and their difference may have, as biases and losses differ between clusters."""
+        losses, promised = (s._around_mean(dimension, member) for s in (self, biases.sums))
+        found = {
+            w: skewness(share, tail_of_biases(bias, (0.0, 0.0)), tail_of_losses(loss[0], 0.0, loss))
+            for w, bias, loss in zip(_WHICH, promised, losses, strict=False)
+        }
+        gap = tail_of_losses(losses[0][0], losses[1][0], self.between(dimension, member, difference))
+        return found | {"difference": skewness(share, tail_of_biases(*promised), gap)}
+
     def pair(
         self,
         member: Mapping[str, Codes],
@@ -165,13 +168,14 @@ class Sums:
             below = by["baseline"] if is_skill else by["z"]
             above = by["baseline"] - by["candidate"] if is_skill else by["candidate"] - by["baseline"]
             without = _ratios(**{k: total[k] - by[k] for k in by}, is_skill=is_skill)
-            leans = _leans(biases, d, member[d], better, is_skill=is_skill)
-            within = d in self.units  # not of cells, which are only ever taken away
-            units = self.units[d][carry] if within else below
-            for w, (a, b, c) in weights.items():
-                residual = a * by["candidate"] + b * by["baseline"] + c * by["z"]
-                square = self.squared(d, (a, b, c)) if within else 0.0
-                over[w][d] = LeftOut(without[w], below / below.sum(), residual, units, square, leans[w])
+            share, skews = below / below.sum(), dict.fromkeys(_WHICH, 0.0)
+            # not of cells, which are only ever taken away
+            if biases is not None and d in self.units and (is_skill or better == "lower"):
+                skews = self._skews(d, member[d], weights["difference"], biases, share)
+            if is_skill:  # itself a difference, of the losses the other way round
+                skews = dict.fromkeys(_WHICH, -skews["difference"])
+            for w in _WHICH:
+                over[w][d] = LeftOut(without[w], share, skews[w])
             kept[d], sums[d] = np.flatnonzero(carry).astype(np.int32), (above, below)
         scale = abs(values["candidate"]) + abs(values["baseline"])
         denominator = float(total["baseline" if is_skill else "z"][0])
@@ -247,7 +251,7 @@ def pair_of(
     biases : of the same rows
     """
     if metric.terms is None:
-        return _pair_of_ranks(deals, groups, dimensions, units=units, biases=biases)
+        return _pair_of_ranks(deals, groups, dimensions, units=units)
     terms = metric.terms(deals)
     found = Sums.of(terms, groups).pair(
         groups.member, dimensions, better=metric.better, is_skill=metric.is_skill, biases=biases
@@ -270,17 +274,11 @@ def pair_of(
     return replace(found, **by_unit)
 
 
-def _pair_of_ranks(
-    deals: Deals, groups: Grouping, dimensions: tuple[str, ...], *, units: bool, biases: Biases | None
-) -> Pair:
+def _pair_of_ranks(deals: Deals, groups: Grouping, dimensions: tuple[str, ...], *, units: bool) -> Pair:
     forecasts = (deals.candidate, deals.baseline)
     workers = 1 if deals.won.size < _SORTED_IN_TURN else 2
     with ThreadPoolExecutor(workers) as pool:
         c, b = pool.map(lambda f: ranked(f, deals.won, groups, dimensions), forecasts)
-    leans = {d: _leans(biases, d, groups.member[d], "higher") for d in dimensions}
     scale = abs(c.value) + abs(b.value)
-    found = (
-        r.statistic(groups, {d: leans[d][w] for d in dimensions}, scale, units=units)
-        for w, r in zip(_WHICH, (c, b, c - b), strict=True)
-    )
+    found = (r.statistic(groups, scale, units=units) for r in (c, b, c - b))
     return Pair(*_three(found), identical=bool(np.array_equal(c.placed, b.placed)))

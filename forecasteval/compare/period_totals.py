@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Estimate, reason
-from forecasteval.inference.jackknife import Spread, t_interval
+from forecasteval.inference.few_clusters import interval
+from forecasteval.inference.jackknife import Spread
 from forecasteval.inference.resemblance import alike, resemblance
 from forecasteval.matching.matched import Matched
 
@@ -120,9 +121,9 @@ def _paired_t(difference: ArrayLike, *, level: float = 0.95, least: int = _LEAST
     if se <= 1e-12 * np.abs(d).max():
         return none("no_spread", "The difference is the same in every period, so no interval can be formed.")
     check = _ewc(d)
-    p_ewc = t_interval(mean, check, level).p_value
+    p_ewc = interval(mean, check, level).p_value
     shown = resemblance(d - mean, np.full(d.size, 1 / d.size))
-    found = t_interval(mean, Spread(se, d.size - 1, "period"), level).noted(
+    found = interval(mean, Spread(se, d.size - 1, "period"), level).noted(
         *alike(shown, mean, se, se, "periods")
     )
     return _SeriesTest(found, d.size, p_ewc, check.df, math.nan if shown is None else shown.p_value)

@@ -69,25 +69,21 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun.removesuffix('s') if n == 1 else noun}"
 
 
-def method(taken: str, is_ratio: bool) -> str:
+def method(taken: str, *, longer: bool = False) -> str:
     """The interval's method, from the name of its spread.
 
     Examples
     --------
-    >>> method("rep", True)
-    'delete-one jackknife over reps (CR3J, Bell-McCaffrey df); t with df for reps that differ, longer where skewness or differing biases point'
+    >>> method("rep", longer=True)
+    'delete-one jackknife over reps (CR3J), t with Bell-McCaffrey df, longer on the side of who differs more between reps'
     """
-    df = "Bell-McCaffrey df" if is_ratio else "clusters - 1 df"
-    careful = "longer where skewness or differing biases point"
     if taken == "deal":
         return "deals within fixed reps (stratified), t with Satterthwaite df"
-    if taken == "two-way":
-        return (
-            f"two-way jackknife over reps and periods (CR3J, the smaller {df}); t with df for reps and periods that "
-            f"differ, {careful}"
-        )
-    noun = _CLUSTER_NOUN[taken]
-    return f"delete-one jackknife over {noun} (CR3J, {df}); t with df for {noun} that differ, {careful}"
+    noun = "reps and periods" if taken == "two-way" else _CLUSTER_NOUN[taken]
+    careful = f", longer on the side of who differs more between {noun}" if longer else ""
+    df = "the smaller Bell-McCaffrey df" if taken == "two-way" else "Bell-McCaffrey df"
+    way = "two-way" if taken == "two-way" else "delete-one"
+    return f"{way} jackknife over {noun} (CR3J), t with {df}{careful}"
 
 
 def size_tells(row: Mapping[str, Any], noun: str) -> str:

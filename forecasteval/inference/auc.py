@@ -30,28 +30,17 @@ class Ranked:
             {d: w - other.without[d] for d, w in self.without.items()},
         )
 
-    def statistic(
-        self, groups: Grouping, leans: Mapping[str, float], scale: float, *, units: bool
-    ) -> Statistic:
+    def statistic(self, groups: Grouping, scale: float, *, units: bool) -> Statistic:
         """The AUC with what its spread is computed from; `units` keeps what single deals add."""
-        cells, counts, total = groups.sums(self.influence), groups.sums(None), float(self.placed.size)
-        over = {}
-        for dimension, without in self.without.items():
-            share, residual = groups.by(dimension, counts) / total, groups.by(dimension, cells)
-            if dimension == "cell":  # only ever taken away, so nothing within it is asked for
-                over[dimension] = LeftOut(without, share, residual, share * total)
-                continue
-            square = float(np.square(groups.part_sums(dimension, self.influence)).sum())
-            lean = leans.get(dimension, 0.0)
-            over[dimension] = LeftOut(without, share, residual, groups.units(dimension), square, lean)
+        counts, total = groups.sums(None), float(self.placed.size)
+        over = {d: LeftOut(without, groups.by(d, counts) / total) for d, without in self.without.items()}
         return Statistic(
             self.value,
             over,
             groups.unit_sums(self.influence) if units else None,
             groups.stratum,
             total,
-            is_ratio=False,
-            scale=scale,
+            scale,
         )
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from forecasteval.inference.estimate import Estimate
-from forecasteval.inference.jackknife import Spread, cr3j, t_interval
+from forecasteval.inference.few_clusters import interval
+from forecasteval.inference.jackknife import Spread, cr3j
 from forecasteval.scores.probability import Floats
 
 INFORMATIVE_LEVEL = 0.05  # below it size and measure are said to go together
@@ -104,7 +105,7 @@ def per_cluster(x: ArrayLike, z: ArrayLike, level: float = 0.95) -> PerCluster |
     mean = float(ratio.mean())
     se = cr3j(mean, (ratio.sum() - ratio) / (n - 1))
     slope, p_value = _slope(np.log2(z), ratio, z / (z + np.median(z)))
-    return PerCluster(t_interval(mean, Spread(se, n - 1.0, "rep"), level), n, slope, p_value)
+    return PerCluster(interval(mean, Spread(se, n - 1.0, "rep"), level), n, slope, p_value)
 
 
 def _slope(size: Floats, ratio: Floats, weight: Floats) -> tuple[float, float]:
@@ -120,4 +121,4 @@ def _slope(size: Floats, ratio: Floats, weight: Floats) -> tuple[float, float]:
     moved = weight * off * rest / (1 - leverage) / square
     n = ratio.size
     se = cr3j(slope, slope - moved)
-    return slope, t_interval(slope, Spread(se, n - 2.0, "slope")).p_value
+    return slope, interval(slope, Spread(se, n - 2.0, "slope")).p_value

@@ -6,7 +6,6 @@ cost for a thousand rows as for a million. :mod:`forecasteval.inference.few_clus
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -14,7 +13,6 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike
 
-from forecasteval.inference.estimate import Estimate
 from forecasteval.scores.probability import Floats
 
 
@@ -22,17 +20,14 @@ from forecasteval.scores.probability import Floats
 class Spread:
     """A standard error with what an interval around it needs, and where they come from.
 
-    ``df`` are those of the jackknife itself (Bell-McCaffrey); ``cautious_df``, never more, expect clusters to
-    differ; ``skewness`` is that of the estimate, so far as it comes from differing clusters; ``lean``, in [-1, 1],
-    says on which side of the estimate far-off clusters would lie (:func:`forecasteval.inference.few_clusters.lean`).
+    ``df`` are Bell & McCaffrey's; ``skew`` is the skewness that the estimate may have, positive where far-off
+    clusters would raise it (:func:`forecasteval.inference.few_clusters.skewness`).
     """
 
     se: float
     df: float
     method: str
-    cautious_df: float = math.inf
-    skewness: float = 0.0
-    lean: float = 0.0
+    skew: float = 0.0
 
 
 def leave_one_out(x: ArrayLike, z: ArrayLike) -> Floats:
@@ -142,15 +137,8 @@ def two_way(first: Spread, second: Spread, cells: Spread) -> Spread | None:
     variance = first.se**2 + second.se**2 - cells.se**2
     if not variance > 0:
         return None
-    leading = largest(first, second)
-    return Spread(
-        float(np.sqrt(variance)),
-        min(first.df, second.df),
-        "two-way",
-        min(first.cautious_df, second.cautious_df),
-        leading.skewness,
-        leading.lean,
-    )
+    skew = largest(first, second).skew
+    return Spread(float(np.sqrt(variance)), min(first.df, second.df), "two-way", skew)
 
 
 def largest(*spreads: Spread | None) -> Spread:
@@ -232,28 +220,6 @@ def t_quantile(probability: float, df: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(df, probability))
-
-
-def t_interval(estimate: float, spread: Spread, level: float = 0.95) -> Estimate:
-    """Student's t interval and the two-sided p-value against zero.
-
-    Returns
-    -------
-    Estimate; without an interval where the standard error is not positive and finite
-
-    Examples
-    --------
-    >>> i = t_interval(2.0, Spread(1.0, 10, "rep"))
-    >>> round(i.low, 4), round(i.high, 4), round(i.p_value, 4)
-    (-0.2281, 4.2281, 0.0734)
-    """
-    from scipy.special import stdtr
-
-    if not (np.isfinite(spread.se) and spread.se > 0 and spread.df > 0):
-        return Estimate(estimate, level=level, df=spread.df, se=spread.se)
-    half = t_quantile(0.5 + level / 2, spread.df) * spread.se
-    p_value = 2 * float(stdtr(spread.df, -abs(estimate) / spread.se))
-    return Estimate(estimate, estimate - half, estimate + half, level, spread.df, spread.se, p_value, True)
 
 
 @dataclass(frozen=True, slots=True)

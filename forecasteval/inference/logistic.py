@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from forecasteval.inference.estimate import Estimate
-from forecasteval.inference.few_clusters import cautious, interval
-from forecasteval.inference.grouping import Codes, Grouping
+from forecasteval.inference.few_clusters import interval
 from forecasteval.inference.jackknife import Spread
 from forecasteval.scores.probability import Floats
 
@@ -122,16 +121,13 @@ def fit(
     cluster: ArrayLike,
     *,
     offset: ArrayLike | None = None,
-    unit: Codes | None = None,
 ) -> _Logistic:
     """Logistic regression with a delete-one-cluster jackknife.
 
     With M = sum of x x' mu (1 - mu), M_g its part in cluster g and s_g the cluster's score at the fit:
     b_(g) - b = -(M - M_g)^-1 s_g and V = (G - 1)/G sum_g (b_(g) - b)(b_(g) - b)'. The degrees of freedom
     of a coefficient are tr(C)^2 / tr(C^2) with C_gh = a_g' ([g = h] M_g - M_g M^-1 M_h) a_h and
-    a_g = (M - M_g)^-1 e: those of Bell & McCaffrey; for a mean, the ones of ``bell_mccaffrey_df``. As in a
-    comparison, the interval then expects reps that differ (:func:`forecasteval.inference.few_clusters.cautious`), with the
-    cluster's share e'M^-1 M_g M^-1 e / e'M^-1 e of what is known of the coefficient.
+    a_g = (M - M_g)^-1 e: those of Bell & McCaffrey; for a mean, the ones of ``bell_mccaffrey_df``.
 
     Parameters
     ----------
@@ -140,8 +136,6 @@ def fit(
     cluster : integer array of shape (deals,), in 0..clusters-1
     offset : array of shape (deals,), optional
         Added to the linear predictor with its coefficient fixed at 1.
-    unit : array of shape (deals,), optional
-        The deal of each row, where deals have several: what varies within clusters is counted over deals.
 
     Raises
     ------
@@ -178,14 +172,10 @@ def fit(
     without: Floats = np.asarray(np.linalg.inv(left), dtype=float)
     moved = np.einsum("gij,gj->gi", without, score)
     jackknife: Floats = np.asarray((n - 1) / n * moved.T @ moved, dtype=float)
-    groups = Grouping.of(g.astype(np.int32), None, None, unit, y.size)
-    spreads = []
-    for i in range(k):
-        spread = Spread(float(np.sqrt(jackknife[i, i])), _degrees(without[:, :, i], own, inverse), "cluster")
-        share = np.einsum("gij,i,j->g", own, inverse[i], inverse[i]) / inverse[i, i]
-        single = (x @ inverse[i]) * (y - mu)  # what each deal moves the coefficient by
-        square = float(np.square(groups.part_sums("rep", single)).sum())
-        spreads.append(cautious(spread, share, score @ inverse[i], groups.units("rep"), square))
+    spreads = [
+        Spread(float(np.sqrt(jackknife[i, i])), _degrees(without[:, :, i], own, inverse), "cluster")
+        for i in range(k)
+    ]
     cr0 = inverse @ (score.T @ score) @ inverse
     return _Logistic(b, inverse, cr0, jackknife, tuple(spreads), n, log_likelihood)
 

@@ -14,7 +14,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from forecasteval.inference import questions
-from forecasteval.inference.few_clusters import reach, under_effects
+from forecasteval.inference.few_clusters import lean as lean_of
+from forecasteval.inference.few_clusters import skewness
 from forecasteval.inference.jackknife import bell_mccaffrey_df, clusters, t_quantile
 from forecasteval.inference.limits import FEW_PERIODS, LIMITS, MIN_CLUSTERS
 from forecasteval.inference.variance_components import Components
@@ -28,7 +29,7 @@ PLANNED: tuple[Question, ...] = tuple(
 )
 MOST = {"reps": 500, "periods": 60, "deals": 10_000}  # what a plan looks through
 _ENDLESS = 1e9  # rows per rep and period
-_DRAWS = 2000  # simulated pilots that say how long the arms of an interval become
+_DRAWS = 2000  # simulated pilots that say which of several standard errors an interval takes
 
 
 @dataclass(frozen=True)
@@ -104,14 +105,16 @@ class Design:
 class _Part:
     """A variance estimate that an interval may take: as a scaled chi-square, and in simulated pilots.
 
-    ``mean`` of SE^2, the df that it truly has, and the df of the jackknife (Bell-McCaffrey). ``drawn`` are SE^2, the
-    interval's df and its skewness in pilots with normal effects; None where the interval adds nothing.
+    ``mean`` of SE^2, the df that it truly has, and the df of the jackknife (Bell-McCaffrey). ``drawn`` is SE^2 in pilots
+    with normal effects. ``skew`` is the skewness that the comparison assumes where all that differs between these clusters is
+    one forecaster's.
     """
 
     mean: float
     true_df: float
     df: float
-    drawn: tuple[Floats, Floats, Floats] | None = None
+    drawn: Floats | None = None
+    skew: float = 0.0
 
 
 @lru_cache(maxsize=8)
@@ -147,13 +150,14 @@ class _Dimension:
         spread = np.diag(variance) - cross[:, None] - cross[None, :] + (share * cross).sum()
         mean = float((u * np.diag(spread)).sum())
         square = float((u[:, None] * u[None, :] * np.square(spread)).sum())
-        jackknife = bell_mccaffrey_df(share)
         x = _effects(g, self.seed) * np.sqrt(variance)
-        e = (x - (x @ share)[:, None]) * n
-        df, skewness = under_effects(share, e, n, self.inside * max(rows - g, 0.0) + np.square(e) @ (1 / n))
-        squared = (g - 1) / g * np.square(e / (1 - share)).sum(axis=1) / rows**2
-        drawn = squared, np.minimum(df, jackknife), skewness
-        return _Part(mean, mean**2 / square if square > 0 else g - 1.0, jackknife, drawn)
+        moved = (x - (x @ share)[:, None]) * share / (1 - share)
+        squared = (g - 1) / g * np.square(moved).sum(axis=1)
+        # what chance adds to the spread of the clusters' means: (G - 1) within / (N - sum n^2 / N)
+        chance = (g - 1) * self.inside / (rows - np.square(n).sum() / rows)
+        tail = self.between / (self.between + chance) if self.between > 0 else 0.0
+        df = mean**2 / square if square > 0 else g - 1.0
+        return _Part(mean, df, bell_mccaffrey_df(share), squared, skewness(share, tail, tail))
 
 
 def _dimensions(design: Design, components: Components) -> dict[str, _Dimension]:
@@ -192,8 +196,8 @@ class _Expected:
     def power(self, difference: float, level: float = 0.95, lean: float = 0.0) -> float:
         """Chance that the interval lies wholly on the true difference's side of 0.
 
-        ``lean``, from 0 to 1, is how much more the bias of the forecaster who is ahead varies between clusters than the
-        other's: then the arm towards zero is the longer one (:func:`forecasteval.inference.few_clusters.lean`).
+        ``lean``, from 0 to 1, is how much of what differs between clusters belongs to the forecaster who is ahead: then
+        the arm towards zero is the longer one (:func:`forecasteval.inference.few_clusters.lean`).
         """
         return self._chance(level, lean)(difference)
 
@@ -208,10 +212,6 @@ class _Expected:
             far *= 2
         return float(brentq(lambda d: chance(d) - power, 0.0, far, xtol=far * 1e-9))
 
-    def by_students_t(self) -> _Expected:
-        """The same for an interval over one dimension that is Student's t alone: the textbook's plan."""
-        return replace(self, parts=tuple(replace(p, df=min(p.df, p.true_df), drawn=None) for p in self.parts))
-
     def _chance(self, level: float, lean: float) -> Callable[[float], float]:
         """Power by the true difference, with what does not depend on it worked out once."""
         from scipy.special import nctdtr, ndtr
@@ -219,41 +219,38 @@ class _Expected:
         if self.variance <= 0:
             return lambda difference: 1.0 if difference else 0.0
         sd, part = math.sqrt(self.variance), self.parts[0]
-        if part.drawn:
+        if self.crossed is not None:
             arms = self._arms(level, lean) / sd
             return lambda difference: float(ndtr(abs(difference) / sd - arms).mean())
         reached = t_quantile(0.5 + level / 2, part.df) * math.sqrt(part.mean / self.variance)
+        reached *= 1 + float(lean_of(lean**3 * part.skew))
         return lambda difference: float(1 - nctdtr(part.true_df, abs(difference) / sd, reached))
 
     def _arms(self, level: float, lean: float) -> Floats:
         """Lengths of the arm towards zero in the simulated pilots."""
         from scipy.special import stdtrit
 
-        squared, df, skewness = self._taken
-        return reach(stdtrit(df, 0.5 + level / 2), skewness, -lean)[0] * np.sqrt(squared)
+        squared, df, skew = self._taken
+        longer = 1 + lean_of(lean**3 * skew)
+        return np.asarray(stdtrit(df, 0.5 + level / 2) * longer * np.sqrt(squared))
 
     @cached_property
     def _taken(self) -> tuple[Floats, Floats, Floats]:
         """SE^2, df and skewness of the way that the interval takes in each simulated pilot."""
-        drawn = [part.drawn for part in self.parts[:2] if part.drawn]
-        if self.crossed is None:
-            return drawn[0]
-        squared, df, skewness = (np.stack(of) for of in zip(*drawn, strict=True))
+        assert self.crossed is not None
         (g, t), rest = self.crossed, self.parts[2]
+        squared = np.stack([part.drawn for part in self.parts[:2] if part.drawn is not None])
         df_left = max(rest.true_df, 1.0)
         chi = np.asarray(np.random.default_rng(2).standard_gamma(df_left / 2, squared.shape[1]))
         # rep + period - cells; cells = (G - 1)/(GT - 1) rep + (T - 1)/(GT - 1) period + what is left within both
         both = squared[0] * (1 - (g - 1) / (g * t - 1)) + squared[1] * (1 - (t - 1) / (g * t - 1))
         both = both - chi * (2 * rest.mean / df_left)
-        leading = squared.argmax(axis=0)[None]
-        taken = np.vstack([squared, both]).argmax(axis=0)[None]
-        ways = (
-            np.vstack([squared, np.maximum(both, 0.0)]),
-            np.vstack([df, df.min(axis=0)]),
-            np.vstack([skewness, np.take_along_axis(skewness, leading, axis=0)]),
-        )
-        squared, df, skewness = (np.take_along_axis(way, taken, axis=0)[0] for way in ways)
-        return squared, df, skewness
+        ways = np.vstack([squared, np.maximum(both, 0.0)])
+        taken = ways.argmax(axis=0)
+        df = np.array([part.df for part in self.parts[:2]])
+        skews = np.array([part.skew for part in self.parts[:2]])
+        skew = skews[np.where(taken == 2, squared.argmax(axis=0), taken)]
+        return ways.max(axis=0), np.append(df, df.min())[taken], skew
 
 
 def expected(design: Design, components: Components, question: Question) -> _Expected:
@@ -267,16 +264,16 @@ def expected(design: Design, components: Components, question: Question) -> _Exp
     - new rows: s_deal^2 / N
 
     What is not drawn anew belongs to the question. The interval's own SE^2 is a quadratic form in the clusters'
-    means; its mean and variance follow from the same components. How long the interval's arms become is drawn with a
-    fixed seed: cluster means with normal effects, judged by the interval's own formulas. Satterthwaite (1946), Biometrics
-    Bulletin 2(6), 110-114; Bell & McCaffrey (2002), Survey Methodology 28(2); Moerbeek & Teerenstra (2015), Power
-    Analysis of Trials with Multilevel Data.
+    means; its mean and variance follow from the same components. Which of several ways the interval takes is drawn with a
+    fixed seed, from cluster means with normal effects. Satterthwaite (1946), Biometrics Bulletin 2(6), 110-114; Bell &
+    McCaffrey (2002), Survey Methodology 28(2); Moerbeek & Teerenstra (2015), Power Analysis of Trials with Multilevel
+    Data.
 
     Examples
     --------
     >>> e = expected(Design(20, 4, 25, uneven=0.0), Components(0.04, 0.0, 0.0, 0.2), ("rep",))
     >>> round(e.se, 5), round(e.parts[0].df, 6), round(e.detectable(), 4)
-    (0.01, 19.0, 0.0303)
+    (0.01, 19.0, 0.0295)
     """
     rep, period, both, deal = components.variances
     n, sides = design.rows, _dimensions(design, components)
@@ -319,7 +316,7 @@ def detectable(
     --------
     >>> only_reps = Components(0.04, 0.0, 0.0, 0.0)
     >>> round(detectable(Design(12, 1, 10, uneven=0.0), only_reps, ("rep",)) / 0.04, 4)
-    0.9266
+    0.8887
     """
     return expected(design, components, question).detectable(level=level, power=power)
 
@@ -341,7 +338,7 @@ def fewest(
     >>> flat = Design(12, 4, 10, uneven=0.0)
     >>> c = Components(0.04, 0.0, 0.0, 0.2)
     >>> fewest("reps", flat, c, ("rep",), 0.03), fewest("deals", flat, c, ("rep",), 0.03)
-    (26, None)
+    (25, None)
     """
 
     def enough(number: int) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from forecasteval.inference.estimate import Estimate, Reason
-from forecasteval.inference.few_clusters import cautious, interval
+from forecasteval.inference.few_clusters import interval
 from forecasteval.inference.grouping import Codes
 from forecasteval.inference.jackknife import (
     Clusters,
@@ -33,17 +33,13 @@ _ROUNDING = 1e-12  # relative: what floating point leaves of a zero
 class LeftOut:
     """A number without each cluster of one dimension, and what each cluster holds; arrays of shape (clusters,).
 
-    ``share`` is of the denominator; ``residual`` is e_g, the sum of the rows' residuals; ``units`` is how many units
-    (a deal, however often it was seen) lie in a cluster, and ``square`` the sum of their squared residuals; ``lean`` says
-    where far-off clusters would lie (:func:`forecasteval.inference.few_clusters.lean`).
+    ``share`` is of the denominator; ``skew`` says where far-off clusters would lie
+    (:func:`forecasteval.inference.few_clusters.skewness`).
     """
 
     without: Floats
     share: Floats
-    residual: Floats
-    units: Floats
-    square: float = 0.0
-    lean: float = 0.0
+    skew: float = 0.0
 
     @property
     def defined(self) -> bool:
@@ -63,8 +59,6 @@ class Statistic:
         Residual of each unit, for "new deals, same reps", with the `stratum` of each.
     total : float
         The denominator.
-    is_ratio : bool
-        False for what counts pairs: its degrees of freedom are clusters - 1.
     scale : float
         Size of what the number is a difference of: a spread below its rounding is none.
     """
@@ -74,7 +68,6 @@ class Statistic:
     units: Floats | None = None
     stratum: Codes | None = None
     total: float = 0.0
-    is_ratio: bool = True
     scale: float = 0.0
 
     def clusters(self, dimension: str) -> Clusters:
@@ -83,13 +76,7 @@ class Statistic:
 
     def _over(self, dimension: str) -> Spread:
         over = self.over[dimension]
-        se = cr3j(self.value, over.without)
-        df = bell_mccaffrey_df(over.share) if self.is_ratio else over.without.size - 1.0
-        spread = Spread(se, df, dimension)
-        if dimension == "cell":  # only ever taken away
-            return spread
-        spread = cautious(spread, over.share, over.residual, over.units, over.square)
-        return replace(spread, lean=over.lean)
+        return Spread(cr3j(self.value, over.without), bell_mccaffrey_df(over.share), dimension, over.skew)
 
     def _units(self) -> Spread:
         assert self.units is not None
@@ -113,7 +100,7 @@ class Statistic:
             found += [both] if both else []
         spread = largest(*found)
         if spread.method == "deal" and len(found) > 1:  # the coming periods may still lie where these do not
-            spread = replace(spread, skewness=found[1].skewness, lean=found[1].lean)
+            spread = replace(spread, skew=found[1].skew)
         return spread if spread.se > _ROUNDING * self.scale else replace(spread, se=0.0)
 
     def doubts(self, generalise_to: tuple[str, ...], nouns: Mapping[str, str]) -> tuple[bool, list[Reason]]:
@@ -136,18 +123,10 @@ class Statistic:
         return interval(self.value, self.spread(generalise_to), level)
 
 
-def mean_over_clusters(
-    value: float,
-    x: ArrayLike,
-    rows: Floats,
-    square: float,
-    level: float = 0.95,
-    *,
-    units: Floats | None = None,
-) -> Estimate:
+def mean_over_clusters(value: float, x: ArrayLike, rows: Floats, level: float = 0.95) -> Estimate:
     """A mean over rows with its interval for new clusters.
 
-    SE by leaving out one cluster at a time (CR3J), the interval that of a comparison.
+    SE by leaving out one cluster at a time (CR3J), Student's t with Bell-McCaffrey degrees of freedom.
 
     Parameters
     ----------
@@ -155,19 +134,13 @@ def mean_over_clusters(
         The mean.
     x, rows : arrays of shape (clusters,)
         Sums, and numbers of rows.
-    square : float
-        Sum over units of (x - mean)^2, each summed over its rows.
-    units : array of shape (clusters,), optional
-        Numbers of units, where these may have several rows.
 
     Examples
     --------
-    >>> e = mean_over_clusters(0.2, np.array([1.0, 3, 2, 2, 2]), np.full(5, 10.0), 8.0)
+    >>> e = mean_over_clusters(0.2, np.array([1.0, 3, 2, 2, 2]), np.full(5, 10.0))
     >>> round(e.se, 4), e.low < 0.2 < e.high
     (0.0316, True)
     """
-    x, share = np.asarray(x, dtype=float), rows / rows.sum()
-    spread = Spread(cr3j(value, leave_one_out(x, rows)), bell_mccaffrey_df(share), "rep")
-    return interval(
-        value, cautious(spread, share, x - value * rows, rows if units is None else units, square), level
-    )
+    x = np.asarray(x, dtype=float)
+    spread = Spread(cr3j(value, leave_one_out(x, rows)), bell_mccaffrey_df(rows / rows.sum()), "rep")
+    return interval(value, spread, level)

@@ -102,12 +102,8 @@ def ours(s: Sums, rng) -> tuple[float, float]:
 
 
 def student(s: Sums, rng) -> tuple[float, float]:
-    i = intervals.t_interval(s.estimate, s.spread)
+    i = caution.interval(s.estimate, replace(s.spread, skew=0.0))
     return i.low, i.high
-
-
-def without(**gone) -> Callable:
-    return lambda s, rng: ours(replace(s, spread=replace(s.spread, **gone)), rng)
 
 
 def studentised(x: np.ndarray, z: np.ndarray, around: float) -> np.ndarray:
@@ -184,10 +180,6 @@ def mammen(rng, shape):
 INTERVALS = {
     "fe.compare": ours,
     "Student, CR3J + Bell-McCaffrey": student,
-    "without the lean": without(lean=0.0),
-    "without skewness": without(skewness=0.0),
-    "without random-effects df": without(cautious_df=np.inf),
-    "only random-effects df": without(lean=0.0, skewness=0.0),
     "bootstrap-t": bootstrap_t,
     "symmetric bootstrap-t": symmetric_bootstrap_t,
     "double bootstrap, percentile": double_bootstrap,

@@ -36,15 +36,13 @@ CELLS = [
 ]
 
 
-def spread(x, z, question, square):
-    """The package's spread for cells of shape (reps, periods); `square` is the sum of squares within them."""
+def spread(x, z, question):
+    """The package's spread for cells of shape (reps, periods)."""
     ratio = x.sum() / z.sum()
-    square = square + (np.square(x - ratio * z) / z).sum()
 
     def over(x, z, name):
         se = intervals.cr3j(ratio, intervals.leave_one_out(x, z))
-        plain = intervals.Spread(se, intervals.bell_mccaffrey_df(z / z.sum()), name)
-        return caution.cautious(plain, z / z.sum(), x - ratio * z, z, square)
+        return intervals.Spread(se, intervals.bell_mccaffrey_df(z / z.sum()), name)
 
     rep = over(x.sum(1), z.sum(1), "rep")
     if question == NEW_REPS:
@@ -79,8 +77,7 @@ def normal_pilots(design, c, question, differences, runs, seed):
             )
         else:
             pilot = mean + drawn[" ".join(question)]
-            square = c.deal**2 * rng.chisquare(max(n.sum() - n.size, 1))
-            taken = spread(pilot * n, n, question, square)
+            taken = spread(pilot * n, n, question)
         ratio = (pilot * n).sum() / n.sum()
         for i, difference in enumerate(differences):
             found[i] += caution.interval(ratio + difference, taken).low > 0

@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 import forecasteval as fe
 from forecasteval.compare.pair import pair_of
 from forecasteval.compare.rows import Rows
+from forecasteval.inference.jackknife import bell_mccaffrey_df
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import METRICS
 
@@ -70,12 +71,11 @@ def test_closed_form_is_leaving_out_by_hand(over):
     assert row["se"] == pytest.approx(
         np.sqrt((g - 1) / g * np.square(np.array(without) - row["difference"]).sum()), rel=1e-9
     )
-    assert (
-        1 < row["df"] <= g - 1
-    )  # those used expect clusters that differ; the jackknife's own are clusters - 1
+    assert 1 < row["df"] <= g - 1 + 1e-9
     rows = Rows.of(Matched.of(table), "model", "rep_forecast", (over,))
     pair = pair_of(METRICS["auc"], rows.deals, rows.grouping(), (over,), units=False)
-    assert pair.difference.spread((over,)).df == g - 1
+    share = table[over].value_counts(normalize=True)
+    assert pair.difference.spread((over,)).df == pytest.approx(bell_mccaffrey_df(share))
 
 
 def test_perfect_separation_gives_no_interval_of_width_zero():

@@ -1,4 +1,6 @@
-"""Intervals that expect clusters to differ: degrees of freedom, skewness, lean, and arms that follow from them."""
+"""Intervals that expect clusters to differ: what differs, the skewness it may bring, and the arm that follows."""
+
+import itertools
 
 import numpy as np
 import pytest
@@ -7,26 +9,6 @@ from hypothesis import strategies as st
 
 from forecasteval.inference import few_clusters as caution
 from forecasteval.inference import jackknife as iv
-
-sums = st.lists(
-    st.tuples(st.floats(-5, 5, allow_nan=False), st.floats(0.1, 20)), min_size=3, max_size=30
-).map(lambda pairs: tuple(np.array(column) for column in zip(*pairs, strict=True)))
-
-
-@given(sums, st.lists(st.floats(0.01, 50), min_size=30, max_size=30))
-def test_satterthwaite_agrees_with_the_matrices(xz, variances):
-    w = xz[1] / xz[1].sum()
-    v = np.array(variances[: w.size])
-    residuals = np.eye(w.size) - np.outer(w, np.ones(w.size))
-    k = np.diag(1 / (1 - w))
-    c = k @ residuals @ np.diag(v) @ residuals.T @ k
-    assert caution.satterthwaite_df(w, v) == pytest.approx(np.trace(c) ** 2 / np.trace(c @ c), rel=1e-8)
-
-
-@given(sums)
-def test_without_cluster_effects_satterthwaite_is_bell_mccaffrey(xz):
-    w = xz[1] / xz[1].sum()
-    assert caution.satterthwaite_df(w, 7 * w) == pytest.approx(iv.bell_mccaffrey_df(w), rel=1e-8)
 
 
 def test_components_of_variance_are_those_of_a_one_way_layout():
@@ -43,7 +25,7 @@ def test_components_of_variance_are_those_of_a_one_way_layout():
 
 
 def test_what_chance_alone_makes_of_clusters_without_effects():
-    """The standard deviation, over many samples, of the estimate before it is cut off at zero."""
+    """What single rows add to the spread of clusters' means is taken away; nothing is left on average."""
     rng = np.random.default_rng(1)
     n = np.array([10, 20, 30, 40, 50, 60])
     rows = np.split(rng.normal(size=(6000, n.sum())), np.cumsum(n)[:-1], axis=1)
@@ -57,60 +39,70 @@ def test_what_chance_alone_makes_of_clusters_without_effects():
     assert between == pytest.approx(np.maximum(uncut, 0))
     assert within.mean() == pytest.approx(1, rel=0.01)
     assert uncut.mean() == pytest.approx(0, abs=0.001)
-    assert by_chance.mean() == pytest.approx(uncut.std(), rel=0.1)
+    spare = n.sum() - np.square(n).sum() / n.sum()
+    assert by_chance == pytest.approx(around / spare - uncut)
 
 
 variances = st.tuples(st.floats(0, 1), st.floats(0, 1))
 
 
 @given(variances, variances)
-def test_lean_points_to_the_forecaster_whose_bias_varies_more(mine, theirs):
-    found = caution.lean(mine, theirs)
+def test_a_tail_points_to_the_forecaster_who_differs_more(mine, theirs):
+    found = caution.tail_of_biases(mine, theirs)
     assert -1 <= found <= 1
-    assert found == -caution.lean(theirs, mine)
+    assert found == -caution.tail_of_biases(theirs, mine)
     assert found * (mine[0] - theirs[0]) >= 0
 
 
-@given(st.floats(-3, 3), st.floats(0.01, 2), st.floats(2, 60), st.floats(-1, 1), st.floats(0.5, 0.999))
-def test_a_lean_lengthens_one_arm_and_leaves_the_other_to_student(estimate, se, df, lean, level):
-    plain = iv.t_interval(estimate, iv.Spread(se, df, ""), level)
-    leant = caution.interval(estimate, iv.Spread(se, df, "", lean=lean), level)
+@given(st.floats(0, 1), st.floats(0, 1), variances)
+def test_losses_that_differ_by_skill_lean_the_same_way(mine, theirs, difference):
+    found = caution.tail_of_losses(mine, theirs, difference)
+    assert -1 <= found <= 1
+    assert found == -caution.tail_of_losses(theirs, mine, difference)
+    assert found * (mine - theirs) >= 0
+
+
+def test_skewness_is_that_of_a_sum_and_fades_with_clusters():
+    """A mean of G independent effects with skewness k has skewness k / sqrt(G); unevenness slows that down."""
+    rng = np.random.default_rng(3)
+    share = np.array([0.3, 0.2, 0.2, 0.1, 0.1, 0.1])
+    sums = rng.exponential(size=(400_000, 6)) @ share
+    seen = ((sums - sums.mean()) ** 3).mean() / sums.std() ** 3
+    uneven = (share**3).sum() / np.square(share).sum() ** 1.5
+    assert seen == pytest.approx(2 * uneven, rel=0.03)
+    few = caution.TAIL * (3 / 5) ** 3 * uneven
+    assert caution.skewness(share, 1.0) == pytest.approx(few)
+    assert caution.skewness(share, 1.0, -1.0) == 0
+    assert abs(caution.lean(caution.skewness(np.full(400, 1 / 400), 0.3, 0.0))) < 0.02
+    even = [caution.skewness(np.full(g, 1 / g), 0.8) for g in (50, 100, 200, 400)]
+    assert all(b == pytest.approx(a / np.sqrt(2), rel=0.15) for a, b in itertools.pairwise(even))
+
+
+@given(st.floats(-3, 3), st.floats(0.01, 2), st.floats(2, 60), st.floats(-3, 3), st.floats(0.5, 0.999))
+def test_skewness_lengthens_one_arm_and_mirrors(estimate, se, df, skew, level):
+    plain = caution.interval(estimate, iv.Spread(se, df, ""), level)
+    leant = caution.interval(estimate, iv.Spread(se, df, "", skew), level)
+    mirror = caution.interval(-estimate, iv.Spread(se, df, "", -skew), level)
     half = estimate - plain.low
-    longer = (1 + caution.LEAN_GAIN * abs(lean)) * half
-    down, up = (half, longer) if lean > 0 else (longer, half)
+    longer = (1 + abs(float(caution.lean(skew)))) * half
+    down, up = (half, longer) if skew > 0 else (longer, half)
     assert (leant.low, leant.high) == (pytest.approx(estimate - down), pytest.approx(estimate + up))
+    assert max(down, up) <= caution.LONGEST_ARM * half + 1e-9
+    assert (mirror.low, mirror.high) == (pytest.approx(-leant.high), pytest.approx(-leant.low))
+    assert mirror.p_value == pytest.approx(leant.p_value)
 
 
-@given(st.floats(-3, 3), st.floats(2, 60), st.floats(-1, 1), st.floats(-1, 1), st.floats(0.5, 0.999))
-def test_the_p_value_says_what_the_interval_says(estimate, df, skewness, lean, level):
-    i = caution.interval(estimate, iv.Spread(1.0, df, "", skewness=skewness, lean=lean), level)
+@given(st.floats(-3, 3), st.floats(2, 60), st.floats(-3, 3), st.floats(0.5, 0.999))
+def test_the_p_value_says_what_the_interval_says(estimate, df, skew, level):
+    i = caution.interval(estimate, iv.Spread(1.0, df, "", skew), level)
     if min(abs(i.low), abs(i.high)) > 1e-9:
         assert (i.p_value < 1 - level) == (i.low > 0 or i.high < 0)
 
 
-@given(st.floats(-4, 4), st.floats(-0.6, 0.6))
-def test_the_skewed_quantile_undoes_halls_transform(q, a):
-    t = caution._skewed_quantile(q, a)
-    assert t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6 == pytest.approx(q, abs=1e-7)
-
-
-@given(st.floats(-3, 3), st.floats(0.01, 2), st.floats(2, 60), st.floats(-1, 1), st.floats(0.5, 0.999))
-def test_skewness_lengthens_one_arm_and_mirrors(estimate, se, df, skewness, level):
-    plain = caution.interval(estimate, iv.Spread(se, df, ""), level)
-    skewed = caution.interval(estimate, iv.Spread(se, df, "", skewness=skewness), level=level)
-    mirror = caution.interval(-estimate, iv.Spread(se, df, "", skewness=-skewness), level=level)
-    half = estimate - plain.low
-    assert skewed.low <= plain.low + 1e-12
-    assert skewed.high >= plain.high - 1e-12
-    assert skewed.high - estimate <= caution.LONGEST_ARM * half + 1e-9
-    assert (mirror.low, mirror.high) == (pytest.approx(-skewed.high), pytest.approx(-skewed.low))
-    assert mirror.p_value == pytest.approx(skewed.p_value)
-
-
 def test_fewer_degrees_widen_an_interval_and_no_spread_gives_none():
     plain = caution.interval(1.0, iv.Spread(1.0, 10, "rep"))
-    cautious = caution.interval(1.0, iv.Spread(1.0, 10, "rep", cautious_df=4))
-    assert cautious.low < plain.low
-    assert cautious.high > plain.high
-    assert cautious.p_value > plain.p_value
+    fewer = caution.interval(1.0, iv.Spread(1.0, 4, "rep"))
+    assert fewer.low < plain.low
+    assert fewer.high > plain.high
+    assert fewer.p_value > plain.p_value
     assert np.isnan(caution.interval(1.0, iv.Spread(0.0, 10, "rep")).low)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasteval.inference import jackknife as iv
+from forecasteval.inference.few_clusters import interval
 
 sums = st.lists(
     st.tuples(st.floats(-5, 5, allow_nan=False), st.floats(0.1, 20)), min_size=3, max_size=30
@@ -55,7 +56,7 @@ def test_equal_clusters_give_the_textbook_t_interval():
     spread = iv.Spread(
         iv.cr3j(x.mean(), iv.leave_one_out(x, np.ones(6))), iv.bell_mccaffrey_df(np.full(6, 1 / 6)), ""
     )
-    i = iv.t_interval(float(x.mean()), spread)
+    i = interval(float(x.mean()), spread)
     low, high = stats.t.interval(0.95, 5, loc=x.mean(), scale=stats.sem(x))
     assert (i.low, i.high) == (pytest.approx(low), pytest.approx(high))
     assert i.p_value == pytest.approx(stats.ttest_1samp(x, 0).pvalue)
@@ -79,7 +80,7 @@ def test_a_rep_left_alone_joins_the_smallest_other():
 
 
 def test_no_spread_is_no_interval():
-    i = iv.t_interval(1.0, iv.Spread(0.0, 5, "rep"))
+    i = interval(1.0, iv.Spread(0.0, 5, "rep"))
     assert np.isnan([i.low, i.high, i.p_value]).all()
 
 
@@ -110,6 +111,6 @@ def test_coverage_of_the_jackknife_on_uneven_clusters():
     for _ in range(600):
         x = size * rng.normal(0, 0.3, 10) + np.sqrt(size) * rng.normal(0, 0.3, 10)
         ratio = x.sum() / size.sum()
-        i = iv.t_interval(ratio, iv.Spread(iv.cr3j(ratio, iv.leave_one_out(x, size)), df, ""))
+        i = interval(ratio, iv.Spread(iv.cr3j(ratio, iv.leave_one_out(x, size)), df, ""))
         hits += i.low <= 0 <= i.high
     assert 0.925 <= hits / 600 <= 0.985

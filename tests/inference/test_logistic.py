@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from forecasteval.inference import few_clusters as caution
 from forecasteval.inference import jackknife as intervals
 from forecasteval.inference import logistic
 
@@ -56,21 +55,6 @@ def test_degrees_of_freedom_of_a_mean_are_those_of_the_ratio():
     assert found.spreads[0].df == pytest.approx(
         intervals.bell_mccaffrey_df(np.bincount(g) / g.size), rel=1e-9
     )
-
-
-def test_a_mean_has_the_caution_of_a_ratio():
-    """The same cautious degrees of freedom and skewness as a comparison gives the share that is won."""
-    _, y, g = clustered()
-    size = np.bincount(g).astype(float)
-    mean = y.mean()
-    e = np.bincount(g, weights=y) - mean * size
-    ratio = caution.cautious(
-        intervals.Spread(1.0, intervals.bell_mccaffrey_df(size / y.size), "rep"),
-        size / y.size, e, size, float(np.square(y - mean).sum()),
-    )  # fmt: skip
-    found = logistic.fit(np.ones((y.size, 1)), y, g).spreads[0]
-    assert found.cautious_df == pytest.approx(ratio.cautious_df, rel=1e-9)
-    assert found.skewness == pytest.approx(ratio.skewness, rel=1e-9)
 
 
 def test_degrees_of_freedom_by_the_matrices_that_define_them():
@@ -143,7 +127,6 @@ def test_order_of_rows_and_sign_of_the_outcome(seed):
     np.testing.assert_allclose(turned.coefficients, -found.coefficients, rtol=1e-7, atol=1e-9)
     for a, b in zip(turned.spreads, found.spreads, strict=True):
         assert a.df == pytest.approx(b.df, rel=1e-6)
-        assert a.skewness == pytest.approx(-b.skewness, rel=1e-5, abs=1e-9)
 
 
 def test_log_odds_at_the_edge_are_moved_and_counted():

@@ -14,8 +14,6 @@ from scipy import stats
 import forecasteval as fe
 from forecasteval.compare.variance_of_history import measure
 from forecasteval.inference import power
-from forecasteval.inference.few_clusters import satterthwaite_df
-from forecasteval.inference.jackknife import bell_mccaffrey_df, t_quantile
 from forecasteval.inference.power import Design
 from forecasteval.inference.variance_components import Components
 
@@ -39,8 +37,7 @@ def test_equal_reps_are_a_one_sample_t_test_as_r_plans_it(reps):
     """power.t.test(n, power = .8, type = "one.sample")."""
     expected = json.loads(KNOWN.read_text())["MDE_sd_units_paired_80pct"][str(reps)]
     plan = power.expected(Design(reps, 1, 9, uneven=0.0), ONLY_REPS, ("rep",))
-    assert plan.by_students_t().detectable() == pytest.approx(expected, rel=1e-7)
-    assert plan.detectable() > expected  # chance makes reps look skewed, and the interval allows for it
+    assert plan.detectable() == pytest.approx(expected, rel=1e-7)
 
 
 @known_power
@@ -48,7 +45,7 @@ def test_power_is_that_of_r():
     """power.t.test(n = 12, delta = .5, type = "paired")."""
     expected = json.loads(KNOWN.read_text())["paired_n12_delta.5_power"]
     plan = power.expected(Design(12, 1, 9, uneven=0.0), ONLY_REPS, ("rep",))
-    assert plan.by_students_t().power(0.5) == pytest.approx(expected, rel=1e-9)
+    assert plan.power(0.5) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize(("reps", "level", "aim"), [(6, 0.95, 0.8), (15, 0.9, 0.9), (60, 0.99, 0.7)])
@@ -56,14 +53,14 @@ def test_power_is_that_of_statsmodels(reps, level, aim):
     from statsmodels.stats.power import TTestPower
 
     expected = TTestPower().solve_power(nobs=reps, alpha=(1 - level) / 2, power=aim, alternative="larger")
-    plan = power.expected(Design(reps, 3, 9, uneven=0.0), ONLY_REPS, ("rep",)).by_students_t()
+    plan = power.expected(Design(reps, 3, 9, uneven=0.0), ONLY_REPS, ("rep",))
     assert plan.detectable(level=level, power=aim) == pytest.approx(expected, rel=1e-6)
 
 
 def test_two_quantiles_times_the_standard_error_are_close():
     plan = power.expected(Design(20, 4, 12, uneven=0.0), USUAL, ("rep",))
     rough = (stats.t.ppf(0.975, 19) + stats.t.ppf(0.8, 19)) * plan.se
-    assert plan.by_students_t().detectable() == pytest.approx(rough, rel=0.01)
+    assert plan.detectable() == pytest.approx(rough, rel=0.01)
 
 
 # --- what must hold -------------------------------------------------------------------------------------
@@ -97,12 +94,9 @@ def test_power_at_the_smallest_difference_is_the_power_that_was_asked_for(design
 @settings(max_examples=60, deadline=None)
 @given(designs, components, questions)
 def test_more_of_anything_never_hurts(design, c, question):
-    """But where reps are uneven: more deals show that they differ, which costs degrees of freedom, and no more."""
-    now, w = power.detectable(design, c, question), design.share
-    fewest = float(satterthwaite_df(w, w * w))  # where nothing but the reps' own effects is left
-    most = bell_mccaffrey_df(w)
-    cost = max(t_quantile(0.975, min(fewest, most)) / t_quantile(0.975, most), 1.0)
-    allowed = now * (1.01 if design.uneven == 0 else 1.03 * cost)
+    """But where reps are uneven: more deals show that they differ, which the standard error overstates a little."""
+    now = power.detectable(design, c, question)
+    allowed = now * (1.01 if design.uneven == 0 else 1.03)
     assert power.detectable(replace(design, deals=2 * design.deals), c, question) <= allowed
     assert power.detectable(design.endless, c, question) <= allowed
     if design.uneven == 0:
@@ -186,7 +180,7 @@ def test_compare_finds_what_was_predicted_where_deals_are_won_or_lost():
 
 def test_showing_the_reps_ahead_takes_more_where_their_bias_varies_more():
     """The longer arm then lies towards zero: what is found lies between the plans without and with a full lean."""
-    design, slip, differs, worse, runs = Design(12, 4, 15, uneven=0.5), 0.05, 0.05, 0.18, 200
+    design, slip, differs, worse, runs = Design(12, 4, 15, uneven=0.5), 0.02, 0.15, 0.28, 200
 
     def pilot(design, rng):
         table = simulation.deals_of(design, slip, differs, 0.0, rng)
@@ -209,7 +203,7 @@ def test_showing_the_reps_ahead_takes_more_where_their_bias_varies_more():
     error = 3 * np.sqrt(0.25 / runs)
     assert least - error < found < most + error
     assert most - least > 0.15
-    assert 1 < plan.detectable(lean=1.0) / plan.detectable() < 1.8
+    assert 1 < plan.detectable(lean=1.0) / plan.detectable() < 2
 
 
 def test_the_prediction_is_near_the_interval_that_the_demo_got():

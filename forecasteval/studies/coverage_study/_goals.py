@@ -43,7 +43,7 @@ def read(file: Path | str) -> pd.DataFrame:
 
 def counted(table: pd.DataFrame) -> Counts:
     """A study's rows, counted."""
-    share = table["coverage_plain"].clip(0, 1)
+    share = table["coverage_cr3j"].clip(0, 1)
     error = (share * (1 - share) / (table["runs"] * table["possible"]).clip(lower=1)) ** 0.5
     plain = (share + 1.96 * error < GOALS["coverage"]) & table["coverage"].notna()
     low, side, wide = (int(table["misses"].str.contains(w).sum()) for w in ("coverage", "one side", "width"))

@@ -4,12 +4,14 @@ A deal has log-odds o ~ N(logit(wins), 1) and is won with that probability. The 
 what they get wrong: their own bias, the period's shock and the account's. The model shrinks towards the base rate;
 in a null cell it is another rep-like forecaster with errors of its own. What a score is worth for a given v is found
 by quadrature once, so the truth for these reps in these periods, for new reps and for new periods is a mean of it.
+Where reps differ in more than a bias, what is true of new ones is found in a large population of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,6 +39,10 @@ def _law(name: str, rng: np.random.Generator, shape: tuple[int, ...] | int) -> F
         return rng.normal(size=shape)
     if name == "exponential":
         return rng.exponential(size=shape) - 1
+    if name == "t3":
+        return rng.standard_t(3, size=shape) / np.sqrt(3)
+    if name == "lognormal":
+        return (rng.lognormal(0, 0.8, shape) - np.exp(0.32)) / np.sqrt((np.exp(0.64) - 1) * np.exp(0.64))
     return np.where(rng.random(shape) < 0.1, 3.0, -1 / 3)
 
 
@@ -86,6 +92,22 @@ class Pilot:
     truth: dict[Truth, float]
 
 
+_STAGES = np.array([0.05, 0.1, 0.25, 0.5, 0.8])  # what stages say, and where one ends
+_BETWEEN_STAGES = np.array([0.075, 0.17, 0.35, 0.65])
+_SURE = 0.05
+_MANY = 3_000_000  # reps with one deal each, of whom one learns what is true of new reps
+
+
+@dataclass(frozen=True, eq=False)
+class _People:
+    """What reps and periods are like: biases and shocks of both forecasters, and what only reps have."""
+
+    bias: dict[str, Floats]
+    shock: dict[str, Floats]
+    noise: Floats | float
+    sure: NDArray[np.bool_] | bool
+
+
 class Simulator:
     """Draws pilots of a cell."""
 
@@ -114,28 +136,58 @@ class Simulator:
             self._curves[which, what, over] = curve
         return self._curves[which, what, over]
 
+    def people(self, rng: np.random.Generator, size: Floats, periods: int) -> _People:
+        """Reps of these sizes, in standard deviations of its logarithm, and periods in a row."""
+        c, reps = self.cell, size.size
+        bias = {w: c.bias_sd * _law(c.bias, rng, reps) for w in ("candidate", "baseline")}
+        shock = {w: rng.normal(0, c.shock_sd, periods) for w in bias}
+        if not c.null:
+            bias["candidate"], shock["candidate"] = np.zeros(reps), np.zeros(periods)
+        bias["baseline"] = bias["baseline"] + c.follow * size
+        for moved in shock.values() if c.ar else ():
+            for t in range(1, periods):
+                moved[t] = c.ar * moved[t - 1] + np.sqrt(1 - c.ar**2) * moved[t]
+        noise: Floats | float = NOISE
+        if c.skill == "exponential":
+            noise = 0.2 + rng.exponential(0.7, reps)
+        elif c.skill == "lognormal":
+            noise = 0.5 * rng.lognormal(0, 0.7, reps)
+        return _People(bias, shock, noise, rng.random(reps) < c.sure if c.sure else False)
+
+    def said(
+        self, rng: np.random.Generator, odds: Floats, wrong: Floats, who: _People, at: tuple[Any, Any]
+    ) -> tuple[Floats, Floats]:
+        """What model and reps say of deals with these odds; `at` holds the rep and the period of each."""
+        rep, period = at
+        error = {w: who.bias[w][rep] + who.shock[w][period] for w in who.bias}
+        error["baseline"] = error["baseline"] + wrong
+        noise = {w: rng.normal(size=odds.size) for w in error}
+        own = who.noise if isinstance(who.noise, float) else who.noise[rep]
+        shrink, base = self._shrink["candidate"], np.log(self.cell.wins / (1 - self.cell.wins))
+        candidate = _sigmoid(
+            shrink * odds + (1 - shrink) * base + error["candidate"] + NOISE * noise["candidate"]
+        )
+        baseline = _sigmoid(odds + error["baseline"] + own * noise["baseline"])
+        if not isinstance(who.sure, bool):
+            baseline = np.where(who.sure[rep], _SURE, baseline)
+        if self.cell.stages:
+            baseline = _STAGES[np.searchsorted(_BETWEEN_STAGES, baseline)]
+        if self.cell.drawn:  # errors so large that a probability would be 1
+            candidate, baseline = (p.clip(1e-6, 1 - 1e-6) for p in (candidate, baseline))
+        return candidate, baseline
+
     def draw(self, rng: np.random.Generator) -> Pilot:
         """One pilot."""
         c = self.cell
-        weight = rng.lognormal(0, c.size_sd, c.reps) if c.size_sd else np.ones(c.reps)
+        spread = rng.normal(size=c.reps) if c.size_sd else np.zeros(c.reps)
+        weight = np.exp(c.size_sd * spread)
         size = np.maximum(1, np.round(weight / weight.sum() * c.deals)).astype(int)
         rep = np.repeat(np.arange(c.reps, dtype=np.int32), size)
         n = rep.size
         period = rng.integers(0, c.periods, n).astype(np.int32)
-        bias = {w: c.bias_sd * _law(c.bias, rng, c.reps) for w in ("candidate", "baseline")}
-        shock = {w: rng.normal(0, c.shock_sd, c.periods) for w in ("candidate", "baseline")}
-        if not c.null:
-            bias["candidate"], shock["candidate"] = np.zeros(c.reps), np.zeros(c.periods)
-        account = None
-        wrong = np.zeros(n)
-        if c.per_account:
-            accounts = np.maximum(1, np.round(size / c.per_account)).astype(int)
-            first = np.concatenate([[0], np.cumsum(accounts)[:-1]])
-            account = (first[rep] + (rng.random(n) * accounts[rep]).astype(int)).astype(np.int32)
-            wrong = rng.normal(0, c.account_sd, int(accounts.sum()))[account]
-            account = np.unique(account, return_inverse=True)[1].astype(np.int32)
-        base = np.log(c.wins / (1 - c.wins))
-        odds = base + rng.normal(size=n)
+        who = self.people(rng, spread, c.periods)
+        account, wrong = self._accounts(rng, size)
+        odds = np.log(c.wins / (1 - c.wins)) + rng.normal(size=n)
         won = (rng.random(n) < _sigmoid(odds)).astype(float)
         amount = rng.lognormal(0, c.amount_sd, n)
         unit = None
@@ -145,15 +197,32 @@ class Simulator:
             rep, period, won, odds = rep[again], period[again], won[again], odds[again]
             amount, wrong = amount[again], wrong[again]
             account = None if account is None else account[again]
-        error = {w: bias[w][rep] + shock[w][period] for w in bias}
-        error["baseline"] = error["baseline"] + wrong
-        noise = {w: NOISE * rng.normal(size=rep.size) for w in error}
-        shrink = self._shrink["candidate"]
-        candidate = _sigmoid(shrink * odds + (1 - shrink) * base + error["candidate"] + noise["candidate"])
-        baseline = _sigmoid(odds + error["baseline"] + noise["baseline"])
+        candidate, baseline = self.said(rng, odds, wrong, who, (rep, period))
         deals = Deals(won, candidate, baseline, amount, amount * won)
-        truth = self._truth(np.bincount(rep * c.periods + period, minlength=c.reps * c.periods), bias, shock)
+        if c.drawn:
+            truth = {(m, q): of_new_reps(c)[m] for m in c.metrics for q in c.questions}
+        else:
+            count = np.bincount(rep * c.periods + period, minlength=c.reps * c.periods)
+            truth = self._truth(count, who.bias, who.shock)
         return Pilot(deals, rep, period, account, unit, truth)
+
+    def _accounts(
+        self, rng: np.random.Generator, size: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32] | None, Floats]:
+        """Each deal's account, and by how much the reps are wrong about it."""
+        c, n = self.cell, int(size.sum())
+        if not c.per_account:
+            return None, np.zeros(n)
+        if c.cross:
+            account = rng.integers(0, max(1, round(n / c.per_account)), n)
+            wrong = rng.normal(0, c.account_sd, int(account.max()) + 1)[account]
+        else:
+            accounts = np.maximum(1, np.round(size / c.per_account)).astype(int)
+            first = np.concatenate([[0], np.cumsum(accounts)[:-1]])
+            rep = np.repeat(np.arange(size.size), size)
+            account = first[rep] + (rng.random(n) * accounts[rep]).astype(int)
+            wrong = rng.normal(0, c.account_sd, int(accounts.sum()))[account]
+        return np.unique(account, return_inverse=True)[1].astype(np.int32), wrong
 
     def _truth(
         self, count: NDArray[np.int64], bias: dict[str, Floats], shock: dict[str, Floats]
@@ -215,6 +284,32 @@ class Simulator:
         none = np.zeros(1)
         mine = self._auc("candidate", np.ones((1, 1)), none, none)
         return mine - self._auc("baseline", weight[:, None], at, none)
+
+
+@cache
+def of_new_reps(cell: Cell) -> dict[str, float]:
+    """What is true of new reps in new periods: many with one deal each, large ones as often as they have deals."""
+    rng, n, simulator = np.random.default_rng(13), _MANY, Simulator(cell)
+    size = cell.size_sd + rng.normal(size=n) if cell.size_sd else np.zeros(n)
+    who = simulator.people(rng, size, 1)
+    shock = {w: rng.normal(0, cell.shock_sd if s.any() else 0, n) for w, s in who.shock.items()}
+    odds = np.log(cell.wins / (1 - cell.wins)) + rng.normal(size=n)
+    at, wrong = np.arange(n), rng.normal(0, cell.account_sd, n)
+    candidate, baseline = simulator.said(rng, odds, wrong, replace(who, shock=shock), (at, at))
+    chance = _sigmoid(odds)
+    brier = [float((p * p - 2 * p * chance + chance).mean()) for p in (candidate, baseline)]
+    log = [-float((chance * np.log(p) + (1 - chance) * np.log1p(-p)).mean()) for p in (candidate, baseline)]
+    found = {
+        "brier": brier[0] - brier[1],
+        "brier_by_amount": brier[0] - brier[1],
+        "brier_skill": 1 - brier[0] / brier[1],
+        "log_score": log[0] - log[1],
+        "bias": float((candidate - baseline).mean()),
+    }
+    if "auc" in cell.metrics:
+        won = (rng.random(n) < chance).astype(float)
+        found["auc"] = auc(candidate, won) - auc(baseline, won)
+    return found
 
 
 def _of_all(metric: str, deals: Deals) -> float:

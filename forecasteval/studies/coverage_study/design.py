@@ -42,8 +42,13 @@ class Cell:
     `amount_sd` that of the amounts. `wins` is the win rate at the typical deal, before deals differ. In log-odds:
     `bias_sd` is the sd of the reps' biases (whose law may be "few": one rep in ten is far off), `shock_sd` of what a
     period does to the reps' optimism, `account_sd` of their error about an account. `per_account` is how many deals an
-    account has on average, 0 without accounts; `looks` in how many weeks each deal is seen. In a `null` cell the
-    candidate is as good as the baseline, with biases and shocks of its own.
+    account has on average, 0 without accounts; where they `cross`, an account's deals belong to any rep. `looks` is in how
+    many weeks each deal is seen. In a `null` cell the candidate is as good as the baseline, with biases and shocks of its
+    own.
+
+    What makes reps, quarters and forecasts awkward: a rep's bias is larger by `follow` for each standard deviation that the
+    rep has more deals; `skill` is the law of the reps' own errors about single deals; a share `sure` of the reps says 5% to
+    everything; a period's shock is correlated by `ar` with the one before; reps' forecasts are one of five `stages`.
     """
 
     name: str
@@ -54,15 +59,28 @@ class Cell:
     size_sd: float = 0.8
     wins: float = 0.25
     bias_sd: float = 0.3
-    bias: Literal["normal", "exponential", "few"] = "normal"
+    bias: Literal["normal", "exponential", "few", "t3", "lognormal"] = "normal"
     shock_sd: float = 0.0
     amount_sd: float = 1.0
     per_account: float = 0.0
     account_sd: float = 0.0
+    cross: bool = False
     looks: int = 1
+    follow: float = 0.0
+    skill: Literal["", "exponential", "lognormal"] = ""
+    sure: float = 0.0
+    ar: float = 0.0
+    stages: bool = False
     null: bool = False
     metrics: _Metrics = _SCORES
     questions: _Questions = (("deal",), ("rep",))
+
+    @property
+    def drawn(self) -> bool:
+        """Is what is true of it drawn from a large population, and not worked out?"""
+        heavy = self.bias in ("t3", "lognormal")
+        awkward = self.follow or self.skill or self.sure or self.ar or self.stages or self.cross
+        return bool(heavy or awkward)
 
 
 @dataclass(frozen=True)
