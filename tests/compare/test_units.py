@@ -15,7 +15,7 @@ from forecasteval.compare.encompassing import encompassing
 from forecasteval.compare.rep_bias import rep_bias
 from forecasteval.compare.repeated import influence
 from forecasteval.compare.variance_of_history import measure
-from forecasteval.inference.few_clusters import reach
+from forecasteval.inference.few_clusters import lean
 from forecasteval.inference.grouping import Grouping
 from forecasteval.inference.jackknife import t_quantile
 from forecasteval.inference.questions import QUESTIONS
@@ -226,11 +226,13 @@ def test_low_and_high_can_be_rebuilt_from_the_row(generalise_to, level):
         table, "model", "rep_forecast", metrics=ALL, generalise_to=generalise_to, level=level
     ).table.to_dict("records")
     if generalise_to == ("rep",):
-        assert all(abs(r["skew"]) + abs(r["lean"]) > 0 for r in rows)
+        assert all((r["skew"] != 0) == (r["metric"] != "auc" and "bias" not in r["metric"]) for r in rows)
     for r in rows:
-        below, above = reach(t_quantile(0.5 + r["level"] / 2, r["df"]), r["skew"], r["lean"])
-        assert r["low"] == pytest.approx(r["difference"] - below * r["se"], rel=1e-9, abs=1e-12)
-        assert r["high"] == pytest.approx(r["difference"] + above * r["se"], rel=1e-9, abs=1e-12)
+        assert r["lean"] == lean(r["skew"])
+        arm = t_quantile(0.5 + r["level"] / 2, r["df"]) * r["se"]
+        below, above = ((1 + max(side * r["lean"], 0)) * arm for side in (-1, 1))
+        assert r["low"] == pytest.approx(r["difference"] - below, rel=1e-9, abs=1e-12)
+        assert r["high"] == pytest.approx(r["difference"] + above, rel=1e-9, abs=1e-12)
         assert (r["p_value"] < 1 - level) == (r["low"] > 0 or r["high"] < 0)
 
 

@@ -11,8 +11,10 @@ from forecasteval.report.blocks import Html, Words
 from forecasteval.report.figures import Absent, Picture
 from forecasteval.scores.probability import METRICS
 from forecasteval.studies.coverage_study import _figures as figures
+from forecasteval.studies.coverage_study._beside import EASY, Interval
 from forecasteval.studies.coverage_study._found import Found
 from forecasteval.studies.coverage_study._goals import GOALS
+from forecasteval.studies.coverage_study._others import OTHERS
 from forecasteval.studies.coverage_study.design import FULL, Cell
 
 _SAY = Words(__file__)
@@ -24,6 +26,11 @@ _FAMILIES = {
     "amounts": "large amounts",
     "accounts": "several deals\nof an account",
     "looks": "deals seen in\nseveral weeks",
+    "awkward reps": "reps who differ\nin awkward ways",
+    "many reps": "120 and 400 reps",
+    "awkward accounts": "accounts that\ncross reps",
+    "quarters alike": "quarters like the\nones before",
+    "awkward amounts": "very unequal\namounts",
     "equal": "equally good\nforecasters",
     "real tables": "real tables",
 }
@@ -35,6 +42,7 @@ _FOR = {
     "deal and period": "same reps, new quarters",
     "rep and period": "new reps and quarters",
 }
+_OURS = "ours: CR3J, Bell-McCaffrey df, one longer arm"
 _CLUSTERS = r"^\d+ clusters of "  # how pilots drawn from a real table are named
 
 
@@ -101,7 +109,7 @@ class Coverage(_Section):
                 _FAMILIES[str(family)].replace("\n", " "),
                 f"{rows['misses'].str.contains('coverage').sum()} of {len(rows):,}",
                 _range(rows["coverage"]),
-                _range(rows["coverage_plain"]),
+                _range(rows["coverage_cr3j"]),
             ]
             for family, rows in self.found.known.groupby("family", sort=False)
         ]
@@ -203,6 +211,33 @@ class Failing(_Section):
     def rows(self) -> Html:
         """The rows one by one, folded away."""
         return _SAY("failing_rows", self)
+
+
+class Others(_Section):
+    """Coverage and power beside the published intervals, on the same pilots."""
+
+    @property
+    def beside(self) -> pd.DataFrame:
+        """Rows in which all four can be formed."""
+        table = self.found.known
+        return table.dropna(subset=["coverage_cr2"]) if "coverage_cr2" in table else table.head(0)
+
+    @property
+    def intervals(self) -> list[Interval]:
+        """Ours first."""
+        return [Interval(name, label, self.beside) for name, label in {"": _OURS, **OTHERS}.items()]
+
+    @property
+    def easy(self) -> int:
+        """Rows in which CR2 needs no help."""
+        return int((self.beside["coverage_cr2"] >= EASY).sum())
+
+    def figure(self) -> Picture | Absent:
+        """Coverage and power of the four, side by side."""
+        if self.beside.empty:
+            return Absent("No cell has been run yet.")
+        said, alt = (_SAY(f"others_{part}", self).text for part in ("title", "alt"))
+        return figures.others(self.intervals, said, alt)
 
 
 class Widths(_Section):

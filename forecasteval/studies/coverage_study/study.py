@@ -112,6 +112,7 @@ class Answer(Found):
     glossary = cached_property(sections.Glossary)
     coverage = cached_property(sections.Coverage)
     failing = cached_property(sections.Failing)
+    others = cached_property(sections.Others)
     widths = cached_property(sections.Widths)
 
     def results(self) -> dict[str, Any]:
