@@ -54,7 +54,7 @@ def coverage(families: _Families, said: str, alt: str) -> Picture:
         ax.axvline(LEVEL, color=INK, lw=1, ls=(0, (4, 3)))
         _dots(ax, families, "coverage", lambda rows: rows["misses"].str.contains("coverage"), "coverage_cr3j")
         ax.set_xlim(max(0.0, least - 0.01), 1.005)
-        ax.xaxis.set_major_locator(MultipleLocator(0.05))
+        ax.xaxis.set_major_locator(MultipleLocator(0.05 if least > 0.75 else 0.1))
         ax.xaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
         ax.set_xlabel(
             "How often the interval held the truth\n(dashed: nominal 95%; shaded: 93% and more;\n"
@@ -87,7 +87,7 @@ def others(intervals: Sequence[Interval], said: str, alt: str) -> Picture:
             ax.tick_params(axis="y", length=0)
             ax.xaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
         left.set_yticklabels([textwrap.fill(interval.label, 24) for interval in intervals], fontsize=8.5)
-        right.set_yticklabels([])
+        right.tick_params(labelleft=False)
         least = min(float(interval.coverage.min()) for interval in intervals)
         left.set_xlim(np.floor(20 * least) / 20 - 0.01, 1.005)
         right.axvline(0.8, color=INK, lw=1, ls=(0, (4, 3)))
