@@ -41,6 +41,10 @@ class LeftOut:
     share: Floats
     skew: float = 0.0
 
+    def residual(self, value: float) -> Floats:
+        """e_g / Z of each cluster, from how the number moves without it: R - R_(g) = e_g / (Z - z_g)."""
+        return (value - self.without) * (1 - self.share)
+
     @property
     def defined(self) -> bool:
         """Can the number be formed without each of the clusters?"""
@@ -116,7 +120,7 @@ class Statistic:
     def neighbours(self) -> Resemblance | None:
         """How much periods resemble the ones before them; None where they are not asked about or too few."""
         periods = self.over.get("period")
-        return None if periods is None else resemblance(periods.residual, periods.share)
+        return None if periods is None else resemblance(periods.residual(self.value), periods.share)
 
     def estimate(self, generalise_to: tuple[str, ...], level: float = 0.95) -> Estimate:
         """The number with its interval when these things may be different next time."""

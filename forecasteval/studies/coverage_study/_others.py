@@ -47,8 +47,7 @@ def halves(value: float, over: LeftOut, effects: tuple[Floats, float, float] | N
     w = over.share
     se = cr3j(value, over.without)
     found = {"cr3j": t_quantile(0.5 + LEVEL / 2, bell_mccaffrey_df(w)) * se}
-    residual = (value - over.without) * (1 - w)
-    cr2 = math.sqrt(float((np.square(residual) / (1 - w)).sum()))
+    cr2 = math.sqrt(float((np.square(over.residual(value)) / (1 - w)).sum()))
     found["cr2"] = t_quantile(0.5 + LEVEL / 2, satterthwaite(w, w, 1)) * cr2
     if effects is not None:
         n, between, chance = effects
