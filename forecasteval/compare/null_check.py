@@ -410,7 +410,7 @@ def does_it_hold(
     ...     "model": rng.random(300), "rep_forecast": rng.random(300)})
     >>> check = does_it_hold(deals, "model", "rep_forecast", generalise_to="rep")
     >>> check.headline.split(";")[0]
-    'Of 512 comparisons on these deals in which nothing differs, 4.7% would have called one better'
+    'Of 512 comparisons on these deals in which nothing differs, 5.1% would have called one better'
     """
     matched = Matched.of(matched)
     chosen = _understood(matched, metric, swap, draws)

@@ -86,7 +86,9 @@ def test_perfect_separation_gives_no_interval_of_width_zero():
     assert row["high"] - row["low"] > 0  # the baseline varies, so the difference has an interval
     both = auc(table.assign(rep_forecast=lambda t: t["won"] * 0.6 + 0.2), "rep")
     assert np.isnan(both["low"])
-    assert both["verdict"] == "practically the same"
+    # both know the outcome, which is a reason not to believe either
+    assert both["verdict"] == "not enough evidence"
+    assert "hindsight" in {r["code"] for r in both["reasons"]}
 
 
 def test_two_perfect_halves_do_not_become_a_sure_difference():

@@ -196,7 +196,8 @@ def committed():
 def quick(committed):
     """A quick look in which nothing misses."""
     few = committed[committed["cell"].isin([c.name for c in QUICK])]
-    return missed(few.assign(runs=200.0).drop(columns="misses"))
+    held = {"coverage": (0.93, 1), "below": (0, 0.045), "above": (0, 0.045)}
+    return missed(few.assign(runs=200.0, **{c: few[c].clip(*k) for c, k in held.items()}).drop(columns="misses"))
 
 
 def test_a_quick_look_says_so_and_leads_to_the_evidence(quick, committed):
@@ -232,7 +233,7 @@ def test_where_it_fails_is_written_from_the_table(quick, committed):
     assert "has none of them in one case out of 8" in lines[0]
     assert "One seller holds 40%" in next(line for line in lines if "salvirt" in line)
     fewer = said(committed[committed["family"] == "reps"]).failing.words().text
-    assert fewer.startswith("10 rows held")
+    assert fewer.startswith("9 rows held")
     assert "one case out of" not in fewer
     assert "salvirt" not in fewer
     none = said(quick).failing.words().text
