@@ -17,6 +17,7 @@ from forecasteval.compare.pair import Pair, Sums
 from forecasteval.compare.verdicts import SAME, UNSURE, decide
 from forecasteval.errors import CallError, nearest
 from forecasteval.inference.estimate import Reason, against, reason
+from forecasteval.inference.few_clusters import lean
 from forecasteval.inference.grouping import Grouping
 from forecasteval.inference.jackknife import t_quantile, wild_p_value
 from forecasteval.inference.limits import MIN_CLUSTERS
@@ -209,8 +210,8 @@ class _Totals:
         assert pair.sums is not None
         taken = spread.method if spread.method in pair.sums else "period"
         tests = {} if few else {"p_value": e.p_value, "p_wild": wild_p_value(*pair.sums[taken])}
-        about: dict[str, Any] = {"skew": spread.skewness, "lean": spread.lean}
-        about["method"] = wording.method(spread.method, True).replace("reps", self.nouns["rep"] or "units")
+        about: dict[str, Any] = {"skew": spread.skew, "lean": float(lean(spread.skew))}
+        about["method"] = wording.method(spread.method).replace("reps", self.nouns["rep"] or "units")
         return {name: getattr(e, name) for name in ("low", "high", "df", "se")} | tests | about
 
 

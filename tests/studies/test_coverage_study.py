@@ -197,7 +197,9 @@ def quick(committed):
     """A quick look in which nothing misses."""
     few = committed[committed["cell"].isin([c.name for c in QUICK])]
     held = {"coverage": (0.93, 1), "below": (0, 0.045), "above": (0, 0.045)}
-    return missed(few.assign(runs=200.0, **{c: few[c].clip(*k) for c, k in held.items()}).drop(columns="misses"))
+    return missed(
+        few.assign(runs=200.0, **{c: few[c].clip(*k) for c, k in held.items()}).drop(columns="misses")
+    )
 
 
 def test_a_quick_look_says_so_and_leads_to_the_evidence(quick, committed):
