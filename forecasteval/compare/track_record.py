@@ -135,8 +135,10 @@ class TrackRecord:
     def by_week(self) -> pd.DataFrame:
         """One row per week: ranges, held, share, low, high, width and score (both as shares of what was booked)."""
         found: list[dict[str, Any]] = []
-        for week, rows in self.table.dropna(subset=["actual"]).groupby("week", dropna=False):
-            c = self.coverage(None if pd.isna(week) else int(str(int(float(str(week))))))
+        over = self.table.dropna(subset=["actual"])
+        for week in over["week"].unique():
+            rows = over[(over["week"] == week) | (pd.isna(week) & over["week"].isna())]
+            c = self.coverage(None if pd.isna(week) else week)
             low, high = c.by_cluster if math.isfinite(c.by_cluster[0]) else c.clopper_pearson
             total = float(rows["actual"].sum())
             known = rows.dropna(subset=["promised"])
