@@ -120,7 +120,7 @@ class Chain:
 
 def _compared(rows: pd.DataFrame, level: float) -> Comparison:
     """One step's totals, after against before."""
-    key = rows[["period", "unit", "actual"]]
+    key = rows[[c for c in ("period", "unit", "actual", "as_of") if c in rows]]
     long = pd.concat([key.assign(forecaster=n, amount=rows[n]) for n in ("after", "before")])
     return compare_totals(long, "after", "before", metrics=["wmape"], level=level)
 
@@ -194,10 +194,10 @@ def chain(
 def _step(table: pd.DataFrame, before: str, after: str, unit_level: str | None) -> pd.DataFrame:
     """The booked totals that both speak about, at the finest level where they do."""
     key = ["level", "period", "unit"]
-    own = {n: table.loc[table["forecaster"] == n, [*key, "amount", "actual"]] for n in (before, after)}
-    both = own[before].rename(columns={"amount": "before"}).merge(
-        own[after].rename(columns={"amount": "after"}).drop(columns="actual"), on=key
-    )  # fmt: skip
+    kept = [*key, "amount", "actual", *(["as_of"] if "as_of" in table else [])]
+    own = {n: table.loc[table["forecaster"] == n, kept] for n in (before, after)}
+    later = own[after].rename(columns={"amount": "after"})[[*key, "after"]]
+    both = own[before].rename(columns={"amount": "before"}).merge(later, on=key)
     both = both.dropna(subset=["before", "after", "actual"])
     there = [level for level in (*_LEVELS, "unit") if level in set(both["level"])]
     wanted = unit_level or (there[0] if there else "")

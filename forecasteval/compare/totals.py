@@ -26,6 +26,7 @@ from forecasteval.matching.matched import Matched, numbers
 from forecasteval.scores.amounts import TOTAL_METRICS
 from forecasteval.scores.probability import Deals, Metric
 from forecasteval.tables.frames import frame_of
+from forecasteval.tables.period_labels import in_order_of_time
 
 if TYPE_CHECKING:
     from narwhals.typing import IntoFrame
@@ -78,7 +79,8 @@ def totals_of(table: Any) -> pd.DataFrame:
     if (booked > 1).any():
         where = " of ".join(reversed(booked[booked > 1].index[0]))
         raise CallError(f"{where} has {int(booked.max())} different booked amounts; one is needed.")
-    return frame[["period", "unit", "level", "forecaster", "amount", "actual"]]
+    columns = ["period", "unit", "level", "forecaster", "amount", "actual"]
+    return frame[[*columns, "as_of"] if "as_of" in frame else columns]
 
 
 def period_noun(periods: Iterable[str]) -> str:
@@ -89,6 +91,15 @@ def period_noun(periods: Iterable[str]) -> str:
     """
     quarterly = all(re.search(r"(?i)q ?[1-4]|[1-4] ?q", p) for p in periods)
     return "quarters" if quarterly else "periods"
+
+
+def in_time(table: pd.DataFrame) -> dict[str, int]:
+    """The place of each period in time: by as-of, else by what the names say, else in the order of the alphabet."""
+    names = table["period"].astype(str)
+    if "as_of" in table and table["as_of"].notna().all():
+        first = table["as_of"].groupby(names).min().sort_values(kind="stable")
+        return {str(p): i for i, p in enumerate(first.index)}
+    return {p: i for i, p in enumerate(in_order_of_time(names) or sorted(names.unique()))}
 
 
 @dataclass(frozen=True)
@@ -134,6 +145,8 @@ class _Totals:
         possible, doubts = self._doubts(pair, metric, margin)
         found += doubts
         if possible:
+            shown = pair.difference.neighbours
+            row["p_alike"] = math.nan if shown is None else shown.p_value
             for which in ("candidate", "baseline"):
                 own = getattr(pair, which).estimate(self.question, self.level)
                 row |= {f"{which}_low": own.low, f"{which}_high": own.high}
@@ -147,7 +160,8 @@ class _Totals:
         return row | {"reasons": found}
 
     def _pair(self, metric: Metric, rows: pd.DataFrame) -> Pair:
-        unit, period = (pd.factorize(rows[c], sort=True)[0].astype(np.int32) for c in ("unit", "period"))
+        unit = pd.factorize(rows["unit"], sort=True)[0].astype(np.int32)
+        period = pd.factorize(rows["period"])[0].astype(np.int32)  # in order of time, as the rows stand
         groups = Grouping.of(unit if "rep" in self.question else None, period, None, None, len(rows))
         c, b, a = (rows[n].to_numpy(dtype=float) for n in ("candidate", "baseline", "actual"))
         assert metric.terms is not None
@@ -234,7 +248,7 @@ def _paired(
 ) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """The totals that both speak about and that are booked, and what fell out on the way."""
     key = ["period", "unit"]
-    order = {p: i for i, p in enumerate(dict.fromkeys(totals["period"]))}
+    order = in_time(totals)
     two = totals[totals["forecaster"].isin([candidate, baseline])]
     wide = two.pivot_table("amount", key, "forecaster", aggfunc="first", dropna=False).reindex(
         columns=[candidate, baseline]

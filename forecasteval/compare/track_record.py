@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from forecasteval.compare.call_ranges import Coverage, coverage, stated_level
-from forecasteval.compare.totals import period_noun
+from forecasteval.compare.totals import in_time, period_noun
 from forecasteval.errors import CallError
 from forecasteval.scores.amounts import interval_score
 
@@ -155,13 +155,6 @@ class TrackRecord:
         return pd.DataFrame(found)
 
 
-def _order(rows: pd.DataFrame) -> dict[str, int]:
-    """The periods in their order in time: by as-of where there is one, else as they stand."""
-    if "as_of" in rows and rows["as_of"].notna().any():
-        rows = rows.sort_values("as_of", kind="stable")
-    return {p: i for i, p in enumerate(dict.fromkeys(rows["period"]))}
-
-
 def track_record(table: pd.DataFrame, forecaster: str, *, level: float = 0.8) -> TrackRecord:
     """The range that a forecaster's own past errors would have given at every week of every period, and what came.
 
@@ -186,7 +179,7 @@ def track_record(table: pd.DataFrame, forecaster: str, *, level: float = 0.8) ->
         )
     for column, without in (("unit", "company"), ("week", np.nan), ("closed_to_date", 0.0)):
         rows[column] = rows[column].fillna(without) if column in rows else without
-    rows["place"] = rows["period"].map(_order(table))
+    rows["place"] = rows["period"].map(in_time(table))
     found: list[dict[str, Any]] = []
     for _, own in rows.groupby(["unit", "week"], dropna=False):
         own = own.sort_values("place")

@@ -83,21 +83,23 @@ def test_sentences_speak_in_points(found):
 
 
 def test_verdicts_of_a_table_pay_for_each_other(found):
-    assert (found.steps["p_adjusted"] >= found.steps["p_value"]).all()
-    assert (found.units["p_adjusted"] >= found.units["p_value"]).all()
+    for table in (found.steps, found.units):
+        tested = table["p_adjusted"].notna()
+        assert tested.sum() > 1
+        assert (table["p_adjusted"] >= table["p_value"])[tested].all()
     assert set(found.to_dict()) == {"steps", "moves", "units"}
 
 
 def test_nothing_is_asserted_where_nothing_is_planted():
     """Reps and managers drawn alike in 8 quarters and 3 teams; the long run is tests/benchmarks/false_alarms_totals.py."""
     called = 0
-    for seed in range(40):
+    for seed in range(25):
         rng = np.random.default_rng(seed)
         t = organisation(8, seed).query("level == 'team'").reset_index(drop=True)
         shock = t["period"].map(dict(zip(t["period"].unique(), rng.normal(0, 0.1, 8), strict=True)))
         t["amount"] = t["actual"] * np.exp(shock + rng.normal(0, 0.2, len(t)))
         called += chain(t, ["rep", "manager"]).steps.loc[0, "verdict"] != UNSURE
-    assert called / 40 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 40)
+    assert called / 25 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 25)
 
 
 def test_a_chain_needs_two_who_speak():
