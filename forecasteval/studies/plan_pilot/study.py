@@ -50,6 +50,9 @@ def _known_sds(value: Any) -> Any:
 class Pilot(Parameters):
     """How large a pilot has to be, for a difference in Brier score that should be told from none.
 
+    In Brier score alone: what is assumed of a pilot (:attr:`assumed`) follows from quantities that a sales team can judge,
+    which no other score allows. An AUC is no mean over deals, a bias has no winner.
+
     Examples
     --------
     >>> Pilot(difference=-1.0, level=95)
