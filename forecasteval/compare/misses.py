@@ -1,0 +1,289 @@
+"""Why a quarter was missed: from what was expected at a week to what was booked, deal by deal, to the cent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecasteval.errors import CallError
+from forecasteval.inference.statistic import mean_over_clusters
+from forecasteval.matching.deals_as_of import Record, closings
+from forecasteval.sources.history import states
+from forecasteval.tables.calendar import moment, week_ends
+from forecasteval.tables.organisation import Org, newest_record
+
+# the steps of the bridge, in the order in which they are drawn
+STEPS: dict[str, str] = {
+    "won": "won, beyond what was expected of these deals",
+    "lost": "lost",
+    "slipped": "still open, or won in a later period",
+    "pulled_in": "dated into another period then, won in this one",
+    "amount": "won for another amount than was in the list",
+    "new": "created after that week and won",
+    "re_opened": "closed then and open or lost later, or lost then and won after all",
+    "unknown": "not known at that week: the records do not say how the deal stood",
+}
+_LISTS = {"all": (), "commit": ("Commit",), "best_case": ("Commit", "Most Likely", "Best Case")}
+
+
+@dataclass(frozen=True, eq=False)
+class Misses:
+    """The way from expected to booked, by period.
+
+    ``table`` has period, step, amount, deals: first `closed` and `open` (what was expected of the open deals of the list),
+    then each of :data:`STEPS`, and last `booked`, which is the sum of all before it to the cent. ``deals`` has the same
+    deal by deal. ``called`` adds a step `judgement` where a number that somebody gave starts the bridge.
+    """
+
+    table: pd.DataFrame
+    deals: pd.DataFrame
+
+    def of(self, period: str) -> pd.DataFrame:
+        """The waterfall of one period: step, amount, deals, and where its bar starts and ends."""
+        t = self.table[self.table["period"] == period].reset_index(drop=True)
+        ends = t["amount"].cumsum().where(t["step"] != "booked", t["amount"])
+        starts = (ends - t["amount"]).where(t["step"] != "booked", 0.0)
+        return t.assign(start=starts.round(2), end=ends.round(2))
+
+
+def _cents(amount: pd.Series) -> pd.Series:
+    return (amount.fillna(0.0).astype(float) * 100).round().astype("int64")
+
+
+def _standing(org: Org, days: Any) -> pd.DataFrame:
+    """Every deal's state at the end of each day; where only open deals were copied, today's record says how they ended."""
+    assert org.history is not None
+    assert org.deals is not None
+    assert org.periods is not None
+    found = states(org.history, days, org.settings)
+    columns = [
+        "deal_id",
+        "as_of",
+        "rep",
+        "status",
+        "close_on",
+        "amount",
+        "rep_category",
+        "stage",
+        "values_state",
+    ]
+    if org.history["status"].ne("open").any():
+        return found[columns]
+    ended = closings(Record(org.deals, org.history, org.periods, org.settings))
+    ended = ended[ended["status"] != "open"].merge(org.deals[["deal_id", "rep"]], on="deal_id")
+    ended = ended.merge(pd.DataFrame({"as_of": pd.DatetimeIndex(days).unique()}), how="cross")
+    ended = ended[ended["known_on"] <= ended["as_of"]].assign(values_state="known")
+    gone = found.merge(ended[["deal_id", "as_of"]], on=["deal_id", "as_of"], how="left", indicator=True)
+    return pd.concat([found[(gone["_merge"] == "left_only").to_numpy()], ended])[columns]
+
+
+def misses(
+    org: Org,
+    *,
+    week: int,
+    deals: str = "all",
+    probability: pd.DataFrame | None = None,
+    called: pd.DataFrame | None = None,
+    through: Any = None,
+) -> Misses:
+    """The way from what was expected at a week to what was booked, for every period that is frozen.
+
+    Parameters
+    ----------
+    org : Org with deals and their history
+    week : the week of the period at whose end the list is taken
+    deals : "all", "commit" or "best_case"
+        The open deals dated into the period that were expected to be won: all, those in Commit, or Best Case and better.
+    probability : DataFrame with deal_id, as_of and probability, optional
+        What is expected of each open deal is then its probability times its amount.
+    called : DataFrame with period and amount, optional
+        A number that somebody gave: the bridge starts there, and its first step is what the list does not explain.
+
+    Returns
+    -------
+    Misses
+
+    Raises
+    ------
+    CallError
+        For an unknown list, or an organisation without history.
+
+    Notes
+    -----
+    All is counted in whole cents, so the steps add up exactly. A deal with an expectation e and an amount a at the week,
+    booked for b: won b = a adds a - e to `won` and b - a to `amount`; not won takes e away.
+    """
+    if org.history is None or org.deals is None or org.periods is None:
+        raise CallError("Why a quarter was missed can only be told from deals with a history.")
+    if deals not in _LISTS:
+        raise CallError(f"deals: {deals!r} is not one of {', '.join(_LISTS)}.")
+    last = newest_record(org) if through is None else pd.Timestamp(through)
+    looks = week_ends(org.periods)
+    looks = looks[looks["week"] == week].rename(columns={"ends_on": "as_of"}).merge(org.periods, on="period")
+    looks = looks[looks["freezes_on"] <= last]
+    then = _standing(org, looks["as_of"])
+    end = _standing(org, looks["freezes_on"])
+    parts = [_bridge(look, then, end, deals, probability) for look in looks.to_dict("records")]
+    if not parts:
+        raise CallError(f"No period with a week {week} is frozen yet, so none can be explained.")
+    found = pd.concat(parts, ignore_index=True)
+    return Misses(
+        _waterfall(found, list(looks["period"]), called), found.assign(amount=found.pop("cents") / 100)
+    )
+
+
+def _bridge(
+    look: Mapping[Any, Any],
+    then: pd.DataFrame,
+    end: pd.DataFrame,
+    deals: str,
+    probability: pd.DataFrame | None,
+) -> pd.DataFrame:
+    """One period's deals, each with its steps in cents."""
+    start = then[then["as_of"] == look["as_of"]].set_index("deal_id")
+    final = end[end["as_of"] == look["freezes_on"]].set_index("deal_id")
+    d = start.add_suffix("_then").join(final.add_suffix("_end"), how="outer")
+
+    def inside(suffix: str) -> pd.Series:
+        return d[f"close_on_{suffix}"].between(look["starts_on"], look["ends_on"])
+
+    known = d["values_state_then"].eq("known") | d["values_state_then"].eq("carried")
+    booked = d["status_end"].eq("won") & inside("end")
+    closed = known & d["status_then"].eq("won") & inside("then")
+    listed = known & d["status_then"].eq("open") & inside("then")
+    a, b = _cents(d["amount_then"]), _cents(d["amount_end"]).where(booked, 0)
+    expected = a.astype(float)
+    if probability is not None:
+        p = probability[probability["as_of"] == look["as_of"]].set_index("deal_id")["probability"]
+        expected = expected * p.reindex(d.index).fillna(p.mean())
+    elif deals != "all":
+        expected = expected.where(d["rep_category_then"].isin(_LISTS[deals]), 0)
+    e = expected.round().astype("int64").where(listed, 0)
+    nothing = pd.Series(0, index=d.index)
+    lost = d["status_end"].eq("lost")
+    early = booked & ~closed & ~listed
+    was_open = known & d["status_then"].eq("open")
+    steps = {
+        "closed": a.where(closed, 0),
+        "open": e,
+        "won": (a - e).where(listed & booked, 0),
+        "lost": (-e).where(listed & ~booked & lost, 0),
+        "slipped": (-e).where(listed & ~booked & ~lost, 0),
+        "pulled_in": a.where(early & was_open, 0),
+        "amount": (b - a).where(booked & (listed | closed | (early & was_open)), 0),
+        "new": b.where(early & d["status_then"].isna(), 0),
+        "re_opened": nothing.mask(closed & ~booked, -a).mask(early & known & ~was_open, b),
+        "unknown": b.where(early & d["status_then"].notna() & ~known, 0),
+        "booked": b,
+    }  # fmt: skip
+    long = (
+        pd.DataFrame(steps)
+        .rename_axis("deal_id")
+        .melt(ignore_index=False, var_name="step", value_name="cents")
+    )
+    rep = d["rep_then"].fillna(d["rep_end"])
+    long = long[long["cents"] != 0].join(rep.rename("rep")).reset_index()
+    return long.assign(period=look["period"])[["period", "deal_id", "rep", "step", "cents"]]
+
+
+def _waterfall(found: pd.DataFrame, periods: list[str], called: pd.DataFrame | None) -> pd.DataFrame:
+    order = ["closed", "open", *STEPS, "booked"]
+    sums = found.groupby(["period", "step"])["cents"].agg(["sum", "size"])
+    table = sums.reindex(pd.MultiIndex.from_product([periods, order]), fill_value=0).reset_index()
+    table.columns = pd.Index(["period", "step", "cents", "deals"])
+    if called is not None:
+        said = _cents(called.groupby("period")["amount"].first().reindex(periods))
+        listed = table[table["step"].isin(["closed", "open"])].groupby("period")["cents"].sum()
+        heads = []
+        for period in periods:
+            gap = int(listed[period] - said[period])
+            heads.append({"period": period, "step": "called", "cents": int(said[period]), "deals": 0})
+            heads.append({"period": period, "step": "judgement", "cents": gap, "deals": 0})
+        table = pd.concat([pd.DataFrame(heads), table[~table["step"].isin(["closed", "open"])]])
+        rank = {s: i for i, s in enumerate(["called", "judgement", *order])}
+        place = {p: i for i, p in enumerate(periods)}
+        key = table["period"].map(place) * 100 + table["step"].map(rank)
+        table = table.iloc[np.argsort(key, kind="stable")]
+    return table.assign(amount=table.pop("cents") / 100)[["period", "step", "amount", "deals"]].reset_index(
+        drop=True
+    )
+
+
+def conversion(table: Misses) -> pd.DataFrame:
+    """Of the listed deals of each period (Commit, say), the share won in it: by count and by amount.
+
+    One row per period: period, deals, won, share, amount, won_amount, amount_share.
+    """
+    wide = table.deals.pivot_table("amount", ["period", "deal_id"], "step", aggfunc="sum", fill_value=0.0)
+    wide = wide.reindex(columns=["open", "won", "booked"], fill_value=0.0)
+    listed = wide[wide["open"] > 0]
+    won = listed["booked"] > 0
+    by = listed.assign(won=won, got=listed["open"].where(won, 0.0)).groupby(level="period", sort=False)
+    found = by.agg(
+        deals=("open", "size"), won=("won", "sum"), amount=("open", "sum"), won_amount=("got", "sum")
+    )
+    return found.assign(
+        share=found["won"] / found["deals"], amount_share=found["won_amount"] / found["amount"]
+    ).reset_index()
+
+
+def close_dates(org: Org, *, ahead: int = 8, through: Any = None) -> pd.DataFrame:
+    """Of the deals dated into a week, how many had closed by its end: close dates' own calibration, by weeks ahead.
+
+    Every look at every open deal counts whose expected date lies 0 to `ahead` weeks after the week of the look; the
+    interval is for new periods (a delete-one jackknife), since the deals of one period share its fate.
+
+    Returns
+    -------
+    DataFrame with ahead, looks, closed (share closed by the end of that week), low, high, won (share won by then)
+    """
+    if org.history is None or org.periods is None:
+        raise CallError("Close dates can only be judged from deals with a history.")
+    last = newest_record(org) if through is None else pd.Timestamp(through)
+    weeks = week_ends(org.periods)
+    weeks = weeks[weeks["ends_on"] <= last].rename(columns={"ends_on": "as_of"})
+    then = states(org.history, weeks["as_of"], org.settings, open_only=True).merge(weeks, on="as_of")
+    then = then[then["values_state"] != "unknown"].dropna(subset=["close_on"])
+    then["ahead"] = np.ceil((then["close_on"] - then["as_of"]).dt.days / 7).astype(int)
+    then["due"] = then["as_of"] + pd.to_timedelta(7 * then["ahead"], unit="D")
+    then = then[then["ahead"].between(1, ahead) & (then["due"] <= last)]
+    closed = org.history[org.history["status"] != "open"][["deal_id", "valid_from", "status"]]
+    first = closed.sort_values("valid_from").drop_duplicates("deal_id")
+    then = then.drop(columns="status").merge(first, on="deal_id", how="left")
+    by_then = then["valid_from"].to_numpy() < moment(then["due"], org.settings).to_numpy()
+    then = then.assign(
+        closed=by_then.astype(float), won=(by_then & then["status"].eq("won").to_numpy()).astype(float)
+    )
+    found = []
+    for weeks_ahead, rows in then.groupby("ahead"):
+        share = float(rows["closed"].mean())
+        by = rows.groupby("period")["closed"].agg(["sum", "size"])
+        low = high = np.nan
+        if len(by) >= 4:
+            e = mean_over_clusters(share, by["sum"].to_numpy(float), by["size"].to_numpy(float))
+            low, high = max(e.low, 0.0), min(e.high, 1.0)
+        found.append({"ahead": weeks_ahead, "looks": len(rows), "closed": share, "low": low, "high": high,
+                      "won": float(rows["won"].mean())})  # fmt: skip
+    return pd.DataFrame(found)
+
+
+def pushes(org: Org, *, through: Any = None) -> pd.DataFrame:
+    """How the deals that were decided had moved their close date before: pushes, deals, won, share."""
+    if org.history is None or org.deals is None:
+        raise CallError("Pushes can only be counted from deals with a history.")
+    h = org.history.sort_values(["deal_id", "valid_from"], kind="stable")
+    if through is not None:
+        h = h[h["valid_from"] <= pd.Timestamp(through)]
+    same = h["deal_id"].eq(h["deal_id"].shift()) & h["status"].eq("open")
+    back = (same & (h["close_on"] > h["close_on"].shift())).groupby(h["deal_id"]).sum()
+    outcome = org.deals.set_index("deal_id")["outcome"]
+    decided = pd.DataFrame({"pushes": back.clip(upper=5), "outcome": outcome.reindex(back.index)})
+    decided = decided[decided["outcome"].isin(["won", "lost"])]
+    by = (
+        decided.assign(won=decided["outcome"].eq("won")).groupby("pushes")["won"].agg(["size", "sum", "mean"])
+    )
+    return by.set_axis(["deals", "won", "share"], axis=1).reset_index()
