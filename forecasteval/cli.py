@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -27,6 +28,8 @@ from forecasteval.sources import flat_table, flat_table_draft, totals
 from forecasteval.sources import folder as folders
 from forecasteval.sources.system import SYSTEMS, guess
 from forecasteval.studies import question_of
+from forecasteval.studies.vendor_claim import claim as claims
+from forecasteval.studies.vendor_claim import questionnaire
 from forecasteval.tables.document import read_document
 from forecasteval.tables.organisation import Org, comparable, newest_record
 from forecasteval.tables.settings import Settings, check_options, read_settings
@@ -461,6 +464,70 @@ def _parameter_list(notebook: str) -> str:
         lines.append(f"{p.name:<{width}}  {p.expected or p.annotation}; default {p.default}")
         lines += [f"{'':<{width}}  {line}" for line in textwrap.wrap(p.help, 78)]
     return "\n".join(lines)
+
+
+# --- claim ------------------------------------------------------------------------------------------
+
+_claims = typer.Typer(
+    help="A vendor's claim: its card, the questions that go out, the answers that come back.",
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+)
+_app.add_typer(_claims, name="claim")
+_CLAIM = typer.Argument(metavar="CLAIM.yaml", help="A claim; data/claims/ holds examples.")
+
+
+@_claims.command("card")
+def _claim_card(
+    file: Annotated[Path, _CLAIM],
+    out: Annotated[Path | None, _option("FILE", "Write it there, as Markdown.", "--out")] = None,
+) -> None:
+    """The claim card: every row with its answer, and whether the claim can be checked."""
+    card = questionnaire.card(claims.read_claim(file))
+    if out is None:
+        print(card, end="")
+        return
+    _new_file(out)
+    out.write_text(card, "utf-8")
+    print(out)
+
+
+@_claims.command("questions")
+def _claim_questions(
+    file: Annotated[Path, _CLAIM],
+    out: Annotated[Path, _option("FILE", "Questionnaire to write: .xlsx or .md.", "--out")],
+) -> None:
+    """The questions to the vendor, as a workbook or Markdown that a mail can carry."""
+    claim = claims.read_claim(file)
+    _new_file(out)
+    questionnaire.write_questions(claim, out)
+    print(out)
+
+
+@_claims.command("read")
+def _claim_read(
+    file: Annotated[Path, typer.Argument(metavar="FILE.xlsx", help="The workbook that came back.")],
+    out: Annotated[Path, _option("CLAIM.yaml", "Claim to write.", "--out")],
+) -> None:
+    """The vendor's answers as a claim; what was left open is not stated."""
+    claim = questionnaire.read_questions(file)
+    _new_file(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(claims.as_yaml(claim), "utf-8")
+    found = claims.score(claim)
+    print(f"{out}: {found.stated} of {found.asked} rows are stated; {found.words}.")
+
+
+@_claims.command("schema")
+def _claim_schema() -> None:
+    """The JSON schema of a claim's file."""
+    print(json.dumps(claims.schema(), indent=2, ensure_ascii=False))
+
+
+def _new_file(path: Path) -> None:
+    if path.exists():
+        raise CallError(f"{path} is there already and is not written over. Name another file.")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""A vendor's claim held against evidence: claim card, questionnaire, blind pack, result."""

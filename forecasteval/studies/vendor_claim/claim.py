@@ -1,0 +1,329 @@
+"""A claim as data: the exact sentence, and what is stated about it; "not stated" is an answer and counts."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
+
+from forecasteval.errors import InputError
+from forecasteval.tables.document import read_document, said
+
+NOT_STATED = "not stated"
+CHECKABLE, ONCE_STATED, NOT_CHECKABLE = "checkable", "checkable once these facts are stated", "not checkable"
+_SAYS_NOTHING = {"", "-", "–", "?", "n/a", "na", "tbd", "tba", "tbc", "unknown", "not stated", "none stated"}
+_LONGEST = 4000
+# what a terminal or a spreadsheet would obey, or show otherwise than it is
+_OBEYED = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff]"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One question of the card; ``needed`` says of which claims the number cannot be recomputed without its answer."""
+
+    title: str
+    question: str
+    needed: Literal["always", "better", "never"] = "never"
+    yes_or_no: bool = False
+
+
+# After the claim itself: rows 2 to 17 of the card, and four that procurement asks
+ROWS: dict[str, Row] = {
+    "target": Row(
+        "What is forecast",
+        "What is forecast: bookings, recurring revenue or consumption; new business or renewals; amounts or single deals?",
+        "always",
+    ),
+    "moment": Row(
+        "Period, horizon, moment",
+        "Which period, and in which week of it was the forecast made? Is what had closed by then counted in?",
+        "always",
+    ),
+    "formula": Row(
+        "Formula",
+        "The formula, its denominator, cap and sign, and how it was averaged over deals, people, periods and customers.",
+        "always",
+    ),
+    "actual": Row(
+        "What counts as actual", "How, when and by whom was the actual fixed? Did they know the forecast?", "always"
+    ),
+    "inputs": Row("Inputs", "Which fields go in, and when was each of them known?"),
+    "population": Row(
+        "Which deals",
+        "Which customers, periods and deals? What was left out, on what did the forecast abstain, and how many were these?",
+        "always",
+    ),
+    "numbers": Row("How many", "How many deals, periods and customers, and why so many?"),
+    "records": Row("Missing records", "How many records were missing, deleted or changed afterwards?"),
+    "prospective": Row(
+        "Before or after",
+        "Frozen before the outcome existed, or computed afterwards? How was it frozen, by which version of the model?",
+    ),
+    "comparator": Row(
+        "Against what",
+        "Who or what else forecast the same deals at the same moment, and how was its call read? Was something naive among them?",
+        "better",
+    ),
+    "interval": Row("How sure", "The interval, the spread between customers, and the worst period."),
+    "calibration": Row("Taken at its word", "Of what was given 70%, how much came true? (Beside how well it ranks.)"),
+    "segments": Row("Where", "The same by segment, deal size and tenure of the rep."),
+    "use": Row("Intended use", "What is it meant for and what not? How do calls change once people see the score?"),
+    "recompute": Row(
+        "Can it be recomputed",
+        "May and can the buyer recompute it on own data? Begin with yes or no.",
+        "always",
+        yes_or_no=True,
+    ),
+    "rights": Row("Export and deletion", "Can all data and scores be exported and deleted, in what time?"),
+    "evidence_then": Row(
+        "Evidence at the time", "Which evidence existed on the day on which the claim was made? Which came later?"
+    ),
+    "customer_data": Row(
+        "Customers' data",
+        "Is anything trained on customers' data? How are customers kept apart? Which sub-processors see the data?",
+    ),
+    "people": Row(
+        "People",
+        "Are reps or contacts profiled, and does a person review what affects them? To be read beside it: Art. 22(1) of "
+        "Regulation (EU) 2016/679, the right not to be subject to a decision based solely on automated processing, including "
+        "profiling, with legal or similarly significant effects; Annex III 4(b) of Regulation (EU) 2024/1689, systems to "
+        "monitor and evaluate the performance and behaviour of persons in work-related relationships; its Art. 5(1)(f), which "
+        "prohibits inferring emotions at the workplace but for medical or safety reasons.",
+    ),
+    "generated_text": Row(
+        "Generated text", "Who checks text that is generated for prospects before it is sent, and who answers for it?"
+    ),
+}  # fmt: skip
+
+
+def _text(value: Any) -> Any:
+    """Text without what a terminal or a spreadsheet would obey; a date or a number as it was written."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime.date | int | float):
+        value = str(value)
+    return _OBEYED.sub("", value).replace("\t", " ").strip() if isinstance(value, str) else value
+
+
+def _answer(value: Any) -> Any:
+    value = _text(value)
+    if not isinstance(value, str):
+        return value
+    word = value.lower().rstrip(".")
+    yes_or_no = {"true": "yes", "false": "no"}  # as a spreadsheet keeps them
+    return NOT_STATED if word in _SAYS_NOTHING else yes_or_no.get(word, value)
+
+
+_TOO_LONG = f"text of at most {_LONGEST:,} characters"
+Text = Annotated[
+    str, said(_TOO_LONG, "Write it as text."), BeforeValidator(_text), StringConstraints(max_length=_LONGEST)
+]
+Answer = Annotated[
+    str, said(_TOO_LONG, "Write it as text."), BeforeValidator(_answer), StringConstraints(max_length=_LONGEST)
+]  # fmt: skip
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_Answers: Any = create_model(  # type: ignore[call-overload]
+    "Answers",
+    __base__=_Part,
+    **{
+        key: (Answer, Field(NOT_STATED, title=row.title, description=row.question))
+        for key, row in ROWS.items()
+    },
+)
+
+
+class Claim(_Part):
+    """What somebody says that a forecast can do, and what is known of how that was found."""
+
+    sentence: Annotated[Text, Field(min_length=1, description="The exact sentence, in the original words.")]
+    said_by: Annotated[Answer, Field(description="Who says it.")] = NOT_STATED
+    place: Annotated[Answer, Field(description="Where: page, slide, call.")] = NOT_STATED
+    url: Annotated[Answer, Field(description="Its address, where it has one.")] = NOT_STATED
+    said_on: Annotated[Answer, Field(description="When it was said, as 2026-03-20.")] = NOT_STATED
+    read_on: Annotated[Answer, Field(description="When it was read there.")] = NOT_STATED
+    who_gains: Annotated[Answer, Field(description="Who gains if it is believed.")] = NOT_STATED
+    about: Annotated[
+        Literal["product", "study"],
+        said("product or study", "product: what the buyer can try; study: a finding about others."),
+        Field(description="product: what a buyer can try; study: a finding about somebody else's deals."),
+    ] = "product"
+    says: Annotated[
+        Literal["better", "accuracy"],
+        said("better or accuracy", "better: than somebody or something; accuracy: a number on its own."),
+        Field(description="better: than somebody or something; accuracy: a number on its own."),
+    ] = "accuracy"
+    study_found: Annotated[
+        Answer,
+        Field(
+            description="Only of a study: can it be found and read? Begin with yes or no; say where it was looked for."
+        ),
+    ] = NOT_STATED
+    answers: Annotated[
+        _Answers,
+        Field(default_factory=_Answers, description="The card; what is left out is not stated."),
+    ]
+
+    @property
+    def stated(self) -> dict[str, str]:
+        """The rows of the card that are answered, with their answers."""
+        return {key: text for key in ROWS if (text := getattr(self.answers, key)) != NOT_STATED}
+
+    @property
+    def origin_missing(self) -> list[str]:
+        """What is not stated of row 1: place, date, who gains."""
+        return [name for name in ("place", "said_on", "who_gains") if getattr(self, name) == NOT_STATED]
+
+
+def _says_no(answer: str) -> bool:
+    return re.match(r"(?i)no\b", answer) is not None and answer != NOT_STATED
+
+
+@dataclass(frozen=True)
+class Score:
+    """The outcome of the card's rule: never that a claim is false, never a mark out of ten."""
+
+    verdict: str
+    missing: tuple[str, ...]  # rows that are needed and not stated
+    why: str
+    stated: int
+    asked: int
+
+    @property
+    def words(self) -> str:
+        """The verdict as it is printed.
+
+        >>> Score(ONCE_STATED, ("formula",), "", 3, 21).words
+        'checkable once this 1 fact is stated'
+        """
+        n = len(self.missing)
+        if self.verdict != ONCE_STATED:
+            return self.verdict
+        return f"checkable once {'this 1 fact is' if n == 1 else f'these {n} facts are'} stated"
+
+
+def needed(claim: Claim) -> list[str]:
+    """The rows without which the number of this claim cannot be recomputed."""
+    return [
+        key
+        for key, row in ROWS.items()
+        if row.needed == "always" or (row.needed == "better" and claim.says == "better")
+    ]
+
+
+def score(claim: Claim) -> Score:
+    """The rule of the card, in this order.
+
+    1. A finding of a study that cannot be found, or a number that the buyer may not recompute: not checkable.
+    2. Facts missing without which the number cannot be recomputed: checkable once these n facts are stated.
+    3. Otherwise: checkable.
+
+    Examples
+    --------
+    >>> score(Claim(sentence="98% accurate")).words
+    'checkable once these 6 facts are stated'
+    >>> score(Claim(sentence="10% more revenue", about="study", study_found="no, looked for it in vain")).verdict
+    'not checkable'
+    """
+    stated = claim.stated
+    counts = (len(stated) + (not claim.origin_missing), len(ROWS) + 1)
+    missing = tuple(key for key in needed(claim) if key not in stated)
+    if claim.about == "study" and _says_no(claim.study_found):
+        return Score(NOT_CHECKABLE, missing, "The study behind it cannot be found.", *counts)
+    if _says_no(claim.answers.recompute):
+        return Score(NOT_CHECKABLE, missing, "The buyer may not, or cannot, recompute it.", *counts)
+    if missing:
+        return Score(ONCE_STATED, missing, "Without them nobody can compute the number again.", *counts)
+    return Score(CHECKABLE, (), "All that it takes to compute the number again is stated.", *counts)
+
+
+# --- as a file ----------------------------------------------------------------------------------------
+
+_HEAD = """\
+# A claim as data. "not stated" is an answer and counts; so do an empty line, n/a, tbd and unknown.
+# forecasteval claim card THIS_FILE prints the card; forecasteval claim schema describes every key.
+"""
+
+
+def read_claim(path: Path) -> Claim:
+    """A claim from its YAML file.
+
+    Raises
+    ------
+    InputError
+        Lists everything that is wrong with the file, with its row.
+    """
+    document = read_document(path, "the YAML file of a claim", "Correct the line.", 'Write sentence: "...".')
+    if document.problems:
+        raise InputError(document.problems)
+    if not str(document.given.get("sentence") or "").strip():
+        document.wrong("sentence", "nothing", "the exact sentence", "Write it as it was said.")
+        raise InputError(document.problems)
+    given = dict(document.given)
+    if given.get("answers") is None:
+        given.pop("answers", None)
+    elif isinstance(given["answers"], Mapping):  # a key without a value is not stated
+        given["answers"] = {str(k): v for k, v in given["answers"].items() if v is not None}
+    document.given = given
+    _check_answers(document)
+    claim = document.read_as(Claim)
+    if document.problems:
+        raise InputError(document.problems)
+    return claim
+
+
+def _check_answers(document: Any) -> None:
+    """Unknown keys among the answers, named as such; the model would say that of `answers` as a whole."""
+    answers = document.given.get("answers", {})
+    if not isinstance(answers, Mapping):
+        document.wrong(
+            "answers", repr(answers)[:60], "lines of the form key: answer", "Indent them below answers."
+        )
+        document.given.pop("answers")
+        return
+    from forecasteval.errors import nearest
+
+    for key in [k for k in answers if k not in ROWS]:
+        told = f"{nearest(key, list(ROWS))}Correct or remove the line."
+        document.wrong(f"answers.{key}", "an unknown key", f"one of {', '.join(ROWS)}", told)
+    document.given["answers"] = {k: v for k, v in answers.items() if k in ROWS}
+
+
+def as_yaml(claim: Claim) -> str:
+    """A claim as commented YAML, which :func:`read_claim` reads back as it was."""
+    lines = [_HEAD]
+    for key, value in claim.model_dump(exclude={"answers"}).items():
+        lines.append(_comment(Claim.model_fields[key].description or "") + _line(key, value))
+    lines.append("answers:\n")
+    for key, row in ROWS.items():
+        inner = _comment(row.question) + _line(key, getattr(claim.answers, key))
+        lines.append("".join(f"  {line}\n" if line else "\n" for line in inner.split("\n")[:-1]))
+    return "".join(lines)
+
+
+def _line(key: str, value: str) -> str:
+    return str(yaml.safe_dump({key: value}, allow_unicode=True, width=100, sort_keys=False))
+
+
+def _comment(text: str) -> str:
+    import textwrap
+
+    return "".join(f"# {line}\n" for line in textwrap.wrap(text, 100))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a claim's file."""
+    found = Claim.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
