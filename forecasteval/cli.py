@@ -28,8 +28,8 @@ from forecasteval.sources import flat_table, flat_table_draft, totals
 from forecasteval.sources import folder as folders
 from forecasteval.sources.system import SYSTEMS, guess
 from forecasteval.studies import question_of
+from forecasteval.studies.vendor_claim import blind_pack, questionnaire
 from forecasteval.studies.vendor_claim import claim as claims
-from forecasteval.studies.vendor_claim import questionnaire
 from forecasteval.tables.document import read_document
 from forecasteval.tables.organisation import Org, comparable, newest_record
 from forecasteval.tables.settings import Settings, check_options, read_settings
@@ -523,6 +523,33 @@ def _claim_read(
 def _claim_schema() -> None:
     """The JSON schema of a claim's file."""
     print(json.dumps(claims.schema(), indent=2, ensure_ascii=False))
+
+
+_DATA = "Data folder, as data/acme."
+
+
+@_app.command("blind")
+def _blind(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help=_DATA)],
+    as_of: Annotated[str, _option("DAY", "The moment: the end of a day such as 2026-02-28.", "--as-of")],
+    out: Annotated[Path, _option("FOLDER", "Folder to write; it goes to the vendor.", "--out")],
+    population: Annotated[str, _option("NAME", "Which open deals.")] = "closing in period",
+) -> None:
+    """Deals for a vendor to score: pseudonymous, as known at one moment, no outcomes, no later fields."""
+    print(blind_pack.make_pack(folders.read(data), as_of, out, population).words())
+
+
+@_app.command("freeze")
+def _freeze(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The vendor's scores of a pack: deal, value.")],
+    data: Annotated[Path, _option("DATA", _DATA)],
+    name: Annotated[str | None, _option("NAME", "Who says so, as vendor_z [the file's name].")] = None,
+    kind: Annotated[str, _option("KIND", "probability or rank_score.")] = "probability",
+    retrospective: Annotated[bool, typer.Option("--retrospective", help="Label it a backtest.")] = False,
+) -> None:
+    """Hash and date what a vendor sent back in a ledger that is only added to, before outcomes exist."""
+    org = folders.read(data)
+    print(blind_pack.freeze_scores(org, file, name or file.stem, kind=kind, retrospective=retrospective)[1])
 
 
 def _new_file(path: Path) -> None:
