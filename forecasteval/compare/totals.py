@@ -23,9 +23,11 @@ from forecasteval.inference.jackknife import t_quantile, wild_p_value
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.inference.questions import needed
 from forecasteval.matching.matched import Matched, numbers
+from forecasteval.matching.rollups import rollups
 from forecasteval.scores.amounts import TOTAL_METRICS
 from forecasteval.scores.probability import Deals, Metric
 from forecasteval.tables.frames import frame_of
+from forecasteval.tables.organisation import Org
 from forecasteval.tables.period_labels import in_order_of_time
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ _EXPECTED = (
     "one row per period, unit and forecaster with the columns period, unit, forecaster, amount, actual"
 )
 
+_ROLLUPS = "fe.rollups(org).at(week, level) puts what was booked beside what was called."
+
 
 def totals_of(table: Any) -> pd.DataFrame:
     """A table of totals, checked: period, unit, level, forecaster, amount, actual, each period and unit once.
@@ -49,12 +53,14 @@ def totals_of(table: Any) -> pd.DataFrame:
         For a missing column, several moments or levels in one table, a total that stands twice, or two booked amounts
         for one period and unit.
     """
+    if isinstance(table, Org):
+        table = rollups(table).table
     frame = frame_of(table).copy(deep=False)
     frame.attrs = {}
     absent = [c for c in ("period", "forecaster", "amount", "actual") if c not in frame]
     if absent:
         there = ", ".join(map(str, frame.columns))
-        raise CallError(f"Totals need {' and '.join(absent)}: {_EXPECTED}. The table has {there}.")
+        raise CallError(f"Totals need {' and '.join(absent)}: {_EXPECTED}. The table has {there}. {_ROLLUPS}")
     if "unit_id" in frame and "unit" in frame:  # the calls of an organisation: the unit says which level
         frame = frame.assign(level=frame["unit"], unit=frame["unit_id"].fillna("company"))
     frame["unit"] = frame["unit"].astype(str) if "unit" in frame else "company"
@@ -280,7 +286,7 @@ def _question(asked: Sequence[str] | str | None, units: int) -> tuple[str, ...]:
 
 
 def compare_totals(
-    table: IntoFrame | pd.DataFrame,
+    table: IntoFrame | Org,
     candidate: str,
     baseline: str,
     *,
@@ -297,7 +303,7 @@ def compare_totals(
     ----------
     table : frame with one row per period, unit and forecaster
         Columns `period, forecaster, amount, actual` and, optional, `unit` and `level` (rep, team or company). Several
-        weeks or levels in one table are refused. A total that is not booked yet has an empty `actual`.
+        weeks or levels in one table are refused. An organisation that has totals alone does as well. A total that is not booked yet has an empty `actual`.
     candidate, baseline : str
         Two forecasters. Every difference is candidate minus baseline.
     metrics : list of str, optional

@@ -24,6 +24,9 @@ from forecasteval.tables.organisation import Org, newest_record
 LEVELS = ("company", "team", "rep")
 COLUMNS = ["period", "week", "as_of", "unit", "level", "forecaster", "amount", "actual", "closed_to_date"]
 QUOTA = "quota"  # a call under this name is a target, not a forecast
+_A_YEAR_AGO = pd.Timedelta(
+    days=21
+)  # how far off the start of the same period a year before may lie (53 weeks)
 _SETTLES = np.timedelta64(
     31, "D"
 )  # a period whose first booking comes later may have begun before the records
@@ -154,6 +157,7 @@ class _Book:
         ends["last_week"] = ends["period"].map(dict(zip(periods["period"], weeks_in(periods), strict=True)))
         self.looks = ends[ends["as_of"] <= through].reset_index(drop=True)
         self.wanted = sorted(self.looks["week"].unique()) if weeks is None else list(weeks)
+        self.asked = self.looks[self.looks["week"].isin(self.wanted)]
         self.notes: list[str] = []
 
     # --- deals as they stood --------------------------------------------------------------------------
@@ -330,14 +334,16 @@ class _Book:
         )
         by_label = by_label.reset_index()
         parts = []
-        for look in self.looks.itertuples():
-            past = by_label[by_label["as_of"].isin(self._past(look)["as_of"])]
-            total = past[["amount", "later"]].sum()
-            if not total["amount"] > 0:
+        for look in self.asked.itertuples():
+            before = self._past(look)
+            if before.empty:
                 continue
+            past = by_label[by_label["as_of"].isin(before["as_of"])]
+            total = past[["amount", "later"]].sum()
             sums = past.groupby("label")[["amount", "later"]].sum()
             # a label seldom seen is drawn to the rate of all, as if one period's share of it had shown that
-            overall, typical = total["later"] / total["amount"], total["amount"] / max(len(past), 1)
+            overall = total["later"] / total["amount"] if total["amount"] > 0 else 0.0
+            typical = total["amount"] / max(len(past), 1)
             rate = (sums["later"] + overall * typical * 0.5) / (sums["amount"] + typical * 0.5)
             parts.append(pd.DataFrame({"as_of": look.as_of, "label": rate.index, "rate": rate.to_numpy()}))
             parts.append(pd.DataFrame({"as_of": [look.as_of], "label": [""], "rate": [overall]}))
@@ -347,14 +353,19 @@ class _Book:
         rows = rows.assign(label=rows[name].fillna("none")).merge(rates, on=["as_of", "label"], how="left")
         general = rates[rates["label"] == ""].set_index("as_of")["rate"]
         rows["expected"] = rows["amount"] * rows["rate"].fillna(rows["as_of"].map(general))
-        rows = rows[rows["as_of"].isin(general.index)]
-        return self._by_unit(rows).groupby(["as_of", "level", "unit"])["expected"].sum().reset_index()
+        silent = pd.DataFrame(
+            {"as_of": general.index, "level": "company", "unit": "company", "expected": 0.0}
+        )
+        rows = pd.concat(
+            [self._by_unit(rows[rows["as_of"].isin(general.index)]), silent]
+        )  # nothing may be open any more
+        return rows.groupby(["as_of", "level", "unit"])["expected"].sum().reset_index()
 
     def _new_business(self) -> pd.Series:
         """What came to each unit, at the same week of the periods frozen by then, beyond what was closed or open; mean."""
         s = self.sums.assign(beyond=lambda t: t["actual"] - t["closed_to_date"] - t["from_open"])
         parts = []
-        for look in self.looks.itertuples():
+        for look in self.asked.itertuples():
             past = s[s["as_of"].isin(self._past(look)["as_of"])]
             mean = past.groupby(["level", "unit"])["beyond"].mean()
             parts.append(mean.rename("beyond").reset_index().assign(as_of=pd.Timestamp(str(look.as_of))))
@@ -363,7 +374,7 @@ class _Book:
     def _probabilities(self, name: str) -> pd.DataFrame | None:
         """Sum of amount times probability of the open deals; a deal without one gets the mean of its look."""
         if not hasattr(self, "panel"):
-            weeks = [f"week {w}" for w in sorted(self.looks["week"].unique())]
+            weeks = [f"week {w}" for w in sorted(self.asked["week"].unique())]
             self.panel = Panel(self.org, as_of=weeks, through=self.through, pending=True)
         view = self.panel.view([name], pool=True)
         if view.stop or view.table.empty:
@@ -384,20 +395,26 @@ class _Book:
         rows["expected"] = rows["amount"] * rows[name].fillna(rows.groupby("as_of")[name].transform("mean"))
         return self._by_unit(rows).groupby(["as_of", "level", "unit"])["expected"].sum().reset_index()
 
-    def _earlier(self, back: int) -> pd.Series:
-        """What the period so many before had booked by each look."""
-        order = {p: i for i, p in enumerate(self.periods["period"])}
+    def _earlier(self, before: dict[str, str]) -> pd.Series:
+        """What the period that stands before each one had booked by each look; empty where records began within it."""
         by = self._by_unit(self.booked).groupby(["period", "as_of", "level", "unit"])["amount"].sum()
-        names = self.periods["period"].to_list()
-        place = self.sums["period"].map(order) - back
-        before = [names[i] if i >= 0 else None for i in place]
-        index = pd.MultiIndex.from_arrays([before, self.sums["as_of"], self.sums["level"], self.sums["unit"]])
-        first = self.booked["close_on"].min()
-        known = (
-            self.periods.set_index("period")["starts_on"].reindex(before).to_numpy()
-            >= np.datetime64(first) - _SETTLES
-        )
+        names = self.sums["period"].map(before)
+        index = pd.MultiIndex.from_arrays([names, self.sums["as_of"], self.sums["level"], self.sums["unit"]])
+        starts = names.map(self.periods.set_index("period")["starts_on"])
+        known = starts >= self.booked["close_on"].min() - _SETTLES
         return pd.Series(by.reindex(index).fillna(0.0).to_numpy(), index=self.sums.index).where(known)
+
+    def _before(self, days: int) -> dict[str, str]:
+        """Of each period the one that started so many days earlier, give or take three weeks; for 0 the one just before."""
+        p = self.periods
+        if not days:
+            return dict(zip(p["period"][1:], p["period"][:-1], strict=True))
+        found = {}
+        for name, start in zip(p["period"], p["starts_on"], strict=True):
+            off = (p["starts_on"] - (start - pd.Timedelta(days=days))).abs()
+            if off.min() <= _A_YEAR_AGO:
+                found[name] = p["period"][int(off.to_numpy().argmin())]
+        return found
 
     def rollups(self, models: Sequence[str]) -> Rollups:
         """Everybody's totals in one table."""
@@ -428,7 +445,8 @@ class _Book:
         add("closed_and_conversion", self._converted(None))
         if "closed_and_conversion" in said:
             said["closed_and_conversion"] += beyond
-        said["last_quarter"], said["same_quarter_last_year"] = self._earlier(1), self._earlier(4)
+        said["last_quarter"] = self._earlier(self._before(0))
+        said["same_quarter_last_year"] = self._earlier(self._before(365))
         outside = [] if self.org.forecasts is None else sorted(self.org.forecasts["forecaster"].unique())
         scored = [n for n in dict.fromkeys([*models, *outside]) if n not in said]
         for name in list(scored):
@@ -484,7 +502,7 @@ class _Book:
         """A call times booked over called at the same week before; empty before the unit's second frozen period."""
         looks = self.looks.set_index("as_of")
         found = pd.Series(np.nan, index=own.index)
-        for day, rows in own.groupby("as_of"):
+        for day, rows in own[own["week"].isin(self.wanted)].groupby("as_of"):
             look = looks.loc[day].rename_axis(None)
             look["as_of"] = day
             past = own[own["as_of"].isin(self._past(look)["as_of"])].dropna(subset=["actual"])
