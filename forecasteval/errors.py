@@ -26,6 +26,12 @@ class CallError(Refusal):
     """A call or a table that cannot be used; the sentence says what was found and what is allowed."""
 
 
+class Busy(CallError):
+    """Another run is at work in the same place: nothing is wrong with the call, and it can be tried again."""
+
+    exit_code = 1
+
+
 _SHOWN = 5
 
 

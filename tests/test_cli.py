@@ -79,7 +79,8 @@ def test_a_report_is_made_and_its_place_is_the_only_output(run, small, tmp_path)
     page = Path(out.strip())
     assert page == tmp_path / "out" / "small" / "report.html"
     assert page.is_file()
-    assert json.loads((page.parent / "results.json").read_text()) == {"got": ["007", [4, 8], 0.9]}
+    results = json.loads((page.parent / "results.json").read_text())
+    assert results == {"status": "done", "data_problems": 0, "got": ["007", [4, 8], 0.9]}
 
 
 @pytest.mark.parametrize(

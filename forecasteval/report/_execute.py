@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from forecasteval.report._place import temporary
+
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_SAID_IN_FULL = ("InputError", "ValueError", "RunFailed", "CallError")  # the message is the whole story
+_SAID_IN_FULL = ("InputError", "ValueError", "RunFailed", "CallError", "Busy")  # the message is the whole story
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _LONGEST_PLACE = 60  # characters; the path of a Unix socket may have about 100
 
@@ -137,7 +139,7 @@ def _sockets() -> Iterator[Any]:
         yield Config()
         return
     place = None if len(tempfile.gettempdir()) <= _LONGEST_PLACE else "/tmp"
-    with tempfile.TemporaryDirectory(prefix="forecasteval-", dir=place, ignore_cleanup_errors=True) as folder:
+    with temporary("forecasteval-ipc-", Path(place or tempfile.gettempdir())) as folder:
         yield Config(KernelManager={"transport": "ipc", "connection_file": f"{folder}/kernel.json"})
 
 

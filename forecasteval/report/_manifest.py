@@ -13,7 +13,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-NAME = "manifest.json"
+from forecasteval.report._place import WHOLE
+
+NAME = WHOLE
 _READ = (".csv", ".xlsx", ".xls", ".parquet", ".yaml", ".yml", ".json")
 _PACKAGES = (
     "deal-forecasteval",
@@ -34,19 +36,21 @@ def manifest(
     notebook: Path,
     data: Path | None,
     parameters: Mapping[str, Any],
-    rows: Mapping[str, int],
+    inputs: Mapping[str, Any],
     allowed: list[str],
     started: datetime,
     finished: datetime,
 ) -> dict[str, Any]:
-    """The content of `manifest.json`: parameters, rows by table and checks left out, with all input files."""
+    """The content of `manifest.json`: parameters, what was found in the data, checks left out, all input files."""
     return {
         "schema_version": 1,
         "notebook": {"name": notebook.stem, "sha256": _sha256(notebook)},
         "parameters": dict(parameters),
         "seed": parameters.get("seed"),
         "inputs": input_files(data) if data else [],
-        "rows": dict(rows),
+        "organisation": inputs.get("name"),
+        "data_until": inputs.get("until") or None,
+        "rows": dict(inputs.get("rows", {})),
         "allowed": allowed,
         "started": started.isoformat(timespec="seconds"),
         "finished": finished.isoformat(timespec="seconds"),
@@ -58,12 +62,17 @@ def manifest(
 
 def last_rows(folder: Path) -> dict[str, int]:
     """Rows by table of the report that lies in a folder; nothing if there is none."""
+    rows = content_of(folder / NAME).get("rows", {})
+    return {str(k): n for k, n in rows.items() if type(n) is int} if isinstance(rows, dict) else {}
+
+
+def content_of(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where there is none, or something else."""
     try:
-        content = json.loads((folder / NAME).read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    rows = content.get("rows", {}) if isinstance(content, dict) else {}
-    return {str(k): n for k, n in rows.items() if type(n) is int}
+    return content if isinstance(content, dict) else {}
 
 
 def input_files(folder: Path) -> list[dict[str, Any]]:
@@ -79,6 +88,12 @@ def input_files(folder: Path) -> list[dict[str, Any]]:
         for path in files
         if not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Every file of a report with its hash: one that is torn or changed afterwards can be told."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files if path.name != NAME}
 
 
 def _sha256(path: Path) -> str:

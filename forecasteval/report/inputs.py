@@ -10,7 +10,7 @@ from typing import Any
 from forecasteval.errors import InputError, Problem
 from forecasteval.report._harvest import MIME
 from forecasteval.sources import folder as folders
-from forecasteval.tables.organisation import stale
+from forecasteval.tables.organisation import newest_record, stale
 
 _SHRUNK = 0.8  # a table with less than this share of its rows last time is refused
 _TABLES = ("deals", "history", "snapshots", "forecasts", "calls", "actuals", "periods", "matched")
@@ -18,14 +18,16 @@ _TABLES = ("deals", "history", "snapshots", "forecasts", "calls", "actuals", "pe
 
 @dataclass(frozen=True, repr=False)
 class _Examined:
-    """What was found in the input: a line for the reader, the numbers of rows for the manifest."""
+    """What was found in the input: a line for the reader; rows, newest day and doubts for the report."""
 
     folder: str
     name: str
     rows: dict[str, int]
+    until: str
+    problems: int
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {MIME: {"inputs": {"name": self.name, "rows": self.rows}}, "text/plain": repr(self)}
+        return {MIME: {"inputs": {k: v for k, v in vars(self).items() if k != "folder"}}, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{table} {n:,}" for table, n in self.rows.items())
@@ -53,7 +55,9 @@ def examine(
         found.append(replace(problem, advice=advice))
     if found:
         raise InputError(found)
-    return _Examined(str(folder), org.name, rows)
+    newest = newest_record(org)
+    until = "" if newest is None else f"{newest:%Y-%m-%d}"
+    return _Examined(str(folder), org.name, rows, until, len(org.warnings))
 
 
 def _shrunk(folder: str, rows: Mapping[str, int], last_rows: Mapping[str, int]) -> list[Problem]:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from forecasteval.compare.verdicts import CANNOT
 from forecasteval.errors import CallError, RunFailed, nearest
-from forecasteval.report import _execute, _manifest, _page
-from forecasteval.report._harvest import Harvest, collect, slug
+from forecasteval.report import _execute, _failure, _manifest, _page
+from forecasteval.report._harvest import Harvest, collect, inputs_of, slug
+from forecasteval.report._machine import Machine
+from forecasteval.report._place import made_aside, refuse_foreign, save, take_place
+from forecasteval.report.gate import primary_row
 from forecasteval.report.parameters import Parameter, check_values, parameters_of, read_values
 
-_DATA = "data"  # the parameter that names the data folder
-_INPUT_ERRORS = ("InputError", "CallError")
-_DAY = 24 * 60 * 60
+DATA = "data"  # the parameter that names the data folder
+RESULTS = "results.json"
+_FOLDERS = (DATA, "ledger")  # parameters that may hold a path
 
 
 def make_report(
@@ -72,58 +74,75 @@ def make_report(
     if check is not None:
         check({p.name: p.value for p in declared.values() if p.known} | values, folder)
     target = Path(out) / slug(path.stem)
-    _refuse_foreign(target)
-    aside = _aside(Path(out), target.name)
-    try:
+    refuse_foreign(target)
+    with made_aside(target) as aside:
         started = datetime.now(UTC)
         source = _execute.load(path)
         if folder is not None:
             allowed = {"allow_stale": allow_stale, "allow_shrunk": allow_shrunk}
             checks = {"today": today, "last_rows": _manifest.last_rows(target), **allowed}
-            _insert_checks(source, str(values.get(_DATA, declared[_DATA].value)), checks)
+            insert_checks(source, str(values.get(DATA, declared[DATA].value)), checks)
         page_tools = threading.Thread(target=_page.warm_up, daemon=True)
         page_tools.start()
         run = _execute.execute(source, values, progress=progress)
         page_tools.join()
+        inputs = inputs_of(run.notebook)
+        given = {p.name: values.get(p.name, p.value) for p in declared.values()}
+        machine = _machine(given, folder, inputs)
+        machine.without(run.notebook)
         if run.failure is not None:
-            raise _failed(run, target, aside, values)
+            raise _failed(run, target, aside, machine.without(dict(values)))
         harvest = collect(run.notebook)
         record = _manifest.manifest(
             notebook=path,
             data=folder,
-            parameters={p.name: values.get(p.name, p.value) for p in declared.values()},
-            rows=harvest.inputs.get("rows", {}),
+            parameters=given if folder is None else given | {DATA: inputs["name"]},
+            inputs=inputs,
             allowed=[n for n, on in (("stale", allow_stale), ("shrunk", allow_shrunk)) if on],
             started=started,
             finished=datetime.now(UTC),
         )
-        _write(aside, run.notebook, harvest, record, path.stem)
-        _take_place(aside, target)
-        shutil.rmtree(_failed_folder(target), ignore_errors=True)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        _write(aside, run.notebook, harvest, machine.without(record), path.stem)
+        take_place(aside, target)
+        shutil.rmtree(failed_folder(target), ignore_errors=True)
     return target
+
+
+def failed_folder(target: Path) -> Path:
+    """Where a failed run says what happened, beside the last good report."""
+    return target.with_name(f"{target.name}.failed")
 
 
 # --- before the run ---------------------------------------------------------------------------------
 
 
 def find_notebook(name: str | Path) -> Path:
-    """The file of a notebook, by path or by name; if there is none, a CallError says what is there."""
+    """The file of a notebook, by path or by name: here, in a folder above, or among those that were installed."""
     given = Path(name)
     if given.suffix == ".ipynb":
         if given.is_file():
             return given
         raise CallError(f"No such notebook: {given}.")
-    for folder in _here_and_above():
-        if (path := folder / "notebooks" / f"{name}.ipynb").is_file():
+    here = [folder / "notebooks" for folder in _here_and_above()]
+    places = [folder for folder in (*here, *_installed()) if folder.is_dir()]
+    for folder in places:
+        if (path := folder / f"{name}.ipynb").is_file():
             return path
-    near = next((f for f in _here_and_above() if (f / "notebooks").is_dir()), None)
-    if near is None:
+    if not places:
         raise CallError(f"No notebook {name}: there is no folder notebooks/ here or above. Give its path.")
-    names = sorted(p.stem for p in (near / "notebooks").glob("*.ipynb"))
+    names = sorted(p.stem for p in places[0].glob("*.ipynb"))
     listed = ", ".join(names) or "nothing"
-    raise CallError(f"No notebook {name}. {nearest(str(name), names)}In {near / 'notebooks'}: {listed}.")
+    raise CallError(f"No notebook {name}. {nearest(str(name), names)}In {places[0]}: {listed}.")
+
+
+def _installed() -> list[Path]:
+    """The folders of the notebooks that came with the package: beside it in a checkout, else where pip put them."""
+    beside = Path(__file__).parents[2] / "notebooks"
+    try:
+        files = metadata.files("deal-forecasteval") or []
+    except metadata.PackageNotFoundError:
+        files = []
+    return [beside, *{Path(str(f.locate())).parent for f in files if f.suffix == ".ipynb"}]
 
 
 def _with_data(
@@ -133,21 +152,21 @@ def _with_data(
     if data is None:
         return values
     name = Path(data).as_posix()
-    if values.get(_DATA, name) != name or texts.get(_DATA, name) != name:
+    if values.get(DATA, name) != name or texts.get(DATA, name) != name:
         raise CallError("The data folder is given twice: by --data and as a parameter.")
-    return values | {_DATA: name}
+    return values | {DATA: name}
 
 
 def _data_folder(declared: Mapping[str, Parameter], values: Mapping[str, Any], *, named: bool) -> Path | None:
-    if _DATA not in declared:
+    if DATA not in declared:
         return None
-    folder = values.get(_DATA, declared[_DATA].value)
+    folder = values.get(DATA, declared[DATA].value)
     if not (isinstance(folder, str) and folder):  # a notebook may do without: a plan from assumptions
         return None
     for above in _here_and_above():
         if (above / folder).is_dir():
             return above / folder
-    hint = "" if named or _DATA in values else " Say which with --data."
+    hint = "" if named or DATA in values else " Say which with --data."
     raise CallError(f"No such data folder, here or above: {folder}.{hint}")
 
 
@@ -156,32 +175,7 @@ def _here_and_above() -> tuple[Path, ...]:
     return (here, *here.parents)
 
 
-def _refuse_foreign(target: Path) -> None:
-    """A folder that no report lies in is somebody's work: it is never replaced."""
-    if target.exists() and not (target / _manifest.NAME).is_file() and not _empty(target):
-        raise CallError(
-            f"{target} is there and is not a report: it will not be replaced. Choose another --out."
-        )
-
-
-def _empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
-
-
-def _aside(out: Path, name: str) -> Path:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for left in out.glob(f".{name}.*"):  # by a run that was killed
-            if time.time() - left.stat().st_mtime > _DAY:
-                shutil.rmtree(left, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=out))
-        folder.chmod(0o755)
-        return folder
-    except OSError as error:
-        raise CallError(f"Cannot write to {out}: {error.strerror}.") from error
-
-
-def _insert_checks(notebook: Any, folder: str, checks: Mapping[str, Any]) -> None:
+def insert_checks(notebook: Any, folder: str, checks: Mapping[str, Any]) -> None:
     """Put the checks of the input into the notebook: they run in its process and are on record there."""
     import nbformat
 
@@ -196,60 +190,56 @@ def _insert_checks(notebook: Any, folder: str, checks: Mapping[str, Any]) -> Non
 # --- after the run ----------------------------------------------------------------------------------
 
 
+def _machine(parameters: Mapping[str, Any], folder: Path | None, inputs: Mapping[str, Any]) -> Machine:
+    """What is said in the place of this machine's folders: of the data folder, the organisation's name."""
+    named = {str(v): Path(v).name for n in _FOLDERS if isinstance(v := parameters.get(n), str) and v}
+    if folder is not None:
+        name = str(inputs.get("name") or folder.resolve().name)
+        named |= {str(folder): name, str(folder.absolute()): name, str(parameters[DATA]): name}
+    return Machine(named)
+
+
+def results_of(harvest: Harvest) -> dict[str, Any]:
+    """The content of `results.json`: what was published, with the report's status and the doubts about its data."""
+    found = harvest.results
+    row = primary_row(found)
+    status = CANNOT if row is not None and row.get("verdict") == CANNOT else "done"
+    head = {"schema_version": found["schema_version"]} if "schema_version" in found else {}
+    return head | {"status": status, "data_problems": harvest.inputs.get("problems", 0)} | found
+
+
 def _write(folder: Path, notebook: Any, harvest: Harvest, record: Mapping[str, Any], name: str) -> None:
+    """Everything into the folder, the manifest last: a folder that has it is whole."""
     import nbformat
 
-    nbformat.write(notebook, folder / "report.ipynb")
-    _write_json(folder / "results.json", harvest.results)
-    _write_json(folder / _manifest.NAME, record)
+    results = results_of(harvest)
+    files = {"report.ipynb": nbformat.writes(notebook) + "\n", RESULTS: as_json(results)}
+    files["report.html"] = _page.render(notebook, results=results, provenance=record, name=name)
+    content: dict[str, str | bytes] = dict(files)
+    content |= {f"tables/{table}.csv": text for table, text in harvest.tables.items()}
+    content |= {f"figures/{figure}": picture for figure, picture in harvest.figures.items()}
     for kind in ("tables", "figures"):
         (folder / kind).mkdir()
-    for table, text in harvest.tables.items():
-        (folder / "tables" / f"{table}.csv").write_text(text, "utf-8", newline="")
-    for figure, content in harvest.figures.items():
-        (folder / "figures" / figure).write_bytes(content)
-    html = _page.render(notebook, results=harvest.results, provenance=record, name=name)
-    (folder / "report.html").write_text(html, "utf-8")
+    for file, written in content.items():
+        save(folder / file, written)
+    save(folder / _manifest.NAME, as_json({**record, "files": _manifest.hashes(folder)}))
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
-
-
-def _take_place(aside: Path, target: Path) -> None:
-    """Move a finished folder into place; the last one is put back if that fails."""
-    old = aside.with_name(f"{aside.name}.old")
-    if target.exists():
-        target.rename(old)
-    try:
-        aside.rename(target)
-    except OSError:
-        with suppress(OSError):
-            old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _failed_folder(target: Path) -> Path:
-    return target.with_name(f"{target.name}.failed")
+def as_json(content: Mapping[str, Any]) -> str:
+    """An object as the files of a report write it."""
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _failed(run: _execute.Run, target: Path, aside: Path, values: Mapping[str, Any]) -> RunFailed:
-    """Keep the broken notebook and a page of text that a person can read."""
-    import nbformat
-
-    failure, place = run.failure, _failed_folder(target)
-    assert failure is not None
-    section = f' in the section "{failure.section}"' if failure.section else ""
-    given = "\n".join(f"  {name} = {value!r}" for name, value in values.items()) or "  (all as they stand)"
-    text = (
-        f"{target.name} failed{section} ({failure.place}), "
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC.\n\n{failure.sentence}\n\nParameters:\n{given}\n\n"
-        f"The cell:\n\n{failure.source}\n\nIn full, for whoever mends it:\n\n{failure.traceback}\n"
-    )
-    nbformat.write(run.notebook, aside / "report.ipynb")
-    (aside / "error.txt").write_text(text, "utf-8")
-    shutil.rmtree(place, ignore_errors=True)
-    aside.rename(place)
-    code = 2 if failure.kind in _INPUT_ERRORS else 1
-    return RunFailed(f"{failure.sentence}\n\nMore in {place / 'error.txt'}.", exit_code=code)
+    """Keep the broken notebook and a page that a person can read, beside the last good report."""
+    assert run.failure is not None
+    place = failed_folder(target)
+    error = _failure.error(run.failure)
+    try:
+        for file, content in _failure.files(run, target.name, values).items():
+            save(aside / file, content)
+        take_place(aside, place)
+    except OSError as full:
+        told = f"What happened could not be kept: {full.filename or place}: {full.strerror}."
+        return RunFailed(f"{error}\n\n{told}", exit_code=error.exit_code)
+    return RunFailed(f"{error}\n\nMore in {place / 'error.txt'}.", exit_code=error.exit_code)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from forecasteval.errors import CallError
+from forecasteval.errors import Busy, CallError
 
 _START = hashlib.sha256(b"forecasteval ledger 1").hexdigest()  # what the first line follows
 Entry = dict[str, Any]
@@ -155,7 +155,7 @@ def append(ledger: Ledger, entries: Sequence[Mapping[str, Any]]) -> Ledger:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path):
             if read(path).head != ledger.head:
-                raise CallError(
+                raise Busy(
                     f"Another run has added to the ledger {path} since this one read it. Nothing was written; run again."
                 )
             if not ledger.entries:
@@ -190,7 +190,7 @@ def _locked(path: Path) -> Iterator[None]:
         try:
             _lock(lock)
         except OSError as error:
-            raise CallError(
+            raise Busy(
                 f"Another run is writing to the ledger {path} right now. Nothing was written; run again when it is done."
             ) from error
         yield

@@ -16,6 +16,7 @@ import pandas as pd
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from forecasteval.compare.results import plain
+from forecasteval.compare.verdicts import CANNOT
 from forecasteval.errors import CallError
 from forecasteval.inference.logistic import EPSILON
 from forecasteval.matching.forecasters import BUILT_IN
@@ -245,6 +246,7 @@ class Answer:
         curve = self.numbers
         found: dict[str, Any] = {
             "schema_version": 1,
+            **({"status": CANNOT} if curve.stop else {}),
             "question": f"From how many closed deals on is the model better than {curve.baseline}?",
             "headline": self.verdict.headline,
             "primary": self.question.metric,

@@ -1,0 +1,59 @@
+"""What a run leaves that did not reach its end: a page and a text for a person, results.json for a program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from forecasteval.errors import RunFailed
+from forecasteval.report._execute import Failure, Run
+
+_INPUT_ERRORS = ("InputError", "CallError")
+_REMEDY = {
+    2: "The data or the parameters have to be mended; the sentence above says which. Then make the report again.",
+    1: "Make the report again. If it fails in the same place, hand this page to whoever keeps the notebook.",
+}
+
+
+def error(failure: Failure) -> RunFailed:
+    """The sentence of a failure as an error, with the exit code that is due."""
+    return RunFailed(failure.sentence, exit_code=2 if failure.kind in _INPUT_ERRORS else 1)
+
+
+def files(run: Run, name: str, values: Mapping[str, Any]) -> dict[str, str]:
+    """The files of a failed run by name; no path of the machine may be left in what is given."""
+    import nbformat
+
+    failure = run.failure
+    assert failure is not None
+    about = {
+        "name": name,
+        "failure": failure,
+        "section": f' in the section "{failure.section}"' if failure.section else "",
+        "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "remedy": _REMEDY[error(failure).exit_code],
+        "values": {parameter: repr(value) for parameter, value in values.items()},
+    }
+    results = {"schema_version": 1, "status": "failed", "headline": failure.sentence, "error": vars(failure)}
+    return {
+        "report.ipynb": nbformat.writes(run.notebook) + "\n",
+        "error.txt": _rendered("failure.txt.j2", about),
+        "report.html": _rendered("failure.html.j2", about),
+        "results.json": json.dumps(results, indent=1, ensure_ascii=False) + "\n",
+    }
+
+
+def _rendered(template: str, about: Mapping[str, Any]) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=template.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(about)
