@@ -19,11 +19,15 @@ import typer
 import yaml
 from typer.core import TyperGroup
 
+from forecasteval.compare.verdicts import CANNOT
 from forecasteval.compare.wording import count
 from forecasteval.errors import CallError, InputError, Problem, Refusal, RunFailed
 from forecasteval.inference.limits import MIN_CLUSTERS
+from forecasteval.report.gate import Condition
 from forecasteval.report.make import find_notebook, make_report
+from forecasteval.report.messenger import Messenger
 from forecasteval.report.parameters import parameters_of
+from forecasteval.report.summary import verdict_line
 from forecasteval.sources import flat_table, flat_table_draft, totals
 from forecasteval.sources import folder as folders
 from forecasteval.sources.system import SYSTEMS, guess
@@ -46,7 +50,8 @@ _TOLD_BY_DATA = {"candidate", "baseline", "also", "as_of", "segment", "segments"
 
 _app = typer.Typer(
     help="Compare deal forecasts with the reps' own, on the same deals at the same moment.",
-    epilog="Exit codes: 0 done, 1 a run failed, 2 the input or the call is wrong.",
+    epilog="Exit codes: 0 done, 1 a run failed, 2 the input or the call is wrong, "
+    "3 what was asked cannot be compared, 4 a condition of --fail-on came true.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -86,13 +91,22 @@ _PARAMETER = "A parameter of the notebook; repeatable."
 _REPORTS = "The report goes to FOLDER/NOTEBOOK/ [reports/<data folder>]."
 _STALE = "Report on input that is too old."
 _SHRUNK = "Report on input much shorter than last time."
+_FAIL_ON = (
+    """Exit with 4 if this came true, such as "verdict == 'baseline better'" or "low > 0"; repeatable."""
+)
+_NOTIFY = (
+    "Run COMMAND (no shell) with the summary on its standard input; secrets it takes from the environment."
+)
+_JSON = "Print the summary as JSON."
 _HOUR = 3600.0
 _LIMIT = "Give up after so many seconds, with exit code 1 [3600]; 0 = never."
 _LIST = "List the notebook's parameters, and stop."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 1 a run failed, 2 the input or the call is wrong.
+    """Run the command line and return its exit code.
+
+    0 done, 1 a run failed, 2 the input or the call is wrong, 3 what was asked cannot be compared, 4 a gate came true.
 
     Errors become sentences on stderr. Without `arguments`, those of the process are taken.
     """
@@ -405,6 +419,9 @@ def _report(
     allow_stale: Annotated[bool, typer.Option("--allow-stale", help=_STALE)] = False,
     allow_shrunk: Annotated[bool, typer.Option("--allow-shrunk", help=_SHRUNK)] = False,
     help_parameters: Annotated[bool, typer.Option("--help-parameters", help=_LIST)] = False,
+    fail_on: Annotated[list[str] | None, _option("CONDITION", _FAIL_ON, "--fail-on")] = None,
+    notify: Annotated[str | None, _option("COMMAND", _NOTIFY, "--notify")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
     time_limit: Annotated[float, _option("SECONDS", _LIMIT, "--time-limit")] = _HOUR,
 ) -> None:
     """Run a notebook and write its report: page, tables, figures, results and what they were made from."""
@@ -412,18 +429,54 @@ def _report(
         print(_parameter_list(notebook))
         return
     texts = _texts(parameter or [])
-    with _limited(time_limit):
-        place = make_report(
-            notebook,
-            out=out or Path("reports") / (data.resolve().name if data else "."),
-            data=data,
-            texts=texts,
-            check=_study_check(notebook, texts) if texts else None,
-            allow_stale=allow_stale,
-            allow_shrunk=allow_shrunk,
-            progress=True,
+    conditions = [Condition.read(text) for text in fail_on or ()]
+    messenger = Messenger.of(notify) if notify is not None else None
+    place = out or Path("reports") / (data.resolve().name if data else ".")
+    try:
+        with _limited(time_limit):
+            place = make_report(
+                notebook,
+                out=place,
+                data=data,
+                texts=texts,
+                check=_study_check(notebook, texts) if texts else None,
+                allow_stale=allow_stale,
+                allow_shrunk=allow_shrunk,
+                progress=True,
+            )
+    except RunFailed as failure:
+        if messenger:
+            _passed_on(messenger, failure.folder, f"FAILED: {failure}\n")
+        raise
+    if messenger:
+        _passed_on(messenger, place)
+    raise typer.Exit(_outcome(place, conditions, as_json=as_json))
+
+
+def _passed_on(messenger: Messenger, place: Path | None, text: str = "") -> None:
+    """Hand a report's summary to the user's command; where it fails that is said, and the report stands."""
+    if trouble := messenger.send(place, text):
+        print(trouble, file=sys.stderr)
+
+
+def _outcome(place: Path, conditions: Sequence[Condition], *, as_json: bool) -> int:
+    """Say what a report found, the verdict last; its exit code."""
+    results = json.loads((place / "results.json").read_text("utf-8"))
+    summary = json.loads((place / "summary.json").read_text("utf-8"))
+    if as_json:
+        print(json.dumps({"folder": str(place), **summary}, indent=1, ensure_ascii=False))
+    else:
+        lines = (summary["headline"], verdict_line(summary))
+        print(
+            "\n".join([str(place / "report.html"), *(" ".join(str(line).split()) for line in lines if line)])
         )
-    print(place / "report.html")
+    true = [condition.true_of(results) for condition in conditions]
+    for condition, came_true in zip(conditions, true, strict=True):
+        if came_true:
+            print(f"--fail-on: {condition.text}", file=sys.stderr)
+        elif came_true is None:
+            print(f"--fail-on: {condition.text}: this report has no {condition.key}.", file=sys.stderr)
+    return 4 if any(true) else 3 if results["status"] == CANNOT else 0
 
 
 def _texts(given: Sequence[str]) -> dict[str, str]:

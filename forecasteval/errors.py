@@ -140,7 +140,8 @@ def unreadable(path: Path, file: str, expected: str) -> Problem | None:
 class RunFailed(Exception):
     """A cell of the notebook raised an error, or not every cell was run."""
 
-    def __init__(self, message: str, *, exit_code: int = 1) -> None:
-        """Keep the sentence and the exit code (2 if the cell found the input to be wrong)."""
+    def __init__(self, message: str, *, exit_code: int = 1, folder: Path | None = None) -> None:
+        """Keep the sentence, the exit code (2 if the cell found the input to be wrong) and where more is said."""
         super().__init__(message)
         self.exit_code = exit_code
+        self.folder = folder

@@ -46,8 +46,9 @@ def test_help_names_every_command_and_the_exit_codes(run):
         "report",
         "--version",
         "0 done, 1 a run failed, 2 the input or the call is wrong",
+        "3 what was asked cannot be compared, 4 a condition of --fail-on came true",
     ):
-        assert word in out
+        assert word in " ".join(out.split())
     assert run("--version")[1].startswith("forecasteval 0.")
     assert run("import", "--help")[0] == 0
 
@@ -143,6 +144,88 @@ def test_a_study_is_asked_what_only_the_data_can_tell_where_it_can_answer(run, t
 def test_somebody_elses_notebook_is_asked_for_kinds_only(run, small, tmp_path):
     code, _, err = run("report", small, "-p", "level", "95", "--out", tmp_path / "out")
     assert (code, err) == (0, "")
+
+
+# --- the outcome: last lines, gate, exit code, summary passed on ----------------------------------------
+
+COMPARED = """
+from forecasteval.report import publish
+row = {"primary": True, "verdict": verdict, "candidate": "model", "baseline": "reps", "difference": 0.02}
+publish({"headline": "reps are\\nahead.", "comparisons": [{**row, "low": low, "high": 0.03, "level": 0.95}]})
+"""
+
+
+@pytest.fixture
+def compared(write_notebook):
+    cell = "verdict: str = 'baseline better'\nlow: float | None = 0.01"
+    return write_notebook("# Who?", cell, COMPARED)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--fail-on", "low > 0.5"], 0, ""),
+        (["--fail-on", "low > 0.5", "--fail-on", "verdict == 'baseline better'"], 4, "verdict =="),
+        (["-p", "low", "none", "--fail-on", "low > 0"], 0, "this report has no low"),
+        (["-p", "verdict", "cannot be compared", "--fail-on", "status == failed"], 3, ""),
+    ],
+)
+def test_a_gate_sets_the_exit_code_and_the_verdict_stands_last(run, compared, tmp_path, words, code, said):
+    got, out, err = run("report", compared, "--out", tmp_path / "out", *words)
+    assert got == code
+    assert said in err
+    assert bool(said) == bool(err)
+    page, headline, verdict = out.splitlines()
+    assert page.endswith("report.html")
+    assert headline == "reps are ahead."
+    assert verdict.startswith(("Verdict: reps better; difference 0.020", "Verdict: cannot be compared; "))
+
+
+def test_a_wrong_condition_stops_before_anything_runs(run, compared, tmp_path):
+    code, out, err = run("report", compared, "--out", tmp_path / "out", "--fail-on", "verdict == better")
+    assert (code, out) == (2, "")
+    assert "verdict is never 'better'" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_summary_is_printed_as_json_and_handed_to_a_command(run, compared, tmp_path):
+    keep = tmp_path / "keep.py"
+    keep.write_text(
+        "import os, sys; open(sys.argv[1], 'w').write(os.environ['FORECASTEVAL_REPORT'] + sys.stdin.read())"
+    )
+    command = shlex.join([sys.executable, str(keep), str(tmp_path / "said $HOME; x")])
+    call = ["report", compared, "--out", tmp_path / "out", "--json", "--notify"]
+    code, out, err = run(*call, command)
+    assert (code, err) == (0, "")
+    folder = tmp_path / "out" / "small"
+    assert json.loads(out)["headline"] == "reps are\nahead."
+    assert json.loads(out)["folder"] == str(folder)
+    said = (tmp_path / "said $HOME; x").read_text()
+    assert said == str(folder) + (folder / "summary.txt").read_text()
+
+    code, out, err = run(*call, shlex.join([sys.executable, "-c", "import sys; sys.exit('no such room')"]))
+    assert code == 0
+    assert (
+        err
+        == f"--notify: {Path(sys.executable).name} ended with 1: no such room; the report is not touched by that.\n"
+    )
+    assert json.loads(out)["changed"]["since"]
+
+    for wrong, why in (
+        ("'", "No closing quotation"),
+        ("", "names no program"),
+        ("no-such-program x", "there is no"),
+    ):
+        code, _, err = run(*call, wrong)
+        assert code == 2
+        assert why in err
+
+
+def test_a_failure_is_handed_on_as_well(run, write_notebook, tmp_path):
+    path = write_notebook("a: int = 1", "1 / 0")
+    code, _, _ = run("report", path, "--out", tmp_path / "out", "--notify", f"tee {tmp_path / 'said'}")
+    assert code == 1
+    assert (tmp_path / "said").read_text().startswith("FAILED: Small\nZeroDivisionError")
 
 
 def test_a_failed_run_is_a_sentence_and_exit_code_1(run, write_notebook, tmp_path):

@@ -15,7 +15,13 @@ from typing import Any
 from forecasteval.report._place import temporary
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_SAID_IN_FULL = ("InputError", "ValueError", "RunFailed", "CallError", "Busy")  # the message is the whole story
+_SAID_IN_FULL = (
+    "InputError",
+    "ValueError",
+    "RunFailed",
+    "CallError",
+    "Busy",
+)  # the message is the whole story
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _LONGEST_PLACE = 60  # characters; the path of a Unix socket may have about 100
 

@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from forecasteval.errors import RunFailed
-from forecasteval.report._execute import Failure, Run
+from forecasteval.report._execute import Failure
+from forecasteval.report._execute import Run as Executed
+from forecasteval.report._page import title_of
+from forecasteval.report.changes import Run
+from forecasteval.report.summary import Summary
 
 _INPUT_ERRORS = ("InputError", "CallError")
 _REMEDY = {
@@ -23,7 +27,7 @@ def error(failure: Failure) -> RunFailed:
     return RunFailed(failure.sentence, exit_code=2 if failure.kind in _INPUT_ERRORS else 1)
 
 
-def files(run: Run, name: str, values: Mapping[str, Any]) -> dict[str, str]:
+def files(run: Executed, name: str, values: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, str]:
     """The files of a failed run by name; no path of the machine may be left in what is given."""
     import nbformat
 
@@ -37,11 +41,14 @@ def files(run: Run, name: str, values: Mapping[str, Any]) -> dict[str, str]:
         "remedy": _REMEDY[error(failure).exit_code],
         "values": {parameter: repr(value) for parameter, value in values.items()},
     }
+    record = {"organisation": inputs.get("name"), "data_until": inputs.get("until")}
+    record["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
     results = {"schema_version": 1, "status": "failed", "headline": failure.sentence, "error": vars(failure)}
     return {
         "report.ipynb": nbformat.writes(run.notebook) + "\n",
         "error.txt": _rendered("failure.txt.j2", about),
         "report.html": _rendered("failure.html.j2", about),
+        **Summary.of(name, title_of(run.notebook, name), Run(results, record)).files(),
         "results.json": json.dumps(results, indent=1, ensure_ascii=False) + "\n",
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from forecasteval.report._harvest import MIME, free_slug
+from forecasteval.report.changes import Changes
 
 _ONLY_IN_NOTEBOOK = "notebook-only"  # tag of cells that a report leaves out
 _NUMBER = re.compile(r"([+\-\u2212]?[\d.,]+( ?%| ?[kMB])?|NaN|nan|None|\u2013|)")
@@ -19,10 +20,18 @@ _HARMLESS = ("#", "https:", "mailto:", "data:image/")
 _URLS = ("href", "src", "xlink:href", "action", "formaction", "srcset", "poster", "background")
 
 
-def render(notebook: Any, *, results: Mapping[str, Any], provenance: Mapping[str, Any], name: str) -> str:
+def render(
+    notebook: Any,
+    *,
+    results: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    name: str,
+    changes: Changes | None = None,
+) -> str:
     """The page of an executed notebook, a complete HTML document.
 
-    Of what it published, ``title`` and ``headline`` stand in the page's head; the manifest is told in the footer.
+    Of what it published, ``title`` and ``headline`` stand in the page's head; the manifest is told in the footer, and
+    what has changed since the last report before the first section.
     """
     warm_up()
     from bs4 import BeautifulSoup
@@ -38,9 +47,10 @@ def render(notebook: Any, *, results: Mapping[str, Any], provenance: Mapping[str
         filters={"escaped_markdown": _escaped},
     )
     about = {
-        "title": str(results.get("title") or _title(notebook, name)),
+        "title": str(results.get("title") or title_of(notebook, name)),
         "headline": str(results.get("headline", "")),
         "provenance": provenance,
+        "changes": changes,
     }
     # not by HTMLExporter's own method, which parses the page once more for what this template has already
     page, _ = TemplateExporter.from_notebook_node(
@@ -50,6 +60,7 @@ def render(notebook: Any, *, results: Mapping[str, Any], provenance: Mapping[str
     _disarm(soup.body)
     _wrap_tables(soup)
     _contents(soup)
+    _before_the_sections(soup)
     return f"<!DOCTYPE html>\n{soup.html}\n"
 
 
@@ -76,7 +87,7 @@ def _for_readers(notebook: Any) -> Any:
     return page
 
 
-def _title(notebook: Any, name: str) -> str:
+def title_of(notebook: Any, name: str) -> str:
     """The first heading of a notebook, or its name in words."""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -146,6 +157,18 @@ def _align(table: Any) -> None:
             for row in rows:
                 if len(row) == width:
                     row[at]["class"] = [*row[at].get("class", []), "num"]
+
+
+def _before_the_sections(soup: Any) -> None:
+    """What has changed since the last report: above the contents, or at the end of a page without sections."""
+    told = soup.find(id="since")
+    if told is None:
+        return
+    below = soup.find("nav", id="contents") or soup.main.find("h2")
+    if below is not None:
+        below.insert_before(told.extract())
+    else:
+        soup.main.append(told.extract())
 
 
 def _contents(soup: Any) -> None:

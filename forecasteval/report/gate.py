@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,14 +92,16 @@ def _value(text: str, key: str, sign: str, value: str) -> str | float:
     word = value.lower() if key == "reliable" else value
     if word not in _WORDS[key]:
         allowed = ", ".join(repr(w) for w in _WORDS[key])
-        raise CallError(
-            f"{wrong}{key} is never {value!r}. {nearest(value, _WORDS[key])}It can be {allowed}."
-        )
+        raise CallError(f"{wrong}{key} is never {value!r}. {nearest(value, _WORDS[key])}It can be {allowed}.")
     return word
 
 
 def primary_row(results: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The comparison that carries the headline; of a learning curve the one at its largest size. None if there is none."""
-    rows: Sequence[Any] = results.get("comparisons") or ()
-    primary = [row for row in rows if isinstance(row, Mapping) and row.get("primary")]
+    rows = results.get("comparisons")
+    primary = [
+        row
+        for row in (rows if isinstance(rows, list) else ())
+        if isinstance(row, Mapping) and row.get("primary")
+    ]
     return primary[-1] if primary else None

@@ -27,7 +27,10 @@ class _Examined:
     problems: int
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {MIME: {"inputs": {k: v for k, v in vars(self).items() if k != "folder"}}, "text/plain": repr(self)}
+        return {
+            MIME: {"inputs": {k: v for k, v in vars(self).items() if k != "folder"}},
+            "text/plain": repr(self),
+        }
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{table} {n:,}" for table, n in self.rows.items())

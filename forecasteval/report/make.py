@@ -17,8 +17,10 @@ from forecasteval.report import _execute, _failure, _manifest, _page
 from forecasteval.report._harvest import Harvest, collect, inputs_of, slug
 from forecasteval.report._machine import Machine
 from forecasteval.report._place import made_aside, refuse_foreign, save, take_place
+from forecasteval.report.changes import Changes, Run
 from forecasteval.report.gate import primary_row
 from forecasteval.report.parameters import Parameter, check_values, parameters_of, read_values
+from forecasteval.report.summary import Summary
 
 DATA = "data"  # the parameter that names the data folder
 RESULTS = "results.json"
@@ -91,7 +93,7 @@ def make_report(
         machine = _machine(given, folder, inputs)
         machine.without(run.notebook)
         if run.failure is not None:
-            raise _failed(run, target, aside, machine.without(dict(values)))
+            raise _failed(run, target, aside, machine.without(dict(values)), inputs)
         harvest = collect(run.notebook)
         record = _manifest.manifest(
             notebook=path,
@@ -102,7 +104,11 @@ def make_report(
             started=started,
             finished=datetime.now(UTC),
         )
-        _write(aside, run.notebook, harvest, machine.without(record), path.stem)
+        now = Run(results_of(harvest), machine.without(record))
+        last = Run.read(target)
+        changes = None if last is None else Changes.between(last, now)
+        summary = Summary.of(path.stem, _page.title_of(run.notebook, path.stem), now, changes)
+        _write(aside, run.notebook, harvest, now, summary)
         take_place(aside, target)
         shutil.rmtree(failed_folder(target), ignore_errors=True)
     return target
@@ -208,21 +214,25 @@ def results_of(harvest: Harvest) -> dict[str, Any]:
     return head | {"status": status, "data_problems": harvest.inputs.get("problems", 0)} | found
 
 
-def _write(folder: Path, notebook: Any, harvest: Harvest, record: Mapping[str, Any], name: str) -> None:
+def _write(folder: Path, notebook: Any, harvest: Harvest, now: Run, summary: Summary) -> None:
     """Everything into the folder, the manifest last: a folder that has it is whole."""
     import nbformat
 
-    results = results_of(harvest)
-    files = {"report.ipynb": nbformat.writes(notebook) + "\n", RESULTS: as_json(results)}
-    files["report.html"] = _page.render(notebook, results=results, provenance=record, name=name)
-    content: dict[str, str | bytes] = dict(files)
-    content |= {f"tables/{table}.csv": text for table, text in harvest.tables.items()}
-    content |= {f"figures/{figure}": picture for figure, picture in harvest.figures.items()}
+    name, results = str(summary.values["report"]), now.results
+    page = _page.render(notebook, results=results, provenance=now.record, name=name, changes=summary.changes)
+    content: dict[str, str | bytes] = {
+        "report.ipynb": nbformat.writes(notebook) + "\n",
+        RESULTS: as_json(results),
+        "report.html": page,
+        **summary.files(),
+        **{f"tables/{table}.csv": text for table, text in harvest.tables.items()},
+        **{f"figures/{figure}": picture for figure, picture in harvest.figures.items()},
+    }
     for kind in ("tables", "figures"):
         (folder / kind).mkdir()
     for file, written in content.items():
         save(folder / file, written)
-    save(folder / _manifest.NAME, as_json({**record, "files": _manifest.hashes(folder)}))
+    save(folder / _manifest.NAME, as_json({**now.record, "files": _manifest.hashes(folder)}))
 
 
 def as_json(content: Mapping[str, Any]) -> str:
@@ -230,16 +240,18 @@ def as_json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _failed(run: _execute.Run, target: Path, aside: Path, values: Mapping[str, Any]) -> RunFailed:
+def _failed(
+    run: _execute.Run, target: Path, aside: Path, values: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> RunFailed:
     """Keep the broken notebook and a page that a person can read, beside the last good report."""
     assert run.failure is not None
     place = failed_folder(target)
     error = _failure.error(run.failure)
     try:
-        for file, content in _failure.files(run, target.name, values).items():
+        for file, content in _failure.files(run, target.name, values, inputs).items():
             save(aside / file, content)
         take_place(aside, place)
     except OSError as full:
         told = f"What happened could not be kept: {full.filename or place}: {full.strerror}."
         return RunFailed(f"{error}\n\n{told}", exit_code=error.exit_code)
-    return RunFailed(f"{error}\n\nMore in {place / 'error.txt'}.", exit_code=error.exit_code)
+    return RunFailed(f"{error}\n\nMore in {place / 'error.txt'}.", exit_code=error.exit_code, folder=place)

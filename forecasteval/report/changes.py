@@ -1,0 +1,176 @@
+"""What is different from the last report in the same folder: verdict, estimate, data, parameters, versions."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from forecasteval.compare import wording
+from forecasteval.report._manifest import NAME, content_of
+from forecasteval.report.gate import primary_row
+
+_LONGEST = 80  # characters of a value that is shown
+_MOST = 6  # of a kind; the others are counted
+
+
+@dataclass(frozen=True)
+class Run:
+    """The results and the manifest of one report."""
+
+    results: Mapping[str, Any]
+    record: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Run | None:
+        """The report that lies in a folder; None if there is none."""
+        results, record = content_of(folder / "results.json"), content_of(folder / NAME)
+        return cls(results, record) if results and record else None
+
+    @property
+    def made_on(self) -> str:
+        """The day it was made, as ISO text."""
+        return str(self.record.get("finished", ""))[:10]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Sentences by what they are about; empty where nothing has changed."""
+
+    since: str
+    found: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def between(cls, before: Run, now: Run) -> Changes:
+        """What the later of two reports has that the earlier had not, or had otherwise."""
+        told = {
+            "verdict": _verdict(before, now),
+            "estimate": _estimate(before, now),
+            "data": _data(before, now),
+            "parameters": _values(before.record.get("parameters"), now.record.get("parameters")),
+            "versions": _versions(before.record, now.record),
+        }
+        kept = {kind: _few(list(sentences)) for kind, sentences in told.items()}
+        return cls(before.made_on, {kind: sentences for kind, sentences in kept.items() if sentences})
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line."""
+        kinds = list(self.found)
+        if not kinds:
+            return f"Nothing has changed since the last report, of {self.since}."
+        listed = " and ".join([", ".join(kinds[:-1]), kinds[-1]] if kinds[1:] else kinds)
+        return f"Changed since the last report, of {self.since}: {listed}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return {"since": self.since, **{kind: list(sentences) for kind, sentences in self.found.items()}}
+
+
+def cut(text: str, most: int) -> str:
+    """A text in one line of so many characters at most, cut between words where it can be.
+
+    >>> cut("a long line", 8), cut("abcdefghij", 8)
+    ('a long…', 'abcdefg…')
+    """
+    found = textwrap.shorten(text, most, placeholder="…")
+    return found if found != "…" else f"{text.strip()[: most - 1]}…"
+
+
+def _few(sentences: list[str]) -> tuple[str, ...]:
+    rest = len(sentences) - _MOST
+    return tuple(sentences if rest <= 0 else [*sentences[:_MOST], f"and {rest:,} more"])
+
+
+def verdict_in_words(results: Mapping[str, Any]) -> str:
+    """The verdict of a report with the winner's own name; its status where it has none, empty if it is just done."""
+    row = primary_row(results) or {}
+    verdict = str(row.get("verdict") or "")
+    for role in ("candidate", "baseline"):
+        if verdict == f"{role} better":
+            return f"{row.get(role, role)} better"
+    status = str(results.get("status", ""))
+    return verdict or ("" if status == "done" else status)
+
+
+def estimate_in_words(results: Mapping[str, Any]) -> str:
+    """The primary difference with its interval; empty where there is none.
+
+    >>> row = {"primary": True, "difference": -0.021, "low": -0.033, "high": -0.009, "level": 0.95}
+    >>> estimate_in_words({"comparisons": [row]})
+    '−0.021 (95% interval −0.033 to −0.009)'
+    """
+    row = primary_row(results) or {}
+    difference, low, high, level = (_number(row.get(k)) for k in ("difference", "low", "high", "level"))
+    if math.isnan(difference):
+        return ""
+    if math.isnan(low):
+        return f"{wording.number(difference)}, without an interval"
+    places = wording.decimals(low, high)
+    ends = f"{wording.number(low, places)} to {wording.number(high, places)}"
+    sure = "interval" if math.isnan(level) else f"{100 * level:g}% interval"
+    return f"{wording.number(difference, places)} ({sure} {ends})"
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+
+
+def _verdict(before: Run, now: Run) -> Iterator[str]:
+    old, new = verdict_in_words(before.results), verdict_in_words(now.results)
+    if old != new:
+        yield f"{new or 'none'}; before: {old or 'none'}"
+
+
+def _estimate(before: Run, now: Run) -> Iterator[str]:
+    old, new = estimate_in_words(before.results), estimate_in_words(now.results)
+    if old != new:
+        yield f"{new or 'none'}; before: {old or 'none'}"
+
+
+def _data(before: Run, now: Run) -> Iterator[str]:
+    rows = _values(before.record.get("rows"), now.record.get("rows"), "rows of {}")
+    yield from rows
+    old, new = before.record.get("data_until"), now.record.get("data_until")
+    if old != new:
+        yield f"newest record: {new or 'none'}; before: {old or 'none'}"
+    then, today = (_hashes(run.record) for run in (before, now))
+    for said, names in (
+        ("new", today.keys() - then.keys()),
+        ("gone", then.keys() - today.keys()),
+        ("changed", {name for name in today.keys() & then.keys() if today[name] != then[name]}),
+    ):
+        if names:
+            listed = cut(", ".join(sorted(names)), _LONGEST)
+            yield f"{said}: {wording.count(len(names), 'files')} ({listed})"
+
+
+def _hashes(record: Mapping[str, Any]) -> dict[str, Any]:
+    files = record.get("inputs")
+    listed = files if isinstance(files, list) else []
+    return {str(f["file"]): f.get("sha256") for f in listed if isinstance(f, Mapping) and "file" in f}
+
+
+def _values(old: Any, new: Any, name: str = "{}") -> Iterator[str]:
+    old, new = (v if isinstance(v, Mapping) else {} for v in (old, new))
+    for key in dict.fromkeys([*new, *old]):
+        if (key in old) != (key in new) or old.get(key) != new.get(key):
+            then, today = (_shown(values[key]) if key in values else "none" for values in (old, new))
+            yield f"{name.format(key)}: {today}; before: {then}"
+
+
+def _shown(value: Any) -> str:
+    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return cut(text, _LONGEST) or "empty"
+
+
+def _versions(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    yield from _values(old.get("versions"), new.get("versions"))
+    then, today = (record.get("notebook") for record in (old, new))
+    if then != today:
+        yield "the notebook"
+    if old.get("git_commit") != new.get("git_commit"):
+        yield f"commit: {str(new.get('git_commit'))[:12]}; before: {str(old.get('git_commit'))[:12]}"
