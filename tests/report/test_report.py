@@ -375,6 +375,7 @@ def test_a_report_folder_is_complete_and_repeats_to_the_byte(good, write_noteboo
     assert set(first) == {
         *("report.html", "report.ipynb", "results.json", "manifest.json"),
         *("tables/by-week.csv", "figures/line.png"),
+        *("summary.txt", "summary.md", "summary.json"),
     }
     assert first["tables/by-week.csv"] == b"w\n4\n8\n"
     assert first["figures/line.png"].startswith(b"\x89PNG")
@@ -410,7 +411,8 @@ def test_a_failed_run_leaves_the_last_report_and_says_why(good, write_notebook, 
     assert failed.value.exit_code == 1
     assert files_of(good) == before
     left = files_of(tmp_path / "out" / "small.failed")
-    assert set(left) == {"report.ipynb", "report.html", "results.json", "error.txt"}
+    summaries = {"summary.txt", "summary.md", "summary.json"}
+    assert set(left) == {"report.ipynb", "report.html", "results.json", "error.txt"} | summaries
     assert json.loads(left["results.json"])["status"] == "failed"
     story = left["error.txt"].decode()
     assert 'failed in the section "Where it breaks" (cell 6 of 6)' in story
