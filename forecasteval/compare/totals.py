@@ -86,7 +86,7 @@ def totals_of(table: Any) -> pd.DataFrame:
         where = " of ".join(reversed(booked[booked > 1].index[0]))
         raise CallError(f"{where} has {int(booked.max())} different booked amounts; one is needed.")
     columns = ["period", "unit", "level", "forecaster", "amount", "actual"]
-    return frame[[*columns, "as_of"] if "as_of" in frame else columns]
+    return frame[[*columns, *(c for c in ("as_of", "fitted") if c in frame)]]
 
 
 def period_noun(periods: Iterable[str]) -> str:
@@ -262,11 +262,18 @@ def _paired(
     wide.columns = pd.Index(["candidate", "baseline"])
     wide["actual"] = totals.groupby(key)["actual"].first()
     wide = wide.reset_index().sort_values(key, key=lambda c: c.map(order) if c.name == "period" else c)
+    learners = two.loc[two["fitted"].eq(True), "forecaster"].unique() if "fitted" in two else ()
+    wide["begun"] = 1.0
+    for which, name in (("candidate", candidate), ("baseline", baseline)):
+        if name in learners:  # silent until there is a past of the unit to learn from
+            wide["begun"] *= wide[which].notna().groupby(wide["unit"]).cummax().where(lambda b: b)
     flow: list[dict[str, Any]] = [
         {"step": "totals in the table", "deals": len(wide), "dropped": 0, "why": ""}
     ]
+    begun = ("past to learn from", ["begun"], f"before the first number of {' or of '.join(learners)}")
     for step, columns, why in (
         ("booked amount known", ["actual"], f"the {noun} is not over, or nothing says what was booked"),
+        *([begun] if len(learners) else []),
         ("both have spoken", ["candidate", "baseline"], f"no number of {candidate} or of {baseline}"),
     ):
         kept = wide.dropna(subset=columns)

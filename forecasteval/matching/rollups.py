@@ -52,9 +52,9 @@ class Rollups:
     """Totals by period, week, unit and forecaster.
 
     ``table`` has period, week, as_of, unit, level (rep, team or company), forecaster, amount, actual (booked by the
-    freeze; empty for a period that is not frozen), closed_to_date, stale (a call carried on from an earlier week) and low,
-    high, promised (a person's or vendor's own range and what was written of it), booked_squares (the sum of the squared
-    amounts booked), freezes_on. ``knew`` says of each forecaster what it knew.
+    freeze; empty for a period that is not frozen), closed_to_date, stale (a call carried on from an earlier week), fitted
+    (by a forecaster that learns from past periods and is silent in the first ones) and low, high, promised (a person's or
+    vendor's own range and what was written of it), booked_squares (the sum of the squared amounts booked), freezes_on. ``knew`` says of each forecaster what it knew.
     """
 
     table: pd.DataFrame
@@ -490,8 +490,10 @@ class _Book:
                 parts.append(mixed)
         table = pd.concat([calls, *parts], ignore_index=True).dropna(subset=["amount"])
         table["stale"] = table["stale"].eq(True)
+        outside = set() if self.org.forecasts is None else set(self.org.forecasts["forecaster"])
+        table["fitted"] = table["forecaster"].isin(set(knew) - set(_CATEGORIES) - set(people) - outside)
         table = table[table["week"].isin(self.wanted)]
-        order = [*COLUMNS, "stale", "low", "high", "promised", "booked_squares", "freezes_on"]
+        order = [*COLUMNS, "stale", "fitted", "low", "high", "promised", "booked_squares", "freezes_on"]
         table = table.reindex(columns=order).sort_values(
             ["as_of", "level", "unit", "forecaster"], ignore_index=True
         )

@@ -122,6 +122,21 @@ def test_what_one_forecaster_lacks_is_dropped_for_both_and_counted():
     assert "dropped_too_much" in codes
 
 
+def test_the_burn_in_of_what_learns_is_a_step_and_no_gap():
+    """A model is silent in its first three quarters, and of one team in the fourth as well: it had no past of it."""
+    t = table()
+    silent = (t["period"] < "2020-Q4") | ((t["unit"] == "t0") & (t["period"] == "2020-Q4"))
+    t = t[~((t["forecaster"] == "model") & silent)].assign(fitted=lambda x: x["forecaster"] == "model")
+    found = fe.compare_totals(t, "model", "reps")
+    assert found.flow["step"].tolist()[2] == "past to learn from"
+    assert found.flow["dropped"].tolist() == [0, 0, 10, 0]
+    assert "dropped_too_much" not in [r["code"] for r in found.primary["reasons"]]
+    assert found.primary["rows"] == 20
+    gap = t[~((t["forecaster"] == "model") & (t["period"] > "2021-Q4"))]
+    codes = [r["code"] for r in fe.compare_totals(gap, "model", "reps").primary["reasons"]]
+    assert "dropped_too_much" in codes  # silence later on is a gap
+
+
 def test_five_units_make_new_units_part_of_the_question():
     found = fe.compare_totals(table(units=5, unit_bias=0.2), "model", "reps")
     assert found.generalise_to == ("unit", "period")

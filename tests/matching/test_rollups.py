@@ -212,3 +212,13 @@ def test_an_organisation_of_totals_is_compared_as_it_is():
     assert (found.verdict, found.primary["rows"]) == ("candidate better", 9)
     with pytest.raises(CallError, match=r"fe\.rollups"):
         fe.compare_totals(org.calls, "vendor", "reps")
+
+
+def test_what_learns_is_marked_and_its_first_quarters_are_no_gap(org):
+    table = rollups(org, weeks=[4], models=()).at(4)
+    learns = table.groupby("forecaster")["fitted"].first()
+    assert learns[["rep_forecast", "commit", "pipeline"]].tolist() == [False] * 3
+    assert learns[["closed_and_conversion", "stage_weighted"]].all()
+    flow = fe.compare_totals(table, "closed_and_conversion", "rep_forecast").flow.set_index("step")["dropped"]
+    assert flow["past to learn from"] > 0
+    assert flow["both have spoken"] == 0
