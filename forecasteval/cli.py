@@ -35,6 +35,7 @@ from forecasteval.studies import question_of
 from forecasteval.studies.vendor_claim import blind_pack, questionnaire
 from forecasteval.studies.vendor_claim import claim as claims
 from forecasteval.tables.document import read_document
+from forecasteval.tables.memory import give_back
 from forecasteval.tables.organisation import Org, comparable, newest_record
 from forecasteval.tables.settings import Settings, check_options, read_settings
 
@@ -239,6 +240,7 @@ def _import_export(system: str | None, export: Path, out: Path, given: dict[str,
         _write_settings(out, new)
         folders.write_tables(org, out)
         del org  # the tables are read again from where they were written
+        give_back()
     _written(folders.read(out), out)
 
 
@@ -295,26 +297,26 @@ def _import_table(
     time_limit: Annotated[float, _option("SECONDS", _LIMIT, "--time-limit")] = _HOUR,
 ) -> None:
     """Import one table that already holds forecasts and outcomes side by side."""
-    if explain:
-        print(flat_table_draft.explain(file, table))
-        return
-    if mapping is None or out is None:
-        raise CallError(
-            "import table needs --mapping and --out. "
-            f"For a draft of the mapping: forecasteval import table {file} --explain > mapping.yaml"
-        )
-    if totals.speaks_of_totals(mapping):
-        _totals_written(totals.import_totals(file, mapping, table), out)
-        return
     with _limited(time_limit):
-        matched = flat_table.import_table(file, mapping, table)
+        if explain:
+            print(flat_table_draft.explain(file, table))
+        elif mapping is None or out is None:
+            raise CallError(
+                "import table needs --mapping and --out. "
+                f"For a draft of the mapping: forecasteval import table {file} --explain > mapping.yaml"
+            )
+        elif totals.speaks_of_totals(mapping):
+            _totals_written(totals.import_totals(file, mapping, table), out)
+        else:
+            _matched_written(flat_table.import_table(file, mapping, table), out)
+
+
+def _matched_written(matched: Any, out: Path) -> None:
     notes = matched.attrs["forecasteval"]["notes"]
     lacking = flat_table.shortcomings(matched)
     org = Org(name=out.name, folder=out, matched=matched, notes=notes, warnings=lacking)
     folders.write_tables(org, out)
     _left_out(matched.attrs["forecasteval"]["flow"])
-    for note in matched.attrs["forecasteval"]["notes"]:
-        print(f"- {note}")
     _written(org, out)
 
 

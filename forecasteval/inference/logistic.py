@@ -107,12 +107,35 @@ def _estimable(design: Floats, won: Floats) -> None:
         return
     if (np.ptp(varying, axis=0) <= 1e-12 * np.abs(varying).max(axis=0, initial=1.0)).any():
         raise NotEstimable("constant", "A forecast that says the same of every deal has no slope.")
+    for column in varying.T:
+        _refuse_one_sided(column if column[won == 1].mean() > column[won == 0].mean() else -column, won)
     if varying.shape[1] == 2 and abs(r := float(np.corrcoef(varying[:, 0], varying[:, 1]).flat[1])) > _ALIKE:
         raise NotEstimable(
             "collinear",
             f"The two forecasts move together so closely (correlation {r:.3f} of their log-odds) that what one adds "
             "to the other cannot be told.",
         )
+
+
+def _refuse_one_sided(said: Floats, won: Floats) -> None:
+    """Refuse a regressor with only wins above a value and only losses below it: its best slope is infinite."""
+    edge = float(said[won == 1].min())
+    if said[won == 0].max() > edge:
+        return
+    above, below, at = said > edge, said < edge, said == edge
+    if not at.any() or won[at].min() == won[at].max():
+        return  # no value is mixed: told by the fit, as any other separation
+    parts = [
+        f"all {int(side.sum()):,} deals with a {word} one were {end}"
+        for side, word, end in ((above, "higher", "won"), (below, "lower", "not won"))
+        if side.any()
+    ]
+    raise NotEstimable(
+        "separation",
+        f"Only deals with one and the same forecast were partly won: {int(won[at].sum()):,} of {int(at.sum()):,}; "
+        f"{' and '.join(parts)}. A curve through that can be as steep as one likes, so it has no slope. A yes or no is "
+        "better judged by its score, its ranking, and how often each answer came true.",
+    )
 
 
 def fit(
@@ -168,7 +191,11 @@ def fit(
     inverse: Floats = np.asarray(np.linalg.inv(m), dtype=float)
     left = m - own
     if n < 2 or (np.linalg.cond(left) > 1e10).any():
-        raise NotEstimable("one_cluster", "Without one of the reps nothing is left to fit.")
+        raise NotEstimable(
+            "one_cluster",
+            "Only one rep (or, where no reps are named, one deal) has forecasts that differ in a way that could be "
+            "fitted: without it nothing is left, so no range can be given. It takes differing forecasts from more of them.",
+        )
     without: Floats = np.asarray(np.linalg.inv(left), dtype=float)
     moved = np.einsum("gij,gj->gi", without, score)
     jackknife: Floats = np.asarray((n - 1) / n * moved.T @ moved, dtype=float)

@@ -31,6 +31,7 @@ from forecasteval.sources.dialect import Dialect, Fields
 from forecasteval.sources.raw import Raw
 from forecasteval.tables.calendar import local_dates, moment
 from forecasteval.tables.columns import Sheet
+from forecasteval.tables.memory import give_back
 from forecasteval.tables.reading import read_header, read_sheet
 from forecasteval.tables.schemas import canonical
 from forecasteval.tables.settings import Settings, read_settings
@@ -194,6 +195,7 @@ class _Export:
             advice = "Without its rows only tracked fields tell of the past: export it again."
             sheet.wrong(None, None, "a header and no rows", "the values of the past", advice, "warning")
         self.keep(sheet)
+        give_back()
         return values
 
     def _read_changes(self, labels: Labels, current: pd.DataFrame) -> pd.DataFrame | None:
@@ -219,6 +221,7 @@ class _Export:
             kind == "values" and self.dialect.unfold is None
         )  # the one table that may have millions of rows
         sheet, notes = read_sheet(path, str(path.relative_to(self.raw.folder)), coded=coded, footer=True)
+        give_back()
         self.bar.update()
         self.raw.sources[sheet.file] = len(sheet.cells)
         self.raw.notes += notes

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 _SIDES = ("won", "lost", "undecided")
@@ -29,6 +30,15 @@ def named(header: str, *roles: str) -> bool:
     """Whether a header is called as one of the roles usually is."""
     words = tokens(header)
     return any(_pattern(f"headers.{role}").search(words) for role in roles)
+
+
+def without(header: str, role: str) -> str:
+    """A header's words without those that give it a role.
+
+    >>> without("Vendor forecast (low)", "low")
+    'vendor forecast'
+    """
+    return " ".join(_pattern(f"headers.{role}").sub("", tokens(header)).split())
 
 
 def side(word: str, header: str = "") -> str | None:
@@ -54,6 +64,15 @@ def yes_and_no(words: Iterable[str]) -> tuple[str, str] | None:
     yes = [word for word in each if word.strip().lower() in _folded(answers["yes"], word)]
     no = [word for word in each if word.strip().lower() in _folded(answers["no"], word)]
     return (yes[0], no[0]) if len(each) == 2 and len(yes) == len(no) == 1 else None
+
+
+def plain_flags(words: pd.Series) -> pd.Series:
+    """Yes and no in any of the languages as true and false; other words stay as they are."""
+    answers = _words()["outcomes"]
+    bare = words.str.strip().str.lower()
+    for plain, key in (("true", "yes"), ("false", "no")):
+        words = words.mask(bare.isin(answers[key]), plain)
+    return words
 
 
 def _folded(answers: list[str], word: str) -> set[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from forecasteval.errors import Problem
 from forecasteval.sources.dialect import Dialect
+from forecasteval.tables.coded import each_word
 from forecasteval.tables.columns import Sheet
 from forecasteval.tables.reading import SUFFIXES, read_header
 
@@ -107,7 +108,11 @@ def _shaped_ids(dialect: Dialect, sheet: Sheet, kind: str) -> tuple[str, pd.Seri
     header = dialect.headers_of(kind, map(str, sheet.cells.columns)).get("deal_id")
     if header is None:
         return None
-    return header, sheet.text(header).str.fullmatch(dialect.id_shape, na=False).astype(bool)
+
+    def shaped(words: pd.Series) -> pd.Series:
+        return words.str.strip().str.fullmatch(dialect.id_shape, na=False).astype(bool)
+
+    return header, each_word(sheet.cells[header], shaped)
 
 
 def drop_footer(dialect: Dialect, sheet: Sheet, kind: str) -> int:
@@ -132,6 +137,7 @@ def refuse_odd_ids(dialect: Dialect, sheet: Sheet, kind: str) -> None:
     if found is None or found[1].mean() <= 0.5:
         return
     header, shaped = found
-    ids = sheet.text(header)
+    ids = sheet.cells.loc[~shaped, [header]]
+    ids = replace(sheet, cells=ids).text(header)
     expected = f"a {dialect.name} id of {dialect.id_words}"
-    sheet.pin(header, ids[ids.notna() & ~shaped], expected, "Correct or remove the row.")
+    sheet.pin(header, ids[ids.notna()], expected, "Correct or remove the row.")

@@ -18,7 +18,7 @@ _KINDS = ("probability", "rank_score", "amount", "category")
 _SETTINGS = ("timezone", "decimal_mark")  # as in organisation.yaml
 _OUTCOME = "{column: Status, won: [Won], lost: [Lost]}"
 _OUTCOME_ADVICE = "Say which column holds the outcome, in which words."
-_FORECAST_KEYS = "keys among column, kind, scale, missing, by, categories, column first"
+_FORECAST_KEYS = "keys among column, kind, scale, missing, by, categories, low, high, level, column first"
 
 
 def _listed(value: Any) -> list[Any]:
@@ -39,6 +39,16 @@ _Header = str | int | float | bool  # as YAML reads the name of a column
 _Listed = Annotated[list[Any], BeforeValidator(_listed)]
 
 
+class Decided(BaseModel):
+    """A second flag (closed, or lost): a deal that is not won is a lost one where it says closed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    column: _Header
+    closed: _Listed
+    open: _Listed = []
+
+
 class Outcome(BaseModel):
     """The column of the outcome, and the words in which it says won, lost or neither."""
 
@@ -46,6 +56,7 @@ class Outcome(BaseModel):
     won: _Listed
     lost: _Listed
     undecided: _Listed = []
+    lost_where: Decided | None = None
 
 
 class Blocks(BaseModel):
@@ -97,6 +108,9 @@ class Forecast(BaseModel):
     missing: _Listed = []
     by: _Maker = None
     categories: _Categories = None
+    low: _Header | None = None  # the ends of a range around an amount, and what is promised of it
+    high: _Header | None = None
+    level: Any = None
 
     def speaks(self) -> dict[str, str]:
         """What a matched table says of the forecaster; a category has become a chance, or a rank."""
@@ -255,7 +269,9 @@ def _refuse_contradictions(mapped: Mapped, document: Document) -> None:
         empty = [meaning for meaning in ("won", "lost") if not getattr(mapped.won, meaning)]
         if empty:
             document.wrong("won", f"no word for {' and '.join(empty)}", _OUTCOME, _OUTCOME_ADVICE)
+    second = mapped.won.lost_where if mapped.won else None
     once = {"won": mapped.won.column if mapped.won else None}
+    once |= {"won.lost_where": second.column} if second else {}
     once |= {key: getattr(mapped, key) for key in ("deal_id", "as_of", "rep", "amount")}
     once |= {f"forecasts.{name}": forecast.column for name, forecast in mapped.forecasts.items()}
     uses: dict[str, list[tuple[str, str]]] = {}
@@ -269,6 +285,9 @@ def _refuse_contradictions(mapped: Mapped, document: Document) -> None:
             document.wrong(key, found, "a column of its own", "Name another column, or take one of them out.")
         before.append((key, kind))
     for name, forecast in mapped.forecasts.items():
+        if mapped.actual is None and (forecast.low is not None or forecast.high is not None):
+            expected, advice = "a range around totals alone", "Take low and high out."
+            document.wrong(f"forecasts.{name}", "low or high of single deals", expected, advice)
         if forecast.scale != 1 and forecast.kind != "probability":
             found = f"scale {forecast.scale} of kind {forecast.kind}"
             document.wrong(

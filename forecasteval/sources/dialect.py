@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from forecasteval.errors import Problem, nearest
+from forecasteval.sources._draft_words import plain_flags
 from forecasteval.tables.coded import each_word
 from forecasteval.tables.columns import Sheet, normal
 
@@ -115,6 +116,8 @@ class Dialect:
         kind = _KINDS.get(meaning, "text")
         if kind == "id":
             return each_word(sheet.read(header, "text"), self.canonical_id)
+        if kind == "flag":
+            sheet = sheet.part(each_word(sheet.cells[header], plain_flags).rename(header))
         if meaning == "close_on" and self.close_has_time:
             kind = "day"
         percent = self.in_percent

@@ -15,7 +15,7 @@ import pandas as pd
 
 from forecasteval.errors import CallError, InputError, Problem, absent, nearest
 from forecasteval.sources._looks import as_seen_while_open, final, won_in_the_last_row_alone
-from forecasteval.sources._mapping import Blocks, Forecast, Mapped, read_mapping, spellings
+from forecasteval.sources._mapping import Blocks, Forecast, Mapped, Outcome, read_mapping, spellings
 from forecasteval.sources.categories import ENOUGH, Moments, past_conversion
 from forecasteval.tables.columns import TYPED, Sheet, normal
 from forecasteval.tables.database import is_url, read_postgresql
@@ -44,7 +44,8 @@ def import_table(
     file : path of a CSV (any of the usual delimiters), an Excel workbook, a Parquet file or folder or a DuckDB
         file; the address of a PostgreSQL database (postgresql://user@host/name); or a frame of any library
     mapping : the mapping, or the YAML file that holds it. Keys: ``won`` (required: ``{column, won, lost}``
-        and, if need be, ``undecided``, each a list of the column's words), ``forecasts`` (``{name: {column,
+        and, if need be, ``undecided``, each a list of the column's words, and ``lost_where: {column, closed, open}``, a flag
+        for closed or lost without which a deal that is not won is undecided), ``forecasts`` (``{name: {column,
         kind: probability | rank_score | amount | category, scale: 1 or 100, missing: [values], by: people | model,
         categories: {Commit: 0.9, ...} or [Commit, ...]}}``), and, all optional,
         ``deal_id, as_of, closed_on, rep, account, amount, amount_won`` (columns; rows dated on the day of the close
@@ -213,7 +214,20 @@ class Matching:
         advice = "Add the word to won, lost or undecided in the mapping."
         for _, rows in strange.groupby(strange, sort=False):
             self.sheet.pin(column, rows, f"one of {', '.join(known)}", advice)
-        return empty.mask(won, 1.0).mask(lost, 0.0)
+        return empty.mask(won, 1.0).mask(lost & self._decided(said, won), 0.0)
+
+    def _decided(self, said: Outcome, won: pd.Series) -> pd.Series:
+        """Where a deal that is not won is a lost one: everywhere, or where a second flag says so."""
+        second = said.lost_where
+        column = self.column("won.lost_where", second.column) if second is not None else None
+        if second is None or column is None:
+            return pd.Series(True, index=self.sheet.cells.index)
+        text = self.present(column).text(column)
+        closed, still = _equal(text, second.closed), _equal(text, second.open)
+        expected = f"one of {', '.join(map(str, second.closed + second.open))}"
+        strange = text[text.notna() & ~closed & ~still]
+        self.sheet.pin(column, strange, expected, "Add the word to closed or open of lost_where.")
+        return closed & ~won
 
     def converted(self, column: str, amounts: pd.Series, currency: str | None) -> pd.Series:
         """Amounts in one currency, where a column of its own says in which each of them is."""
@@ -399,6 +413,8 @@ class Matching:
         """The columns that must not be segments or features, and what each of them is."""
         mapped = self.mapped
         named = {"outcome": mapped.won.column if mapped.won else None, "booked amount": mapped.amount_won}
+        if mapped.won is not None and mapped.won.lost_where is not None:
+            named |= {"sign of the close": mapped.won.lost_where.column}
         if key == "features":
             named |= {"deal_id": mapped.deal_id, "as_of": mapped.as_of, "day of the close": mapped.closed_on}
             named |= {f"forecast {name}": column for name, column in self.sources.items()}

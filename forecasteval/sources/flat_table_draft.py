@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import yaml
 
 from forecasteval.errors import InputError
-from forecasteval.sources._draft_words import named, side, tokens, yes_and_no
+from forecasteval.sources._draft_column import ASK, Column, as_yaml, listed, plain
+from forecasteval.sources._draft_words import side, tokens, yes_and_no
 from forecasteval.sources._mapping import OPEN
-from forecasteval.sources.flat_table import MISSING_WORDS, import_table, read_flat
+from forecasteval.sources._totals_draft import totals_lines
+from forecasteval.sources.flat_table import import_table, read_flat
+from forecasteval.sources.totals import import_totals, speaks_of_totals
 from forecasteval.tables.columns import Sheet
-from forecasteval.tables.numerals import may_be, read_numerals
+from forecasteval.tables.numerals import may_be
 from forecasteval.tables.period_labels import in_order_of_time
 from forecasteval.tables.schemas import CATEGORIES, RESERVED
 
 _MANY_WORDS = 20
-_MANY = 0.9
 _FEW = 10
 _ENOUGH = 4  # decided rows for each value of a column, from which on telling won from lost is no chance
-_ASK = "QUESTION:"
 _BY = "# by: people or by: model can be added to each forecast, to say who makes it"
 _OPTIONAL = [
     "# Keys that may be added: as_of (the date of the forecast), period (a column, or {column: ..., block_days: 14}),",
@@ -62,8 +63,9 @@ def explain(file: Any, table: str | None = None) -> str:
     sheet, _ = read_flat(file, table)
     if sheet.problems:
         raise InputError(sheet.problems)
-    draft = "\n".join(_Draft(sheet).lines()) + "\n"
-    return _tried(draft, file, table)
+    columns = [Column.of(sheet, str(header)) for header in sheet.cells.columns]
+    lines = totals_lines(sheet.file, columns) or _Draft(sheet, columns).lines()
+    return _tried("\n".join(lines) + "\n", file, table)
 
 
 def _tried(draft: str, file: Any, table: str | None) -> str:
@@ -72,88 +74,20 @@ def _tried(draft: str, file: Any, table: str | None) -> str:
     if OPEN in draft:
         return draft
     try:
-        import_table(file, given, table)
+        (import_totals if speaks_of_totals(given) else import_table)(file, given, table)
     except InputError as error:
-        said = [f"# {_ASK} {_plain(problem)}" for problem in error.problems if problem.severity == "error"]
+        said = [f"# {ASK} {plain(problem)}" for problem in error.problems if problem.severity == "error"]
         first, rest = draft.split("\n", 1)
         return "\n".join([first, *said, rest])
     return draft
 
 
-@dataclass(frozen=True, eq=False)
-class _Column:
-    """What a column's cells look like."""
-
-    name: str
-    cells: pd.Series  # without gaps
-    blank: int
-    numbers: pd.Series  # empty where not all cells are numbers
-    currencies: list[str]
-    is_date: bool
-    percent: bool
-    open_mark: bool  # whether commas or dots may be decimals or thousands
-    words: list[str] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, sheet: Sheet, name: str) -> _Column:
-        text = sheet.text(name)
-        gaps = text.isna() | text.str.lower().isin(MISSING_WORDS)
-        values = text[~gaps]
-        shape = r"\d{4}-\d{1,2}-\d{1,2}(?:[T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?: .*)?"
-        is_date = len(values) > 0 and bool(values.str.fullmatch(shape).mean() > _MANY)
-        percent = bool(values.str.endswith("%", na=False).any())
-        found = read_numerals(
-            values.str.rstrip("% "), stated=sheet.decimal, comma_is_thousands=sheet.separator != ";"
-        )
-        whole = len(values) > 0 and not is_date and bool(found.amounts.notna().all())
-        return cls(
-            name, values, int(gaps.sum()), found.amounts if whole else values.iloc[:0].astype(float),
-            [str(name) for name in found.currencies.dropna().unique()], is_date, percent, whole and bool(found.example),
-            [str(word) for word in values.unique()],
-        )  # fmt: skip
-
-    @property
-    def distinct(self) -> int:
-        return len(self.words)
-
-    @property
-    def is_number(self) -> bool:
-        return len(self.numbers) > 0
-
-    @property
-    def is_flag(self) -> bool:
-        """Whether it holds yes and no alone."""
-        return yes_and_no(self.words) is not None
-
-    @property
-    def sides(self) -> dict[str, str | None]:
-        return {word: side(word, self.name) for word in self.words}
-
-    @property
-    def decides(self) -> bool:
-        """Whether there is a word for won and one for lost."""
-        return self.distinct <= _MANY_WORDS and {"won", "lost"} <= set(self.sides.values())
-
-    @property
-    def may_be_outcome(self) -> bool:
-        few = self.distinct <= _MANY_WORDS and (not self.is_number or self.is_flag)
-        return few and self.named("outcome") and not self.named("segment")
-
-    @property
-    def is_won_flag(self) -> bool:
-        """Whether yes in this column would mean won."""
-        return self.named("won") or (self.named("outcome") and not self.named("lost", "closed"))
-
-    def named(self, *roles: str) -> bool:
-        return named(self.name, *roles)
-
-
 class _Draft:
     """The guesses, in the order in which they rule each other out."""
 
-    def __init__(self, sheet: Sheet) -> None:
+    def __init__(self, sheet: Sheet, columns: Iterable[Column]) -> None:
+        columns = list(columns)
         self.sheet, self.rows = sheet, len(sheet.cells)
-        columns = [_Column.of(sheet, str(header)) for header in sheet.cells.columns]
         self.left = {column.name: column for column in columns if column.distinct}
         self.empty = [column.name for column in columns if not column.distinct]
         self.moment: str | None = None
@@ -165,7 +99,7 @@ class _Draft:
     def lines(self) -> list[str]:
         """The draft."""
         head = [
-            f"# Mapping of {_plain(self.sheet.file)} ({self.rows:,} rows), drafted from its columns: check every line.",
+            f"# Mapping of {plain(self.sheet.file)} ({self.rows:,} rows), drafted from its columns: check every line.",
             'description: ""  # what the rows are, in a sentence',
             "target: won  # what came true when the outcome is a win, e.g. won in period",
         ]
@@ -175,24 +109,24 @@ class _Draft:
         forecasts = self._forecasts()
         rest = self._rest(bool(forecasts))
         if self.empty:
-            rest.append(f"# Empty columns, left out: {_listed(self.empty)}")
+            rest.append(f"# Empty columns, left out: {listed(self.empty)}")
         nothing = ["forecasts: {}  # none found: name columns, or fit a model to features"]
         return [*head, *body, *(forecasts or nothing), *rest, *self.asked, *_OPTIONAL]
 
-    def _take(self, column: _Column) -> str:
+    def _take(self, column: Column) -> str:
         del self.left[column.name]
-        return _yaml(column.name)
+        return as_yaml(column.name)
 
-    def _drop(self, columns: Iterable[_Column]) -> list[str]:
+    def _drop(self, columns: Iterable[Column]) -> list[str]:
         names = list(dict.fromkeys(column.name for column in columns if column.name in self.left))
         for name in names:
             del self.left[name]
         return names
 
     def _ask(self, text: str) -> None:
-        self.asked.append(f"# {_ASK} {_plain(text)}")
+        self.asked.append(f"# {ASK} {plain(text)}")
 
-    def _first(self, *roles: str, distinct: tuple[float, float]) -> _Column | None:
+    def _first(self, *roles: str, distinct: tuple[float, float]) -> Column | None:
         low, high = distinct
         found = (c for c in self.left.values() if c.named(*roles) and low <= c.distinct <= high)
         return next(found, None)
@@ -216,32 +150,35 @@ class _Draft:
         self._drop([*suspects, *flags, *closed])
         return [line]
 
-    def _worded_line(self, column: _Column, others: list[str]) -> str:
+    def _worded_line(self, column: Column, others: list[str]) -> str:
         lists: dict[str, list[str]] = {"won": [], "lost": [], "undecided": []}
         for word, meaning in column.sides.items():
             lists[meaning or "undecided"].append(word)
         unknown = [word for word, meaning in column.sides.items() if meaning is None]
         if unknown:
             self._ask(
-                f"{column.name} also says {_listed(unknown)}: deals that are still open, or lost (or won) ones? They are "
+                f"{column.name} also says {listed(unknown)}: deals that are still open, or lost (or won) ones? They are "
                 "left out as undecided until you move the word."
             )
         self._decide(column, lists["won"], lists["lost"])
         note = "its two values" if column.distinct == 2 else "its values"
-        return _outcome_line(column, lists, f"{note}; or {_listed(others)}" if others else note)
+        return _outcome_line(column, lists, f"{note}; or {listed(others)}" if others else note)
 
-    def _flag_line(self, column: _Column, suspects: list[_Column], closed: list[_Column]) -> str:
+    def _flag_line(self, column: Column, suspects: list[Column], closed: list[Column]) -> str:
         answer = yes_and_no(column.words)
         assert answer is not None
         yes, no = answer
         lists = {"won": [yes], "lost": [no]}
         others = [c.name for c in (*suspects, *closed) if c is not column]
+        for second in (c for c in (*closed, *suspects) if c is not column and c.named("closed", "lost")):
+            if line := self._two_flags_line(column, second, answer):
+                return line
         still_open = self._open_where_not_won(column, no, [*suspects, *closed])
         if still_open:
             known = _outcome_line(column, lists, "").rstrip(" #").removeprefix("won: ")
             return (
-                f"won: {OPEN}  # {_ASK} {_plain(column.name)} is {_plain(no)} for deals that are still open as well "
-                f"({_plain(still_open)}), and an open deal is not a lost one: take these rows out and write {_plain(known)}, "
+                f"won: {OPEN}  # {ASK} {plain(column.name)} is {plain(no)} for deals that are still open as well "
+                f"({plain(still_open)}), and an open deal is not a lost one: take these rows out and write {plain(known)}, "
                 "or name a column with a word for open deals"
             )
         self._decide(column, [yes], [no])
@@ -249,10 +186,30 @@ class _Draft:
             self._ask(
                 f"Is every deal with {column.name} = {no} closed? One that is still open must not count as lost."
             )
-        note = f"its two values; or {_listed(others)}" if others else "its two values"
+        note = f"its two values; or {listed(others)}" if others else "its two values"
         return _outcome_line(column, lists, note)
 
-    def _open_where_not_won(self, column: _Column, no: str, others: list[_Column]) -> str:
+    def _two_flags_line(self, won: Column, second: Column, answer: tuple[str, str]) -> str:
+        """A flag for won and one for closed (or lost): a deal is lost where the second says so, else undecided."""
+        said = yes_and_no(second.words)
+        if said is None:
+            return ""
+        yes, no = answer
+        both = pd.DataFrame({"won": won.cells, "second": second.cells}).dropna()
+        odd = both["won"].eq(yes) & both["second"].eq(said[1 if second.named("closed") else 0])
+        if odd.any():
+            return ""
+        lost = both.index[both["won"].eq(no) & both["second"].eq(said[0])]
+        known = won.cells.eq(yes).astype(float).where(won.cells.eq(yes) | won.cells.index.isin(lost))
+        self.won = known.dropna()
+        where = f"{{column: {as_yaml(second.name)}, closed: [{as_yaml(said[0])}], open: [{as_yaml(said[1])}]}}"
+        open_ = int((both["won"].eq(no) & both["second"].eq(said[1])).sum())
+        return (
+            f"won: {{column: {as_yaml(won.name)}, won: [{as_yaml(yes)}], lost: [{as_yaml(no)}], lost_where: {where}}}  "
+            f"# not won counts as lost only where {plain(second.name)} says so; {open_:,} are undecided"
+        )
+
+    def _open_where_not_won(self, column: Column, no: str, others: list[Column]) -> str:
         """The sign that some deals without a win are not lost but open."""
         rows = column.cells.index[column.cells == no]
         for other in others:
@@ -273,13 +230,13 @@ class _Draft:
                 return f"{other.name} is blank in {blank:,} of them"
         return ""
 
-    def _unknown_outcome(self, suspects: list[_Column]) -> str:
+    def _unknown_outcome(self, suspects: list[Column]) -> str:
         flags = [c for c in self.left.values() if c.is_flag and c not in suspects]
-        found = "; ".join(f"{c.name} ({_listed(c.words)})" for c in [*suspects, *flags][:6])
+        found = "; ".join(f"{c.name} ({listed(c.words)})" for c in [*suspects, *flags][:6])
         why = f"is it {found}?" if found else "no column has values such as Won and Lost"
-        return f"won: {OPEN}  # {{column: ..., won: [...], lost: [...], undecided: [...]}}: {_plain(why)}"
+        return f"won: {OPEN}  # {{column: ..., won: [...], lost: [...], undecided: [...]}}: {plain(why)}"
 
-    def _decide(self, column: _Column, won: list[str], lost: list[str]) -> None:
+    def _decide(self, column: Column, won: list[str], lost: list[str]) -> None:
         known = column.cells.isin(won).astype(float).where(column.cells.isin([*won, *lost]))
         self.won = known.dropna()
 
@@ -295,7 +252,7 @@ class _Draft:
         names = self._drop(told)
         if names:
             self._ask(
-                f"{_listed(names)} divides won from lost deals without exception, as what is written after the close does: "
+                f"{listed(names)} divides won from lost deals without exception, as what is written after the close does: "
                 "left out. Was it known before?"
             )
 
@@ -343,7 +300,7 @@ class _Draft:
                     return [f"deal_id: {self._take(column)}  # repeats with different dates, see as_of"]
         return []
 
-    def _readable(self, column: _Column) -> bool:
+    def _readable(self, column: Column) -> bool:
         """Whether a date is read without an objection; if not, the objection is a question."""
         sheet = replace(self.sheet, problems=[], notes=[])
         sheet.dates(column.name)
@@ -364,8 +321,8 @@ class _Draft:
                 "# as_of: no column holds usable dates; nothing can be said about new periods then",
                 *self._period(),
             ]
-        first, name = dates[0], _yaml(dates[0].name)
-        note = f"; other dates: {_listed(c.name for c in others)}" if others else ""
+        first, name = dates[0], as_yaml(dates[0].name)
+        note = f"; other dates: {listed(c.name for c in others)}" if others else ""
         block = f"period: {{column: {name}, block_days: 14}}  # a span in which shocks may be shared"
         if first.named("closing") and first.name != self.moment:
             self._ask(
@@ -395,13 +352,13 @@ class _Draft:
         if column is None or self._has_gaps(column, "period"):
             return []
         if not in_order_of_time(column.words):
-            some = _listed(column.words[:6])
+            some = listed(column.words[:6])
             self._ask(
                 f"In which order do the periods of {column.name} come ({some})? Write period_order: [...]."
             )
         return [f"period: {self._take(column)}"]
 
-    def _has_gaps(self, column: _Column, key: str) -> bool:
+    def _has_gaps(self, column: Column, key: str) -> bool:
         """Whether decided deals have a gap here; then it can only be asked for."""
         decided = self.won.index if len(self.won) else self.sheet.cells.index
         blank = decided.difference(self.sheet.text(column.name).dropna().index)
@@ -445,16 +402,16 @@ class _Draft:
             self._drop([currency])
             codes = currency.words
             if currency.distinct > 1:
-                lines.append(f"currency: {_yaml(currency.name)}")
+                lines.append(f"currency: {as_yaml(currency.name)}")
         if codes and not frozenset.intersection(*map(may_be, codes)):
-            rates = ", ".join(f"{_yaml(min(may_be(code)))}: {OPEN}" for code in dict.fromkeys(codes))
+            rates = ", ".join(f"{as_yaml(min(may_be(code)))}: {OPEN}" for code in dict.fromkeys(codes))
             lines.append(
-                f"currency_rates: {{{rates}}}  # {_ASK} what is one unit of each worth in one currency?"
+                f"currency_rates: {{{rates}}}  # {ASK} what is one unit of each worth in one currency?"
             )
         if column.open_mark:
             example = column.cells[column.cells.str.contains(r"[.,]\d{3}")].iloc[0]
             lines.append(
-                f'decimal_mark: {OPEN}  # {_ASK} "." or ","? {_plain(column.name)} holds {_plain(example)}'
+                f'decimal_mark: {OPEN}  # {ASK} "." or ","? {plain(column.name)} holds {plain(example)}'
             )
         return lines
 
@@ -465,11 +422,11 @@ class _Draft:
         for column in list(self.left.values()):
             entry = self._forecast(column)
             if entry:
-                lines.append(f"  {_yaml(self._name(column))}: {entry}")
+                lines.append(f"  {as_yaml(self._name(column))}: {entry}")
                 self._drop([column])
         return ["forecasts:", *lines, f"  {_BY}"] if lines else []
 
-    def _name(self, column: _Column) -> str:
+    def _name(self, column: Column) -> str:
         """A name that neither the matched table nor another column has."""
         name = re.sub(r"\W+", "_", column.name.lower()).strip("_") or "forecast"
         name = f"{name}_forecast" if name in RESERVED else name
@@ -481,17 +438,17 @@ class _Draft:
         self.names.add(unique)
         return unique
 
-    def _forecast(self, column: _Column) -> str | None:
+    def _forecast(self, column: Column) -> str | None:
         """The mapping of a column that looks like a forecast."""
         if set(map(tokens, column.words)) <= {tokens(word) for word in CATEGORIES}:
-            return f"{{column: {_yaml(column.name)}, kind: category}}  # as won before; or categories: {{Commit: 0.9, ...}}"
+            return f"{{column: {as_yaml(column.name)}, kind: category}}  # as won before; or categories: {{Commit: 0.9, ...}}"
         if (
             not column.is_number
             or column.currencies
             or column.named("no_chance", "amount", "booked", "id", "currency")
         ):
             return None
-        numbers, name = column.numbers, _yaml(column.name)
+        numbers, name = column.numbers, as_yaml(column.name)
         below = sorted({float(number) for number in numbers[numbers < 0]})
         usable = numbers[numbers >= 0]
         missing = f", missing: [{below[0]:g}]" if len(below) == 1 else ""
@@ -535,25 +492,25 @@ class _Draft:
         segments = [column.name for column in few if column.named("segment")] or [c.name for c in few[:2]]
         lines = []
         if segments:
-            lines.append(f"segments: [{', '.join(_yaml(name) for name in segments)}]  # few values each")
+            lines.append(f"segments: [{', '.join(as_yaml(name) for name in segments)}]  # few values each")
         features = [column.name for column in left if column.name not in segments]
         if features and not has_forecasts:
-            words = ", ".join(_yaml(name) for name in [*segments, *features])
+            words = ", ".join(as_yaml(name) for name in [*segments, *features])
             lines.append(f"features: [{words}]  # kept for a reference model")
             if not self.has_account:
                 lines.append("group_duplicates: true  # rows that agree in every attribute stay together")
         elif features:
-            lines.append(f"# Not used: {_listed(features)}")
+            lines.append(f"# Not used: {listed(features)}")
         return lines
 
 
-def _outcome_line(column: _Column, lists: dict[str, list[str]], note: str) -> str:
+def _outcome_line(column: Column, lists: dict[str, list[str]], note: str) -> str:
     """The mapping of the outcome: which words are won and lost, and which say neither."""
-    said = "".join(f", {key}: [{', '.join(map(_yaml, value))}]" for key, value in lists.items() if value)
-    return f"won: {{column: {_yaml(column.name)}{said}}}  # {note}"
+    said = "".join(f", {key}: [{', '.join(map(as_yaml, value))}]" for key, value in lists.items() if value)
+    return f"won: {{column: {as_yaml(column.name)}{said}}}  # {note}"
 
 
-def _is_amount(column: _Column) -> bool:
+def _is_amount(column: Column) -> bool:
     if not column.is_number or column.percent or column.named("id", "score", "probability"):
         return False
     if not (column.currencies or column.named("amount")):
@@ -561,24 +518,3 @@ def _is_amount(column: _Column) -> bool:
     return bool((column.numbers >= 0).all()) and bool(column.numbers.max() > 1)
 
 
-def _plain(text: object) -> str:
-    """A text that can stand in a comment: on one line, with nothing that cannot be printed."""
-    return "".join(c if c.isprintable() else " " for c in " ".join(str(text).split()))
-
-
-def _listed(words: Iterable[str]) -> str:
-    return ", ".join(_plain(word) for word in words)
-
-
-def _yaml(value: object) -> str:
-    """A scalar as YAML reads it back: quoted where it would turn into something else."""
-    text = str(value)
-    try:
-        read = yaml.safe_load(f"[{text}]"), yaml.safe_load(f"{{a: {text}}}")
-    except yaml.YAMLError:
-        read = None, None
-    plain = text.isprintable() and read == ([text], {"a": text})
-    number = bool(read[0]) and re.fullmatch(r"-?(?:0|[1-9]\d*)(?:\.\d+)?", text) and str(read[0][0]) == text
-    if (plain and text != OPEN) or number:
-        return text
-    return str(yaml.safe_dump(text, default_style='"', allow_unicode=True, width=10**9)).strip()

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from forecasteval.tables.calendar import moment
-from forecasteval.tables.coded import by_code, coded, codes_in, each_word, is_coded
+from forecasteval.tables.coded import by_code, coded, codes_in, each_word, is_coded, sorted_once
 from forecasteval.tables.schemas import STATES, canonical
 
 _VALUES = ("stage", "amount", "close_on", "rep_probability", "rep_category")
@@ -87,7 +87,7 @@ def version_of(history: pd.DataFrame, deals: pd.Series, days: pd.Series, setting
     unique_days, day = np.unique(days.to_numpy("datetime64[D]"), return_inverse=True)
     asked = np.append(_last_instants(unique_days[~np.isnat(unique_days)], settings), _NEVER)
     now = asked[np.minimum(day, len(asked) - 1)]
-    times = np.unique(starts)
+    times = sorted_once(starts)
     key = ids.cat.codes.to_numpy(np.int64) * len(times) + np.searchsorted(times, starts)
     order = np.argsort(key, kind="stable")
     deal = codes_in(deals, ids.cat.categories)
@@ -192,7 +192,7 @@ def build(records: Records, status_of: dict[str, str]) -> pd.DataFrame:
     names = (*FIELDS, "status") if records.own_status else FIELDS
     beside = {name: book.beside(name) for name in names}
     news = [part["key"] for parts in beside.values() for part in parts]
-    starts = np.unique(np.concatenate([book.full["key"], *news]))
+    starts = sorted_once(np.concatenate([book.full["key"], *news]))
     deal, at = np.divmod(starts, len(book.times))
     columns: dict[str, Any] = {}
     worst = {name: np.zeros(len(deal), dtype=np.int8) for name in ("values_state", "rep_state")}
@@ -268,7 +268,7 @@ class _Book:
         self.changes = self._from_the_start(self.changes)
         self.ends = [self._gone()] if "ends" in self.full else []
         spoken = [part["at"].to_numpy("datetime64[us]") for part in (self.full, self.changes, *self.ends)]
-        self.times = np.unique(np.concatenate([*spoken, self.start[~np.isnat(self.start)]]))
+        self.times = sorted_once(np.concatenate([*spoken, self.start[~np.isnat(self.start)]]))
         self.full = self._keyed(self.full)
 
     def _keyed(self, rows: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from forecasteval.sources._cut_files import between_files
 from forecasteval.sources.dialect import Dialect
 from forecasteval.tables import calendar
 from forecasteval.tables.coded import codes_in
+from forecasteval.tables.memory import give_back
 from forecasteval.tables.organisation import Org, newest_record, of_the_future, with_calendar
 from forecasteval.tables.schemas import TABLES, canonical
 from forecasteval.tables.settings import Settings
@@ -157,6 +158,7 @@ def _with_past(raw: Raw, tables: dict[str, Any]) -> dict[str, Any]:
     elif facts is not None and facts.recorded:
         with tqdm(desc="Rebuilding the past", disable=None, leave=False):
             own_status = facts.dialect.own_status
+            give_back()
             records = history.Records(
                 facts.current, facts.full, facts.changes, facts.owners_since, own_status
             )
@@ -165,6 +167,7 @@ def _with_past(raw: Raw, tables: dict[str, Any]) -> dict[str, Any]:
                 versions = _with_undone_closes(versions, raw.settings)
         deals = _with_vanished(tables["deals"], versions, raw.settings)
         tables = {**tables, "deals": deals, "history": versions}
+        give_back()
     if raw.dialect is not None and "history" in tables and tables["history"]["rep_probability"].isna().all():
         field_name = raw.dialect.field_name("probability")
         raw.notes.append(
@@ -205,4 +208,4 @@ def _weekly(org: Org) -> pd.DataFrame:
     days = calendar.week_ends(org.periods)["ends_on"]
     first, newest = org.history["valid_from"].min().floor("D"), newest_record(org)
     days = days[(days >= first) & (days <= newest)]
-    return history.states(org.history, days, org.settings, open_only=True)
+    return history.states(org.history, days, org.settings, open_only=True, by_words=False)

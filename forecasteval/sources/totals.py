@@ -85,8 +85,8 @@ def import_totals(file: Any, mapping: str | Path | Mapping[str, Any], table: str
     Parameters
     ----------
     file, table : as for :func:`import_table`
-    mapping : keys ``period``, ``actual`` (columns), ``forecasts`` (``{name: {column, kind: amount}}``) and,
-        optional, ``unit`` (a column, or ``{column, level: rep | team | company}``), ``week`` (of the period) or
+    mapping : keys ``period``, ``actual`` (columns), ``forecasts`` (``{name: {column, kind: amount}}``, with ``low``,
+        ``high`` (columns) and ``level`` (a word or a share) where it gives a range) and, optional, ``unit`` (a column, or ``{column, level: rep | team | company}``), ``week`` (of the period) or
         ``as_of``, ``period_order``, ``currency``, ``currency_rates``, ``decimal_mark``
 
     Raises
@@ -128,6 +128,9 @@ class _Reading:
         names = list(self.mapped.forecasts)
         for name, said in self.mapped.forecasts.items():
             rows[f"called {name}"] = self._amount(f"forecasts.{name}", said.column, currency, said.missing)
+            for end, wanted in (("low", said.low), ("high", said.high)):
+                if wanted is not None:
+                    rows[f"{end} {name}"] = self._amount(f"forecasts.{name}.{end}", wanted, currency)
         if not names:
             reader.document.wrong(
                 "forecasts", "nothing", "{name: {column: ..., kind: amount}}", "Name a column."
@@ -204,6 +207,7 @@ class _Reading:
         differs = rows.loc[rows["actual"].notna() & (booked.transform("first") != rows["actual"]), "actual"]
         expected = "one booked amount for each unit and period"
         self.sheet.pin(str(self.mapped.actual), differs, expected, "Correct the cell.")
+        self._ranges_checked()
         parts = rows[rows["unit"] != "company"].dropna(subset=["actual"])
         wide = parts.pivot_table(index="period", columns="unit_id", values="actual", aggfunc="first").dropna()
         for name in wide.columns if wide.shape[1] > 2 and len(wide) >= _LEAST_SUMS else ():
@@ -213,6 +217,16 @@ class _Reading:
                     "Call it Total, or take its rows out.",
                 )
                 self.reader.document.wrong("unit", found, "units that do not hold each other", advice)
+
+    def _ranges_checked(self) -> None:
+        """Ranges that hold the amount that they are of."""
+        for name, said in self.mapped.forecasts.items():
+            for end, sign in (("low", 1), ("high", -1)):
+                if f"{end} {name}" in self.rows:
+                    ends = self.rows[f"{end} {name}"]
+                    wrong = ends[sign * ends > sign * self.rows[f"called {name}"]]
+                    expected = f"a {end} end on its side of {said.column}"
+                    self.sheet.pin(str(getattr(said, end)), wrong, expected, "Correct the range.")
 
     def _finished(self, names: list[str]) -> Totals:
         reader, rows = self.reader, self.rows
@@ -226,9 +240,13 @@ class _Reading:
         actuals = rows.dropna(subset=["actual"]).drop_duplicates(["unit", "unit_id", "period"])
         actuals = actuals[["unit", "unit_id", "period"]].assign(amount=actuals["actual"])
         parts = [
-            rows[key].assign(forecaster=name, amount=rows[f"called {name}"], place=range(len(rows)))
+            rows[key].assign(
+                forecaster=name, amount=rows[f"called {name}"], low=rows.get(f"low {name}"), high=rows.get(f"high {name}"),
+                level=None if self.mapped.forecasts[name].level is None else str(self.mapped.forecasts[name].level),
+                place=range(len(rows)),
+            )
             for name in names
-        ]
+        ]  # fmt: skip
         calls = pd.concat(parts).sort_values("place", kind="stable")
         silent = calls.loc[calls["amount"].isna(), "forecaster"].value_counts(sort=False)
         reader.notes += [

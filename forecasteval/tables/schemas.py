@@ -131,7 +131,7 @@ _DTYPES = {
     "share": "float64",
     "flag": "bool",
 }
-_LARGE = ("history",)  # its words are kept by code
+_LARGE = ("history", "snapshots")  # their words are kept by code
 RESERVED = ("deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won")
 
 

@@ -154,3 +154,13 @@ def test_coverage_over_uneven_reps():
         naive += abs(slope.value - 0.9126) <= 1.96 * np.sqrt(found.independent[1, 1])
     assert 0.925 <= hits / 400 <= 0.985
     assert naive / 400 < 0.88
+
+
+def test_a_yes_or_no_of_which_one_answer_was_always_won_says_so_in_words():
+    x, y, g = clustered()
+    flag = np.where((y == 1) & (np.arange(y.size) % 2 == 0), 6.9, -6.9)
+    with pytest.raises(logistic.NotEstimable, match=rf"all {(flag > 0).sum()} deals with a higher one were won") as said:
+        logistic.fit(np.column_stack([x[:, 0], flag]), y, g)
+    assert said.value.code == "separation"
+    with pytest.raises(logistic.NotEstimable, match="deals with a lower one were not won"):
+        logistic.fit(np.column_stack([x[:, 0], flag]), 1 - y, g)

@@ -13,11 +13,12 @@ import nbformat
 import pandas as pd
 import pytest
 
+from forecasteval.cli import main
 from forecasteval.errors import CallError, RunFailed
 from forecasteval.report import _manifest
 from forecasteval.report._harvest import MIME, collect, slug
 from forecasteval.report._page import render
-from forecasteval.report.make import make_report
+from forecasteval.report.make import find_notebook, make_report
 from forecasteval.report.parameters import check_values, parameters_of, read_values
 from forecasteval.report.published import csv_text, publish
 
@@ -544,7 +545,9 @@ def test_two_runs_at_once_do_not_mix(write_notebook, tmp_path):
         assert all(pool.map(run, range(3)))
 
 
-def test_a_run_that_is_told_to_stop_cleans_up(write_notebook, tmp_path):
+@pytest.mark.parametrize(("told", "code"), [(signal.SIGTERM, 143), (signal.SIGALRM, 1)])
+def test_a_run_that_is_told_to_stop_cleans_up(write_notebook, tmp_path, told, code):
+    """By somebody, or by the clock of --time-limit."""
     path = write_notebook(
         "a: int = 1",
         f"open({str(tmp_path / 'pid')!r}, 'w').write(str(__import__('os').getpid()))",
@@ -561,8 +564,8 @@ def test_a_run_that_is_told_to_stop_cleans_up(write_notebook, tmp_path):
     ):
         time.sleep(0.05)
     kernel = int((tmp_path / "pid").read_text())
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 143
+    process.send_signal(told)
+    assert process.wait(20) == code
     assert not list((tmp_path / "out").iterdir())
     assert not list(tmp_path.glob("forecasteval-*"))
     for _ in range(100):
@@ -572,6 +575,22 @@ def test_a_run_that_is_told_to_stop_cleans_up(write_notebook, tmp_path):
             return
         time.sleep(0.05)
     pytest.fail("the kernel lives on")
+
+
+def test_a_report_that_took_too_long_leaves_the_last_one(good, write_notebook, tmp_path, capsys):
+    before = files_of(good)
+    path = write_notebook("a: int = 1", "import time; time.sleep(60)")
+    assert main(["report", str(path), "--out", str(tmp_path / "out"), "--time-limit", "1"]) == 1
+    assert capsys.readouterr().err == "Stopped after 1 seconds. For longer: --time-limit SECONDS.\n"
+    assert [place.name for place in (tmp_path / "out").iterdir()] == ["small"]
+    assert files_of(good) == before
+
+
+def test_a_notebook_of_the_package_is_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_notebook("plan_pilot").name == "plan_pilot.ipynb"
+    with pytest.raises(CallError, match=r"Did you mean plan_pilot\?"):
+        find_notebook("plan_pilo")
 
 
 # --- the input --------------------------------------------------------------------------------------

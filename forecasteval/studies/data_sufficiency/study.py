@@ -143,10 +143,13 @@ class Sufficiency(Parameters):
         if self.scores:
             return self._given(org)
         if org.matched is not None:
+            lacks = "gives no order in time"
+            if org.matched["as_of"].notna().any():
+                lacks = "says when deals were forecast, not when their outcome became known"
             return Learning(
-                stop="The table gives no order in time, so nothing can be learned from the past and tried on what came "
-                "after; a random split would promise too much. Name a vendor's scores by training size (scores), or "
-                "bring the deals with their history."
+                stop=f"The table {lacks}, so nothing can be learned from the past and tried on what came after; a random "
+                "split would promise too much. Name a vendor's scores by training size (scores), or bring the deals "
+                "with their history."
             )
         panel = self._panel(org)
         if stop := panel.view(["rep_forecast"]).stop:
