@@ -117,6 +117,7 @@ class _Export:
         elif values is None:
             lacking = f"There is no {dialect.file_name('values')}: values come from tracked fields alone."
             raw.notes.append(only_today(dialect) if changes is None else lacking)
+        raw.notes += self._unread()
         if dialect.cannot_know:
             raw.notes.append(dialect.cannot_know)
         day = raw.settings.owners_tracked_since
@@ -184,6 +185,11 @@ class _Export:
         elif "submissions" in there or "clari" in there:
             add_calls(self.raw, self.dialect, there, set(current["rep"].dropna()))
             self.keep(*(sheet for sheet in there.values() if sheet.problems))
+
+    def _unread(self) -> list[str]:
+        """The tables of the folder that nobody read, with the reason where there is one."""
+        left = [path for path in self.files.strange if path.name not in self.raw.sources]
+        return self.dialect.unread(path.name for path in left)
 
     def _read_values(self, labels: Labels, versions: Sheet | None = None) -> pd.DataFrame | None:
         sheet = versions if versions is not None else self.optional("values")

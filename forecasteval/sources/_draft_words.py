@@ -69,10 +69,14 @@ def yes_and_no(words: Iterable[str]) -> tuple[str, str] | None:
 def plain_flags(words: pd.Series) -> pd.Series:
     """Yes and no in any of the languages as true and false; other words stay as they are."""
     answers = _words()["outcomes"]
-    bare = words.str.strip().str.lower()
-    for plain, key in (("true", "yes"), ("false", "no")):
-        words = words.mask(bare.isin(answers[key]), plain)
-    return words
+    said = {}
+    for word in words.dropna().unique():
+        forms = {word.strip().lower(), tokens(word)}
+        fits = [
+            plain for plain, key in (("true", "yes"), ("false", "no")) if not forms.isdisjoint(answers[key])
+        ]
+        said[word] = fits[0] if len(fits) == 1 else word
+    return words.map(said).astype("str")
 
 
 def _folded(answers: list[str], word: str) -> set[str]:

@@ -12,9 +12,10 @@ import pandas as pd
 from forecasteval.errors import Problem
 from forecasteval.sources.dialect import Dialect
 from forecasteval.tables.coded import each_word
-from forecasteval.tables.columns import Sheet
+from forecasteval.tables.columns import Sheet, normal
 from forecasteval.tables.reading import SUFFIXES, read_header
 
+_BY_HAND = ("calls", "calendar", "actuals", "forecasts")  # written beside an export, read by others
 _DATED = re.compile(r"(?<!\d)(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
 
 
@@ -25,6 +26,7 @@ class Files:
     by_kind: dict[str, Path] = field(default_factory=dict)
     copies: dict[pd.Timestamp, Path] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    strange: list[Path] = field(default_factory=list)  # tables that nothing is known of
 
     @property
     def of_deals(self) -> bool:
@@ -76,6 +78,8 @@ def _found(folder: Path, kind_of: Callable[[str, Path], str | None]) -> Files:
             dated.setdefault(kind, {})["".join(date.groups())] = path
         elif kind:
             undated.setdefault(kind, []).append(path)
+        elif normal(path.stem) not in _BY_HAND:
+            files.strange.append(path)
     files.by_kind = {kind: copies[max(copies)] for kind, copies in dated.items()}
     for kind, several in undated.items():
         files.by_kind[kind] = several[0]
@@ -137,7 +141,6 @@ def refuse_odd_ids(dialect: Dialect, sheet: Sheet, kind: str) -> None:
     if found is None or found[1].mean() <= 0.5:
         return
     header, shaped = found
-    ids = sheet.cells.loc[~shaped, [header]]
-    ids = replace(sheet, cells=ids).text(header)
+    ids = replace(sheet, cells=sheet.cells.loc[~shaped, [header]]).text(header)
     expected = f"a {dialect.name} id of {dialect.id_words}"
     sheet.pin(header, ids[ids.notna()], expected, "Correct or remove the row.")

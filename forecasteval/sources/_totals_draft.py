@@ -32,7 +32,9 @@ class _TotalsDraft:
         self.asked: list[str] = []
         of_deals = any(c.decides or (c.is_flag and c.named("outcome", "closed", "lost")) for c in columns)
         rows = max((len(c.cells) + c.blank for c in columns), default=0)
-        of_deals |= any(c.named("id", "deal") and c.distinct == rows and not c.named("period") for c in columns)
+        of_deals |= any(
+            c.named("id", "deal") and c.distinct == rows and not c.named("period") for c in columns
+        )
         self.period = None if of_deals else self._period()
         self.week = self._take([c for c in self.left.values() if c.named("week") and not c.is_date])
         self.as_of = self._take([c for c in self.left.values() if c.is_date and c.named("as_of")])
@@ -50,8 +52,12 @@ class _TotalsDraft:
 
     def _period(self) -> Column | None:
         called = [c for c in self.left.values() if c.named("period") and not c.blank]
-        in_time = [c for c in self.left.values() if in_order_of_time(c.words) and not c.blank and c.distinct > 1]
-        return self._take([c for c in called if c in in_time] or called or [c for c in in_time if not c.is_number])
+        in_time = [
+            c for c in self.left.values() if in_order_of_time(c.words) and not c.blank and c.distinct > 1
+        ]
+        return self._take(
+            [c for c in called if c in in_time] or called or [c for c in in_time if not c.is_number]
+        )
 
     def _units(self) -> list[Column] | None:
         """The fewest columns of words that tell the rows of one period and moment apart."""
@@ -78,7 +84,14 @@ class _TotalsDraft:
         used = {c.name for c in (*self.amounts, *(self.units or ()))}
         rest = [name for name in self.left if name not in used]
         unused = [f"# Not used: {listed(rest)}"] if rest else []
-        return [*head, *body, *forecasts, *unused, *(f"# {ASK} {plain(text)}" for text in self.asked), *_OPTIONAL]
+        return [
+            *head,
+            *body,
+            *forecasts,
+            *unused,
+            *(f"# {ASK} {plain(text)}" for text in self.asked),
+            *_OPTIONAL,
+        ]
 
     def _period_line(self) -> str:
         assert self.period is not None
@@ -96,7 +109,9 @@ class _TotalsDraft:
             return []
         if len(self.units) == 2:
             one, other = (plain(c.name) for c in self.units)
-            return [f"unit: {OPEN}  # {ASK} {one} and {other} name the unit together: add a column that joins them"]
+            return [
+                f"unit: {OPEN}  # {ASK} {one} and {other} name the unit together: add a column that joins them"
+            ]
         level = "rep" if self.units[0].named("rep") else "team"
         return [f"unit: {{column: {as_yaml(self.units[0].name)}, level: {level}}}"]
 
@@ -113,7 +128,9 @@ class _TotalsDraft:
             if booked
             else f"actual: {OPEN}  # {ASK} which of {names} is what was booked? Take it out of forecasts"
         ]
-        ranges = {side: {without(c.name, side): c for c in calls if c.named(side)} for side in ("low", "high")}
+        ranges = {
+            side: {without(c.name, side): c for c in calls if c.named(side)} for side in ("low", "high")
+        }
         entries = []
         for call in [c for c in calls if not c.named("low", "high")]:
             ends = {side: of.pop(tokens(call.name)) for side, of in ranges.items() if tokens(call.name) in of}
@@ -121,12 +138,20 @@ class _TotalsDraft:
             entries.append(f"  {as_yaml(_name(call))}: {{column: {as_yaml(call.name)}, kind: amount{said}}}")
         lost = [c.name for of in ranges.values() for c in of.values()]
         if lost:
-            self.asked.append(f"Of which forecast are {listed(lost)} the ends of a range? Write low: or high: there.")
+            self.asked.append(
+                f"Of which forecast are {listed(lost)} the ends of a range? Write low: or high: there."
+            )
         marks = [c for c in self.amounts if c.open_mark]
         if marks:
             example = marks[0].cells[marks[0].cells.str.contains(r"[.,]\d{3}")].iloc[0]
-            lines.append(f'decimal_mark: {OPEN}  # {ASK} "." or ","? {plain(marks[0].name)} holds {plain(example)}')
-        return [*lines, "forecasts:", *entries] if entries else [*lines, f"forecasts: {OPEN}  # {ASK} which columns?"]
+            lines.append(
+                f'decimal_mark: {OPEN}  # {ASK} "." or ","? {plain(marks[0].name)} holds {plain(example)}'
+            )
+        return (
+            [*lines, "forecasts:", *entries]
+            if entries
+            else [*lines, f"forecasts: {OPEN}  # {ASK} which columns?"]
+        )
 
 
 def _name(column: Column) -> str:
@@ -134,6 +159,11 @@ def _name(column: Column) -> str:
 
 
 def _is_total(column: Column) -> bool:
-    if not column.is_number or column.percent or column.is_flag or column.named("id", "currency", "year", "share"):
+    if (
+        not column.is_number
+        or column.percent
+        or column.is_flag
+        or column.named("id", "currency", "year", "share")
+    ):
         return False
     return bool(column.numbers.max() > 1)

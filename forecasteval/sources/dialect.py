@@ -73,6 +73,8 @@ class Dialect:
     kept_values: int | None = None  # how many values of a field the history keeps
     # what a file is before its rows are read: some hold several changes in one cell
     unfold: Callable[[str, Sheet], Sheet] | None = None
+    # tables that would tell of the past what is only known today, in normal form -> why they are left aside
+    left_aside: Mapping[str, str] = field(default_factory=dict)
     cannot_know: str = ""  # of the past, in a sentence
 
     def object_name(self, kind: str) -> str:
@@ -101,6 +103,23 @@ class Dialect:
             return "renames"
         kinds = (kind for kind, names in self.objects.items() if name in map(normal, names))
         return next(kinds, None)
+
+    def unread(self, names: Iterable[str]) -> list[str]:
+        """What to say of files that are no object of the system, by their names."""
+        told, others = [], []
+        for name in names:
+            stem = normal(Path(name).stem)
+            for prefix in self.file_prefixes:
+                stem = stem.removeprefix(prefix)
+            if stem in self.left_aside:
+                told.append(f"{name} was left aside: {self.left_aside[stem]}")
+            else:
+                others.append(name)
+        if others:
+            told.append(
+                f"Not read, since no object of {self.name} is known to be called so: {', '.join(others)}."
+            )
+        return told
 
     def fields_of(self, kind: str) -> Mapping[str, tuple[str, ...]]:
         """The headers of one kind of file by their meaning."""

@@ -196,13 +196,15 @@ class _Draft:
             return ""
         yes, no = answer
         both = pd.DataFrame({"won": won.cells, "second": second.cells}).dropna()
-        odd = both["won"].eq(yes) & both["second"].eq(said[1 if second.named("closed") else 0])
+        odd = both["won"].eq(yes) & both["second"].eq(said[0 if second.named("lost") else 1])
         if odd.any():
             return ""
         lost = both.index[both["won"].eq(no) & both["second"].eq(said[0])]
         known = won.cells.eq(yes).astype(float).where(won.cells.eq(yes) | won.cells.index.isin(lost))
         self.won = known.dropna()
-        where = f"{{column: {as_yaml(second.name)}, closed: [{as_yaml(said[0])}], open: [{as_yaml(said[1])}]}}"
+        where = (
+            f"{{column: {as_yaml(second.name)}, closed: [{as_yaml(said[0])}], open: [{as_yaml(said[1])}]}}"
+        )
         open_ = int((both["won"].eq(no) & both["second"].eq(said[1])).sum())
         return (
             f"won: {{column: {as_yaml(won.name)}, won: [{as_yaml(yes)}], lost: [{as_yaml(no)}], lost_where: {where}}}  "
@@ -516,5 +518,3 @@ def _is_amount(column: Column) -> bool:
     if not (column.currencies or column.named("amount")):
         return False
     return bool((column.numbers >= 0).all()) and bool(column.numbers.max() > 1)
-
-

@@ -75,6 +75,11 @@ HUBSPOT = Dialect(
     close_has_time=True,
     status_words={"closedwon": "won", "closedlost": "lost"},
     kept_values=20,
+    left_aside=dict.fromkeys(
+        ("dealstage", "dealstages"),
+        "it joins today's probability of a stage to the past, which is hindsight; deal_history or "
+        "deal_property_history tells what was known.",
+    ),
     cannot_know=(
         "HubSpot keeps the last 20 values of each property of a deal, and none of deals that were deleted or merged: "
         "what came before is unknown."

@@ -218,11 +218,13 @@ class Sheet:
     def dates(self, column: str) -> pd.Series:
         """The column as calendar days; a time of day that is given is dropped.
 
-        A time with a zone lies on the day that it is in ``days_in``, or else on the day as written.
+        A time with a zone lies on the day that it is in ``days_in``, or else on the day as written. A column of which
+        every time is midnight in UTC holds days that a system could not write without a time.
         """
         stamps, zoned = self._stamps(column)
         if zoned.any():
-            if self.days_in:
+            bare = stamps[zoned].eq(stamps[zoned].dt.floor("D")) & self.text(column)[zoned].str.contains(_UTC)
+            if self.days_in and not bare.all():
                 local = stamps[zoned].dt.tz_localize("UTC").dt.tz_convert(self.days_in).dt.tz_localize(None)
             else:
                 local = pd.to_datetime(self.text(column)[zoned].str[:10]).astype("datetime64[us]")
@@ -358,6 +360,7 @@ class Sheet:
         self.problems.append(Problem(self.file, row, column, found, expected, advice, severity))
 
 
+_UTC = r"(?:[Zz]|[+-]00(?::?00)?)$"
 _PARTS = ["year", "month", "day", "hour", "minute", "second"]
 _CLOCK = r"(?:[T,]?\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.\d+)?)?"
 _YEAR_FIRST = r"^(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})" + _CLOCK + r"(?:Z| ?UTC)?)?$"

@@ -116,6 +116,9 @@ def _repeated(name: str, frame: pd.DataFrame, file: str) -> list[Problem]:
     return pinned(file, first, again, expected, "Remove the duplicate row.", found="{} again")
 
 
+_MANY = 0.2  # of the deals that a file of forecasts speaks of, more than are deleted as a rule
+
+
 def _unknown_words(file: str, column: str, cells: pd.Series, choices: Sequence[str]) -> list[Problem]:
     if not choices:
         return []
@@ -175,4 +178,8 @@ def _unknown_deals(table: pd.DataFrame, deals: pd.DataFrame, file: str, severity
         f"table lacks, first {unknown.iloc[0]}"
     )
     advice = "Add the deals or remove the rows." if severity == "error" else "These rows are left out."
+    if severity == "warning" and unknown.nunique() > _MANY * table["deal_id"].nunique():
+        advice += (
+            " So many: the file of deals was cut, or the two files are of different days or organisations."
+        )
     return [Problem(file, None, "deal_id", found, "deals that exist", advice, severity)]

@@ -159,7 +159,9 @@ def test_coverage_over_uneven_reps():
 def test_a_yes_or_no_of_which_one_answer_was_always_won_says_so_in_words():
     x, y, g = clustered()
     flag = np.where((y == 1) & (np.arange(y.size) % 2 == 0), 6.9, -6.9)
-    with pytest.raises(logistic.NotEstimable, match=rf"all {(flag > 0).sum()} deals with a higher one were won") as said:
+    with pytest.raises(
+        logistic.NotEstimable, match=rf"all {(flag > 0).sum()} deals with a higher one were won"
+    ) as said:
         logistic.fit(np.column_stack([x[:, 0], flag]), y, g)
     assert said.value.code == "separation"
     with pytest.raises(logistic.NotEstimable, match="deals with a lower one were not won"):

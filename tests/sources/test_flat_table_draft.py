@@ -9,6 +9,7 @@ from forecasteval.errors import InputError
 from forecasteval.sources._draft_words import named, side
 from forecasteval.sources.flat_table import import_table
 from forecasteval.sources.flat_table_draft import explain
+from forecasteval.sources.totals import import_totals
 from tests.cases import CASES
 
 WORDS = {
@@ -68,16 +69,88 @@ def rows(header, *columns, times=12):
 @pytest.mark.parametrize(
     "text",
     [
-        rows("IsWon,IsClosed", "true,true", "false,true", "false,false"),
+        rows("IsWon,IsClosed", "true,true", "false,true", "true,false", "false,false"),
         rows("is_won,Phase", "1,Verhandlung", "0,Verhandlung"),
         rows("won,closed_on", "1,2026-01-05", "0,2026-01-06", "0,"),
-        rows("hs_is_closed_won,hs_is_closed_lost", "true,false", "false,true", "false,false"),
+        rows("hs_is_closed_won,hs_is_closed_lost", "true,false", "true,true", "false,false"),
     ],
 )
 def test_open_deals_are_never_lost_ones(tmp_path, text):
     draft, plan = drafted(tmp_path, text)
     assert plan["won"] == "TODO"
     assert "an open deal is not a lost one" in draft
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        rows("IsWon,IsClosed,p", "true,true,0.5", "false,true,0.4", "false,false,0.6"),
+        rows("hs_is_closed_won,hs_is_closed_lost,p", "true,false,0.5", "false,true,0.4", "false,false,0.6"),
+        rows("Gewonnen,Abgeschlossen,p", 'ja,ja,"0,5"', 'nein,ja,"0,4"', 'nein,nein,"0,6"'),
+    ],
+)
+def test_a_flag_for_won_and_one_for_closed_are_joined(tmp_path, text):
+    draft, plan = drafted(tmp_path, text)
+    assert "12 are undecided" in draft
+    matched = import_table(tmp_path / "t.csv", plan)
+    assert (len(matched), matched["won"].sum()) == (24, 12)
+    assert plan["won"]["lost_where"]["column"] not in plan.get("features", [])
+    plan["features"] = [plan["won"]["lost_where"]["column"]]
+    with pytest.raises(InputError, match="which is the sign of the close"):
+        import_table(tmp_path / "t.csv", plan)
+
+
+def test_what_a_second_flag_cannot_say_is_pinned(tmp_path):
+    _, plan = drafted(
+        tmp_path, rows("IsWon,IsClosed,p", "true,true,0.5", "false,true,0.4", "false,false,0.6")
+    )
+    (tmp_path / "t.csv").write_text(
+        rows("IsWon,IsClosed,p", "true,true,0.5", "false,perhaps,0.4", "false,,0.6")
+    )
+    with pytest.raises(
+        InputError, match="row 3, column IsClosed: found 'perhaps'; expected one of true, false"
+    ):
+        import_table(tmp_path / "t.csv", plan)
+
+
+QUARTERS = [f"{year}-Q{part}" for year in (2024, 2025) for part in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "expected"),
+    [
+        ("quarter,team,reps,vendor,actual", "{q},{u},90{i},80{i},85{i}",
+         {"period": "quarter", "unit": {"column": "team", "level": "team"}, "actual": "actual",
+          "forecasts": {"reps": {"column": "reps", "kind": "amount"}, "vendor": {"column": "vendor", "kind": "amount"}}}),
+        ("Quartal,Verkäufer,Prognose,Prognose von (low),Soll,Ist", "{q},{u},90{i},80{i},100,85{i}",
+         {"period": "Quartal", "unit": {"column": "Verkäufer", "level": "rep"}, "actual": "Ist"}),
+        ("Quarter,region,Call,Call low,Call high,Booked", "{q},{u},90{i},80{i},99{i},85{i}",
+         {"forecasts": {"call": {"column": "Call", "kind": "amount", "low": "Call low", "high": "Call high"}}}),
+        ("Quarter,region,reps,vendor", "{q},{u},90{i},80{i}", {"actual": "TODO"}),
+        ("Year,Quarter,region,reps,Closed", "2024,{q},{u},90{i},80{i}", {"actual": "Closed", "period": "Quarter"}),
+    ],
+)  # fmt: skip
+def test_totals_are_drafted_as_totals_and_import(tmp_path, header, line, expected):
+    lines = [
+        line.format(q=q, u=u, i=i)
+        for i, (q, u) in enumerate((q, u) for q in QUARTERS for u in ("East", "West"))
+    ]
+    _, plan = drafted(tmp_path, "\n".join([header, *lines]) + "\n")
+    assert {key: plan[key] for key in expected} == expected
+    assert "won" not in plan
+    if "TODO" not in plan.values():
+        found = import_totals(tmp_path / "t.csv", plan)
+        assert (len(found.actuals), len(found.calls)) == (16, 16 * len(plan["forecasts"]))
+        if "Call low" in header:
+            assert (found.calls["low"] < found.calls["amount"]).all()
+            assert (found.calls["high"] > found.calls["amount"]).all()
+
+
+def test_a_quarter_that_lacks_its_year_is_asked_for(tmp_path):
+    lines = [f"{y},{q},{u},90{q},80{q}" for y in (2024, 2025) for q in (1, 2, 3, 4) for u in ("East", "West")]
+    draft, plan = drafted(tmp_path, "\n".join(["Year,Quarter,region,reps,Closed", *lines]) + "\n")
+    assert plan["period"] == "TODO"
+    assert "Quarter and Year make the period together" in draft
 
 
 @pytest.mark.parametrize("words", ["Signed,Dropped", "Won,Not won", "A,B"])
