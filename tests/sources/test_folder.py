@@ -403,4 +403,6 @@ def test_the_demo_is_read_whole(demo):
 def test_the_weekly_snapshots_of_the_demo_are_its_states(demo):
     day = demo.snapshots["as_of"].unique()[40]
     own = demo.snapshots[demo.snapshots["as_of"] == day].reset_index(drop=True)
-    pd.testing.assert_frame_equal(own, states(demo.history, [day], demo.settings, open_only=True, by_words=False))
+    pd.testing.assert_frame_equal(
+        own, states(demo.history, [day], demo.settings, open_only=True, by_words=False)
+    )
