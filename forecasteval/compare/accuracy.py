@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasteval.compare.period_totals import wmape
 from forecasteval.errors import CallError
+from forecasteval.inference.estimate import Estimate
 from forecasteval.inference.jackknife import t_quantile
 from forecasteval.inference.limits import MIN_CLUSTERS
-from forecasteval.inference.statistic import mean_over_clusters
-from forecasteval.scores.amounts import ACCURACIES, accuracies, within
+from forecasteval.inference.statistic import mean_over_clusters, share_interval
+from forecasteval.scores.amounts import ACCURACIES, accuracies, within, wmape
 
 GREEN = (0.85, 1.15)  # of forecast / actual, as a product prints it
 _ALL_GREEN, _ALL_RED, _UNSURE = "green", "red", "cannot be told"
@@ -84,25 +84,23 @@ def accuracy(table: pd.DataFrame, forecaster: str) -> Accuracy:
 
 
 def _line(what: str, period: pd.Series, f: Any, a: Any) -> dict[str, Any]:
-    from statsmodels.stats.proportion import proportion_confint
-
-    found: dict[str, Any] = {"what": what, "totals": len(f), "wmape": wmape(f, a)}
     by = pd.DataFrame({"x": f - a, "z": a, "period": period.to_numpy()}).groupby("period")[["x", "z"]].sum()
-    total = float(by["z"].sum())
-    found |= {
-        "bias": float(by["x"].sum()) / total if total > 0 else math.nan,
-        "bias_low": math.nan,
-        "bias_high": math.nan,
-    }
-    if len(by) >= MIN_CLUSTERS["period"] and (by["z"] > 0).all():
-        e = mean_over_clusters(found["bias"], by["x"].to_numpy(float), by["z"].to_numpy(float))
-        found |= {"bias_low": e.low, "bias_high": e.high}
+    e = _over_periods(by["x"], by["z"])
+    found: dict[str, Any] = {"what": what, "totals": len(f), "wmape": wmape(f, a)}
+    found |= {"bias": e.value, "bias_low": e.low, "bias_high": e.high}
     for share in (0.05, 0.10):
         hits = int(within(f, a, share).sum())
-        low, high = proportion_confint(hits, len(f), method="beta")
+        low, high = share_interval(hits, len(f))
         name = f"within_{100 * share:.0f}"
-        found |= {name: hits / len(f), f"{name}_low": float(low), f"{name}_high": float(high)}
+        found |= {name: hits / len(f), f"{name}_low": low, f"{name}_high": high}
     return found
+
+
+def _over_periods(x: pd.Series, z: pd.Series, level: float = 0.95) -> Estimate:
+    """sum x / sum z over periods, with its interval for new ones where there are enough."""
+    total = float(z.sum())
+    value = float(x.sum()) / total if total > 0 else math.nan
+    return mean_over_clusters(value, x, z, level, least=MIN_CLUSTERS["period"])
 
 
 def by_person(table: pd.DataFrame, forecaster: str, *, level: float = 0.95) -> pd.DataFrame:
@@ -133,12 +131,11 @@ def by_person(table: pd.DataFrame, forecaster: str, *, level: float = 0.95) -> p
     found = []
     for unit, own in rows.groupby("unit"):
         f, a = float(own["amount"].sum()), float(own["actual"].sum())
-        ratio = f / a if a > 0 else math.nan
-        low = high = math.nan
-        if own["period"].nunique() >= MIN_CLUSTERS["period"] and (own["actual"] > 0).all():
-            e = mean_over_clusters(ratio, own["amount"].to_numpy(float), own["actual"].to_numpy(float), level)
-            low, high = e.low, e.high
-        elif "booked_squares" in own and a > 0 and ratio > 0:
+        by = own.groupby("period")[["amount", "actual"]].sum()
+        e = _over_periods(by["amount"], by["actual"], level)
+        ratio, low, high = e.value, e.low, e.high
+        few = len(by) < MIN_CLUSTERS["period"] or not (by["actual"] > 0).all()
+        if few and "booked_squares" in own and a > 0 and ratio > 0:
             off = t_quantile(0.5 + level / 2, math.inf) * math.sqrt(float(own["booked_squares"].sum())) / a
             low, high = ratio * math.exp(-off), ratio * math.exp(off)
         shown = _ALL_GREEN if GREEN[0] <= ratio <= GREEN[1] else _ALL_RED
@@ -147,7 +144,7 @@ def by_person(table: pd.DataFrame, forecaster: str, *, level: float = 0.95) -> p
             told = _ALL_GREEN
         elif high < GREEN[0] or low > GREEN[1]:
             told = _ALL_RED
-        found.append({"unit": unit, "periods": own["period"].nunique(), "forecast": f, "actual": a, "ratio": ratio,
+        found.append({"unit": unit, "periods": len(by), "forecast": f, "actual": a, "ratio": ratio,
                       "low": low, "high": high, "shown": shown, "told": told})  # fmt: skip
     return pd.DataFrame(found)
 

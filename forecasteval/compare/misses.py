@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.errors import CallError
+from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.inference.statistic import mean_over_clusters
 from forecasteval.matching.deals_as_of import Record, closings
 from forecasteval.sources.history import states
@@ -262,12 +263,9 @@ def close_dates(org: Org, *, ahead: int = 8, through: Any = None) -> pd.DataFram
     for weeks_ahead, rows in then.groupby("ahead"):
         share = float(rows["closed"].mean())
         by = rows.groupby("period")["closed"].agg(["sum", "size"])
-        low = high = np.nan
-        if len(by) >= 4:
-            e = mean_over_clusters(share, by["sum"].to_numpy(float), by["size"].to_numpy(float))
-            low, high = max(e.low, 0.0), min(e.high, 1.0)
-        found.append({"ahead": weeks_ahead, "looks": len(rows), "closed": share, "low": low, "high": high,
-                      "won": float(rows["won"].mean())})  # fmt: skip
+        e = mean_over_clusters(share, by["sum"], by["size"], least=MIN_CLUSTERS["period"])
+        found.append({"ahead": weeks_ahead, "looks": len(rows), "closed": share, "low": np.maximum(e.low, 0.0),
+                      "high": np.minimum(e.high, 1.0), "won": float(rows["won"].mean())})  # fmt: skip
     return pd.DataFrame(found)
 
 

@@ -26,7 +26,7 @@ from forecasteval.inference.estimate import Reason, against, reason
 from forecasteval.inference.grouping import Codes, Grouping, added
 from forecasteval.inference.jackknife import stratified, t_quantile
 from forecasteval.inference.questions import needed
-from forecasteval.inference.statistic import Statistic
+from forecasteval.inference.statistic import Statistic, share_interval
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import METRICS, Floats, Metric, Terms
 
@@ -301,8 +301,6 @@ def _rate(
     table: _Table, swapped: str, real: Comparison, draws: int, seed: int, *, beyond_margin: bool
 ) -> tuple[NullRate, Floats]:
     """Draw after draw through the interval and the verdict of a comparison."""
-    from statsmodels.stats.proportion import proportion_confint
-
     row, question = real.primary, table.question
     margin = None if math.isnan(row["margin"]) else float(row["margin"])
     none = np.zeros(table.groups, dtype=bool)
@@ -323,10 +321,10 @@ def _rate(
     called, outside = np.zeros((2, len(ways)))
     for i in np.flatnonzero(~near):
         difference[i], called[i], outside[i] = judged(ways[i])
-    low, high = proportion_confint(called.sum(), len(ways), method="wilson")
+    low, high = share_interval(called.sum(), len(ways), exact=False)
     as_far = int((away >= table.away(none[None])[1] * (1 - 1e-9)).sum())
     p = as_far / len(ways) if exact else (1 + as_far) / (1 + len(ways))
-    shares = float(called.mean()), float(low), float(high), float(outside.mean())
+    shares = float(called.mean()), low, high, float(outside.mean())
     return NullRate(question, swapped, table.groups, len(ways), exact, *shares, p), difference
 
 

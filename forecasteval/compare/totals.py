@@ -1,4 +1,4 @@
-"""Two forecasters' totals by period and unit, through the same sums, intervals and verdicts as deals."""
+"""Two forecasters' totals: by period and unit as they were called, or as probabilities expected them of deals."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from forecasteval.inference.grouping import Grouping
 from forecasteval.inference.jackknife import t_quantile, wild_p_value
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.inference.questions import needed
+from forecasteval.inference.series import TEST_FROM, SeriesTest, paired_t
 from forecasteval.matching.matched import Matched, numbers
 from forecasteval.matching.rollups import rollups
-from forecasteval.scores.amounts import TOTAL_METRICS
+from forecasteval.scores.amounts import TOTAL_METRICS, wmape
 from forecasteval.scores.probability import Deals, Metric
 from forecasteval.tables.frames import frame_of
 from forecasteval.tables.organisation import Org
@@ -33,8 +34,8 @@ from forecasteval.tables.period_labels import in_order_of_time
 if TYPE_CHECKING:
     from narwhals.typing import IntoFrame
 
-TEST_FROM = 8  # periods: fewer give estimates and no test
 _MANY_UNITS = 5  # from here on new units are part of the question
+_LOSSES = ("absolute", "squared")
 _WORTH_TELLING = 0.05  # the difference for which "how many would do" is said, where there is no margin
 _QUESTIONS = {("period",): ("period",), ("unit", "period"): ("rep", "period"), ("unit",): ("rep",)}
 _EXPECTED = (
@@ -44,7 +45,7 @@ _EXPECTED = (
 _ROLLUPS = "fe.rollups(org).at(week, level) puts what was booked beside what was called."
 
 
-def totals_of(table: Any) -> pd.DataFrame:
+def _totals_of(table: Any) -> pd.DataFrame:
     """A table of totals, checked: period, unit, level, forecaster, amount, actual, each period and unit once.
 
     Raises
@@ -292,6 +293,30 @@ def _question(asked: Sequence[str] | str | None, units: int) -> tuple[str, ...]:
     return said
 
 
+def _chosen(metrics: Sequence[str] | str | None, candidate: str, baseline: str, level: float) -> list[Metric]:
+    """The metrics that are asked for, of a call that can be answered."""
+    names = [metrics] if isinstance(metrics, str) else list(TOTAL_METRICS if metrics is None else metrics)
+    unknown = [m for m in names if m not in TOTAL_METRICS]
+    if unknown or not names:
+        said = ", ".join(map(repr, unknown))
+        raise CallError(f"Unknown metric {said}; choose from {', '.join(TOTAL_METRICS)}.")
+    if not (isinstance(level, float | int) and 0 < level < 1):
+        raise CallError(f"level must lie between 0 and 1, not {level!r}; 0.95 is usual.")
+    if candidate == baseline:
+        raise CallError(f"candidate and baseline are both {candidate!r}; name two forecasters.")
+    return [TOTAL_METRICS[m] for m in dict.fromkeys(names)]
+
+
+def _missing(totals: pd.DataFrame, *names: str) -> list[Reason]:
+    known = sorted(totals["forecaster"].unique())
+    text = "There is no forecast named {}; the table has {}. {}"
+    return [
+        reason("missing_column", text.format(n, ", ".join(known), nearest(n, known)).rstrip())
+        for n in names
+        if n not in known
+    ]
+
+
 def compare_totals(
     table: IntoFrame | Org,
     candidate: str,
@@ -346,53 +371,139 @@ def compare_totals(
     >>> round(c.primary["difference"], 4), c.verdict, c.primary["reasons"][0]["text"][:19]
     (-0.15, 'not enough evidence', 'Too few quarters: 2')
     """
-    names = [metrics] if isinstance(metrics, str) else list(TOTAL_METRICS if metrics is None else metrics)
-    unknown = [m for m in names if m not in TOTAL_METRICS]
-    if unknown or not names:
-        raise CallError(
-            f"Unknown metric {', '.join(map(repr, unknown))}; choose from {', '.join(TOTAL_METRICS)}."
-        )
-    if not (isinstance(level, float | int) and 0 < level < 1):
-        raise CallError(f"level must lie between 0 and 1, not {level!r}; 0.95 is usual.")
-    if candidate == baseline:
-        raise CallError(f"candidate and baseline are both {candidate!r}; name two forecasters.")
-    chosen = [TOTAL_METRICS[m] for m in dict.fromkeys(names)]
+    chosen = _chosen(metrics, candidate, baseline, level)
     margins = margins_of(margin, chosen, TOTAL_METRICS)
-    totals = totals_of(table)
-    rows, flow = _paired(totals, candidate, baseline, period_noun(totals["period"]).removesuffix("s"))
-    kind = totals["level"].iloc[0]
-    nouns = {
-        "period": period_noun(totals["period"]),
-        "deal": "totals",
-        "rep": f"{kind}s" if kind != "company" else "",
-    }
+    totals = _totals_of(table)
+    noun, kind = period_noun(totals["period"]), totals["level"].iloc[0]
+    rows, flow = _paired(totals, candidate, baseline, noun.removesuffix("s"))
+    units = f"{kind}s" if kind != "company" else ""
+    nouns = {"period": noun, "deal": "totals", "rep": units}
+    shown = nouns | {"rep": units or "units", "unit": units or "units"}
     asked = _question(generalise_to, rows["unit"].nunique())
     question = _QUESTIONS[asked]
-    about = Matched(pd.DataFrame(), population=f"{kind} totals by {nouns['period'].removesuffix('s')}")
+    about = Matched(pd.DataFrame(), population=f"{kind} totals by {noun.removesuffix('s')}")
     base = {
-        "candidate": candidate, "baseline": baseline, "level": level, "generalise_to": question, "clusters": {},
-        "estimand": wording.estimand(question, candidate, baseline, about, nouns | {"rep": nouns["rep"] or "units"}),
-    }  # fmt: skip
-    known = sorted(totals["forecaster"].unique())
-    missing = [
-        reason("missing_column", f"There is no forecast named {n}; the table has {', '.join(known)}. {nearest(n, known)}".rstrip())
-        for n in (candidate, baseline)
-        if n not in known
-    ]  # fmt: skip
-    if missing:
-        table_rows = [
-            COLUMNS | base | {"metric": m.name, "better": m.better, "reasons": missing} for m in chosen
-        ]
+        "candidate": candidate,
+        "baseline": baseline,
+        "level": level,
+        "generalise_to": question,
+        "clusters": {},
+    }
+    base["estimand"] = wording.estimand(question, candidate, baseline, about, shown)
+    if missing := _missing(totals, candidate, baseline):
+        found = [COLUMNS | base | {"metric": m.name, "better": m.better, "reasons": missing} for m in chosen]
     else:
         gone = flow[-1]["dropped"] / max(flow[-2]["deals"], 1)
-        found = _Totals(rows, question, nouns, base, level, gone)
-        table_rows = [found.row(m, margins[m.name]) for m in chosen]
-    table_rows[0]["primary"] = True
-    shown = nouns | {"unit": nouns["rep"] or "units", "rep": nouns["rep"] or "units"}
-    headline = wording.headline(table_rows[0], chosen[0], shown, Matched(pd.DataFrame()))
-    for row in table_rows:
-        row["generalise_to"] = asked
+        pairs = _Totals(rows, question, nouns, base, level, gone)
+        found = [pairs.row(m, margins[m.name]) for m in chosen]
+    found[0]["primary"] = True
+    headline = wording.headline(found[0], chosen[0], shown, Matched(pd.DataFrame()))
+    found = [row | {"generalise_to": asked} for row in found]
     return Comparison(
-        candidate, baseline, pd.DataFrame(table_rows, columns=list(COLUMNS)), headline,
+        candidate, baseline, pd.DataFrame(found, columns=list(COLUMNS)), headline,
         pd.DataFrame(flow, columns=["step", "deals", "dropped", "why"]), str(base["estimand"]), asked, level, shown,
     )  # fmt: skip
+
+
+# --- totals of deals ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class PeriodTotals:
+    """What probabilities expected of the deals of each period beside what was booked of the same, and who was closer.
+
+    ``table`` has period, deals, booked, one column per forecaster with what it expected, and `difference`,
+    candidate's loss minus baseline's. ``test`` is about the mean of `difference`. ``left_out`` counts rows without
+    a usable amount or forecast.
+    """
+
+    candidate: str
+    baseline: str
+    loss: str
+    table: pd.DataFrame
+    test: SeriesTest
+    left_out: int
+
+    @property
+    def wmape(self) -> dict[str, float]:
+        """The weighted error of both."""
+        return {n: wmape(self.table[n], self.table["booked"]) for n in (self.candidate, self.baseline)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        if self.test.reason:
+            return {"periods": self.test.periods, "reason": self.test.reason}
+        head = {"loss": self.loss, "wmape": self.wmape}
+        return head | {"test": self.test.to_dict(), "left_out": self.left_out}
+
+
+def _of_deals(matched: Matched, candidate: str, baseline: str) -> tuple[pd.DataFrame, int]:
+    """The sums by period in order of time, and how many rows have no usable amount or forecast."""
+    absent = [c for c in ("period", "amount", candidate, baseline) if not matched.has(c)]
+    if absent:
+        raise CallError(f"Totals by period need a column {', '.join(absent)}.")
+    twice = matched.table.duplicated(["deal_id", "period"])
+    if twice.any():
+        raise CallError(
+            f"{int(twice.sum()):,} rows repeat a deal within a period. Totals need one look at each deal in each "
+            "period: take one week."
+        )
+    c, b, amount = (matched.numbers(name) for name in (candidate, baseline, "amount"))
+    outside = {n: v for n, v in ((candidate, c), (baseline, b)) if ((v < 0) | (v > 1)).any()}
+    if outside:
+        raise CallError(
+            f"Totals are expected from probabilities; {' and '.join(outside)} hold other values than 0 to 1."
+        )
+    won = matched["won"].to_numpy(dtype=float)
+    booked = matched.numbers("amount_won") if "amount_won" in matched else won * amount
+    c = np.where(np.isnan(c), b, c)  # as in a comparison, the baseline stands in for a silent candidate
+    usable = np.isfinite(c) & np.isfinite(b) & np.isfinite(amount) & (amount >= 0) & np.isfinite(booked)
+    columns = {"period": matched["period"].astype(str).to_numpy(), "booked": booked}
+    columns |= {candidate: c * amount, baseline: b * amount}
+    columns |= {"as_of": matched["as_of"].to_numpy()} if "as_of" in matched else {}
+    rows = pd.DataFrame(columns)[usable]
+    grouped = rows.groupby("period")
+    table = grouped[["booked", candidate, baseline]].sum()
+    table.insert(0, "deals", grouped.size())
+    return table.reindex(pd.Index(in_time(rows), name="period")).reset_index(), int((~usable).sum())
+
+
+def period_totals(
+    matched: Matched | pd.DataFrame,
+    candidate: str,
+    baseline: str,
+    *,
+    loss: str = "absolute",
+    level: float = 0.95,
+) -> PeriodTotals:
+    """Sum of probability times amount against what was booked of the same deals, by period.
+
+    Parameters
+    ----------
+    matched : DataFrame, one row per deal, seen once in each period
+    candidate, baseline : names of forecasters that give probabilities
+    loss : "absolute" or "squared" error of the period's total
+
+    Raises
+    ------
+    CallError
+        For a missing column, a deal that is seen twice in one period (the looks overlap: they are not
+        separate forecasts of the total), or an unknown loss.
+
+    Examples
+    --------
+    >>> deals = pd.DataFrame({"deal_id": list("abcd"), "period": ["Q1", "Q1", "Q2", "Q2"], "won": [1, 0, 0, 1],
+    ...     "amount": [100.0, 50, 80, 40], "model": [0.9, 0.2, 0.3, 0.5], "rep_forecast": [1, 0.5, 0.5, 0.5]})
+    >>> t = period_totals(deals, "model", "rep_forecast")
+    >>> t.table["model"].tolist(), t.test.reason
+    ([100.0, 44.0], 'Too few periods: 2, at least 8 are needed for a test of period totals.')
+    """
+    if loss not in _LOSSES:
+        raise CallError(f"loss: {loss!r} is not one of {', '.join(_LOSSES)}.")
+    table, left_out = _of_deals(Matched.of(matched), candidate, baseline)
+    size = np.abs if loss == "absolute" else np.square
+    of = [size((table[n] - table["booked"]).to_numpy(dtype=float)) for n in (candidate, baseline)]
+    table["difference"] = of[0] - of[1]
+    return PeriodTotals(
+        candidate, baseline, loss, table, paired_t(table["difference"], level=level), left_out
+    )

@@ -1,22 +1,173 @@
-"""A range for the total, made of past errors at the same week, and how often such ranges have held."""
+"""Ranges for totals, made of past errors or given by people: how often they hold, and what they cost."""
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from forecasteval.compare.call_ranges import Coverage, coverage, stated_level
 from forecasteval.compare.totals import in_time, period_noun
 from forecasteval.errors import CallError
-from forecasteval.scores.amounts import interval_score
+from forecasteval.inference.limits import MIN_CLUSTERS
+from forecasteval.inference.statistic import mean_over_clusters, share_interval
+from forecasteval.scores.amounts import _checked_level, _range, interval_score
 
 LEAST_PAST = 2  # periods: a range from one past error would be that error
 _COLUMNS = ["period", "week", "unit", "amount", "low", "high", "promised", "past", "actual", "held"]
+
+
+# --- how often ranges hold --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How often ranges held what came.
+
+    Attributes
+    ----------
+    ranges, held, below, above : int
+        Ranges with an outcome; those that held it; outcomes below and above their range.
+    wilson, clopper_pearson : (low, high)
+        Intervals of the share if ranges are independent of each other.
+    by_cluster : (low, high)
+        Interval of the share for new clusters (reps), by leaving out one at a time; NaN without clusters,
+        or with fewer than 5.
+    level : float
+        What was promised; NaN where the forecaster did not say.
+    p_value : float
+        Exact binomial test against `level`, two-sided; NaN without a level, or where clusters repeat.
+    mean_width, mean_score : float
+        Mean width and mean interval score; the score is NaN without a level.
+    left_out : int
+        Ranges without an outcome, or without both ends.
+    """
+
+    ranges: int
+    held: int
+    below: int
+    above: int
+    share: float
+    wilson: tuple[float, float]
+    clopper_pearson: tuple[float, float]
+    by_cluster: tuple[float, float]
+    clusters: int
+    level: float
+    p_value: float
+    mean_width: float
+    mean_score: float
+    left_out: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of the share: for new clusters where there is one, else the exact one."""
+        return self.by_cluster if math.isfinite(self.by_cluster[0]) else self.clopper_pearson
+
+
+def _new_clusters(
+    inside: NDArray[np.bool_], cluster: NDArray[np.str_], confidence: float
+) -> tuple[tuple[float, float], int]:
+    """Interval of the share for new clusters, and how many there are; NaN where these are too few."""
+    g = np.unique(cluster, return_inverse=True)[1]
+    size, hits = np.bincount(g), np.bincount(g, weights=inside)
+    i = mean_over_clusters(float(inside.mean()), hits, size, confidence, least=MIN_CLUSTERS["rep"])
+    return (max(i.low, 0.0), min(i.high, 1.0)) if i.has_interval else (math.nan, math.nan), int(size.size)
+
+
+def coverage(
+    low: ArrayLike,
+    high: ArrayLike,
+    actual: ArrayLike,
+    *,
+    level: float | None = None,
+    cluster: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> Coverage:
+    """Share of ranges that held what came, with intervals, and the test of what was promised.
+
+    An outcome on the edge of a range is held. Eight of twelve is 67%, and 35% to 90% by Clopper-Pearson: a
+    few quarters say little about a promise.
+
+    Parameters
+    ----------
+    low, high, actual : arrays of shape (ranges,)
+    level : float, optional
+        The share that was promised.
+    cluster : array of shape (ranges,), optional
+        Whose range it is, where one person gave several: these are not independent, so the binomial test is
+        left out and the interval is for new clusters.
+
+    Raises
+    ------
+    ValueError
+        If a range ends below its start, or the level is no share.
+
+    References
+    ----------
+    Wilson (1927), JASA 22(158), 209-212; Clopper & Pearson (1934), Biometrika 26(4), 404-413.
+
+    Examples
+    --------
+    >>> c = coverage([0] * 12, [1] * 12, [0.5] * 8 + [2] * 4, level=0.8)
+    >>> c.held, c.above, [round(v, 3) for v in c.clopper_pearson], round(c.p_value, 3)
+    (8, 4, [0.349, 0.901], 0.274)
+    """
+    from statsmodels.stats.proportion import binom_test
+
+    a, b, x = (np.atleast_1d(v) for v in _range(low, high, actual))
+    usable = np.isfinite(a) & np.isfinite(b) & np.isfinite(x)
+    left_out = int((~usable).sum())
+    a, b, x = a[usable], b[usable], x[usable]
+    promised = math.nan if level is None else float(_checked_level(level))
+    nothing = (math.nan, math.nan)
+    inside = (a <= x) & (x <= b)
+    n, held = int(inside.size), int(inside.sum())
+    if n == 0:
+        nan = math.nan
+        return Coverage(0, 0, 0, 0, nan, nothing, nothing, nothing, 0, promised, nan, nan, nan, left_out)
+    by_cluster, clusters = nothing, 0
+    if cluster is not None:
+        by_cluster, clusters = _new_clusters(inside, np.asarray(cluster).astype(str)[usable], confidence)
+    independent = clusters in (0, n)
+    p = float(binom_test(held, n, promised)) if level is not None and independent else math.nan
+    score = math.nan if level is None else float(interval_score(a, b, x, level=promised).mean())
+    return Coverage(
+        n,
+        held,
+        int((x < a).sum()),
+        int((x > b).sum()),
+        held / n,
+        share_interval(held, n, confidence, exact=False),
+        share_interval(held, n, confidence),
+        by_cluster,
+        clusters,
+        promised,
+        p,
+        float((b - a).mean()),
+        score,
+        left_out,
+    )
+
+
+def stated_level(text: object) -> float:
+    """The share that a range promises, read from what was written; NaN where no number was.
+
+    Examples
+    --------
+    >>> stated_level("80%"), stated_level(0.9), stated_level("P90"), stated_level("commit")
+    (0.8, 0.9, 0.9, nan)
+    """
+    found = re.fullmatch(r"\s*p?\s*(\d+(?:\.\d+)?)\s*%?\s*", str(text), re.IGNORECASE)
+    value = float(found[1]) if found else math.nan
+    value = value / 100 if value > 1 else value
+    return value if 0 < value < 1 else math.nan
+
+
+# --- ranges made of past errors ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -124,7 +275,7 @@ class TrackRecord:
         promised = judged.loc[judged["actual"].notna(), "promised"].dropna()
         ends = list(dict.fromkeys(f"{v:.0%}" for v in (promised.min(), promised.max()) if not np.isnan(v)))
         said = f"{' to '.join(ends)} was promised" if ends else "no share was promised"
-        low, high = c.by_cluster if math.isfinite(c.by_cluster[0]) else c.clopper_pearson
+        low, high = c.interval
         text = f"{c.held} of {c.ranges} such ranges held, so between {low:.0%} and {high:.0%} of them do; {said}."
         promised = judged["promised"].dropna()
         if self.made and len(promised) and promised.iloc[-1] < self.level - 0.005:
@@ -139,17 +290,17 @@ class TrackRecord:
         for week in over["week"].unique():
             rows = over[(over["week"] == week) | (pd.isna(week) & over["week"].isna())]
             c = self.coverage(None if pd.isna(week) else week)
-            low, high = c.by_cluster if math.isfinite(c.by_cluster[0]) else c.clopper_pearson
+            low, high = c.interval
             total = float(rows["actual"].sum())
             known = rows.dropna(subset=["promised"])
-            ends = known[["low", "high", "actual", "promised"]].to_numpy(dtype=float)
-            score = [float(interval_score(low_, high_, x, level=p)) for low_, high_, x, p in ends]
+            ends = (known[n].to_numpy(dtype=float) for n in ("low", "high", "actual"))
+            score = float(interval_score(*ends, level=known["promised"]).sum())
             found.append(
                 {
                     "week": week, "ranges": c.ranges, "held": c.held, "share": c.share, "low": low, "high": high,
                     "below": c.below, "above": c.above,
                     "promised": known["promised"].mean(), "width": float((rows["high"] - rows["low"]).sum()) / total,
-                    "score": sum(score) / float(known["actual"].sum()) if len(known) else math.nan,
+                    "score": score / float(known["actual"].sum()) if len(known) else math.nan,
                 }
             )  # fmt: skip
         return pd.DataFrame(found)
@@ -199,6 +350,29 @@ def track_record(table: pd.DataFrame, forecaster: str, *, level: float = 0.8) ->
     return TrackRecord(forecaster, pd.DataFrame(found, columns=_COLUMNS), level)
 
 
+def chance_to_reach(
+    forecast: float, past_forecast: ArrayLike, past_actual: ArrayLike, target: float
+) -> tuple[float, float, float]:
+    """The chance that the total reaches a target, from past errors at the same week, with its interval of 95%.
+
+    The share of past periods in which F A'/F' >= target, for past forecasts F' and results A', with the interval of
+    Clopper and Pearson: a few quarters say little.
+
+    >>> [round(v, 2) for v in chance_to_reach(100, [100, 100, 100, 100], [90, 120, 105, 98], 100)]
+    [0.5, 0.07, 0.93]
+    """
+    f, a = np.asarray(past_forecast, dtype=float), np.asarray(past_actual, dtype=float)
+    usable = np.isfinite(f) & np.isfinite(a) & (f > 0)
+    reached = forecast * a[usable] / f[usable] >= target
+    n = int(reached.size)
+    if not n:
+        return math.nan, 0.0, 1.0
+    return float(reached.mean()), *share_interval(int(reached.sum()), n)
+
+
+# --- ranges that people and vendors gave ------------------------------------------------------------
+
+
 def own_ranges(table: pd.DataFrame, forecaster: str) -> TrackRecord:
     """The ranges that a person or a vendor gave with a number, as a track record of their own.
 
@@ -215,24 +389,48 @@ def own_ranges(table: pd.DataFrame, forecaster: str) -> TrackRecord:
     return TrackRecord(forecaster, rows.reindex(columns=_COLUMNS), level, made=False)
 
 
-def chance_to_reach(
-    forecast: float, past_forecast: ArrayLike, past_actual: ArrayLike, target: float
-) -> tuple[float, float, float]:
-    """The chance that the total reaches a target, from past errors at the same week, with its interval of 95%.
+def of_calls(
+    calls: pd.DataFrame, booked: pd.DataFrame, week_ends: pd.DataFrame, *, week: int
+) -> pd.DataFrame:
+    """Each unit's last range by the end of a week of the period, beside what was booked.
 
-    The share of past periods in which F A'/F' >= target, for past forecasts F' and results A', with the interval of
-    Clopper and Pearson: a few quarters say little.
+    Parameters
+    ----------
+    calls : the table `calls`: unit, unit_id, period, as_of, forecaster, amount, low, high, level
+    booked : DataFrame with unit_id, period and booked
+        A period that is not in it is not over yet, and is left out; a unit that is not, booked nothing.
+    week_ends : DataFrame with period, week, ends_on
 
-    >>> [round(v, 2) for v in chance_to_reach(100, [100, 100, 100, 100], [90, 120, 105, 98], 100)]
-    [0.5, 0.07, 0.93]
+    Returns
+    -------
+    DataFrame with unit, unit_id, period, forecaster, amount, low, high, level (a share or NaN), booked
+
+    Raises
+    ------
+    CallError
+        If no call gives a range.
+
+    Examples
+    --------
+    >>> day = pd.Timestamp
+    >>> calls = pd.DataFrame({"unit": "rep", "unit_id": "r1", "period": "Q1", "forecaster": "rep_forecast",
+    ...     "as_of": [day("2026-01-05"), day("2026-01-12")], "amount": [10.0, 20], "low": [8.0, 15],
+    ...     "high": [12.0, 25], "level": "80%"})
+    >>> weeks = pd.DataFrame({"period": "Q1", "week": [1, 2], "ends_on": [day("2026-01-04"), day("2026-01-11")]})
+    >>> booked = pd.DataFrame({"unit_id": ["r1"], "period": ["Q1"], "booked": [11.0]})
+    >>> of_calls(calls, booked, weeks, week=2)[["low", "high", "level", "booked"]].values.tolist()
+    [[8.0, 12.0, 0.8, 11.0]]
     """
-    from statsmodels.stats.proportion import proportion_confint
-
-    f, a = np.asarray(past_forecast, dtype=float), np.asarray(past_actual, dtype=float)
-    usable = np.isfinite(f) & np.isfinite(a) & (f > 0)
-    reached = forecast * a[usable] / f[usable] >= target
-    n = int(reached.size)
-    if not n:
-        return math.nan, 0.0, 1.0
-    low, high = proportion_confint(int(reached.sum()), n, method="beta")
-    return float(reached.mean()), float(low), float(high)
+    ranged = calls[calls["low"].notna() & calls["high"].notna()]
+    if ranged.empty:
+        raise CallError("No call gives a range: the columns low and high are empty.")
+    ends = week_ends.loc[week_ends["week"] == week].set_index("period")["ends_on"]
+    early = ranged[ranged["as_of"] <= ranged["period"].map(ends)]
+    key = ["unit", "unit_id", "period", "forecaster"]
+    last = early.sort_values("as_of", kind="stable").groupby(key, sort=True, dropna=False).tail(1)
+    last = last[last["period"].isin(booked["period"])]
+    found = last.merge(booked, on=["unit_id", "period"], how="left", validate="many_to_one")
+    found["booked"] = found["booked"].fillna(0.0)
+    found["level"] = found["level"].map(stated_level).astype(float)
+    columns = [*key, "amount", "low", "high", "level", "booked"]
+    return found[columns].sort_values(key, ignore_index=True)

@@ -127,8 +127,10 @@ class Statistic:
         return interval(self.value, self.spread(generalise_to), level)
 
 
-def mean_over_clusters(value: float, x: ArrayLike, rows: Floats, level: float = 0.95) -> Estimate:
-    """A mean over rows with its interval for new clusters.
+def mean_over_clusters(
+    value: float, x: ArrayLike, rows: ArrayLike, level: float = 0.95, *, least: int = 2
+) -> Estimate:
+    """A mean over rows, or another ratio of sums, with its interval for new clusters.
 
     SE by leaving out one cluster at a time (CR3J), Student's t with Bell-McCaffrey degrees of freedom.
 
@@ -137,7 +139,9 @@ def mean_over_clusters(value: float, x: ArrayLike, rows: Floats, level: float = 
     value : float
         The mean.
     x, rows : arrays of shape (clusters,)
-        Sums, and numbers of rows.
+        Sums, and numbers of rows (or what else the sums are divided by).
+    least : int
+        Fewer clusters give no interval, and neither does one that holds nothing.
 
     Examples
     --------
@@ -145,6 +149,36 @@ def mean_over_clusters(value: float, x: ArrayLike, rows: Floats, level: float = 
     >>> round(e.se, 4), e.low < 0.2 < e.high
     (0.0316, True)
     """
-    x = np.asarray(x, dtype=float)
+    x, rows = np.asarray(x, dtype=float), np.asarray(rows, dtype=float)
+    if x.size < least or not (rows > 0).all():
+        return Estimate(value, level=level)
     spread = Spread(cr3j(value, leave_one_out(x, rows)), bell_mccaffrey_df(rows / rows.sum()), "rep")
     return interval(value, spread, level)
+
+
+def share_interval(hits: float, of: int, level: float = 0.95, *, exact: bool = True) -> tuple[float, float]:
+    """Interval of a share whose cases are independent of each other: Clopper and Pearson's exact one, or Wilson's.
+
+    Parameters
+    ----------
+    hits, of : int
+        Cases that are counted, and all; at least one.
+    level : float
+
+    Returns
+    -------
+    low, high
+
+    References
+    ----------
+    Clopper & Pearson (1934), Biometrika 26(4), 404-413; Wilson (1927), JASA 22(158), 209-212.
+
+    Examples
+    --------
+    >>> [round(v, 3) for v in share_interval(8, 12)], [round(v, 3) for v in share_interval(8, 12, exact=False)]
+    ([0.349, 0.901], [0.391, 0.862])
+    """
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(hits, of, 1 - level, method="beta" if exact else "wilson")
+    return float(low), float(high)

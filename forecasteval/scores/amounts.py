@@ -23,13 +23,14 @@ def _range(low: ArrayLike, high: ArrayLike, actual: ArrayLike) -> tuple[Floats, 
     return a, b, x
 
 
-def _checked_level(level: float) -> float:
-    if not 0 < level < 1:
+def _checked_level(level: ArrayLike) -> Floats:
+    share = np.asarray(level, dtype=float)
+    if not ((share > 0) & (share < 1)).all():
         raise ValueError(f"level must lie between 0 and 1, not {level!r}; a range of 80% is 0.8.")
-    return level
+    return share
 
 
-def interval_score(low: ArrayLike, high: ArrayLike, actual: ArrayLike, *, level: float) -> Floats:
+def interval_score(low: ArrayLike, high: ArrayLike, actual: ArrayLike, *, level: ArrayLike) -> Floats:
     """Cost of a range: its width, and a fine for missing; in the unit of the amounts, lower is better.
 
     (high - low) + 2/a (low - x)+ + 2/a (x - high)+,  a = 1 - level
@@ -39,7 +40,7 @@ def interval_score(low: ArrayLike, high: ArrayLike, actual: ArrayLike, *, level:
     Parameters
     ----------
     low, high, actual : arrays of shape (ranges,)
-    level : float, in (0, 1)
+    level : float or array of shape (ranges,), in (0, 1)
         The share that such ranges are meant to hold.
 
     Returns
@@ -129,6 +130,34 @@ TOTAL_METRICS: dict[str, Metric] = {
         Metric("mape", "Mean error in percent of each total", "lower", "mean |F - A| / A", _mape_terms),
     )
 }  # fmt: skip
+
+
+def wmape(forecast: ArrayLike, actual: ArrayLike) -> float:
+    """Weighted absolute percentage error of totals; 0 is perfect, lower is better.
+
+    sum |F - A| / sum A
+
+    Parameters
+    ----------
+    forecast, actual : arrays of shape (totals,)
+        Sums over deals. Never single deals: there it rewards saying that nobody wins.
+
+    Returns
+    -------
+    float; infinite where nothing was booked
+
+    References
+    ----------
+    Kolassa & Schuetz (2007), Foresight 6, 40-43.
+
+    Examples
+    --------
+    >>> wmape([110.0, 180.0], [100.0, 200.0])
+    0.1
+    """
+    f, a = np.asarray(forecast, dtype=float), np.asarray(actual, dtype=float)
+    total = float(a.sum())
+    return float(np.abs(f - a).sum() / total) if total > 0 else math.inf
 
 
 def within(forecast: ArrayLike, actual: ArrayLike, share: float) -> Floats:

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 import forecasteval as fe
-from forecasteval.compare.period_totals import _paired_t, period_totals
+from forecasteval.compare.totals import period_totals
+from forecasteval.inference.series import paired_t
 
 
 def share(odds):
@@ -86,7 +87,7 @@ def test_quarters_in_a_row_are_doubted_whatever_the_order_of_rows():
 
 
 def test_a_lead_that_would_stand_all_the_same_is_not_taken_away():
-    near, far = (_paired_t(lead + 0.1 * RISING).mean for lead in (0.1, 5.0))
+    near, far = (paired_t(lead + 0.1 * RISING).mean for lead in (0.1, 5.0))
     assert [r["code"] for r in near.reasons] == ["periods_alike"]
     assert [r["code"] for r in far.reasons] == ["periods_alike_allowed"]
     assert far.reliable

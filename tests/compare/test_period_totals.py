@@ -1,108 +1,12 @@
-"""Period totals: the paired t, its equality with Diebold-Mariano, and the refusal of short series."""
+"""Totals that probabilities expect of deals, beside what was booked of the same."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
-from forecasteval.compare import period_totals as series
+from forecasteval.compare import totals
 from forecasteval.errors import CallError
-
-differences = st.lists(st.floats(-100, 100), min_size=8, max_size=40).filter(lambda d: np.std(d) > 1e-3)
-
-
-def dm_hln(loss_a, loss_b, h=1):
-    """Diebold-Mariano with the Harvey-Leybourne-Newbold correction, from their papers."""
-    d = np.asarray(loss_a) - np.asarray(loss_b)
-    t, mean = d.size, d.mean()
-    gamma = [((d[k:] - mean) * (d[: t - k] - mean)).sum() / t for k in range(h)]
-    dm = mean / np.sqrt((gamma[0] + 2 * sum(gamma[1:])) / t)
-    corrected = dm * np.sqrt((t + 1 - 2 * h + h * (h - 1) / t) / t)
-    return corrected, 2 * stats.t.sf(abs(corrected), t - 1)
-
-
-@given(differences)
-def test_equals_diebold_mariano_with_the_correction_at_one_period_ahead(d):
-    found = series._paired_t(d)
-    statistic, p = dm_hln(np.array(d) + 7, np.full(len(d), 7.0))
-    assert found.mean.value / found.mean.se == pytest.approx(statistic, rel=1e-6, abs=1e-9)
-    assert found.mean.p_value == pytest.approx(p, rel=1e-5, abs=1e-12)
-
-
-def test_against_r(known):
-    r = known("power")["paired_t_depression"]
-    found = series._paired_t(np.array(r["x"]) - np.array(r["y"]))
-    assert found.mean.value / found.mean.se == pytest.approx(r["t"], rel=1e-9)
-    assert found.mean.p_value == pytest.approx(r["p"], rel=1e-9)
-    assert [found.mean.low, found.mean.high] == pytest.approx(r["ci95"], rel=1e-9)
-
-
-@given(differences)
-def test_equal_weighted_cosines_by_the_definition(d):
-    t = len(d)
-    b = max(int(0.4 * t ** (2 / 3)), 1)
-    sums = [
-        np.sqrt(2 / t) * sum(d[i] * np.cos(np.pi * j * (i + 0.5) / t) for i in range(t))
-        for j in range(1, b + 1)
-    ]
-    found = series._ewc(d)
-    assert found.df == b
-    assert found.se**2 * t == pytest.approx(np.mean(np.square(sums)), rel=1e-6, abs=1e-9)
-    assert found.se >= 0  # no long-run variance below 0, so nothing to change silently
-
-
-@given(differences, st.floats(0.1, 50), st.floats(-20, 20))
-def test_scale_sign_and_shift(d, scale, shift):
-    d = np.array(d)
-    a, turned, scaled = series._paired_t(d), series._paired_t(-d), series._paired_t(d * scale)
-    assert turned.mean.value == -a.mean.value
-    assert (turned.mean.p_value, turned.p_ewc) == (pytest.approx(a.mean.p_value), pytest.approx(a.p_ewc))
-    assert scaled.mean.p_value == pytest.approx(a.mean.p_value, rel=1e-6, abs=1e-12)
-    assert series._ewc(d + shift).se == pytest.approx(series._ewc(d).se, rel=1e-6, abs=1e-7)
-    assert 0 <= a.mean.p_value <= 1
-
-
-@pytest.mark.parametrize("periods", range(8))
-def test_short_series_give_no_number_that_could_mislead(periods):
-    found = series._paired_t(np.arange(periods, dtype=float) + 1)
-    assert found.reason.startswith(f"Too few periods: {periods}")
-    assert np.isnan([found.mean.se, found.mean.low, found.mean.high, found.mean.p_value, found.p_ewc]).all()
-
-
-def test_the_same_difference_each_time_is_refused():
-    found = series._paired_t([2.0] * 12)
-    assert np.isnan(found.mean.p_value)
-    assert "the same in every period" in found.reason
-    with pytest.raises(ValueError, match="1 of 9 periods have no finite difference"):
-        series._paired_t([1.0] * 8 + [np.nan])
-
-
-def test_size_where_plain_diebold_mariano_rejects_too_often():
-    """At 8 periods the normal DM rejects a true null in about 1 of 9; the paired t in 1 of 20."""
-    d = np.random.default_rng(0).normal(size=(4000, 8))
-    t = d.mean(axis=1) / (d.std(axis=1, ddof=1) / np.sqrt(8))
-    ours = np.mean([series._paired_t(row).mean.p_value <= 0.05 for row in d[:1000]])
-    plain = np.mean(np.abs(t * np.sqrt(8 / 7)) > 1.96)
-    assert 0.03 <= ours <= 0.07
-    assert plain > 0.1
-
-
-def test_cosines_hold_their_size_where_neighbours_resemble_each_other():
-    """AR(1) with .6 over 20 periods: the paired t is no longer right, which is why the check stands beside it."""
-    rng = np.random.default_rng(1)
-    t_rejects = ewc_rejects = 0
-    for _ in range(1000):
-        e = rng.normal(size=60)
-        d = np.zeros(60)
-        for i in range(1, 60):
-            d[i] = 0.6 * d[i - 1] + e[i]
-        found = series._paired_t(d[-20:])
-        t_rejects += found.mean.p_value <= 0.05
-        ewc_rejects += found.p_ewc <= 0.05
-    assert t_rejects / 1000 > 0.2
-    assert ewc_rejects / 1000 < 0.12
 
 
 def table(periods=10, deals=30, seed=0):
@@ -128,7 +32,7 @@ def table(periods=10, deals=30, seed=0):
 
 def test_totals_by_hand():
     deals = table()
-    found = series.period_totals(deals, "model", "rep_forecast")
+    found = totals.period_totals(deals, "model", "rep_forecast")
     for row in found.table.to_dict("records"):
         mine = deals[deals["period"] == row["period"]]
         booked = mine["amount_won"].sum()
@@ -140,14 +44,14 @@ def test_totals_by_hand():
     errors = np.abs(found.table["model"] - found.table["booked"])
     assert found.wmape["model"] == pytest.approx(errors.sum() / found.table["booked"].sum())
     assert found.test.mean.p_value == pytest.approx(stats.ttest_1samp(found.table["difference"], 0).pvalue)
-    squared = series.period_totals(deals, "model", "rep_forecast", loss="squared")
+    squared = totals.period_totals(deals, "model", "rep_forecast", loss="squared")
     assert (squared.table["difference"] * found.table["difference"] >= 0).all()
 
 
 def test_totals_do_not_depend_on_row_order_and_turn_with_the_pair():
     deals = table()
-    a = series.period_totals(deals, "model", "rep_forecast")
-    b = series.period_totals(deals.sample(frac=1, random_state=0), "rep_forecast", "model")
+    a = totals.period_totals(deals, "model", "rep_forecast")
+    b = totals.period_totals(deals.sample(frac=1, random_state=0), "rep_forecast", "model")
     assert b.test.mean.value == pytest.approx(-a.test.mean.value)
     assert b.test.mean.p_value == pytest.approx(a.test.mean.p_value)
     assert a.table["period"].tolist() == sorted(a.table["period"])
@@ -156,13 +60,13 @@ def test_totals_do_not_depend_on_row_order_and_turn_with_the_pair():
 def test_periods_stand_in_order_of_time_whatever_their_names():
     deals = table(periods=8)
     deals["period"] = deals["period"].map(lambda p: f"{'zyxwvuts'[int(p[1:])]}")
-    assert series.period_totals(deals, "model", "rep_forecast").table["period"].tolist() == list("zyxwvuts")
+    assert totals.period_totals(deals, "model", "rep_forecast").table["period"].tolist() == list("zyxwvuts")
 
 
 def test_single_deals_would_reward_saying_that_nobody_wins():
     """wMAPE on totals punishes it: the reason why it is never taken over single deals."""
     deals = table().assign(nobody=0.0)
-    of_totals = series.period_totals(deals, "nobody", "model").wmape
+    of_totals = totals.period_totals(deals, "nobody", "model").wmape
     assert of_totals["nobody"] == 1.0
     assert of_totals["model"] < 0.5
     of_deals = {n: np.abs(deals[n] - deals["won"]).mean() for n in ("nobody", "model")}
@@ -172,12 +76,12 @@ def test_single_deals_would_reward_saying_that_nobody_wins():
 def test_what_cannot_be_summed_is_refused():
     deals = table()
     with pytest.raises(CallError, match="need a column amount"):
-        series.period_totals(deals.drop(columns="amount"), "model", "rep_forecast")
+        totals.period_totals(deals.drop(columns="amount"), "model", "rep_forecast")
     with pytest.raises(CallError, match="take one week"):
-        series.period_totals(pd.concat([deals, deals]), "model", "rep_forecast")
+        totals.period_totals(pd.concat([deals, deals]), "model", "rep_forecast")
     with pytest.raises(CallError, match="model hold other values"):
-        series.period_totals(deals.assign(model=deals["model"] * 100), "model", "rep_forecast")
+        totals.period_totals(deals.assign(model=deals["model"] * 100), "model", "rep_forecast")
     with pytest.raises(CallError, match="absolute, squared"):
-        series.period_totals(deals, "model", "rep_forecast", loss="percent")
+        totals.period_totals(deals, "model", "rep_forecast", loss="percent")
     gaps = deals.assign(amount=deals["amount"].where(deals["deal_id"] > 4))
-    assert series.period_totals(gaps, "model", "rep_forecast").left_out == 5
+    assert totals.period_totals(gaps, "model", "rep_forecast").left_out == 5

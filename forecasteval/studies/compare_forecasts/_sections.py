@@ -17,18 +17,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from forecasteval.compare.calibration import Calibration, WordTest, calibrate, word_test
-from forecasteval.compare.call_ranges import Coverage, coverage, of_calls
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.encompassing import Encompassing, encompassing
 from forecasteval.compare.hindsight import CODE as HINDSIGHT
 from forecasteval.compare.margin import WithinMargin, in_words
 from forecasteval.compare.null_check import NullCheck, NullRate, does_it_hold
-from forecasteval.compare.period_totals import Totals as PeriodTotals
-from forecasteval.compare.period_totals import period_totals
 from forecasteval.compare.proof import proof
 from forecasteval.compare.rep_bias import RepBias, rep_bias
 from forecasteval.compare.rows import Rows
 from forecasteval.compare.segments import Family, family
+from forecasteval.compare.totals import PeriodTotals, period_totals
+from forecasteval.compare.track_record import Coverage, coverage, of_calls
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, CANNOT, SAME, UNSURE
 from forecasteval.compare.wording import count, decimals, number, scope, size
 from forecasteval.errors import CallError

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from forecasteval.compare import call_ranges as ranges
+from forecasteval.compare import track_record as ranges
 from forecasteval.errors import CallError
 from forecasteval.scores.amounts import interval_score, quantile_score
 
