@@ -28,6 +28,7 @@ from forecasteval.report.make import find_notebook, make_report
 from forecasteval.report.messenger import Messenger
 from forecasteval.report.parameters import parameters_of
 from forecasteval.report.summary import verdict_line
+from forecasteval.report.verify import verify
 from forecasteval.sources import flat_table, flat_table_draft, totals
 from forecasteval.sources import folder as folders
 from forecasteval.sources.system import SYSTEMS, guess
@@ -610,6 +611,22 @@ def _freeze(
 def _new_file(path: Path) -> None:
     if path.exists():
         raise CallError(f"{path} is there already and is not written over. Name another file.")
+
+
+# --- verify -----------------------------------------------------------------------------------------
+
+
+@_app.command("verify")
+def _verify(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A report's folder.")],
+    data: Annotated[Path | None, _option("FOLDER", "Data folder; the notebook's own if left out.")] = None,
+    time_limit: Annotated[float, _option("SECONDS", _LIMIT, "--time-limit")] = _HOUR,
+) -> None:
+    """Compute a report's results again from the inputs that its manifest names: same (0), differs (1), other inputs (2)."""
+    with _limited(time_limit):
+        found = verify(folder, data=data, progress=True)
+    print(found, file=sys.stderr if found.inputs else sys.stdout)
+    raise typer.Exit(found.exit_code)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 from forecasteval.report._place import WHOLE
 
 NAME = WHOLE
-_READ = (".csv", ".xlsx", ".xls", ".parquet", ".yaml", ".yml", ".json")
+_READ = (".csv", ".xlsx", ".xls", ".parquet", ".yaml", ".yml", ".json", ".jsonl")
 _PACKAGES = (
     "deal-forecasteval",
     "matplotlib",
@@ -44,7 +44,7 @@ def manifest(
     """The content of `manifest.json`: parameters, what was found in the data, checks left out, all input files."""
     return {
         "schema_version": 1,
-        "notebook": {"name": notebook.stem, "sha256": _sha256(notebook)},
+        "notebook": {"name": notebook.stem, "sha256": sha256(notebook)},
         "parameters": dict(parameters),
         "seed": parameters.get("seed"),
         "inputs": input_files(data) if data else [],
@@ -55,7 +55,7 @@ def manifest(
         "started": started.isoformat(timespec="seconds"),
         "finished": finished.isoformat(timespec="seconds"),
         "seconds": round((finished - started).total_seconds(), 1),
-        "versions": _versions(),
+        "versions": versions(),
         "git_commit": git_commit(notebook.parent),
     }
 
@@ -77,28 +77,31 @@ def content_of(path: Path) -> dict[str, Any]:
 
 def input_files(folder: Path) -> list[dict[str, Any]]:
     """Every data file of a folder with its hash, size and number of rows (null where rows mean nothing)."""
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _READ and p.is_file())
+    named = {
+        p.relative_to(folder): p
+        for p in sorted(folder.rglob("*"))
+        if p.suffix.lower() in _READ and p.is_file()
+    }
+    built = "tables" if (folder / "export").is_dir() else None  # from the export, so no input of its own
     return [
-        {
-            "file": path.relative_to(folder).as_posix(),
-            "sha256": _sha256(path),
-            "bytes": path.stat().st_size,
-            "rows": _rows(path),
-        }
-        for path in files
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        {"file": name.as_posix(), "sha256": sha256(path), "bytes": path.stat().st_size, "rows": _rows(path)}
+        for name, path in named.items()
+        if name.parts[0] != built and not any(part.startswith(".") for part in name.parts)
     ]
 
 
 def hashes(folder: Path) -> dict[str, str]:
     """Every file of a report with its hash: one that is torn or changed afterwards can be told."""
     files = sorted(p for p in folder.rglob("*") if p.is_file())
-    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files if path.name != NAME}
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files if path.name != NAME}
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path, size: int | None = None) -> str:
+    """The hash of a file, or of its first bytes."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        if size is None:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.sha256(stream.read(size)).hexdigest()
 
 
 def _rows(path: Path) -> int | None:
@@ -115,7 +118,7 @@ def _rows(path: Path) -> int | None:
     return None
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Python and the packages that numbers or pages depend on."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:

@@ -151,7 +151,10 @@ def _data(before: Run, now: Run) -> Iterator[str]:
 def _hashes(record: Mapping[str, Any]) -> dict[str, Any]:
     files = record.get("inputs")
     listed = files if isinstance(files, list) else []
-    return {str(f["file"]): f.get("sha256") for f in listed if isinstance(f, Mapping) and "file" in f}
+    files = {str(f["file"]): f.get("sha256") for f in listed if isinstance(f, Mapping) and "file" in f}
+    return {
+        name: digest for name, digest in files.items() if not name.endswith(".jsonl")
+    }  # ledgers always grow
 
 
 def _values(old: Any, new: Any, name: str = "{}") -> Iterator[str]:

@@ -72,7 +72,7 @@ def make_report(
     declared = parameters_of(path)
     values = read_values(declared, texts or {}, path.stem)
     values |= check_values(declared, _with_data(parameters or {}, data, values), path.stem)
-    folder = _data_folder(declared, values, named=data is not None)
+    folder = data_folder(declared, values, named=data is not None)
     if check is not None:
         check({p.name: p.value for p in declared.values() if p.known} | values, folder)
     target = Path(out) / slug(path.stem)
@@ -163,7 +163,8 @@ def _with_data(
     return values | {DATA: name}
 
 
-def _data_folder(declared: Mapping[str, Parameter], values: Mapping[str, Any], *, named: bool) -> Path | None:
+def data_folder(declared: Mapping[str, Parameter], values: Mapping[str, Any], *, named: bool) -> Path | None:
+    """The data folder that a notebook is to read, looked up here and above; None where it reads none."""
     if DATA not in declared:
         return None
     folder = values.get(DATA, declared[DATA].value)

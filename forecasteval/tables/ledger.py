@@ -170,6 +170,27 @@ def append(ledger: Ledger, entries: Sequence[Mapping[str, Any]]) -> Ledger:
     return Ledger(path, (*ledger.entries, *new), new[-1]["hash"], ledger.size + len(content))
 
 
+def copy(path: Path, target: Path, size: int) -> None:
+    """A copy of a ledger as it was when it had so many bytes.
+
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp())
+    >>> then = append(read(place / "a.jsonl"), [{"kind": "look"}])
+    >>> _ = append(then, [{"kind": "look"}])
+    >>> copy(place / "a.jsonl", place / "b.jsonl", then.size)
+    >>> len(read(place / "b.jsonl").entries)
+    1
+    """
+    with path.open("rb") as stream:
+        content = stream.read(size)
+    target.write_bytes(content)
+    lines = content.splitlines()
+    try:
+        _move_head(target, len(lines), str(json.loads(lines[-1])["hash"]) if lines else _START)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _broken(f"Line {len(lines)} of the ledger {path} is not a whole entry.") from error
+
+
 def _move_head(path: Path, lines: int, head: str) -> None:
     aside = path.with_name(f"{path.name}.head.new")
     with aside.open("wb") as stream:
