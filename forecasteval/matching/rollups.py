@@ -83,8 +83,8 @@ def rollups(
         With deals and their history; or with `calls` and `actuals` alone, which come back as they are.
     weeks : the weeks of the period that are wanted; all where left out
     team : str, optional
-        The column of the deals that makes the level "team" (a region, a product, new or renewal); the column `team` of
-        users where left out.
+        The column of the deals that makes the level "team" (a region, a product, new or renewal), or of users ("manager");
+        the column `team` of users where left out.
     models : forecasters that give probabilities, built in or from files; every outside one is added
     through : date, optional
         The last day that counts; the day of the newest record if left out.
@@ -112,7 +112,7 @@ def rollups(
         if org.calls is None or actuals is None:
             raise CallError("Roll-ups need deals with a history, or the tables calls and actuals.")
         return _of_plain(org.calls, actuals, weeks)
-    if team is not None and team not in org.deals:
+    if team is not None and team not in org.deals and not _known_of_reps(org, team):
         raise CallError(f"team: the deals have no column {team!r}; they have {', '.join(org.deals.columns)}.")
     last = newest_record(org) if through is None else pd.Timestamp(through)
     assert last is not None
@@ -134,6 +134,11 @@ def _of_plain(calls: pd.DataFrame, actuals: pd.DataFrame, weeks: Iterable[int] |
     names = table["forecaster"].unique()
     return Rollups(table[[*COLUMNS, "stale", "low", "high", "promised", "booked_squares", "freezes_on"]].reset_index(drop=True),
                    {n: _called(n) for n in names})  # fmt: skip
+
+
+def _known_of_reps(org: Org, column: str) -> bool:
+    """Whether the users' table says to which team, or to whom, a rep belongs."""
+    return org.users is not None and column in org.users and bool(org.users[column].notna().any())
 
 
 def _called(name: str) -> str:
@@ -165,11 +170,14 @@ class _Book:
     def _teams(self, rows: pd.DataFrame) -> pd.Series:
         """The team of each row: its deal's column, or that of its rep."""
         users = self.org.users
-        if self.team is not None:
+        if self.team is not None and self.team in self.record.deals:
             of_deal = self.record.deals.set_index("deal_id")[self.team]
             return rows["deal_id"].map(of_deal)
-        if users is not None and "team" in users:
-            return rows["rep"].map(users.set_index("rep")["team"])
+        if users is not None and _known_of_reps(self.org, self.team or "team"):
+            self.notes.append(
+                "Who belongs to which team is known as of today: earlier teams are today's too."
+            )
+            return rows["rep"].map(users.set_index("rep")[self.team or "team"])
         return pd.Series(None, index=rows.index, dtype="str")
 
     def _by_unit(self, rows: pd.DataFrame) -> pd.DataFrame:

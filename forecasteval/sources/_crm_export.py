@@ -277,7 +277,12 @@ class _Export:
                     names = names + " " + part.fillna("")
                 names = names.str.strip().replace("", None)
             ids = self.dialect.canonical_id(fields.take("user_id"))
-            users = canonical("users", pd.DataFrame({"rep": ids, "name": names}))
+            found = pd.DataFrame({"rep": ids, "name": names})
+            if "manager" in fields:  # by id or, in reports, by name
+                by_name = found.drop_duplicates("name", keep=False).dropna().set_index("name")["rep"]
+                above = fields.take("manager")
+                found["manager"] = self.dialect.canonical_id(above.map(by_name).astype("str").fillna(above))
+            users = canonical("users", found.assign(**fields.taken("team")))
             sheet.problems += problems_of("users", users, sheet.file)
             self.raw.tables["users"] = users.reset_index(drop=True)
         self.keep(sheet)

@@ -83,6 +83,7 @@ DYNAMICS = Dialect(
     user_fields={
         "user_id": ("systemuserid",), "name": ("fullname", "Full Name"),
         "first_name": ("firstname",), "last_name": ("lastname",),
+        "manager": ("parentsystemuserid", "_parentsystemuserid_value", "Manager"),
     },
     tracked={
         "ownerid": "rep", "owner": "rep", "stepname": "stage", "pipelinephase": "stage", "salesstage": "stage",

@@ -56,7 +56,8 @@ FIELD_HISTORY = Dialect(
     },
     user_fields={
         "user_id": ("user_id", "owner_id", "rep_id", "rep", "id"), "name": ("name", "full_name"),
-        "first_name": ("first_name",), "last_name": ("last_name",),
+        "first_name": ("first_name",), "last_name": ("last_name",), "manager": ("manager_id", "manager"),
+        "team": ("team",),
     },
     tracked={
         "owner": "rep", "ownerid": "rep", "rep": "rep", "repid": "rep", "userid": "rep", "hubspotownerid": "rep",

@@ -55,6 +55,7 @@ HUBSPOT = Dialect(
     user_fields={
         "user_id": ("owner_id", "id", "ownerId"), "name": ("name", "full_name"),
         "first_name": ("first_name", "firstName"), "last_name": ("last_name", "lastName"),
+        "team": ("primary_team", "team", "hubspot_team_id"),
     },
     tracked={
         "hubspotownerid": "rep",

@@ -111,6 +111,7 @@ SALESFORCE = Dialect(
     },
     user_fields={
         "user_id": ("Id",), "name": ("Name",), "first_name": ("FirstName",), "last_name": ("LastName",),
+        "manager": ("ManagerId", "Manager ID"),
     },
     called={"deal_id": "Id", "user_id": "Id"},
     tracked={

@@ -66,7 +66,7 @@ ZOHO = Dialect(
     },
     user_fields={
         "user_id": ("id", "User Id"), "name": ("full_name", "Name"), "first_name": ("first_name",),
-        "last_name": ("last_name",),
+        "last_name": ("last_name",), "manager": ("Reporting_To", "Reporting To"),
     },
     tracked={
         "owner": "rep", "dealowner": "rep", "stage": "stage", "amount": "amount", "closingdate": "close_on",

@@ -110,7 +110,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "is_closed": Column("flag"),
         "is_won": Column("flag"),
     },
-    "users": {"rep": _key(), "name": Column("text")},
+    "users": {"rep": _key(), "name": Column("text"), "manager": Column("text")},
 }
 KEYS: dict[str, list[str]] = {
     "deals": ["deal_id"],
@@ -139,7 +139,7 @@ def canonical(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with every column of its table present, in order and of its dtype; others come last.
 
     >>> canonical("users", pd.DataFrame({"rep": ["r1"]})).columns.tolist()
-    ['rep', 'name']
+    ['rep', 'name', 'manager']
     """
     typed = {}
     for column, spec in TABLES[name].items():

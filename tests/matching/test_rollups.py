@@ -222,3 +222,16 @@ def test_what_learns_is_marked_and_its_first_quarters_are_no_gap(org):
     flow = fe.compare_totals(table, "closed_and_conversion", "rep_forecast").flow.set_index("step")["dropped"]
     assert flow["past to learn from"] > 0
     assert flow["both have spoken"] == 0
+
+
+def test_a_team_may_be_who_reports_to_whom(org):
+    users = pd.DataFrame({"rep": ["r1", "r2", "m"], "name": ["Ann", "Bo", "Mo"], "manager": ["m", "m", None]})
+    by_manager = rollups(replace(org, users=canonical("users", users)), weeks=[4], models=(), team="manager")
+    teams, company = by_manager.at(4, "team"), by_manager.at(4)
+    assert set(teams["unit"]) == {"m"}
+    assert said(by_manager, 4, "FY2024-Q3", "m")["commit"] == said(by_manager, 4, "FY2024-Q3")["commit"]
+    assert teams["actual"].dropna().unique().tolist() == company["actual"].dropna().unique().tolist()
+    assert any("as of today" in note for note in by_manager.notes)
+    nobody = replace(org, users=canonical("users", users.assign(manager=None)))
+    with pytest.raises(CallError, match="no column 'manager'"):
+        rollups(nobody, weeks=[4], models=(), team="manager")

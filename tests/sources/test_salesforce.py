@@ -370,6 +370,17 @@ def test_owner_by_name_falls_back_on_unique_users_only(told):
     assert count(org, "owner changes without ids") == 1
 
 
+def test_managers_come_along_by_id_or_by_name(told):
+    told.raw("User.csv", [
+        {"Id": "005000000000001AAA", "Name": "Ann Able", "ManagerId": "005000000000003"},
+        {"Id": "005000000000002AAA", "Name": "Bob Best", "ManagerId": "Cy Chief"},
+        {"Id": "005000000000003AAA", "Name": "Cy Chief", "ManagerId": ""},
+    ])  # fmt: skip
+    users = import_folder(told.folder).users
+    assert users["manager"].tolist()[:2] == ["005000000000003AAA"] * 2
+    assert users["manager"].isna().tolist() == [False, False, True]
+
+
 def test_without_owner_changes_todays_owner_is_carried_and_the_reader_is_told(told):
     (told.folder / "OpportunityFieldHistory.csv").unlink()
     org = import_folder(told.folder)
