@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from forecasteval.inference.estimate import against
@@ -56,6 +56,26 @@ def percent(level: float) -> str:
     ('95%', '99.9%')
     """
     return f"{100 * level:.10g}%"
+
+
+def in_unit(metric: str, values: Sequence[float]) -> list[str]:
+    """The unit in which a reader acts on a score, and the values in it; empty where there is no such unit.
+
+    Points of probability (the root of a Brier score), the chance that was given to what happened (in percent), or pairs in
+    the right order (of 100).
+
+    Examples
+    --------
+    >>> in_unit("brier", [0.163, 0.201]), in_unit("auc", [0.76, 0.74]), in_unit("brier_skill", [0.1, 0.0])
+    (['points', '40', '45'], ['pairs', '76', '74'], [])
+    """
+    if not all(map(math.isfinite, values)):
+        return []
+    if metric in ("brier", "brier_by_amount"):
+        return ["points", *(f"{100 * math.sqrt(v):.0f}" for v in values)]
+    if metric == "log_score":
+        return ["chance", *(f"{100 * math.exp(-v):.0f}" for v in values)]
+    return ["pairs", *(f"{100 * v:.0f}" for v in values)] if metric == "auc" else []
 
 
 def count(n: int, noun: str) -> str:
@@ -134,8 +154,8 @@ def size(row: Mapping[str, Any], nouns: Mapping[str, str]) -> str:
     >>> size({"deals": 2310, "clusters": {"rep": {"count": 24}, "period": {"count": 8}}}, {"period": "quarters"})
     '2,310 deals, 24 reps, 8 quarters'
     """
-    seen = f" (seen {row['rows']:,} times)" if row.get("rows", 0) > row["deals"] else ""
-    parts = [count(row["deals"], nouns.get("deal", "deals")) + seen]
+    deals = count(row["deals"], nouns.get("deal", "deals"))
+    parts = [f"{row['rows']:,} forecasts of {deals}" if row.get("rows", 0) > row["deals"] else deals]
     for dimension, report in row["clusters"].items():
         parts.append(count(report["count"], nouns.get(dimension, f"{dimension}s")))
     return ", ".join(parts)

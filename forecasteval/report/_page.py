@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from forecasteval.report._harvest import MIME, free_slug
+from forecasteval.report._first_screen import FirstScreen as _FirstScreen
+from forecasteval.report._harvest import MIME, free_slug, slug
 from forecasteval.report.changes import Changes
+from forecasteval.report.labels import in_words
 
 _ONLY_IN_NOTEBOOK = "notebook-only"  # tag of cells that a report leaves out
 _NUMBER = re.compile(r"([+\-\u2212]?[\d.,]+( ?%| ?[kMB])?|NaN|nan|None|\u2013|)")
@@ -46,9 +49,13 @@ def render(
         default_preprocessors=[],
         filters={"escaped_markdown": _escaped},
     )
+    names = _names(results)
+    title = str(results.get("title") or title_of(notebook, name))
+    head = _FirstScreen.of(results, provenance)
     about = {
-        "title": str(results.get("title") or title_of(notebook, name)),
-        "headline": str(results.get("headline", "")),
+        "title": title,
+        "headline": in_words(str(results.get("headline", "")), names),
+        "running_head": _css_text(" \N{MIDDLE DOT} ".join(w for w in (title, head.organisation) if w)),
         "provenance": provenance,
         "changes": changes,
     }
@@ -58,6 +65,10 @@ def render(
     )
     soup = BeautifulSoup(page, "html.parser")
     _disarm(soup.body)
+    _say_names(soup, names)
+    head.put(soup)
+    _gather_silent(soup)
+    _fold(soup)
     _wrap_tables(soup)
     _contents(soup)
     _before_the_sections(soup)
@@ -117,29 +128,166 @@ def _acts(attribute: str, value: str | list[str]) -> bool:
     return attribute.startswith("on") or (attribute in _URLS and not address.startswith(_HARMLESS))
 
 
+def _css_text(text: str) -> str:
+    """A text as a CSS string that can neither end the string nor the style sheet."""
+    return "".join(c if c.isascii() and c.isalnum() else f"\\{ord(c):x} " for c in text[:120])
+
+
+# --- names, silent sections, the appendix ---------------------------------------------------------------
+
+
+def _names(results: Mapping[str, Any]) -> set[str]:
+    """The forecasters that results speak about."""
+    found = {str(results[key]) for key in ("candidate", "baseline") if results.get(key)}
+    for key in ("parameters", "forecasters", "others"):
+        part = results.get(key)
+        if isinstance(part, Mapping):
+            of = part if key != "parameters" else {part.get("candidate"): 0, part.get("baseline"): 0}
+            found |= {str(name) for name in of if name}
+    return found
+
+
+def _say_names(soup: Any, names: Iterable[str]) -> None:
+    """Words for the names of forecasters, but where a name stands as something to type."""
+    for text in soup.main.find_all(string=True):
+        if text.find_parent(["code", "pre", "style"]) is None:
+            cell = text.find_parent(["td", "th", "dt"]) is not None
+            told = in_words(str(text), names, starts=_begins(text), bare=cell)
+            if told != text:
+                text.replace_with(told)
+    for picture in soup.main.find_all("img", alt=True):
+        picture["alt"] = in_words(picture["alt"], names)
+
+
+def _begins(text: Any) -> bool:
+    """Does this text begin its paragraph or cell?"""
+    place = text
+    while place is not None and place.name not in ("p", "li", "td", "th", "dt", "dd", "figcaption", "summary"):
+        before = place.previous_sibling
+        if before is not None and str(before).strip():
+            return False
+        place = place.parent
+    return place is None or place.name != "dd"
+
+
+def _sections(soup: Any) -> list[tuple[Any, list[Any]]]:
+    """Each heading of a section with everything up to the next."""
+    found = []
+    for heading in soup.main.find_all("h2"):
+        inside, at = [], heading.next_sibling
+        while at is not None and at.name not in ("h2", "footer"):
+            inside.append(at)
+            at = at.next_sibling
+        found.append((heading, inside))
+    return found
+
+
+def _gather_silent(soup: Any) -> None:
+    """Sections that have nothing to say become one line each in a list, with why."""
+    silent = []
+    for heading, inside in _sections(soup):
+        outputs = [o for part in inside if part.name == "div" for o in [part] if o.get_text(strip=True) or o.find("img")]
+        said = [o for o in outputs if not o.find(class_="absent") or len(o.find_all(True, recursive=False)) > 1]
+        if outputs and not said:
+            silent.append((heading, inside, outputs[0].get_text(" ", strip=True)))
+    if not silent:
+        return
+    last = soup.main.find("hr", attrs={"data-appendix": True})
+    title, listed = soup.new_tag("h2"), soup.new_tag("ul", attrs={"class": "silent"})
+    title.string = "What these data cannot tell"
+    for heading, inside, why in silent:
+        item, name = soup.new_tag("li"), soup.new_tag("strong")
+        name.string = heading.get_text(" ", strip=True)
+        stop = "" if name.string.endswith(("?", ".")) else "."
+        item.extend([name, f"{stop} {why}"])
+        listed.append(item)
+        for part in [heading, *inside]:
+            if part is last:
+                continue
+            part.extract()
+    for part in (title, listed):
+        if last is None:
+            soup.main.append(part)
+        else:
+            last.insert_before(part)
+
+
+def _fold(soup: Any) -> None:
+    """Sections that are marked as appendix are folded; their heading stays."""
+    marked = [mark.find_next("h2") for mark in soup.main.find_all("hr", attrs={"data-appendix": True})]
+    for heading, inside in _sections(soup):
+        if any(heading is one for one in marked):
+            fold, name = soup.new_tag("details", attrs={"class": "appendix"}), soup.new_tag("summary")
+            heading.insert_before(fold)
+            name.append(heading.extract())
+            fold.append(name)
+            fold.extend(part.extract() for part in inside if not _is_mark(part))
+    for mark in soup.main.find_all("hr", attrs={"data-appendix": True}):
+        mark.decompose()
+
+
+def _is_mark(part: Any) -> bool:
+    return part.name == "hr" and part.has_attr("data-appendix")
+
+
+# --- tables, contents -----------------------------------------------------------------------------------
+
+
 def _wrap_tables(soup: Any) -> None:
-    """A table wider than the page scrolls in a frame of its own; digits stand right-aligned."""
+    """A table wider than the page scrolls in a frame of its own; digits stand right-aligned; it can be taken along."""
+    taken: set[str] = set()
     for table in soup.body.find_all("table"):
         table.attrs.pop("border", None)
         _align(table)
         if table.find_parent(class_="scroll"):
             continue
-        caption = table.find("caption")
-        label = caption.get_text(" ", strip=True) if caption else "Table"
-        wide = len(max((row.find_all(["td", "th"]) for row in table.find_all("tr")), key=len, default=[])) > 3
+        label = _label(table)
+        name = free_slug(label, taken)
+        number = name.removeprefix(slug(label)).strip("-")
+        rows = table.find_all("tr")
+        wide = len(max((row.find_all(["td", "th"]) for row in rows), key=len, default=[])) > 3
         frame = soup.new_tag(
             "div",
             attrs={
                 "class": "scroll wide" if wide else "scroll",
                 "tabindex": "0",
                 "role": "region",
-                "aria-label": label,
+                "aria-label": f"Table: {label}{f', {number}' if number else ''}",
             },
         )
         table.wrap(frame)
         hint = soup.new_tag("span", attrs={"class": "hint", "aria-hidden": "true"})
         hint.string = "More to the right \u2192"
         frame.append(hint)
+        if len(rows) > 2 and table.find_parent("main"):
+            frame.insert_after(_download(soup, rows, name, f"{label}{f', {number}' if number else ''}"))
+
+
+def _label(table: Any) -> str:
+    """What a table is called: its caption, or the heading above it."""
+    caption = table.find("caption")
+    above = table.find_previous(["h1", "h2", "h3", "summary"])
+    named = caption or above
+    return (named.get_text(" ", strip=True) if named else "")[:80] or "Table"
+
+
+def _download(soup: Any, rows: Any, name: str, label: str) -> Any:
+    """A link that saves the rows of a table as a file for a spreadsheet."""
+    import pandas as pd
+
+    from forecasteval.report.published import csv_text
+
+    texts = [[cell.get_text(" ", strip=True) for cell in row.find_all(["td", "th"])] for row in rows]
+    width = max(map(len, texts))
+    head, *body = ([*row, *[""] * (width - len(row))] for row in texts)
+    plain = [[v.replace("\u2212", "-") if _NUMBER.fullmatch(v) else v for v in row] for row in body]
+    content = csv_text(pd.DataFrame(plain).set_axis(head, axis=1))
+    place = soup.new_tag("p", attrs={"class": "take"})
+    about = {"href": f"data:text/csv;charset=utf-8,{quote(content)}", "download": f"{name}.csv"}
+    link = soup.new_tag("a", attrs=about | {"aria-label": f"Save as CSV: {label}"})
+    link.string = "Save as CSV"
+    place.append(link)
+    return place
 
 
 def _align(table: Any) -> None:

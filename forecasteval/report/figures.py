@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 
 from forecasteval.compare import wording
 from forecasteval.compare.compare import Comparison
+from forecasteval.report.labels import in_words, on_axis
 from forecasteval.scores.probability import METRICS
 
 _WIDTH = 4.8  # inches: letters stay readable where a phone shows it at full width
@@ -83,7 +84,7 @@ class Absent:
     why: str
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/html": f'<p class="note">{escape(self.why)}</p>', "text/plain": self.why}
+        return {"text/html": f'<p class="note absent">{escape(self.why)}</p>', "text/plain": self.why}
 
 
 def colour(name: str, among: Sequence[str] = ()) -> str:
@@ -115,14 +116,14 @@ def canvas(height: float, columns: int = 1, **grid: Any) -> Iterator[tuple[Figur
 def title(figure: Figure, message: str) -> None:
     """Write the message of a picture above it."""
     figure.suptitle(
-        textwrap.fill(short(message, 150), 46), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color=INK
+        textwrap.fill(short(in_words(message), 150), 46), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color=INK
     )
 
 
 def _direction(comparison: Comparison) -> tuple[str, str]:
     """Who is better to the left and to the right of zero."""
     left_is_candidate = METRICS[str(comparison.primary["metric"])].better != "higher"
-    names = (short(comparison.candidate, 18), short(comparison.baseline, 18))
+    names = (short(on_axis(comparison.candidate), 20), short(on_axis(comparison.baseline), 20))
     return names if left_is_candidate else (names[1], names[0])
 
 

@@ -83,6 +83,25 @@ def newest_record(org: Org) -> pd.Timestamp | None:
     return pd.Timestamp(max(newest)).floor("D") if newest else None
 
 
+def about(org: Org, periods: Any = None) -> dict[str, Any]:
+    """Whose data a report speaks of: organisation, the periods that it compares, the newest record, whom to ask.
+
+    >>> about(Org("acme", None), pd.Series(["FY2026-Q2", "FY2026-Q1"]))
+    {'organisation': 'acme', 'periods': ['FY2026-Q1', 'FY2026-Q2'], 'data_until': None, 'contact': None}
+    """
+    there = [] if periods is None else sorted(pd.Series(periods).dropna().astype(str).unique())
+    if org.periods is not None:
+        order = {str(period): at for at, period in enumerate(org.periods["period"])}
+        there = sorted(there, key=lambda period: order.get(period, -1))
+    newest = newest_record(org)
+    return {
+        "organisation": org.settings.name or org.name,
+        "periods": there,
+        "data_until": None if newest is None else f"{newest:%Y-%m-%d}",
+        "contact": org.settings.contact,
+    }
+
+
 def comparable(org: Org, least: int) -> str:
     """From which date on forecasts can be compared with what is known of the past; ``least`` periods for new ones.
 

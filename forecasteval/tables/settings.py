@@ -73,6 +73,7 @@ class Settings(BaseModel):
     Parameters
     ----------
     name : how reports call the organisation
+    contact : whom to ask about a report, as its page says it
     timezone : IANA name of the one zone that days are counted in
     cut_off_hour : the hour at which a day ends; 24 = midnight
     currency : ISO code, for labels only
@@ -91,6 +92,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: _Words = None
+    contact: _Words = None
     timezone: _Zone = "UTC"
     cut_off_hour: _Hour = 24
     currency: _Words = None
@@ -118,7 +120,7 @@ def read_settings(folder: Path) -> tuple[Settings, list[Problem]]:
     >>> _ = (place / "organisation.yaml").write_text("name: Acme\\ntimezon: UTC\\n")
     >>> settings, problems = read_settings(place)
     >>> print(problems[0])
-    organisation.yaml, row 2, column timezon: found an unknown key; expected one of name, timezone, cut_off_hour, \
+    organisation.yaml, row 2, column timezon: found an unknown key; expected one of name, contact, timezone, cut_off_hour, \
 currency, fiscal_year_start_month, grace_business_days, max_age_days, segments, snapshot_max_age_days, owners_tracked_since, \
 decimal_mark, system, allow_cut. Did you mean \
 timezone? Correct or remove the line.

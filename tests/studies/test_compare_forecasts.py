@@ -41,8 +41,26 @@ def test_the_answer_comes_first_and_is_the_tables(demo):
     assert results["headline"].startswith(
         "At the end of week 4, model is better than rep_forecast: Brier score"
     )
-    assert results["headline"] in words
-    assert words.index(results["headline"]) < words.index("How sure, and about what")
+    answer = "the model is ahead of the reps as entered, not of the reps corrected by their own past: on a typical deal"
+    assert results["fair_twin"]["verdict"] == "not enough evidence"
+    row = results["comparisons"][0]
+    near, far = sorted((-row["low"], -row["high"]))
+    score = f"{-row['difference']:.3f} lower (95% interval {near:.3f} to {far:.3f}), for new reps and new quarters"
+    assert words.index(answer) < words.index(score) < words.index("How sure, and about what")
+
+
+def test_the_first_screen_says_whose_data_when_and_what_weighs_most_against_the_verdict(demo):
+    words = text_of(demo[1])
+    first = words[: words.index("How sure, and about what")]
+    assert "Demo organisation · FY2025-Q3 to FY2026-Q4 · data until 20 March 2026 · made on" in first
+    assert "of the probabilities in the reps' own forecast equal their stage's default" in first
+    assert "Of 100 such deals" in first
+    assert "Why this verdict?" in first
+    assert "rep_forecast" not in words[: words.index("What this report was made from")]
+
+
+def test_the_table_of_metrics_holds_what_the_results_hold(demo):
+    results, _, folder = demo
     metrics = pd.read_csv(folder / "tables" / "metrics.csv")
     assert metrics["verdict"][0] == "candidate better"
     assert metrics["difference"][0] == pytest.approx(results["comparisons"][0]["difference"], rel=1e-11)
@@ -92,8 +110,9 @@ def test_every_picture_has_a_text_alternative_and_a_file(demo):
         "few_reps",
         "flow",
         "by_chance",
+        "segments",
     }
-    assert page.count("<img") == 8
+    assert page.count("<img") == 9
     assert all(len(alt) > 40 for alt in re.findall(r'<img[^>]+alt="([^"]*)"', page))
 
 
@@ -127,8 +146,9 @@ def test_a_closer_look_is_in_the_results_and_on_the_page(demo):
     assert "too optimistic and overconfident" in words
     assert reps["word_test"]["p_value"] <= 0.01
     assert results["encompassing"]["baseline"]["low"] > 0  # planted: the reps know something of their own
-    assert "rep_forecast knows something that model does not" in words
-    assert results["segments"] == {"reason": results["segments"]["reason"]}
+    assert "The reps' own forecast knows something that the model does not" in words
+    assert results["segments"]["by"] == "region"  # organisation.yaml names them
+    assert list(results["more_segments"]) == ["segment"]
     assert (
         results["totals"]["reason"]
         == "Too few quarters: 6, at least 8 are needed for a test of period totals."
@@ -146,7 +166,7 @@ def test_a_family_of_segments_and_a_margin(tmp_path):
     words = text_of(page)
     assert results["segments"]["size"] == 2
     assert "2 segments of segment count as one family" in words
-    assert "Margin 0.01: model is better than rep_forecast by at least" in words
+    assert "Margin 0.01: the model is better than the reps' own forecast by at least" in words
     assert results["margin"]["not_inferior"]
     assert not results["margin"]["equivalent"]
     assert (folder / "figures" / "segments.png").exists()
@@ -323,7 +343,7 @@ def test_people_beat_the_model_at_solar_flares(tmp_path):
     assert first["difference"] == pytest.approx(-0.022, abs=5e-4)
     assert first["low"] == pytest.approx(-0.039, abs=0.004)
     assert first["high"] == pytest.approx(-0.009, abs=0.004)
-    assert "noaa is better than daffs" in text_of(page)
+    assert "noaa is ahead of daffs" in text_of(page)
 
 
 @real_tables

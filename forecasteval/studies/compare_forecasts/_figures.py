@@ -30,6 +30,7 @@ from forecasteval.report.figures import (
     stacked,
     title,
 )
+from forecasteval.report.labels import on_axis
 from forecasteval.scores.probability import METRICS
 from forecasteval.scores.reliability import Reliability
 
@@ -102,10 +103,10 @@ def forest(comparisons: Mapping[str, Comparison]) -> Picture | Absent:
         who = better[0] if len(ordered) == 1 else f"{len(better)} of {len(ordered)} forecasters"
         message = f"{who} beat{'s' if len(ordered) == 1 or len(better) == 1 else ''} {baseline}"
     rows = [
-        (textwrap.fill(short(c.candidate), 18), c, colour(c.candidate, list(comparisons))) for c in ordered
+        (textwrap.fill(short(on_axis(c.candidate), 40), 18), c, colour(c.candidate, list(comparisons))) for c in ordered
     ]
-    left, right = (s if s == short(baseline, 18) else "the other" for s in _direction(ordered[0]))
-    axis = f"Difference in {metric.label} from {baseline}\n← {left} better   |   {right} better →"
+    left, right = (s if s == short(on_axis(baseline), 20) else "the other" for s in _direction(ordered[0]))
+    axis = f"Difference in {metric.label} from {short(on_axis(baseline))}\n← {left} better   |   {right} better →"
     return stacked("forest", message, rows, axis, _hollow_note(ordered))
 
 
@@ -220,7 +221,7 @@ def reliability(
             ax.plot(curve.probability, curve.recalibrated, color=shade, lw=2)
             for said, happened, deals in curve.bins():
                 ax.plot([said], [happened], "o", color=shade, ms=min(3 + deals**0.5 / 4, 10), alpha=0.85)
-            ax.set_title(short(name), fontsize=10, color=shade)
+            ax.set_title(short(on_axis(name)), fontsize=10, color=shade)
             ax.set_xlim(-0.02, 1.02)
             ax.set_ylim(-0.02, 1.02)
             counts.hist(curve.probability, bins=20, range=(0, 1), weights=curve.deals, color=shade, alpha=0.8)

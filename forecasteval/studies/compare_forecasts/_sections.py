@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from forecasteval.compare.segments import Family, family
 from forecasteval.compare.totals import PeriodTotals, period_totals
 from forecasteval.compare.track_record import Coverage, coverage, of_calls
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, CANNOT, SAME, UNSURE
-from forecasteval.compare.wording import count, decimals, number, scope, size
+from forecasteval.compare.wording import count, decimals, in_unit, number, scope, size
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import INFORMS, Estimate, Reason, against
 from forecasteval.inference.jackknife import t_quantile
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 SAY = Words(__file__)
 _DRAWS = 199  # of the test of a forecast's word
+_ON_CARD = 2  # caveats on the first screen
 
 
 def _figures() -> ModuleType:
@@ -94,26 +95,20 @@ _STATES = {
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """The card that answers the question: verdict, sentence, fair twin, margin, what could be told, weakest point."""
+    """The card that answers the question: verdict, fair twin, a unit to act on, what weighs against it, what would turn it."""
 
     comparison: Comparison
     influence: pd.DataFrame | None = None
     fair: Comparison | None = None
     margin: WithinMargin | None = None
     doubts: Sequence[Reason] = ()
+    matched: Matched | None = None
+    care: Sequence[Html] = ()
 
     @property
     def least(self) -> float:
-        """The smallest difference that data of this size would show four times in five; NaN without an interval.
-
-        The interval's arm towards zero plus t_.8 SE, with the standard error and degrees of freedom of the
-        comparison; about the data's size, not about the difference that was found.
-        """
-        row = self.comparison.primary
-        if not math.isfinite(row["se"]) or row["se"] <= 0 or self._knew:
-            return math.nan
-        arm = row["high"] - row["difference"] if row["difference"] < 0 else row["difference"] - row["low"]
-        return float(arm + t_quantile(0.8, row["df"]) * row["se"])
+        """The smallest difference that data of this size would show four times in five; NaN without an interval."""
+        return math.nan if self._knew else _least(self.comparison)
 
     @property
     def _knew(self) -> bool:
@@ -129,26 +124,63 @@ class Verdict:
             return None
         return unseen(row["low"], row["high"], row["clusters"]["rep"]["count"])
 
+    @property
+    def counted_on(self) -> tuple[float, float, float] | None:
+        """Of 100 such deals: how many were won, and how many either counted on; None where the bias is not known."""
+        bias = self.comparison.table.query("metric == 'bias'").to_dict("records")
+        if self.matched is None or self._knew or not bias or not math.isfinite(bias[0]["candidate_value"]):
+            return None
+        won = float(self.matched["won"].mean())
+        return 100 * won, 100 * (won + bias[0]["candidate_value"]), 100 * (won + bias[0]["baseline_value"])
+
     def words(self) -> Html:
         c, row, fair = self.comparison, self.comparison.primary, self.fair
-        winner = c.candidate if c.verdict == CANDIDATE else c.baseline
-        state, badge = _STATES.get(str(c.verdict), ("better", f"{winner} is better"))
-        doubted = any(r["code"] not in INFORMS for r in row["reasons"])  # the headline says so already
-        told = fair is not None and math.isfinite(fair.primary["difference"]) and not self._knew
-        twin = fair.primary if fair is not None and told else None
+        ahead, behind = (c.candidate, c.baseline) if c.verdict == CANDIDATE else (c.baseline, c.candidate)
+        twin = fair.primary if fair is not None and not self._knew else None
+        if twin is not None and not math.isfinite(twin["difference"]):
+            twin = None
+        beside = str(fair.verdict) if fair is not None and twin and c.verdict == CANDIDATE else ""
+        told = c.verdict in (CANDIDATE, BASELINE)
+        m = self.matched
+        opening = ", ".join(w for w in ((m.when, m.where) if m is not None else ()) if w)
+        badge = f"{ahead} is better" + (" than the reps as entered" if beside not in ("", CANDIDATE) else "")
+        values = (row["candidate_value"], row["baseline_value"])
+        places = decimals(row["low"], row["high"])
         return SAY(
             "verdict",
             self,
-            state=state,
-            badge=badge,
+            *_STATES.get(str(c.verdict), ("better", badge)),
+            told=told,
+            ahead=ahead,
+            behind=behind,
+            beside=beside,
+            when=opening[:1].upper() + opening[1:],
+            unit=in_unit(row["metric"], values if ahead == c.candidate else values[::-1]),
+            values=[number(v, places) for v in values],
+            near_far=[number(v, places) for v in sorted((abs(row["low"]), abs(row["high"])))],
+            apart=number(abs(row["difference"]), places),
             label=_metric(c).label,
-            least=number(self.least, decimals(row["low"], row["high"])),
+            direction="lower" if _metric(c).better == "lower" else "higher",
+            about=scope(c.generalise_to, c.nouns),
+            size=size(row, c.nouns),
+            least=number(self.least, places),
             fair=[*difference_cells(twin), verdict_words(twin)] if twin else [],
+            fair_least=number(_least(fair), decimals(twin["low"], twin["high"])) if fair and twin else "",
             margin="" if self.margin is None else in_words(self.margin, c.candidate, c.baseline),
-            winner=winner,
-            top=0 if doubted else _held_by_three(self.influence),
-            noun="reps" if "rep" in row["clusters"] else c.nouns["period"],
         )
+
+
+def _least(comparison: Comparison) -> float:
+    """The smallest true difference that data of this size would show four times in five; NaN without an interval.
+
+    The interval's arm towards zero plus t_.8 SE, with the standard error and degrees of freedom of the
+    comparison; about the data's size, not about the difference that was found.
+    """
+    row = comparison.primary
+    if not math.isfinite(row["se"]) or row["se"] <= 0:
+        return math.nan
+    arm = row["high"] - row["difference"] if row["difference"] < 0 else row["difference"] - row["low"]
+    return float(arm + t_quantile(0.8, row["df"]) * row["se"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -421,31 +453,45 @@ def _told(half: Comparison, name: str) -> str:
 # --- segments, reps, totals ---------------------------------------------------------------------------
 
 _NO_FAMILY = (
-    "No family of segments was named before the run. To have one, name a column that divides the deals in the parameter "
-    "segments, before you look."
+    "No family of segments was named before the run. To have one, name columns that divide the deals under segments in "
+    "organisation.yaml, or one in the parameter segments, before you look."
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """The comparison within each segment of the family that was declared."""
+    """The comparison within each segment of the family that was declared, and of further ones."""
 
     found: Family | str
+    more: Mapping[str, Family] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, matched: Matched, comparison: Comparison, by: str, options: Mapping[str, Any],
+        cls, matched: Matched, comparison: Comparison, families: Sequence[str], options: Mapping[str, Any],
         show_names: bool | Mapping[str, str],
     ) -> Segments:  # fmt: skip
-        """The family, or why there is none."""
+        """The families, or why there is none."""
+        first, *others = families or [""]
+        asked = (matched, comparison)
+        more = {by: cls._family(*asked, by, options, show_names) for by in others}
+        return cls(
+            cls._family(*asked, first, options, show_names),
+            {by: f for by, f in more.items() if not isinstance(f, str)},
+        )
+
+    @staticmethod
+    def _family(
+        matched: Matched, comparison: Comparison, by: str, options: Mapping[str, Any],
+        show_names: bool | Mapping[str, str],
+    ) -> Family | str:  # fmt: skip
         c = comparison
         if by == "rep" and matched.has("rep"):
             shown = matched["rep"].map(shown_as(matched["rep"].dropna().astype(str), show_names))
             matched = replace(matched, table=matched.table.assign(rep=shown))
         if not by or matched.table.empty:
-            return cls(_no_pair(matched, (c.candidate, c.baseline)) if by else _NO_FAMILY)
+            return _no_pair(matched, (c.candidate, c.baseline)) if by else _NO_FAMILY
         options = {**options, "generalise_to": c.generalise_to}
-        return cls(family(matched, by, c.candidate, c.baseline, **options))
+        return family(matched, by, c.candidate, c.baseline, **options)
 
     @property
     def table(self) -> pd.DataFrame | None:
@@ -455,15 +501,21 @@ class Segments:
         return _figures().segments(self.found)
 
     def words(self) -> Html:
-        f = self.found
-        if isinstance(f, str):
-            return SAY("nothing")
-        small = f.table.loc[~f.table["in_family"], "segment"].tolist()
-        worse = f.table.loc[f.table["worse_here"], "segment"].tolist()
-        return SAY("segments", f, [_segment_row(r, f) for r in f.table.to_dict("records")], small, worse)
+        found = [f for f in (self.found, *self.more.values()) if not isinstance(f, str)]
+        return SAY("segments", [_family_rows(f) for f in found]) if found else SAY("nothing")
 
     def results(self) -> dict[str, Any]:
         return {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()
+
+    def results_of_more(self) -> dict[str, Any]:
+        return {by: f.to_dict() for by, f in self.more.items()}
+
+
+def _family_rows(f: Family) -> tuple[Family, list[list[str]], list[str], list[str]]:
+    """A family with its rows, the segments too small to count, and those where the first forecaster is worse."""
+    small = f.table.loc[~f.table["in_family"], "segment"].tolist()
+    worse = f.table.loc[f.table["worse_here"], "segment"].tolist()
+    return f, [_segment_row(r, f) for r in f.table.to_dict("records")], small, worse
 
 
 def _segment_row(row: dict[Any, Any], family: Family) -> list[str]:
@@ -721,19 +773,21 @@ class Caveats:
     segment: str
     notes: Sequence[str]
 
-    def words(self) -> Html:
+    def _weighed(self) -> list[tuple[float, str]]:
+        """Every caveat with how far it could move the verdict (1 would turn it), the weightiest first."""
         c, row = self.comparison, self.comparison.primary
         about = self.matched.forecasters
         made_here = [a.get("from_file") is False or a.get("by") == "model" for a in about.values()]
         tests = [row[p] <= 1 - row["level"] for p in ("p_wild", "p_value")]
         periods = row["clusters"].get("period", {}).get("count")
-        return SAY(
+        said = SAY(
             "caveats",
             self,
             row=row,
             pair=[(n, about.get(n, {})) for n in (c.candidate, c.baseline)],
             no_people=bool(about) and all(made_here) and not any(n.startswith("rep_") for n in about),
             top=_held_by_three(self.influence),
+            sway=_sway(self.influence, row["difference"]),
             periods=periods,
             shown_once_in=shown_once_in(periods or 0),
             alike=_p(row["p_alike"]) if row["p_alike"] >= ALIKE_LEVEL else "",
@@ -741,6 +795,26 @@ class Caveats:
             other_scores=[(METRICS[r["metric"]].label, r["reasons"]) for r in c.table.to_dict("records")[1:]],
             drawn=sum(math.isfinite(look.primary["low"]) for look in self.looks),
         )
+        found: dict[str, float] = {}
+        for moves, text in re.findall(r'<li value="([\d.]+)">(.*?)(?=<li value|$)', said.html, re.DOTALL):
+            found.setdefault(text.strip(), float(moves))
+        return sorted(((moves, text) for text, moves in found.items()), key=lambda one: -one[0])
+
+    def strongest(self) -> list[Html]:
+        """Those that could move the verdict farthest."""
+        return [Html.of(text) for _, text in self._weighed()[:_ON_CARD]]
+
+    def words(self) -> Html:
+        said = [Html.of(text) for _, text in self._weighed()]
+        return SAY("all_caveats", said[_ON_CARD:], min(len(said), _ON_CARD))
+
+
+def _sway(influence: pd.DataFrame | None, difference: float) -> float:
+    """How far leaving out any one moves the difference, as a share of it; at most 1."""
+    if influence is None or influence.empty or not difference:
+        return 0.0
+    moved = float((influence["without"] - difference).abs().max() / abs(difference))
+    return min(moved, 1.0) if math.isfinite(moved) else 0.0
 
 
 def source(name: str, data: str, parameters: Mapping[str, Any]) -> Html:

@@ -16,6 +16,7 @@ from forecasteval.compare.compare import Comparison, compare
 from forecasteval.compare.margin import WithinMargin, against_margin
 from forecasteval.compare.repeated import against, by_group, influence, ladder
 from forecasteval.compare.results import plain
+from forecasteval.compare.wording import size
 from forecasteval.errors import CallError
 from forecasteval.matching.deals_as_of import looks_at
 from forecasteval.matching.forecasters import BUILT_IN
@@ -37,7 +38,7 @@ from forecasteval.studies.parameters import (
     another_than,
 )
 from forecasteval.tables import calendar
-from forecasteval.tables.organisation import Org, names_of
+from forecasteval.tables.organisation import Org, about, names_of
 
 
 def _divided(text: str) -> tuple[str, str]:
@@ -311,8 +312,9 @@ class Answer:
     @cached_property
     def verdict(self) -> sections.Verdict:
         """The card that answers the question."""
+        care = replace(self._caveats_beside([]), notes=self.org.notes).strongest()
         return sections.Verdict(
-            self.comparison, self.influence, self.fair_twin, self.margin, self.holds.reasons
+            self.comparison, self.influence, self.fair_twin, self.margin, self.holds.reasons, self.pair, care
         )
 
     @cached_property
@@ -351,10 +353,11 @@ class Answer:
 
     @cached_property
     def segments(self) -> sections.Segments:
-        """The comparison within each segment of the family that was declared."""
-        return sections.Segments.of(
-            self.pair, self.comparison, self.question.segments, self._options, self._people
-        )
+        """The comparison within each segment of the family that was declared; else of those in organisation.yaml."""
+        asked, within = self.question.segments, _divided(self.question.segment)[0]
+        there = [by for by in self.org.settings.segments if by in self.pair.segments and by != within]
+        families = [asked] if asked else there
+        return sections.Segments.of(self.pair, self.comparison, families, self._options, self._people)
 
     @cached_property
     def reps(self) -> sections.Reps:
@@ -401,11 +404,21 @@ class Answer:
     @cached_property
     def caveats(self) -> sections.Caveats:
         """Only the caveats that this data raises."""
+        return self._caveats_beside([*self.weeks.comparisons.values(), *self.others.comparisons.values()])
+
+    def _caveats_beside(self, looks: Sequence[Comparison]) -> sections.Caveats:
         notes = [*self.org.notes, *(r["text"] for r in self.holds.reasons)]
-        looks = [*self.weeks.comparisons.values(), *self.others.comparisons.values()]
-        return sections.Caveats(
-            self.comparison, self.pair, self.influence, looks, self.question.segment, notes
-        )
+        segment = self.question.segment
+        return sections.Caveats(self.comparison, self.pair, self.influence, looks, segment, notes)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Whose data, of which time, and what goes into the verdict."""
+        rests_on = size(self.comparison.primary, self.comparison.nouns)
+        inputs = f"It compares what the two had said by then (explained below) with what became of the deals: {rests_on}. "
+        inputs += "Nothing else goes in; what would change it stands above."
+        periods = self.pair["period"] if self.pair.has("period") else None
+        return about(self.org, periods) | {"inputs": inputs}
 
     def source(self, data: str) -> Html:
         """What went in: the data as they were named, and the parameters."""
@@ -425,6 +438,7 @@ class Answer:
             head
             | self.comparison.to_dict()
             | {
+                "about": self.about,
                 "ladder": self.ladder.results(),
                 "by_week": self.weeks.results(),
                 "fair_twin": None if fair is None else fair.primary,
@@ -434,6 +448,7 @@ class Answer:
                 "calibration_tests": self.calibration.results(),
                 "encompassing": self.added.results(),
                 "segments": self.segments.results(),
+                "more_segments": self.segments.results_of_more(),
                 "rep_bias": self.reps.results(),
                 "does_it_hold": self.holds.results(),
                 "totals": self.totals.results(),
@@ -446,6 +461,7 @@ class Answer:
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables that leave with the report, by name."""
         weeks = [c.table.assign(week=w) for w, c in self.weeks.comparisons.items()]
+        more = {f"segments_{by}": family.table for by, family in self.segments.more.items()}
         found = {
             "metrics": _flat([self.comparison.table]),
             "flow": self.comparison.flow,
@@ -459,7 +475,7 @@ class Answer:
             "totals": self.totals.table,
             "does_it_hold": self.holds.table,
         }
-        return {name: table for name, table in found.items() if table is not None}
+        return {name: table for name, table in (found | more).items() if table is not None}
 
 
 def _flat(tables: Sequence[pd.DataFrame]) -> pd.DataFrame | None:

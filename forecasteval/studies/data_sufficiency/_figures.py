@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from forecasteval.compare import wording
 from forecasteval.report.figures import FAINT, GREY, INK, Picture, canvas, colour, short, title
+from forecasteval.report.labels import on_axis
 from forecasteval.studies.data_sufficiency._curve import Curve
 
 
@@ -55,7 +56,7 @@ def learning_curve(curve: Curve, message: str, alt: str, note: str) -> Picture:
             ax.axvspan(curve.reached / 1.12, curve.most * 1.25, color=FAINT, alpha=0.5, lw=0, zorder=0)
         _sizes_axis(ax, curve.learning.sizes)
         ax.set_xlabel("Closed deals that the model has learned from", fontsize=9)
-        ax.set_ylabel(f"{curve.label} minus that of {short(baseline, 18)}", fontsize=9)
+        ax.set_ylabel(f"{curve.label} minus that of {short(on_axis(baseline), 20)}", fontsize=9)
         for text, y, va in (
             (
                 (f"↑ {others.removeprefix('the ')} better", 0.99, "top"),

@@ -112,7 +112,10 @@ class Sizes:
 
     def words(self) -> Html:
         """One row per number of deals learned from."""
-        return SAY("nothing") if self.curve.stop else SAY("sizes", self.table.to_dict("records"), self.curve)
+        if self.curve.stop:
+            return SAY("nothing")
+        until_then = Verdict(self.curve, False).until_then
+        return SAY("sizes", self.table.to_dict("records"), self.curve, until_then)
 
 
 @dataclass(frozen=True, eq=False)

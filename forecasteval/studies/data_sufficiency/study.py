@@ -7,8 +7,8 @@ clipped as calibration is, so that one sure miss of a model that learned from fe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -38,7 +38,7 @@ from forecasteval.studies.parameters import (
     TargetName,
     one_of,
 )
-from forecasteval.tables.organisation import Org
+from forecasteval.tables.organisation import Org, about
 
 _RULES = ("stage_rate", "base_rate", "rep_category", "rep_recalibrated")
 _SCORES = ("brier", "log_score", "auc", "brier_by_amount")
@@ -132,7 +132,9 @@ class Sufficiency(Parameters):
             self.level,
             self.seed,
         )
-        return Answer(self, curve, [] if curve.stop else self._segment_columns(curve.learning.table))
+        table = None if curve.stop else curve.learning.table
+        periods = table["period"] if table is not None and table.has("period") else None
+        return Answer(self, curve, [] if table is None else self._segment_columns(table), about(org, periods))
 
     def _panel(self, org: Org) -> Panel:
         options: dict[str, Any] = {"as_of": self.as_of, "target": self.target, "population": self.population}
@@ -194,6 +196,7 @@ class Answer:
     question: Sufficiency
     numbers: Curve
     segment_columns: Sequence[str]
+    organisation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def verdict(self) -> sections.Verdict:
@@ -252,6 +255,12 @@ class Answer:
             **({"status": CANNOT} if curve.stop else {}),
             "question": f"From how many closed deals on is the model better than {curve.baseline}?",
             "headline": self.verdict.headline,
+            "about": {
+                **self.organisation,
+                "inputs": "It compares what the model says after learning from so many closed deals, and what was said without "
+                "it, with what became of the same deals.",
+                "change": "More quarters would allow more deals to learn from, and more reps a narrower answer.",
+            },
             "primary": self.question.metric,
             "parameters": self.question.parameters,
             "stop": curve.stop,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from forecasteval.compare import wording
 from forecasteval.compare.variance_of_history import History, four_of_five
@@ -24,6 +25,7 @@ class Past:
     matched: Matched
     name: str
     nouns: Mapping[str, str]
+    organisation: Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)

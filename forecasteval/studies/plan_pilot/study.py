@@ -159,7 +159,8 @@ class Pilot(Parameters):
         if matched.stop:
             raise CallError(f"The history cannot be measured. {matched.stop[0]['text']}")
         history = measure(matched, self.candidate, self.baseline, seed=self.seed)
-        return Past(history, matched, org.name, matched.nouns)
+        periods = matched["period"] if matched.has("period") else None
+        return Past(history, matched, org.name, matched.nouns, about(org, periods))
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,6 +234,12 @@ class Answer:
                 "schema_version": 1,
                 "question": f"How large a pilot tells a difference of {plan.difference:g} in Brier score from none?",
                 "headline": self.verdict.headline,
+                "about": {
+                    **({} if past is None else past.organisation),
+                    "inputs": "It works out, from how much past differences varied or from your assumptions, what a pilot of this "
+                    "size would show.",
+                    "change": "Other numbers of reps, quarters or deals change it, and so does a history that varies more or less.",
+                },
                 "primary": "brier",
                 "parameters": self.pilot.parameters,
                 "generalise_to": plan.question,

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
 from forecasteval.report.figures import FAINT, GREY, INK, Picture, canvas, colour, short, title
+from forecasteval.report.labels import on_axis
 from forecasteval.studies.weekly_monitor._rules import Rules
 from forecasteval.studies.weekly_monitor._watch import Watch
 
@@ -58,7 +59,7 @@ def running(watch: Watch, said: str, note: str, alt: str) -> Picture:
             ("↓", rules.candidate, 0.01, "bottom"),
         ):
             ax.text(
-                0.995, y, f"{arrow} {short(name, 18)} better", transform=ax.transAxes, ha="right", va=va,
+                0.995, y, f"{arrow} {short(on_axis(name), 20)} better", transform=ax.transAxes, ha="right", va=va,
                 fontsize=9, color=INK, bbox=box,
             )  # fmt: skip
         for at in (-rules.margin, rules.margin) if rules.margin else ():
@@ -93,7 +94,7 @@ def _sideways(ax: Axes, rules: Rules, labels: Sequence[str], size: float, margin
     ax.spines["left"].set_visible(False)
     ax.margins(x=margin)
     ax.locator_params(axis="x", nbins=5)
-    left, right = short(rules.candidate, 18), short(rules.baseline, 18)
+    left, right = short(on_axis(rules.candidate), 20), short(on_axis(rules.baseline), 20)
     ax.set_xlabel(f"Difference in {rules.score.label}\n← {left} better   |   {right} better →", fontsize=9)
 
 

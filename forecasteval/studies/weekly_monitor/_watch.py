@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from forecasteval.studies.weekly_monitor._rules import Rules, day_of
 from forecasteval.tables import calendar as cal
 from forecasteval.tables import ledger
 from forecasteval.tables.ledger import Entry, Ledger
-from forecasteval.tables.organisation import Org, newest_record
+from forecasteval.tables.organisation import Org, about, newest_record
 
 QUIET_DAYS = 4  # without a record that a long weekend explains
 # written beside the rules: a ledger begun otherwise is not continued
@@ -37,7 +37,8 @@ class Watch:
 
     `added` are the entries that this run adds to the `book` it read; `deals`, `cohorts` and `looks` follow from all
     entries. `flips`, `restated` and `appeared` are what today's data say otherwise than the ledger. `about` are the
-    forecasters' descriptions, `noun` is what the periods are called, `notes` are what the reader of the data was told.
+    forecasters' descriptions, `noun` is what the periods are called, `notes` are what the reader of the data was told,
+    `organisation` is whose data they are.
     """
 
     rules: Rules
@@ -53,6 +54,7 @@ class Watch:
     about: Mapping[str, Any]
     noun: str
     notes: Sequence[str]
+    organisation: Mapping[str, Any] = field(default_factory=dict)
 
     fewest_periods = BLOCKS.fewest
 
@@ -199,6 +201,7 @@ def watch(org: Org, rules: Rules, *, path: Path, through: str = "") -> Watch:
         about=meta.get("forecasters", {}),
         noun=meta.get("nouns", {}).get("period", "periods"),
         notes=org.notes,
+        organisation=about(org, deals.loc[deals["known"], "period"] if "period" in deals else None),
     )
 
 

@@ -165,6 +165,12 @@ class Answer(Watch):
             "question": self.verdict.question,
             "parameters": plain({"metric": self.rules.metric} | self.rules.plain),
             "headline": self.verdict.headline,
+            "about": {
+                **self.organisation,
+                "inputs": "It compares the forecasts that were frozen when a deal was first met with what became of the deals; "
+                "nothing else goes in.",
+                "change": "Every week that comes may change it, in either direction.",
+            },
             "primary": self.rules.metric,
             "estimand": self.verdict.estimand,
             "through": f"{self.day:%Y-%m-%d}",

@@ -1,0 +1,71 @@
+"""What a page calls a forecaster: words where the tables have a name such as `rep_forecast`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_LABELS = {
+    "model": "the model",
+    "rep_forecast": "the reps' own forecast",
+    "rep_recalibrated": "the reps corrected by their own past",
+    "rep_category": "the reps' forecast category",
+    "stage_rate": "the stage's past win rate",
+    "base_rate": "the overall past win rate",
+    "mix": "half model, half reps",
+}
+_SNAKE = r"[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+"
+_TOKEN = re.compile(rf"(?<![\w./\\<-])(?:{_SNAKE}|model)(?![\w/(=]|-\w|\.\w)")
+# English puts no singular noun without one of these: a "model" that stands bare is the forecaster of that name
+_NOT_A_NAME = re.compile(
+    r"(?:^|[\s(\u201c\"'])(?:the|an?|no|any|each|every|one|this|its|their|your|own|other|better|best|new|frozen|"
+    r"reference|good|\w+(?:'s|s'))\s+$",
+    re.IGNORECASE,
+)
+_STARTS = re.compile(r"(?:^|[.!?]\s+|[.!?]\N{NO-BREAK SPACE})$")
+
+
+def label(name: str) -> str:
+    """A forecaster in words: its own, or its name without underscores.
+
+    >>> label("rep_forecast"), label("vendor_x"), label("Vendor A/2")
+    ("the reps' own forecast", 'Vendor X', 'Vendor A/2')
+    """
+    if name in _LABELS:
+        return _LABELS[name]
+    if not re.fullmatch(_SNAKE, name):
+        return name
+    words = " ".join(w.upper() if len(w) == 1 else w for w in name.split("_"))
+    return words[0].upper() + words[1:]
+
+
+def in_words(text: str, names: Iterable[str] = (), *, starts: bool = True, bare: bool = False) -> str:
+    """A text with every name that it holds in words.
+
+    `names` are those of files, `starts` says that a sentence begins, `bare` leaves the article of its first word out.
+
+    >>> in_words("model is better than rep_forecast. Give the model more than vendor_x had; set show_names.", ["vendor_x"])
+    "The model is better than the reps' own forecast. Give the model more than Vendor X had; set show names."
+    """
+    known = set(names)
+
+    def said(found: re.Match[str]) -> str:
+        name, before = found[0], text[: found.start()]
+        if before.endswith(("named ", "called ")) or (name == "model" and _NOT_A_NAME.search(before)):
+            return name  # what stands after "named" is there to be typed
+        words = label(name) if name in _LABELS or name in known else name.replace("_", " ")
+        if words.startswith("the ") and re.search(r"\b(?:the|an?)\s+$", before, re.IGNORECASE):
+            words = words.removeprefix("the ")
+        begins = starts if not before.strip() else bool(_STARTS.search(before))
+        return words[0].upper() + words[1:] if begins else words
+
+    alone = text.strip()
+    told = label(alone) if alone in _LABELS else _TOKEN.sub(said, text)
+    if bare and told != text:
+        told = re.sub(r"^\s*[Tt]he ", "", told)
+    return told[0].upper() + told[1:] if starts and told != text else told
+
+
+def on_axis(name: str) -> str:
+    """A forecaster where room is short: without its article."""
+    return label(name).removeprefix("the ")
