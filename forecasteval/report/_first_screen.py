@@ -26,7 +26,11 @@ class FirstScreen:
         about = results.get("about")
         about = about if isinstance(about, Mapping) else {}
         made = str(provenance.get("finished", ""))[:10]
-        dates = [f"{said} {_day(day)}" for said, day in (("data until", about.get("data_until")), ("made on", made)) if day]
+        dates = [
+            f"{said} {_day(day)}"
+            for said, day in (("data until", about.get("data_until")), ("made on", made))
+            if day
+        ]
         periods = [str(p) for p in about.get("periods") or []]
         span = " to ".join(dict.fromkeys([periods[0], periods[-1]])) if periods else ""
         organisation = str(about.get("organisation") or "")

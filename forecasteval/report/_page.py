@@ -162,7 +162,16 @@ def _say_names(soup: Any, names: Iterable[str]) -> None:
 def _begins(text: Any) -> bool:
     """Does this text begin its paragraph or cell?"""
     place = text
-    while place is not None and place.name not in ("p", "li", "td", "th", "dt", "dd", "figcaption", "summary"):
+    while place is not None and place.name not in (
+        "p",
+        "li",
+        "td",
+        "th",
+        "dt",
+        "dd",
+        "figcaption",
+        "summary",
+    ):
         before = place.previous_sibling
         if before is not None and str(before).strip():
             return False
@@ -186,8 +195,16 @@ def _gather_silent(soup: Any) -> None:
     """Sections that have nothing to say become one line each in a list, with why."""
     silent = []
     for heading, inside in _sections(soup):
-        outputs = [o for part in inside if part.name == "div" for o in [part] if o.get_text(strip=True) or o.find("img")]
-        said = [o for o in outputs if not o.find(class_="absent") or len(o.find_all(True, recursive=False)) > 1]
+        outputs = [
+            o
+            for part in inside
+            if part.name == "div"
+            for o in [part]
+            if o.get_text(strip=True) or o.find("img")
+        ]
+        said = [
+            o for o in outputs if not o.find(class_="absent") or len(o.find_all(True, recursive=False)) > 1
+        ]
         if outputs and not said:
             silent.append((heading, inside, outputs[0].get_text(" ", strip=True)))
     if not silent:

@@ -64,7 +64,11 @@ class Words:
         )
         environment.filters |= {"number": wording.number, "percent": wording.percent}
         environment.filters |= {"share": "{:.0%}".format, "thousands": "{:,}".format}
-        environment.globals |= {"count": wording.count, "decimals": wording.decimals, "in_unit": wording.in_unit}
+        environment.globals |= {
+            "count": wording.count,
+            "decimals": wording.decimals,
+            "in_unit": wording.in_unit,
+        }
         return environment.get_template("words.html.j2").module
 
     def __call__(self, macro: str, *values: Any, **named: Any) -> Html:

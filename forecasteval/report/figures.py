@@ -116,7 +116,12 @@ def canvas(height: float, columns: int = 1, **grid: Any) -> Iterator[tuple[Figur
 def title(figure: Figure, message: str) -> None:
     """Write the message of a picture above it."""
     figure.suptitle(
-        textwrap.fill(short(in_words(message), 150), 46), x=0.01, ha="left", fontsize=11.5, fontweight="bold", color=INK
+        textwrap.fill(short(in_words(message), 150), 46),
+        x=0.01,
+        ha="left",
+        fontsize=11.5,
+        fontweight="bold",
+        color=INK,
     )
 
 

@@ -36,7 +36,7 @@ def text_of(page):
 
 
 def test_the_answer_comes_first_and_is_the_tables(demo):
-    results, page, folder = demo
+    results, page, _ = demo
     words = text_of(page)
     assert results["headline"].startswith(
         "At the end of week 4, model is better than rep_forecast: Brier score"

@@ -103,7 +103,8 @@ def forest(comparisons: Mapping[str, Comparison]) -> Picture | Absent:
         who = better[0] if len(ordered) == 1 else f"{len(better)} of {len(ordered)} forecasters"
         message = f"{who} beat{'s' if len(ordered) == 1 or len(better) == 1 else ''} {baseline}"
     rows = [
-        (textwrap.fill(short(on_axis(c.candidate), 40), 18), c, colour(c.candidate, list(comparisons))) for c in ordered
+        (textwrap.fill(short(on_axis(c.candidate), 40), 18), c, colour(c.candidate, list(comparisons)))
+        for c in ordered
     ]
     left, right = (s if s == short(on_axis(baseline), 20) else "the other" for s in _direction(ordered[0]))
     axis = f"Difference in {metric.label} from {short(on_axis(baseline))}\n← {left} better   |   {right} better →"

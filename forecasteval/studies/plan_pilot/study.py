@@ -31,6 +31,7 @@ from forecasteval.studies.parameters import (
 )
 from forecasteval.studies.plan_pilot import _sections as sections
 from forecasteval.studies.plan_pilot._plan import Past, Plan
+from forecasteval.tables.organisation import about
 
 _WITHOUT_HISTORY = {"reps": 12, "quarters": 4, "deals": 15.0}
 _AS_THERE = "0 takes as many as in the history."

@@ -24,7 +24,8 @@ from forecasteval.studies.weekly_monitor._rules import Rules, day_of
 from forecasteval.tables import calendar as cal
 from forecasteval.tables import ledger
 from forecasteval.tables.ledger import Entry, Ledger
-from forecasteval.tables.organisation import Org, about, newest_record
+from forecasteval.tables.organisation import Org, newest_record
+from forecasteval.tables.organisation import about as about_org
 
 QUIET_DAYS = 4  # without a record that a long weekend explains
 # written beside the rules: a ledger begun otherwise is not continued
@@ -201,7 +202,7 @@ def watch(org: Org, rules: Rules, *, path: Path, through: str = "") -> Watch:
         about=meta.get("forecasters", {}),
         noun=meta.get("nouns", {}).get("period", "periods"),
         notes=org.notes,
-        organisation=about(org, deals.loc[deals["known"], "period"] if "period" in deals else None),
+        organisation=about_org(org, deals.loc[deals["known"], "period"] if "period" in deals else None),
     )
 
 
