@@ -61,9 +61,11 @@ def in_words(text: str, names: Iterable[str] = (), *, starts: bool = True, bare:
 
     alone = text.strip()
     told = label(alone) if alone in _LABELS else _TOKEN.sub(said, text)
-    if bare and told != text:
+    if told == text:
+        return text
+    if bare:
         told = re.sub(r"^\s*[Tt]he ", "", told)
-    return told[0].upper() + told[1:] if starts and told != text else told
+    return told[0].upper() + told[1:] if starts else told
 
 
 def on_axis(name: str) -> str:

@@ -249,8 +249,8 @@ def _word_message(curves: Mapping[str, Reliability]) -> str:
         return "Can it be taken at its word?"
     closer, other = sorted(curves, key=lambda n: curves[n].miscalibration)
     if curves[other].miscalibration - curves[closer].miscalibration < 0.005:
-        return "Both stray about equally from what they say"
-    return f"{closer} is closer to its word than {other}"
+        return "Both lie about equally far from what happens"
+    return f"{closer} is closer to what happens than {other}"
 
 
 def reps(found: RepBias | str) -> Picture | Absent:
