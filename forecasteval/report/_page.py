@@ -344,7 +344,7 @@ def _contents(soup: Any) -> None:
         place.decompose()
         return
     taken = {tag["id"] for tag in soup.find_all(id=True)}
-    sections[0].insert_before(place.extract())
+    (sections[0].find_parent("details") or sections[0]).insert_before(place.extract())
     for heading in sections:
         heading["id"] = heading.get("id") or free_slug(heading.get_text(), taken)
         link = soup.new_tag("a", attrs={"href": f"#{heading['id']}"})

@@ -8,6 +8,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import pandas as pd
@@ -292,6 +293,59 @@ def test_tables_scroll_in_a_frame_and_numbers_stand_right():
     assert '<td class="num">1200</td>' in page
     assert '<td class="num">−0.3</td>' in page
     assert "<td>a</td>" in page
+
+
+def test_names_of_forecasters_are_words_but_where_they_are_to_be_typed():
+    page = page_of(
+        "# T",
+        html("<p>model beats vendor_x and rep_forecast.</p><p>A frozen model; a forecast named rep_forecast.</p>"),
+        html("<table><tr><th>Who</th></tr><tr><td>rep_forecast</td></tr><tr><td>model better</td></tr></table>"),
+        html("<p>Set <code>show_names</code>.</p>"),
+        results={"candidate": "vendor_x", "baseline": "rep_forecast"},
+    )
+    assert "<p>The model beats Vendor X and the reps' own forecast.</p>" in page
+    assert "<p>A frozen model; a forecast named rep_forecast.</p>" in page
+    assert "<td>Reps' own forecast</td>" in page
+    assert "<td>Model better</td>" in page
+    assert "<code>show_names</code>" in page
+
+
+def test_a_section_without_anything_to_say_is_one_line_and_an_appendix_is_folded():
+    notebook = executed(
+        "# T", "## Where\n\nBy segment.", html('<p class="note absent">None was named.</p>'), html(""),
+        "## When", html("<p>Early.</p>"), "## How it was done", html("<p>By hand.</p>"),
+    )  # fmt: skip
+    notebook.cells[-2].metadata["tags"] = ["appendix"]
+    page = render(notebook, results={}, provenance={}, name="small_thing")
+    assert "<li><strong>Where</strong>. None was named.</li>" in page
+    assert "By segment." not in page
+    assert page.count("<h2") == 3
+    folded = page.partition('<details class="appendix">')[2].partition("</details>")[0]
+    assert "How it was done" in folded
+    assert "By hand." in folded
+    assert "Early." not in folded
+
+
+def test_the_first_screen_says_whose_data_of_which_time_and_whom_to_ask():
+    about = {"organisation": "A</style>\"B", "periods": ["Q1", "Q2", "Q3"], "data_until": "2026-03-20"}
+    about |= {"inputs": "It compares.", "contact": "Ann, RevOps"}
+    card = html('<div class="verdict-card better"><p>yes</p></div>')
+    page = render(executed("# T", card), results={"about": about}, provenance={}, name="small_thing")
+    assert "A&lt;/style&gt;\"B · Q1 to Q3 · data until 20 March 2026</p>" in page
+    assert "It compares. It judges forecasts, not people. Ask Ann, RevOps.</p></div>" in page
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    assert "@top-left { content: \"T\\20 " in style  # the running head of a print, which no name can break out of
+    assert style.rstrip().endswith("}")
+
+
+def test_a_table_can_be_taken_along_and_no_two_are_called_alike():
+    table = "<table><tr><th>Who</th><th>n</th></tr><tr><td>=1+1</td><td>−3</td></tr><tr><td>b</td><td>4</td></tr></table>"
+    page = page_of("# T", "## Scores", html(table), html(table))
+    regions = re.findall(r'aria-label="(Table: [^"]*)"', page)
+    assert regions == ["Table: Scores", "Table: Scores, 2"]
+    links = re.findall(r'download="([^"]+)" href="data:text/csv;charset=utf-8,([^"]+)"', page)
+    assert [name for name, _ in links] == ["scores.csv", "scores-2.csv"]
+    assert unquote(links[0][1]) == "Who,n\n'=1+1,-3\nb,4\n"
 
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
