@@ -1,4 +1,4 @@
-"""What a page calls a forecaster: words where the tables have a name such as `rep_forecast`."""
+"""What a page calls a forecaster or another report: words where the tables have a name such as `rep_forecast`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ _LABELS = {
     "stage_rate": "the stage's past win rate",
     "base_rate": "the overall past win rate",
     "mix": "half model, half reps",
+    "compare_forecasts": "the comparison report",
+    "plan_pilot": "the plan of a pilot",
+    "weekly_monitor": "the weekly report",
+    "data_sufficiency": "the report on enough data",
 }
 _SNAKE = r"[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+"
 _TOKEN = re.compile(rf"(?<![\w./\\<-])(?:{_SNAKE}|model)(?![\w/(=]|-\w|\.\w)")
@@ -51,8 +55,10 @@ def in_words(text: str, names: Iterable[str] = (), *, starts: bool = True, bare:
 
     def said(found: re.Match[str]) -> str:
         name, before = found[0], text[: found.start()]
-        if before.endswith(("named ", "called ")) or (name == "model" and _NOT_A_NAME.search(before)):
-            return name  # what stands after "named" is there to be typed
+        if before.endswith(("named ", "called ", "report ")) or (
+            name == "model" and _NOT_A_NAME.search(before)
+        ):
+            return name  # what stands after these is there to be typed
         words = label(name) if name in _LABELS or name in known else name.replace("_", " ")
         if words.startswith("the ") and re.search(r"\b(?:the|an?)\s+$", before, re.IGNORECASE):
             words = words.removeprefix("the ")

@@ -298,8 +298,12 @@ def test_tables_scroll_in_a_frame_and_numbers_stand_right():
 def test_names_of_forecasters_are_words_but_where_they_are_to_be_typed():
     page = page_of(
         "# T",
-        html("<p>model beats vendor_x and rep_forecast.</p><p>A frozen model; a forecast named rep_forecast.</p>"),
-        html("<table><tr><th>Who</th></tr><tr><td>rep_forecast</td></tr><tr><td>model better</td></tr></table>"),
+        html(
+            "<p>model beats vendor_x and rep_forecast.</p><p>A frozen model; a forecast named rep_forecast.</p>"
+        ),
+        html(
+            "<table><tr><th>Who</th></tr><tr><td>rep_forecast</td></tr><tr><td>model better</td></tr></table>"
+        ),
         html("<p>Set <code>show_names</code>.</p>"),
         results={"candidate": "vendor_x", "baseline": "rep_forecast"},
     )
@@ -327,14 +331,16 @@ def test_a_section_without_anything_to_say_is_one_line_and_an_appendix_is_folded
 
 
 def test_the_first_screen_says_whose_data_of_which_time_and_whom_to_ask():
-    about = {"organisation": "A</style>\"B", "periods": ["Q1", "Q2", "Q3"], "data_until": "2026-03-20"}
+    about = {"organisation": 'A</style>"B', "periods": ["Q1", "Q2", "Q3"], "data_until": "2026-03-20"}
     about |= {"inputs": "It compares.", "contact": "Ann, RevOps"}
     card = html('<div class="verdict-card better"><p>yes</p></div>')
     page = render(executed("# T", card), results={"about": about}, provenance={}, name="small_thing")
-    assert "A&lt;/style&gt;\"B · Q1 to Q3 · data until 20 March 2026</p>" in page
+    assert 'A&lt;/style&gt;"B · Q1 to Q3 · data until 20 March 2026</p>' in page
     assert "It compares. It judges forecasts, not people. Ask Ann, RevOps.</p></div>" in page
     style = page.partition("<style>")[2].partition("</style>")[0]
-    assert "@top-left { content: \"T\\20 " in style  # the running head of a print, which no name can break out of
+    assert (
+        '@top-left { content: "T\\20 ' in style
+    )  # the running head of a print, which no name can break out of
     assert style.rstrip().endswith("}")
 
 

@@ -15,6 +15,7 @@ from forecasteval.compare.calibration import calibrate
 from forecasteval.errors import CallError
 from forecasteval.matching.matched import META
 from forecasteval.report.figures import Absent
+from forecasteval.report.labels import in_words
 from forecasteval.report.make import make_report
 from forecasteval.studies.data_sufficiency._sizes import sizes_for
 from forecasteval.studies.data_sufficiency.study import Sufficiency
@@ -225,8 +226,15 @@ def demo(tmp_path_factory):
 def test_the_answer_comes_first_and_is_the_tables(demo):
     results, page, folder = demo
     said = text_of(page)
-    assert results["headline"] in said
-    assert said.index(results["headline"]) < said.index("The learning curve Each point")
+    answer, crossing, judged = re.split(r"(?<=\.) (?=It passes|With 100:)", in_words(results["headline"]))
+    assert (
+        said.index(answer)
+        < said.index(judged)
+        < said.index("The learning curve Each point")
+        < said.index(crossing)
+    )
+    card = said[said.index(answer) : said.index("Why this verdict?")]
+    assert "closed deals" not in card.replace(answer, "")  # one number of deals, the answer
     curve = pd.read_csv(folder / "tables" / "learning_curve.csv")
     better = curve.loc[curve["verdict"] == "candidate better", "size"]
     assert results["reached"] == better.min()

@@ -16,6 +16,7 @@ import pytest
 from forecasteval.errors import CallError, RunFailed
 from forecasteval.inference import confidence_sequences as sequences
 from forecasteval.report.figures import Absent
+from forecasteval.report.labels import in_words
 from forecasteval.report.make import make_report
 from forecasteval.sources.folder import read
 from forecasteval.studies.weekly_monitor._entries import forecasts_of, frozen
@@ -862,7 +863,8 @@ def test_the_report_says_what_the_results_say(reported):
     assert results["headline"].startswith(
         "model is better than rep_forecast, and has been since 12 February 2026"
     )
-    assert results["headline"] in plain_text(page)
+    assert in_words(results["headline"]) in plain_text(page)
+    assert "Fixed beforehand as the answer: the row for these reps in coming quarters" in plain_text(page)
     first = results["comparisons"][0]
     assert first["verdict"] == "candidate better"
     assert first["low"] < first["difference"] < first["high"] < 0
