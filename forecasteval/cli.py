@@ -99,6 +99,8 @@ _FAIL_ON = (
 _NOTIFY = (
     "Run COMMAND (no shell) with the summary on its standard input; secrets it takes from the environment."
 )
+_PDF = "Write report.pdf as well (extra share: WeasyPrint, and Pango from the system)."
+_XLSX = "Write tables.xlsx as well, a sheet per table (extra share: xlsxwriter)."
 _JSON = "Print the summary as JSON."
 _HOUR = 3600.0
 _LIMIT = "Give up after so many seconds, with exit code 1 [3600]; 0 = never."
@@ -425,6 +427,8 @@ def _report(
     fail_on: Annotated[list[str] | None, _option("CONDITION", _FAIL_ON, "--fail-on")] = None,
     notify: Annotated[str | None, _option("COMMAND", _NOTIFY, "--notify")] = None,
     as_json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help=_PDF)] = False,
+    xlsx: Annotated[bool, typer.Option("--xlsx", help=_XLSX)] = False,
     time_limit: Annotated[float, _option("SECONDS", _LIMIT, "--time-limit")] = _HOUR,
 ) -> None:
     """Run a notebook and write its report: page, tables, figures, results and what they were made from."""
@@ -446,6 +450,8 @@ def _report(
                 allow_stale=allow_stale,
                 allow_shrunk=allow_shrunk,
                 progress=True,
+                pdf=pdf,
+                xlsx=xlsx,
             )
     except RunFailed as failure:
         if messenger:

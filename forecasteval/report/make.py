@@ -13,7 +13,7 @@ from typing import Any
 
 from forecasteval.compare.verdicts import CANNOT
 from forecasteval.errors import CallError, RunFailed, nearest
-from forecasteval.report import _execute, _failure, _manifest, _page
+from forecasteval.report import _execute, _failure, _manifest, _page, _pdf, _workbook
 from forecasteval.report._harvest import Harvest, collect, inputs_of, slug
 from forecasteval.report._machine import Machine
 from forecasteval.report._place import made_aside, refuse_foreign, save, take_place
@@ -39,6 +39,8 @@ def make_report(
     today: str | None = None,
     check: Callable[[Mapping[str, Any], Path | None], None] | None = None,
     progress: bool = False,
+    pdf: bool = False,
+    xlsx: bool = False,
 ) -> Path:
     """Run a notebook and write its report.
 
@@ -54,12 +56,13 @@ def make_report(
     check : raises CallError if the parameters cannot be used; called with those whose values are known, and with
         the data folder, before anything is run
     progress : draw a bar on stderr
+    pdf, xlsx : write `report.pdf` and `tables.xlsx` as well, with the packages of the extra `share`
 
     Returns
     -------
     Path
         The report's folder: `report.html`, `report.ipynb`, `results.json`, `tables/`, `figures/`,
-        `manifest.json`.
+        `summary.txt`, `.md` and `.json`, `manifest.json`.
 
     Raises
     ------
@@ -68,6 +71,9 @@ def make_report(
     RunFailed
         If a cell failed. The last report is untouched; `out/<notebook>.failed/` says what happened.
     """
+    for wanted, tool in ((pdf, _pdf), (xlsx, _workbook)):
+        if wanted:
+            tool.require()
     path = find_notebook(notebook)
     declared = parameters_of(path)
     values = read_values(declared, texts or {}, path.stem)
@@ -108,7 +114,7 @@ def make_report(
         last = Run.read(target)
         changes = None if last is None else Changes.between(last, now)
         summary = Summary.of(path.stem, _page.title_of(run.notebook, path.stem), now, changes)
-        _write(aside, run.notebook, harvest, now, summary)
+        _write(aside, run.notebook, harvest, now, summary, pdf=pdf, xlsx=xlsx)
         take_place(aside, target)
         shutil.rmtree(failed_folder(target), ignore_errors=True)
     return target
@@ -215,7 +221,9 @@ def results_of(harvest: Harvest) -> dict[str, Any]:
     return head | {"status": status, "data_problems": harvest.inputs.get("problems", 0)} | found
 
 
-def _write(folder: Path, notebook: Any, harvest: Harvest, now: Run, summary: Summary) -> None:
+def _write(
+    folder: Path, notebook: Any, harvest: Harvest, now: Run, summary: Summary, *, pdf: bool, xlsx: bool
+) -> None:
     """Everything into the folder, the manifest last: a folder that has it is whole."""
     import nbformat
 
@@ -229,6 +237,10 @@ def _write(folder: Path, notebook: Any, harvest: Harvest, now: Run, summary: Sum
         **{f"tables/{table}.csv": text for table, text in harvest.tables.items()},
         **{f"figures/{figure}": picture for figure, picture in harvest.figures.items()},
     }
+    if pdf:
+        content["report.pdf"] = _pdf.pdf(page)
+    if xlsx:
+        content["tables.xlsx"] = _workbook.workbook(summary.text(), harvest.tables)
     for kind in ("tables", "figures"):
         (folder / kind).mkdir()
     for file, written in content.items():
