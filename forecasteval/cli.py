@@ -342,7 +342,7 @@ def _totals_written(found: totals.Totals, out: Path) -> None:
 def _written(org: Org, folder: Path) -> None:
     print(f"{folder / 'tables'}: {_counts(org)}.")
     about = {} if org.matched is None else org.matched.attrs["forecasteval"]
-    for note in [*org.notes, *about.get("notes", ())]:
+    for note in dict.fromkeys([*org.notes, *about.get("notes", ())]):
         print(f"- {note}")
     if org.warnings:
         print(f"To look at ({len(org.warnings)}):\n{_listed(org.warnings)}", file=sys.stderr)

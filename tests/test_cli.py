@@ -378,6 +378,23 @@ def test_a_failed_import_in_place_leaves_no_settings(run, tmp_path):
     assert not (tmp_path / "acme" / "organisation.yaml").exists()
 
 
+def test_every_import_keeps_its_time(run, export, tmp_path):
+    table, totals = tmp_path / "deals.csv", tmp_path / "totals.csv"
+    table.write_text("id,status,p\nD1,Won,0.5\nD2,Lost,0.2\n")
+    totals.write_text("quarter,reps,booked\n2025-Q1,90,80\n2025-Q2,70,75\n")
+    (tmp_path / "deals.yaml").write_text("deal_id: id\nwon: {column: status, won: [Won], lost: [Lost]}\n")
+    (tmp_path / "totals.yaml").write_text("period: quarter\nactual: booked\nforecasts: {reps: reps}\n")
+    calls = [["table", table, "--explain"], ["salesforce", export, "--out", tmp_path / "crm"]]
+    calls += [
+        ["table", file, "--mapping", file.with_suffix(".yaml"), "--out", tmp_path / file.stem]
+        for file in (table, totals)
+    ]
+    for call in calls:
+        assert run("import", *call)[0] == 0
+        code, _, err = run("import", *call, "--time-limit", "0.001")
+        assert (code, err) == (1, "Stopped after 0.001 seconds. For longer: --time-limit SECONDS.\n")
+
+
 def test_a_table_is_explained_then_imported(run, tmp_path):
     file = tmp_path / "deals.csv"
     rows = {"id": range(30), "status": ["Won", "Lost"] * 15, "score": [n * 3 for n in range(30)]}

@@ -25,7 +25,8 @@ def between_files(facts: Facts, *, allowed: bool) -> list[Problem]:
         found = f"no record of {lost:,} of the {len(known):,} deals in {name(kind)}"
         problems += _told(name("deals"), lost, len(known), found, "a record of each", allowed)
     if facts.full is None or facts.full.empty:
-        return problems
+        lasting = facts.changes is not None and len(facts.changes) > 0
+        return problems + (_last_changes(facts, allowed=allowed) if lasting else [])
     alive = current[~current["is_deleted"]]
     last = facts.full[~facts.full["deal_id"].duplicated(keep="last")]
     place = codes_in(alive["deal_id"], pd.Index(last["deal_id"].astype("str")))
@@ -34,6 +35,23 @@ def between_files(facts: Facts, *, allowed: bool) -> list[Problem]:
     found = f"no row for {silent:,} of the {int(since.sum()):,} deals that were created since its first row"
     problems += _told(name("values"), silent, int(since.sum()), found, "a row for each", allowed)
     return problems + _stages(facts, alive[place >= 0], last.iloc[place[place >= 0]], allowed=allowed)
+
+
+def _last_changes(facts: Facts, *, allowed: bool) -> list[Problem]:
+    """Where a deal's last recorded change of what decides it leads elsewhere than where its record stands."""
+    assert facts.changes is not None
+    field = "status" if facts.dialect.own_status else "stage"
+    alive = facts.current[~facts.current["is_deleted"]].set_index("deal_id")[field]
+    own = facts.changes[facts.changes["field"] == field].drop_duplicates("deal_id", keep="last")
+    said = own.set_index("deal_id")["new"]
+    if facts.dialect.own_status:  # a deal begins as an open one
+        said = said.reindex(facts.changes["deal_id"].unique()).fillna("open")
+    said = said[said.notna() & said.index.isin(alive.index)].astype("str")
+    now = alive.reindex(said.index)
+    last, count = said, int((now.notna() & now.astype("str").ne(said)).sum())
+    values = facts.dialect.file_name("deals")
+    found = f"a last {field} other than that of {values} for {count:,} of {len(last):,} deals"
+    return _told(facts.dialect.file_name("changes"), count, len(last), found, "the same in both", allowed)
 
 
 def _stages(facts: Facts, today: pd.DataFrame, last: pd.DataFrame, *, allowed: bool) -> list[Problem]:

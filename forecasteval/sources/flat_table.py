@@ -22,6 +22,7 @@ from forecasteval.tables.database import is_url, read_postgresql
 from forecasteval.tables.document import Document
 from forecasteval.tables.frames import cells_of
 from forecasteval.tables.giveaways import gives_away, knows
+from forecasteval.tables.organisation import Org, of_the_future
 from forecasteval.tables.period_labels import in_order_of_time
 from forecasteval.tables.reading import read_sheet
 from forecasteval.tables.schemas import RESERVED
@@ -118,7 +119,7 @@ def shortcomings(matched: pd.DataFrame) -> list[Problem]:
         known = {name: knows(numbers[name].to_numpy(dtype=float, na_value=np.nan), won) for name in numbers}
         expected = "a forecast made while the deals were open"
         advice = "It will be compared without a verdict: map its values as they stood before the close."
-        return [
+        return of_the_future(Org("", None, matched=matched)) + [
             Problem(
                 "mapping", None, f"forecasts.{name}", f"{name}, which {told}", expected, advice, "warning"
             )

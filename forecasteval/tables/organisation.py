@@ -145,11 +145,12 @@ def of_the_future(org: Org) -> list[Problem]:
     """Stamps far after all others, as warnings; they do not move the newest record."""
     named = (
         ("history", "valid_from"), ("deals", "created_on"), ("snapshots", "as_of"), ("forecasts", "issued_at"),
+        ("matched", "as_of"),
     )  # fmt: skip
     problems = []
     for name, column in named:
         table = getattr(org, name)
-        if table is None or column not in table:
+        if table is None or column not in table or table[column].isna().all():
             continue
         late = table[column].drop(_together(table[column]).index).dropna()
         if len(late):

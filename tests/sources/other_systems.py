@@ -3,6 +3,7 @@
 import json
 import uuid
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
@@ -147,17 +148,19 @@ _DYNAMICS_NAMES = {
 def _by_status(demo, always=("OwnerId",)):
     """The changes of a CRM in which a close changes the status, and of the other fields only those of ``always``."""
     rows = []
-    for deal, own in demo.changes.groupby("deal", sort=False):
+    ordered = sorted(demo.changes.itertuples(), key=lambda row: row.deal)  # in time within each deal
+    for deal, own in groupby(ordered, key=lambda row: row.deal):
         open_still, status = True, "open"
         shown = {}
-        for at, part in own.groupby("at", sort=False):
-            stages = part.loc[part["field"] == "StageName", "new"]
-            if len(stages):
-                now = CLOSED.get(stages.iloc[-1], "open")
+        for at, some in groupby(own, key=lambda row: row.at):
+            part = list(some)
+            stages = [row.new for row in part if row.field == "StageName"]
+            if stages:
+                now = CLOSED.get(stages[-1], "open")
                 if now != status:
                     rows.append((deal, at, "status", status, now))
                     status, open_still = now, now == "open"
-            for row in part.itertuples():
+            for row in part:
                 if (open_still or row.field in always) and shown.get(row.field) != row.new:
                     rows.append((deal, at, row.field, shown.get(row.field), row.new))
                     shown[row.field] = row.new
