@@ -26,7 +26,7 @@ SYSTEMS = {
 
 @pytest.fixture(scope="module")
 def demo():
-    return Demo.of(every=40)
+    return Demo.of(every=25)
 
 
 @pytest.fixture(scope="module")
