@@ -44,21 +44,9 @@ class Accuracy:
 def accuracy(table: pd.DataFrame, forecaster: str) -> Accuracy:
     """How accurate a forecaster's totals were, by each name that is in use, in total and in what was still open.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`forecasteval.rollups` at one week and level; or any with period, forecaster, amount, actual and, optional,
-        closed_to_date.
-
-    Raises
-    ------
-    CallError
-        If the forecaster has no booked total.
-
-    Notes
-    -----
-    A ratio such as A / F cancels over quarters: its mean may be 1 where every quarter was missed. `off` is how far a
-    definition's mean lies from 1, and so what a headline would admit.
+    Takes roll-ups of one week and level, or any table with period, forecaster, amount, actual and, optional,
+    closed_to_date. A ratio such as A / F cancels over quarters: its mean may be 1 where every quarter was missed. `off` is
+    how far a definition's mean lies from 1, and so what a headline would admit.
     """
     rows = table[table["forecaster"] == forecaster].dropna(subset=["amount", "actual"])
     if rows.empty:
@@ -152,19 +140,9 @@ def by_person(table: pd.DataFrame, forecaster: str, *, level: float = 0.95) -> p
 def pacing(table: pd.DataFrame, quota: str = "quota", pipeline: str = "pipeline") -> pd.DataFrame:
     """Where each period stood against its quota at each week: share reached, what is missing, and coverage.
 
-    coverage = open pipeline / (quota - closed to date): how many times over what is missing stands in the list.
+    coverage = open pipeline / (quota - closed to date): how many times over what is missing stands in the list. Takes
+    roll-ups in which somebody "called" the quota; empty without one.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`forecasteval.rollups`, in which somebody "called" the quota.
-
-    Returns
-    -------
-    DataFrame with period, week, unit, quota, closed_to_date, reached, missing, open, coverage, actual; empty without quota
-
-    Examples
-    --------
     >>> rows = pd.DataFrame({"period": "2025-Q1", "week": 4, "unit": "company", "forecaster": ["quota", "pipeline"],
     ...     "amount": [100.0, 260.0], "closed_to_date": 20.0, "actual": 90.0})
     >>> pacing(rows)[["reached", "missing", "coverage"]].values.tolist()

@@ -223,19 +223,9 @@ def calibrate(
         except NotEstimable as refused:
             reasons.append(reason(refused.code, str(refused)))
         reasons += doubts_of_fit(y, g, unit) if y.min() != y.max() else []
-    return Calibration(
-        found.get("gap"),
-        found.get("in_the_large"),
-        found.get("intercept"),
-        found.get("slope"),
-        ratio,
-        _spiegelhalter(probability, won, groups),
-        moved,
-        epsilon,
-        deals,
-        reps,
-        tuple(reasons),
-    )
+    fits = (found.get(name) for name in ("gap", "in_the_large", "intercept", "slope"))
+    z = _spiegelhalter(probability, won, groups)
+    return Calibration(*fits, ratio, z, moved, epsilon, deals, reps, tuple(reasons))
 
 
 @dataclass(frozen=True)

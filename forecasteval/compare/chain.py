@@ -16,8 +16,8 @@ from forecasteval.compare.compare import Comparison
 from forecasteval.compare.totals import compare_totals, period_noun
 from forecasteval.errors import CallError, nearest
 
-LARGE = 0.10  # fixed beforehand: a change of 10% and more is large
-ALONE = 0.01  # and one below 1% is none
+_LARGE = 0.10  # fixed beforehand: a change of 10% and more is large
+_ALONE = 0.01  # and one below 1% is none
 _LEVELS = ("rep", "team", "company")  # the finest first
 HELPED, HURT, UNSURE = "made it better", "made it worse", "cannot tell"
 _MOVES = ("up, large", "up, small", "left alone", "down, small", "down, large")
@@ -76,9 +76,9 @@ class Chain:
     def _kind_of_move(self, rows: pd.DataFrame) -> pd.Series:
         change = (rows["after"] - rows["before"]) / rows["before"].abs().where(rows["before"] != 0)
         change = change.fillna(np.sign(rows["after"]))
-        size = np.where(change.abs() >= LARGE, "large", "small")
+        size = np.where(change.abs() >= _LARGE, "large", "small")
         kind = pd.Series(np.where(change > 0, "up, ", "down, "), index=rows.index) + size
-        return kind.mask(change.abs() < ALONE, "left alone")
+        return kind.mask(change.abs() < _ALONE, "left alone")
 
     def _parts(self, of: pd.Series, name: str) -> pd.DataFrame:
         """Each step, part by part."""
@@ -135,34 +135,16 @@ def chain(
 ) -> Chain:
     """What each hand-over from one person to the next did to the error of the total.
 
-    Each step is compared on the finest level at which both of its ends speak: a manager's call of a team against the sum
-    of the team's reps, the company's call against the sum of the managers'. Verdicts of all steps together err at most once
-    in twenty cases (Holm); intervals are each step's own.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`forecasteval.rollups` at one week, all levels; or any with period, unit, forecaster, amount, actual.
-    people : names of forecasters in the order of the chain
-    beside : forecasters (a model, a vendor) that are held against the last of the people
-    unit_level : "rep", "team" or "company", where one level is wanted for all steps
-
-    Returns
-    -------
-    Chain
-
-    Raises
-    ------
-    CallError
-        For fewer than two people, a name that is not there, or several weeks.
+    Each step is compared on the finest level at which both of its ends speak (or on ``unit_level``): a manager's call of a
+    team against the sum of the team's reps, the company's call against the sum of the managers'. Those ``beside`` (a model, a
+    vendor) are held against the last of the people. Verdicts of all steps together err at most once in twenty cases (Holm);
+    intervals are each step's own. Takes roll-ups of one week.
 
     References
     ----------
     Fildes, Goodwin, Lawrence & Nikolopoulos (2009), International Journal of Forecasting 25(1), 3-23, who told
     adjustments apart by direction and size; Holm (1979), Scandinavian Journal of Statistics 6(2), 65-70.
 
-    Examples
-    --------
     >>> rows = [("2025-Q1", n, a, 100.0) for n, a in (("reps", 130.0), ("manager", 110.0))]
     >>> c = chain(pd.DataFrame(rows, columns=["period", "forecaster", "amount", "actual"]), ["reps", "manager"])
     >>> round(float(c.steps.loc[0, "difference"]), 3), c.moves.loc[0, "move"], c.steps.loc[0, "verdict"]

@@ -248,14 +248,9 @@ def encompassing(
         except NotEstimable as refused:
             reasons.append(reason(refused.code, str(refused)))
         reasons += doubts_of_fit(y, g, rows.unit) if y.min() != y.max() else []
+    mix = best_mix(both, candidate, baseline, generalise_to=question, level=level)
+    together = _correlation(said_c, said_b)
+    moved = moved_c + moved_b
     return Encompassing(
-        of_candidate,
-        of_baseline,
-        _correlation(said_c, said_b),
-        best_mix(both, candidate, baseline, generalise_to=question, level=level),
-        scored,
-        moved_c + moved_b,
-        rows.distinct,
-        reps,
-        tuple(reasons),
+        of_candidate, of_baseline, together, mix, scored, moved, rows.distinct, reps, tuple(reasons)
     )

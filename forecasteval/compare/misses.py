@@ -93,28 +93,11 @@ def misses(
 ) -> Misses:
     """The way from what was expected at a week to what was booked, for every period that is frozen.
 
-    Parameters
-    ----------
-    org : Org with deals and their history
-    week : the week of the period at whose end the list is taken
-    deals : "all", "commit" or "best_case"
-        The open deals dated into the period that were expected to be won: all, those in Commit, or Best Case and better.
-    probability : DataFrame with deal_id, as_of and probability, optional
-        What is expected of each open deal is then its probability times its amount.
-    called : DataFrame with period and amount, optional
-        A number that somebody gave: the bridge starts there, and its first step is what the list does not explain.
+    ``deals`` says which open deals dated into the period were expected to be won: all, those in Commit, or Best Case and
+    better. With ``probability`` (deal_id, as_of, probability) its share of the amount is expected of each. ``called``
+    (period, amount) is a number that somebody gave: the bridge starts there, and its first step is what the list does not
+    explain.
 
-    Returns
-    -------
-    Misses
-
-    Raises
-    ------
-    CallError
-        For an unknown list, or an organisation without history.
-
-    Notes
-    -----
     All is counted in whole cents, so the steps add up exactly. A deal with an expectation e and an amount a at the week,
     booked for b: won b = a adds a - e to `won` and b - a to `amount`; not won takes e away.
     """

@@ -17,6 +17,7 @@ from forecasteval.inference.jackknife import t_quantile
 from forecasteval.matching.matched import Matched, shown_as
 
 _LEAST_REPS = 5  # fewer: nothing is known of how reps differ
+_COLUMNS = ["name", "deals", "wins", "bias", "shrunken", "low", "high", "pulled"]
 _LEAST_DEALS = 20  # fewer: a rep's own raw bias is not shown
 
 
@@ -231,25 +232,19 @@ def rep_bias(
     if forecaster not in matched:
         raise CallError(f"There is no forecast named {forecaster}.")
     p = matched.numbers(forecaster)
-    columns = ["name", "deals", "wins", "bias", "shrunken", "low", "high", "pulled"]
 
     def none(why: str) -> RepBias:
         nothing = Estimate(math.nan, level=level)
-        return RepBias(forecaster, pd.DataFrame(columns=columns), nothing, nothing, level, least, why)
+        return RepBias(forecaster, pd.DataFrame(columns=_COLUMNS), nothing, nothing, level, least, why)
 
     if ((p < 0) | (p > 1)).any():
         raise CallError(f"{forecaster} holds values outside 0-1: a bias needs probabilities.")
     if not matched.has("rep"):
         return none("The table knows no reps.")
     keep = ~np.isnan(p) & matched["rep"].notna().to_numpy()
-    rows = pd.DataFrame(
-        {
-            "rep": matched["rep"].astype(str).to_numpy(),
-            "deal": matched["deal_id"].to_numpy(),
-            "off": p - matched["won"].to_numpy(dtype=float),
-            "won": matched["won"].to_numpy(dtype=float),
-        }
-    )[keep]
+    rows = pd.DataFrame({"rep": matched["rep"].astype(str).to_numpy(), "deal": matched["deal_id"].to_numpy()})
+    rows["won"] = matched["won"].to_numpy(dtype=float)
+    rows = rows.assign(off=p - rows["won"])[keep]
     units = rows.groupby(["rep", "deal"], sort=True)["off"].agg(["sum", "size"]).reset_index()
     n = units.groupby("rep")["size"].sum()
     if len(n) < _LEAST_REPS:
@@ -265,11 +260,5 @@ def rep_bias(
     ends = shrunken[["low", "high"]].clip(-1, 1)  # no bias lies beyond
     table = pd.concat([table, shrunken.assign(**ends)], axis=1)
     order = np.lexsort((n.index.to_numpy(dtype=str), -n.to_numpy()))  # as pseudonyms are numbered
-    return RepBias(
-        forecaster,
-        table.iloc[order].reset_index(drop=True)[columns],
-        b.mean,
-        b.tau,
-        level,
-        least,
-    )
+    table = table.iloc[order].reset_index(drop=True)[_COLUMNS]
+    return RepBias(forecaster, table, b.mean, b.tau, level, least)

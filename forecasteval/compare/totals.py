@@ -478,20 +478,9 @@ def period_totals(
 ) -> PeriodTotals:
     """Sum of probability times amount against what was booked of the same deals, by period.
 
-    Parameters
-    ----------
-    matched : DataFrame, one row per deal, seen once in each period
-    candidate, baseline : names of forecasters that give probabilities
-    loss : "absolute" or "squared" error of the period's total
+    The loss of a period's total is its "absolute" or "squared" error. Refused: a deal that is seen twice in one period (the
+    looks overlap, so they are no separate forecasts of the total) and what is no probability.
 
-    Raises
-    ------
-    CallError
-        For a missing column, a deal that is seen twice in one period (the looks overlap: they are not
-        separate forecasts of the total), or an unknown loss.
-
-    Examples
-    --------
     >>> deals = pd.DataFrame({"deal_id": list("abcd"), "period": ["Q1", "Q1", "Q2", "Q2"], "won": [1, 0, 0, 1],
     ...     "amount": [100.0, 50, 80, 40], "model": [0.9, 0.2, 0.3, 0.5], "rep_forecast": [1, 0.5, 0.5, 0.5]})
     >>> t = period_totals(deals, "model", "rep_forecast")

@@ -17,7 +17,7 @@ from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.inference.statistic import mean_over_clusters, share_interval
 from forecasteval.scores.amounts import _checked_level, _range, interval_score
 
-LEAST_PAST = 2  # periods: a range from one past error would be that error
+_LEAST_PAST = 2  # periods: a range from one past error would be that error
 _COLUMNS = ["period", "week", "unit", "amount", "low", "high", "promised", "past", "actual", "held"]
 
 
@@ -232,8 +232,8 @@ def conformal_range(
     usable = np.isfinite(f) & np.isfinite(a) & (f > 0)
     score = np.sort(np.abs(a - f)[usable] / f[usable])
     n = score.size
-    if n < LEAST_PAST:
-        raise ValueError(f"{n} past errors; a range needs at least {LEAST_PAST}.")
+    if n < _LEAST_PAST:
+        raise ValueError(f"{n} past errors; a range needs at least {_LEAST_PAST}.")
     k = min(math.ceil((n + 1) * level - 1e-9), n)
     off = float(score[k - 1]) * forecast
     low = max(forecast - off, 0.0)
@@ -309,19 +309,8 @@ class TrackRecord:
 def track_record(table: pd.DataFrame, forecaster: str, *, level: float = 0.8) -> TrackRecord:
     """The range that a forecaster's own past errors would have given at every week of every period, and what came.
 
-    Each range is made of the errors of the same unit at the same week, of periods frozen by then.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`forecasteval.rollups`, at one level; or any with period, forecaster, amount, actual and, optional, unit,
-        week, as_of, closed_to_date, freezes_on.
-    level : float
-
-    Raises
-    ------
-    CallError
-        If the forecaster is not there.
+    Each range is made of the errors of the same unit at the same week, of periods frozen by then. Takes roll-ups of one
+    level, or any table with period, forecaster, amount, actual and, optional, unit, week, as_of, closed_to_date, freezes_on.
     """
     rows = table[(table["forecaster"] == forecaster) & (table["amount"] > 0)].reset_index(drop=True)
     if rows.empty:
@@ -339,7 +328,7 @@ def track_record(table: pd.DataFrame, forecaster: str, *, level: float = 0.8) ->
             if "freezes_on" in own and not pd.isna(row.get("as_of")):
                 known &= ~(own["freezes_on"] > row["as_of"])
             past = own[known]
-            if len(past) < LEAST_PAST:
+            if len(past) < _LEAST_PAST:
                 continue
             r = conformal_range(
                 row["amount"], past["amount"], past["actual"], level=level, closed=row["closed_to_date"]
@@ -394,24 +383,9 @@ def of_calls(
 ) -> pd.DataFrame:
     """Each unit's last range by the end of a week of the period, beside what was booked.
 
-    Parameters
-    ----------
-    calls : the table `calls`: unit, unit_id, period, as_of, forecaster, amount, low, high, level
-    booked : DataFrame with unit_id, period and booked
-        A period that is not in it is not over yet, and is left out; a unit that is not, booked nothing.
-    week_ends : DataFrame with period, week, ends_on
+    A period that is not in ``booked`` (unit_id, period, booked) is not over yet and is left out; a unit that is not, booked
+    nothing. ``week_ends`` has period, week, ends_on.
 
-    Returns
-    -------
-    DataFrame with unit, unit_id, period, forecaster, amount, low, high, level (a share or NaN), booked
-
-    Raises
-    ------
-    CallError
-        If no call gives a range.
-
-    Examples
-    --------
     >>> day = pd.Timestamp
     >>> calls = pd.DataFrame({"unit": "rep", "unit_id": "r1", "period": "Q1", "forecaster": "rep_forecast",
     ...     "as_of": [day("2026-01-05"), day("2026-01-12")], "amount": [10.0, 20], "low": [8.0, 15],

@@ -14,7 +14,7 @@ from forecasteval.inference.few_clusters import interval
 from forecasteval.inference.jackknife import Spread, cr3j
 from forecasteval.scores.probability import Floats
 
-INFORMATIVE_LEVEL = 0.05  # below it size and measure are said to go together
+_INFORMATIVE_LEVEL = 0.05  # below it size and measure are said to go together
 _FEWEST = 5  # clusters
 
 
@@ -34,7 +34,7 @@ class PerCluster:
     @property
     def informative(self) -> bool:
         """Do size and measure go together?"""
-        return self.p_value < INFORMATIVE_LEVEL
+        return self.p_value < _INFORMATIVE_LEVEL
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `results.json`."""

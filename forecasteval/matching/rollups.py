@@ -21,7 +21,6 @@ from forecasteval.sources.history import states
 from forecasteval.tables.calendar import week_ends, weeks_in
 from forecasteval.tables.organisation import Org, newest_record
 
-LEVELS = ("company", "team", "rep")
 COLUMNS = ["period", "week", "as_of", "unit", "level", "forecaster", "amount", "actual", "closed_to_date"]
 QUOTA = "quota"  # a call under this name is a target, not a forecast
 _A_YEAR_AGO = pd.Timedelta(

@@ -20,7 +20,7 @@ from forecasteval.sources.flat_table import Matching, reader_of
 from forecasteval.tables.columns import normal
 from forecasteval.tables.schemas import canonical
 
-PLACE = "totals"
+_PLACE = "totals"
 _ABOUT = "about.json"
 _COMPANY = (
     "total",
@@ -49,13 +49,13 @@ class Totals:
 
     def write(self, folder: str | Path) -> Path:
         """Both tables to ``folder/totals``, which no hand may have changed since they were last written."""
-        place = Path(folder) / PLACE
+        place = Path(folder) / _PLACE
         if place.exists() and not _ours(place):
             raise CallError(
                 f"{place} holds files that no import wrote: move them away, or choose another --out."
             )
         place.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{PLACE}-"))
+        aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{_PLACE}-"))
         aside.chmod(0o755)
         for name, table in (("calls", self.calls), ("actuals", self.actuals)):
             table.dropna(axis=1, how="all").to_csv(aside / f"{name}.csv", index=False)

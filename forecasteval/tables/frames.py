@@ -12,7 +12,7 @@ from forecasteval.errors import CallError
 from forecasteval.tables.columns import told_apart
 
 EXPECTED = "Expected is a table with one row per deal and as-of: deal_id, won and a column per forecaster"
-TAKEN = "a DataFrame of pandas or Polars, a pyarrow table, a DuckDB relation or the path of a Parquet file"
+_TAKEN = "a DataFrame of pandas or Polars, a pyarrow table, a DuckDB relation or the path of a Parquet file"
 
 
 def frame_of(table: Any) -> pd.DataFrame:
@@ -90,7 +90,7 @@ def _converted(table: Any) -> pd.DataFrame:
     if isinstance(found, nw.LazyFrame):
         found = found.collect()
     if not isinstance(found, nw.DataFrame):
-        raise CallError(f"This is {_named(table)}, not a table. {EXPECTED} ({TAKEN}).")
+        raise CallError(f"This is {_named(table)}, not a table. {EXPECTED} ({_TAKEN}).")
     return found.to_pandas()
 
 

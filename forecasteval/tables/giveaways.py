@@ -2,7 +2,7 @@
 
 No table proves that; what can be told is that no honest forecast is so good. Three limits say what one reaches at best:
 
-* ``CEILINGS``, the area under the ROC curve (AUC) by the days until the target is settled. They lie above what the exact
+* ``_CEILINGS``, the area under the ROC curve (AUC) by the days until the target is settled. They lie above what the exact
   chances of the demo's buyers reach, of which nobody there could know more: .91 to .93 in weeks 1 to 5 of the quarter,
   .93 to .96 to week 11, .97 in the last one.
 * ``_YES_NO``: a plain yes or no is right for 90% of the deals, won and lost ones weighing the same.
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-CEILINGS = ((56, 0.95), (14, 0.96))  # days between forecast and outcome, at least: AUC at most ...
+_CEILINGS = ((56, 0.95), (14, 0.96))  # days between forecast and outcome, at least: AUC at most ...
 CEILING = 0.97  # ... and where they are fewer, or not known
 _YES_NO, _SURE = 0.90, 0.75
 _WITHOUT_EXCEPTION, _WITH_SOME = 0.01, 0.002
@@ -40,7 +40,7 @@ def ceiling(days: float | None) -> float:
     >>> ceiling(60), ceiling(20), ceiling(3), ceiling(None)
     (0.95, 0.96, 0.97, 0.97)
     """
-    return next((auc for least, auc in CEILINGS if days is not None and days >= least), CEILING)
+    return next((auc for least, auc in _CEILINGS if days is not None and days >= least), CEILING)
 
 
 def knows(said: _Floats, won: _Floats, days: float | None = None) -> str:
