@@ -87,7 +87,9 @@ def named(requirements):
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_used():
     needed = imported_by("forecasteval") | imported_by("notebooks")
-    beside = named(EXTRAS["duckdb"] + EXTRAS["postgresql"] + EXTRAS["share"])  # imported where they are asked for
+    beside = named(
+        EXTRAS["duckdb"] + EXTRAS["postgresql"] + EXTRAS["share"]
+    )  # imported where they are asked for
     assert (needed | {"ipykernel"}) - beside == named(PROJECT["dependencies"])  # a notebook runs in a kernel
     assert beside <= needed
     assert imported_by("tests") <= named([*PROJECT["dependencies"], *chain(*EXTRAS.values())])
