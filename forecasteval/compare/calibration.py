@@ -223,9 +223,11 @@ def calibrate(
         except NotEstimable as refused:
             reasons.append(reason(refused.code, str(refused)))
         reasons += doubts_of_fit(y, g, unit) if y.min() != y.max() else []
-    fits = (found.get(name) for name in ("gap", "in_the_large", "intercept", "slope"))
+    gap, in_the_large, intercept, slope = map(found.get, ("gap", "in_the_large", "intercept", "slope"))
     z = _spiegelhalter(probability, won, groups)
-    return Calibration(*fits, ratio, z, moved, epsilon, deals, reps, tuple(reasons))
+    return Calibration(
+        gap, in_the_large, intercept, slope, ratio, z, moved, epsilon, deals, reps, tuple(reasons)
+    )
 
 
 @dataclass(frozen=True)

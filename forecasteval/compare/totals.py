@@ -335,7 +335,9 @@ def compare_totals(
     ----------
     table : frame with one row per period, unit and forecaster
         Columns `period, forecaster, amount, actual` and, optional, `unit` and `level` (rep, team or company). Several
-        weeks or levels in one table are refused. An organisation that has totals alone does as well. A total that is not booked yet has an empty `actual`.
+        weeks or levels in one table are refused. A total that is not booked yet has an empty `actual`. Where `fitted` is
+        true the forecaster learns from the past: its first silent periods are a step of the flow, later ones a gap. An
+        organisation that has totals alone does as well.
     candidate, baseline : str
         Two forecasters. Every difference is candidate minus baseline.
     metrics : list of str, optional
@@ -382,13 +384,8 @@ def compare_totals(
     asked = _question(generalise_to, rows["unit"].nunique())
     question = _QUESTIONS[asked]
     about = Matched(pd.DataFrame(), population=f"{kind} totals by {noun.removesuffix('s')}")
-    base = {
-        "candidate": candidate,
-        "baseline": baseline,
-        "level": level,
-        "generalise_to": question,
-        "clusters": {},
-    }
+    base: dict[str, Any] = {"candidate": candidate, "baseline": baseline, "level": level, "clusters": {}}
+    base["generalise_to"] = question
     base["estimand"] = wording.estimand(question, candidate, baseline, about, shown)
     if missing := _missing(totals, candidate, baseline):
         found = [COLUMNS | base | {"metric": m.name, "better": m.better, "reasons": missing} for m in chosen]
