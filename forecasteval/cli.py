@@ -26,7 +26,7 @@ from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.report.gate import Condition
 from forecasteval.report.make import find_notebook, make_report
 from forecasteval.report.messenger import Messenger
-from forecasteval.report.parameters import parameters_of
+from forecasteval.report.parameters import parameters_of, read_values
 from forecasteval.report.summary import verdict_line
 from forecasteval.report.verify import verify
 from forecasteval.sources import flat_table, flat_table_draft, totals
@@ -588,6 +588,7 @@ def _claim_schema() -> None:
 
 
 _DATA = "Data folder, as data/acme."
+_AGREED = "Of a claim: what is agreed, as a parameter of the notebook vendor_claim; repeatable."
 
 
 @_app.command("blind")
@@ -603,14 +604,24 @@ def _blind(
 
 @_app.command("freeze")
 def _freeze(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The vendor's scores of a pack: deal, value.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Scores of a pack (deal, value); or a claim's YAML.")
+    ],
     data: Annotated[Path, _option("DATA", _DATA)],
-    name: Annotated[str | None, _option("NAME", "Who says so, as vendor_z [the file's name].")] = None,
-    kind: Annotated[str, _option("KIND", "probability or rank_score.")] = "probability",
-    retrospective: Annotated[bool, typer.Option("--retrospective", help="Label it a backtest.")] = False,
+    name: Annotated[str | None, _option("NAME", "Whose scores, as vendor_z [the file's name].")] = None,
+    kind: Annotated[str, _option("KIND", "Of scores: probability or rank_score.")] = "probability",
+    retrospective: Annotated[bool, typer.Option("--retrospective", help="Label scores a backtest.")] = False,
+    parameter: Annotated[list[str] | None, _option("NAME VALUE", _AGREED, "-p", "--parameter")] = None,
 ) -> None:
-    """Hash and date what a vendor sent back in a ledger that is only added to, before outcomes exist."""
-    org = folders.read(data)
+    """Hash and date scores, or a claim and how it is judged, in a ledger that is only added to."""
+    org, texts = folders.read(data), _texts(parameter or [])
+    if file.suffix in (".yaml", ".yml"):
+        given = read_values(parameters_of(find_notebook("vendor_claim")), texts, "vendor_claim")
+        trial: Any = question_of("vendor_claim")
+        print(trial(**{**given, "claim": str(file)}).register(org))
+        return
+    if texts:
+        raise CallError("-p goes with a claim (.yaml); scores have none.")
     print(blind_pack.freeze_scores(org, file, name or file.stem, kind=kind, retrospective=retrospective)[1])
 
 

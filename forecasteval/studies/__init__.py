@@ -14,6 +14,7 @@ QUESTIONS = {
     "coverage_study": "Study",
     "data_sufficiency": "Sufficiency",
     "plan_pilot": "Pilot",
+    "vendor_claim": "Trial",
     "weekly_monitor": "Monitor",
 }
 

@@ -1,0 +1,72 @@
+"""What readers call forecasters, definitions and numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from forecasteval.compare import wording
+
+_LABELS = {
+    "rep_forecast": "the reps",
+    "rep_recalibrated": "the reps, corrected by their own past",
+    "stage_rate": "past win rate of the stage",
+    "base_rate": "past win rate of all deals",
+    "reps_calls": "the reps' own calls",
+    "closed_to_date": "closed to date, nothing added",
+    "commit": "closed + Commit",
+    "best_case": "closed + Commit + Best Case",
+    "category_conversion": "closed + past conversion of each category",
+    "stage_weighted": "closed + past conversion of each stage",
+    "closed_and_conversion": "closed + past conversion + new business",
+    "last_quarter": "the quarter before",
+    "same_quarter_last_year": "the same quarter of last year",
+}
+_DEFINITIONS = {
+    "miss_over_actual": "miss over booked",
+    "miss_over_actual_not_below_0": "the same, never below 0",
+    "miss_over_forecast": "miss over forecast",
+    "actual_over_forecast": "booked over forecast",
+    "forecast_over_actual": "forecast over booked",
+    "signed_miss_over_actual": "signed miss over booked",
+    "smaller_over_larger": "the smaller over the larger",
+}
+
+
+def label(name: str) -> str:
+    """What a reader calls a forecaster or a definition."""
+    if name.endswith("_and_new"):
+        return f"{label(name.removesuffix('_and_new'))} + new business as in the past"
+    return _LABELS.get(name) or _DEFINITIONS.get(name) or _title(name)
+
+
+def capital(text: str) -> str:
+    """Text with a capital, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def interval(low: float, high: float, *, percent: bool = False) -> str:
+    """An interval, with the digits that it supports."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return "none"
+    if percent:
+        return f"{shown(low, percent=True)} to {shown(high, percent=True)}"
+    places = wording.decimals(low, high)
+    return f"{wording.number(low, places)} to {wording.number(high, places)}"
+
+
+def shown(value: Any, *, percent: bool = False) -> str:
+    """A value, or a dash."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{wording.number(100 * value, 0)}%" if percent else wording.number(value)
+
+
+def is_share(name: str) -> bool:
+    """Is a definition shown in percent?"""
+    return name in ("called_right", "brier_skill") or name in _DEFINITIONS
+
+
+def _title(name: str) -> str:
+    words = name.replace("_", " ").strip()
+    return f"Vendor {words[7:].upper()}" if words.startswith("vendor ") and len(words) == 8 else words

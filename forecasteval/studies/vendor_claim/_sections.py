@@ -1,0 +1,160 @@
+"""The sections of the page: words of the template, and what they are drawn from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from forecasteval.compare import wording
+from forecasteval.report.blocks import Html, Words, flow_table
+from forecasteval.report.figures import Absent, Picture
+from forecasteval.studies.vendor_claim import _figures
+from forecasteval.studies.vendor_claim._evidence import Found
+from forecasteval.studies.vendor_claim._held import Held
+from forecasteval.studies.vendor_claim._labels import capital, interval, is_share, label, shown
+from forecasteval.studies.vendor_claim._register import RULES, Registration
+from forecasteval.studies.vendor_claim.claim import ROWS, needed
+
+_SAY = Words(__file__)
+_PARAMETERS = {
+    "candidate": "Forecaster", "baseline": "Compared with", "measure": "Definition", "at_least": "Claimed, at least",
+    "as_of": "Moment", "target": "Target", "population": "Deals", "margin": "Margin", "guard": "Not worse in any part of",
+    "map_ranks": "Ranks mapped to probabilities", "generalise_to": "Holds for", "level": "Level of the intervals",
+    "sentence": "Sentence",
+}  # fmt: skip
+
+
+def readable(text: str, answer: Held) -> str:
+    """A sentence with the forecasters under the names that readers know."""
+    for name in sorted({*answer.everyone.names, *answer.names}, key=len, reverse=True):
+        text = text.replace(name, label(name))
+    return text
+
+
+def parameter(name: str) -> str:
+    """What a reader calls a parameter."""
+    return _PARAMETERS.get(name, name.replace("_", " "))
+
+
+def _changes(registration: Registration) -> list[list[str]]:
+    return [[parameter(what), then, now] for what, then, now in registration.changes]
+
+
+def _against(answer: Held) -> list[tuple[str, tuple[float, float, float], str]]:
+    measure = answer.first.measure
+    found = ((name, Found(measure, c, 0.0, absolute=False)) for name, c in answer.free.items())
+    return [(name, f.better_by, _says(f.comparison.verdict)) for name, f in found]
+
+
+def _says(verdict: str | None) -> str:
+    return {"candidate better": "vendor ahead", "baseline better": "vendor behind"}.get(
+        str(verdict), str(verdict)
+    )
+
+
+def _parts(answer: Held) -> list[list[str]]:
+    assert answer.guard is not None
+    sign = answer.first.measure.sign
+    rows = []
+    for r in answer.guard.table.to_dict("records"):
+        ends = sorted((sign * r["low"], sign * r["high"]))
+        words = "worse by more than the margin" if r["segment"] in answer.worse_in else _says(r["verdict"])
+        rows.append([r["segment"], f"{r['deals']:,}", shown(sign * r["difference"]), interval(*ends), words])
+    return rows
+
+
+def _agreement(answer: Held) -> list[list[str]]:
+    free = ("claim", "also", "seed")
+    values = {
+        **answer.trial.parameters,
+        "generalise_to": [f"new {d}s" for d in answer.first.comparison.generalise_to],
+    }
+    formula = {m.measure.name: m.measure.formula for m in answer.definitions}.get(answer.trial.measure, "")
+    values["measure"] = f"{answer.first.measure.label if formula else label(answer.trial.measure)}: {formula}"
+    values |= {who: label(values[who]) for who in ("candidate", "baseline")}
+    values |= {
+        "population": answer.matched.population or values["population"],
+        "level": wording.percent(values["level"]),
+    }
+    rows = [
+        [parameter(k), _plain(v)] for k, v in values.items() if k not in free and v not in ("", [], False)
+    ]
+    return [*rows, *([k, v] for k, v in RULES.items())]
+
+
+def _scope(answer: Held) -> list[str]:
+    comparison = answer.first.comparison
+    return [f"new {comparison.nouns.get(d) or f'{d}s'}" for d in comparison.generalise_to]
+
+
+def _plain(value: Any) -> str:
+    return (
+        " and ".join(map(str, value))
+        if isinstance(value, list)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def _hashes(answer: Held) -> list[list[str]]:
+    rows = [["Claim", answer.claim_sha256], ["Deals compared", answer.deals_sha256]]
+    if answer.registration.entry:
+        rows.append(["Registration", str(answer.registration.entry["sha256"])])
+    return [*rows, *([f"Scores of {day}", sha] for day, sha in answer.frozen)]
+
+
+_TOOLS: dict[str, Any] = {
+    "capital": capital, "readable": readable, "label": label, "interval": interval, "shown": shown, "is_share": is_share, "parameter": parameter, "rows": ROWS,
+    "needed": needed, "changes": _changes, "against": _against, "parts": _parts, "agreement": _agreement, "hashes": _hashes,
+}  # fmt: skip
+
+
+class _Tools:
+    """The helpers as one value for the template."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _TOOLS:
+            raise AttributeError(name)
+        return _TOOLS[name]
+
+
+def say(macro: str, answer: Held, *more: Any) -> str:
+    """A macro as plain text."""
+    return _SAY(macro, answer, _Tools(), *more).text
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """One section: a macro and the answer that it speaks of."""
+
+    macro: str
+    answer: Held
+
+    def words(self) -> Html:
+        """The section as text."""
+        more = (
+            (flow_table(self.answer.first.comparison), version("deal-forecasteval"))
+            if self.macro == "document"
+            else ()
+        )
+        return _SAY(self.macro, self.answer, _Tools(), *more)
+
+
+class Definitions(Section):
+    """The claim under all definitions."""
+
+    def figure(self) -> Picture | Absent:
+        """What each definition makes of the claim, one line each."""
+        lines = [f for f in self.answer.definitions if math.isfinite(f.claimed[1])]
+        return _figures.definitions(self.answer, lines)
+
+
+class Beside(Section):
+    """The candidate beside what costs nothing."""
+
+    def figure(self) -> Picture | Absent:
+        """By how much the candidate is better than each."""
+        return _figures.beside(self.answer)

@@ -1,0 +1,300 @@
+"""A vendor's claim held against the buyer's own evidence: parameters, computation, and the sections of the page."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from forecasteval.compare.results import plain
+from forecasteval.errors import CallError, nearest
+from forecasteval.matching.deals_as_of import Record
+from forecasteval.matching.match import Panel
+from forecasteval.matching.matched import Matched
+from forecasteval.report.blocks import Html
+from forecasteval.scores.amounts import ACCURACIES
+from forecasteval.studies.vendor_claim import _evidence as evidence
+from forecasteval.studies.vendor_claim import _sections as sections
+from forecasteval.studies.vendor_claim._decide import decidable
+from forecasteval.studies.vendor_claim._evidence import (
+    ABSOLUTE,
+    MEASURES,
+)
+from forecasteval.studies.vendor_claim._held import FREE, Held
+from forecasteval.studies.vendor_claim._register import Registration, register, registration
+from forecasteval.studies.vendor_claim._terms import Terms
+from forecasteval.studies.vendor_claim.blind_pack import Scores, claims_ledger, late, read_scores
+from forecasteval.studies.vendor_claim.claim import read_claim
+from forecasteval.tables import ledger
+from forecasteval.tables.calendar import moment
+from forecasteval.tables.organisation import Org
+
+
+class Trial(Terms):
+    """How a claim is judged: everything that a contract has to fix before the outcomes exist.
+
+    Raises
+    ------
+    CallError
+        Lists every value that is not allowed.
+
+    Examples
+    --------
+    >>> Trial(measure="accuracy")
+    Traceback (most recent call last):
+    ...
+    forecasteval.errors.CallError: 1 parameter cannot be used:
+    - measure: 'accuracy' is not one of brier, brier_skill, log_score, auc, called_right, brier_by_amount, miss_over_actual, \
+miss_over_actual_not_below_0, miss_over_forecast, actual_over_forecast, forecast_over_actual, signed_miss_over_actual, smaller_over_larger.
+    """
+
+    def run(self, org: Org) -> Answer:
+        """Hold the claim against an organisation's data, as :func:`forecasteval.read` gives them.
+
+        Raises
+        ------
+        CallError
+            For a claim that cannot be read, a measure that does not fit it, a forecaster that is not there, and a ledger, key or
+            file of scores that was changed.
+        """
+        path = _found(self.claim)
+        claim = read_claim(path)
+        if claim.says == "accuracy" and self.measure not in ABSOLUTE:
+            raise CallError(
+                f"measure: {self.measure!r} compares two; a claim of accuracy takes one of {', '.join(ABSOLUTE)}."
+            )
+        if claim.says == "better" and self.measure in ACCURACIES:
+            raise CallError(
+                f"measure: {self.measure!r} is a number on its own; a claim to be better takes one of {', '.join(MEASURES)}."
+            )
+        if claim.says == "accuracy" and not self.at_least > 0:
+            raise CallError("at_least: give the number that the claim names, such as 0.95 for 95%.")
+        book = None if org.folder is None else ledger.read(claims_ledger(org.folder))
+        frozen = [] if book is None or org.folder is None else read_scores(org.folder, book, self.candidate)
+        told = Registration() if book is None else registration(book, claim, self.parameters)
+        matched, everyone, late_deals, where = self._matched(org, frozen)
+        sha = hashlib.sha256(path.read_bytes()).hexdigest()
+        taken = (
+            [s for s in frozen if s.entry["retrospective"] == (where == "backtest")]
+            if where in ("frozen", "backtest")
+            else []
+        )
+        files = tuple((str(s.entry["as_of"]), str(s.entry["sha256"])) for s in taken)
+        return Answer(self, org, claim, sha, matched, everyone, where, tuple(late_deals), told, files)
+
+    def register(self, org: Org) -> str:
+        """Write the claim and how it is judged into the ledger, before the outcomes exist; says what was written.
+
+        What evidence of the present size could tell goes with it, where the reference model stands in for the candidate.
+        """
+        if org.folder is None:
+            raise CallError("A registration needs a data folder, which keeps its ledger.")
+        claim = read_claim(_found(self.claim))
+        told: dict[str, Any] = {}
+        if org.history is not None and self.baseline != "model":
+            options: dict[str, Any] = {
+                "as_of": self.as_of,
+                "target": self.target,
+                "population": self.population,
+            }
+            past = Panel(org, **options, seed=self.seed).view(["model", self.baseline])
+            question = tuple(self.generalise_to) or ("rep", "period")
+            if not past.stop:
+                power = decidable(
+                    org,
+                    past,
+                    ("model", self.baseline),
+                    self.margin or 0.01,
+                    question,
+                    level=self.level,
+                    seed=self.seed,
+                )
+                told = (
+                    {}
+                    if power is None
+                    else plain({**power.to_dict(), "of": "model, in the place of the candidate"})
+                )
+        return register(org.folder, claim, self.parameters, told)[1]
+
+    def _matched(self, org: Org, frozen: list[Scores]) -> tuple[Matched, Matched, list[str], str]:
+        """The deals of the claim, those on which what costs nothing speaks as well, deals scored late, and the kind of evidence."""
+        names = [self.candidate, self.baseline, *self.also]
+        if org.matched is None:
+            free = list(FREE)
+        else:
+            free = [n for n in FREE if n in org.matched or n == "base_rate"]
+        as_of: Any = self.as_of
+        closed: list[str] = []
+        where = "flat" if org.matched is not None else "history"
+        if frozen and org.matched is None:
+            in_time = [s for s in frozen if not s.entry["retrospective"]]
+            taken, where = (in_time, "frozen") if in_time else (frozen, "backtest")
+            org, as_of, closed = _with_frozen(org, taken)
+        panel = Panel(org, as_of=as_of, target=self.target, population=self.population, seed=self.seed)
+        pool = isinstance(as_of, list) and len(as_of) > 1
+        matched = panel.view(names, pool=pool)
+        absent = [n for n in names if n not in matched.table and not matched.stop]
+        if absent:
+            there = ", ".join(matched.names)
+            raise CallError(
+                f"There is no forecast named {absent[0]}; the table has {there}. {nearest(absent[0], matched.names)}".rstrip()
+            )
+        kind = matched.kinds.get(self.candidate)
+        if kind == "rank_score" and not self.map_ranks and self.measure != "auc":
+            raise CallError(
+                f"measure: {self.candidate} only ranks, so it is judged by rank: measure = auc. Or map_ranks = true: probabilities by a "
+                "mapping that is fitted on earlier periods."
+            )
+        everyone = panel.view(list(dict.fromkeys([*names, *free])), pool=pool)
+        if closed:
+            matched, everyone = _without(matched, closed), _without(everyone, closed)
+        if kind == "rank_score" and self.map_ranks:
+            matched, everyone = (evidence.mapped(m, self.candidate) for m in (matched, everyone))
+        return matched, everyone, closed, where
+
+
+def _without(matched: Matched, closed: list[str]) -> Matched:
+    """The deals that were open when their scores were frozen."""
+    keep = ~matched["deal_id"].isin(closed).to_numpy()
+    left, gone = (int(matched["deal_id"][rows].nunique()) for rows in (keep, ~keep))
+    step = {
+        "step": "scored before the close",
+        "deals": left,
+        "dropped": gone,
+        "why": "closed when the score was frozen",
+    }
+    return matched.rows(keep, flow=[*matched.flow, step])
+
+
+def _found(name: str) -> Path:
+    """The file of a claim; a relative one is looked up from the working directory upwards."""
+    wanted, here = Path(name).expanduser(), Path.cwd()
+    places = [wanted] if wanted.is_absolute() else [base / wanted for base in (here, *here.parents)]
+    return next((place for place in places if place.is_file()), wanted)
+
+
+def _with_frozen(org: Org, frozen: list[Scores]) -> tuple[Org, list[str], list[str]]:
+    """The organisation with frozen scores among its forecasts, their moments, and the deals that were closed when they came.
+
+    A score speaks as of the day of its pack, which holds nothing later.
+    """
+    assert org.deals is not None
+    assert org.history is not None
+    assert org.periods is not None
+    record = Record(org.deals, org.history, org.periods, org.settings)
+    days = [str(s.entry["as_of"]) for s in frozen]
+    rows = [
+        s.table.assign(forecaster=s.name, kind=s.entry["score_kind"],
+                       issued_at=moment(day, org.settings) - pd.Timedelta(seconds=1))
+        for s, day in zip(frozen, days, strict=True)
+    ]  # fmt: skip
+    name = frozen[0].name
+    others = None if org.forecasts is None else org.forecasts[org.forecasts["forecaster"] != name]
+    forecasts = pd.concat([t for t in (others, *rows) if t is not None], ignore_index=True)
+    closed = [deal for s in frozen for deal in late(record, s)]
+    return replace(org, forecasts=forecasts), sorted(set(days)), closed
+
+
+@dataclass(frozen=True, eq=False)
+class Answer(Held):
+    """What the evidence says of a claim, with the sections of its page; each is made when it is asked for."""
+
+    @property
+    def verdict(self) -> sections.Section:
+        """The card's score, and the verdict."""
+        return sections.Section("verdict", self)
+
+    @property
+    def facts(self) -> sections.Section:
+        """The claim card."""
+        return sections.Section("facts", self)
+
+    @property
+    def registered(self) -> sections.Section:
+        """What was registered, and what was changed since."""
+        return sections.Section("registered", self)
+
+    @property
+    def every_definition(self) -> sections.Definitions:
+        """The claim under all definitions."""
+        return sections.Definitions("definitions", self)
+
+    @property
+    def beside(self) -> sections.Beside:
+        """Beside what costs nothing."""
+        return sections.Beside("beside", self)
+
+    @property
+    def everywhere(self) -> sections.Section:
+        """The guardrail."""
+        return sections.Section("everywhere", self)
+
+    @property
+    def several(self) -> sections.Section:
+        """Several vendors on the same deals."""
+        return sections.Section("several", self)
+
+    @property
+    def trusted(self) -> sections.Section:
+        """What kind of evidence this is, and what it cannot exclude."""
+        return sections.Section("trusted", self)
+
+    @property
+    def when(self) -> sections.Section:
+        """What would decide it, and when."""
+        return sections.Section("when", self)
+
+    @property
+    def document(self) -> sections.Section:
+        """The annex and the result, to be signed."""
+        return sections.Section("document", self)
+
+    def words(self) -> Html:
+        """The verdict in words."""
+        return self.verdict.words()
+
+    def results(self) -> dict[str, Any]:
+        """The content of `results.json`."""
+        first = self.first.comparison
+        cannot = bool(self.matched.stop) or first.verdict == "cannot be compared"
+        base = first.to_dict()
+        found: dict[str, Any] = plain(
+            {
+                "schema_version": 1,
+                "status": "cannot be compared" if cannot else "done",
+                "headline": sections.say("headline", self),
+                "primary": base["primary"],
+                "question": "What does this evidence say of the claim?",
+                "estimand": base["estimand"],
+                "parameters": {**self.trial.parameters, "claim": Path(self.trial.claim).name},
+                "claim": {"sentence": self.claim.sentence, "sha256": self.claim_sha256, "card": self.card.verdict,
+                          "missing": self.card.missing, "stated": self.card.stated, "asked": self.card.asked},
+                "verdict": self.outcome,
+                "judged_by": {"definition": self.trial.measure, "at_least": self.trial.at_least, **self.main},
+                "evidence": self.where,
+                "deals_sha256": self.deals_sha256,
+                "late": len(self.late),
+                "registration": self.registration.to_dict(),
+                "definitions": [f.to_dict() for f in self.definitions],
+                "accuracy_by_name": self.by_name.to_dict("records"),
+                "beside": {n: c.primary["verdict"] for n, c in self.free.items()},
+                "totals_beside": self.for_nothing.to_dict("records"),
+                "error_floor": self.floor,
+                "guard": None if self.guard is None else {**self.guard.to_dict(), "worse_in": self.worse_in},
+                "vendors": [{"vendor": f.comparison.candidate, **f.to_dict()} for f in self.vendors],
+                "decidable": None if self.decide is None else self.decide.to_dict(),
+                "flow": base["flow"],
+                "comparisons": base["comparisons"],
+            }
+        )  # fmt: skip
+        return found
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables that leave with the report, by name."""
+        found = {"definitions": pd.DataFrame([f.to_dict() for f in self.definitions])}
+        return found | {
+            n: t for n, t in (("accuracy_by_name", self.by_name), ("totals", self.for_nothing)) if len(t)
+        }
