@@ -9,8 +9,7 @@ import signal
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +27,7 @@ from forecasteval.report.make import find_notebook, make_report
 from forecasteval.report.messenger import Messenger
 from forecasteval.report.parameters import parameters_of, read_values
 from forecasteval.report.summary import verdict_line
+from forecasteval.report.time_limit import time_limit as limited
 from forecasteval.report.verify import verify
 from forecasteval.sources import flat_table, flat_table_draft, totals
 from forecasteval.sources import folder as folders
@@ -81,8 +81,8 @@ _importers = typer.Typer(
 _app.add_typer(_importers, name="import")
 
 
-def _option(metavar: str, help: str, *names: str) -> Any:
-    return typer.Option(*names, metavar=metavar, help=help)
+def _option(metavar: str, help: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, metavar=metavar, help=help, **more)
 
 
 _TABLES = "Data folder to write, as data/acme."
@@ -128,26 +128,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(message, file=sys.stderr)
         return code
     return 0
-
-
-@contextmanager
-def _limited(seconds: float) -> Iterator[None]:
-    """Stop what takes longer; where the system has no such clock nothing is stopped."""
-    alone = threading.current_thread() is threading.main_thread()
-    if seconds <= 0 or not alone or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def stop(*_: Any) -> None:
-        raise RunFailed(f"Stopped after {seconds:g} seconds. For longer: --time-limit SECONDS.")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _joined_parameters(words: Sequence[str]) -> list[str]:
@@ -217,7 +197,7 @@ def _importer(system: str | None, words: str) -> Callable[..., None]:
             "system": None if system is None or guess(export) == system else system,
         }  # fmt: skip
         given = {key: value for key, value in options.items() if value is not None}
-        with _limited(time_limit):
+        with limited(time_limit):
             _import_export(system, export, out, given)
 
     command.__doc__ = f"Import {words}: its objects as CSV, or a folder of dated copies."
@@ -300,7 +280,7 @@ def _import_table(
     time_limit: Annotated[float, _option("SECONDS", _LIMIT, "--time-limit")] = _HOUR,
 ) -> None:
     """Import one table that already holds forecasts and outcomes side by side."""
-    with _limited(time_limit):
+    with limited(time_limit):
         if explain:
             print(flat_table_draft.explain(file, table))
         elif mapping is None or out is None:
@@ -440,7 +420,7 @@ def _report(
     messenger = Messenger.of(notify) if notify is not None else None
     place = out or Path("reports") / (data.resolve().name if data else ".")
     try:
-        with _limited(time_limit):
+        with limited(time_limit):
             place = make_report(
                 notebook,
                 out=place,
@@ -640,10 +620,64 @@ def _verify(
     time_limit: Annotated[float, _option("SECONDS", _LIMIT, "--time-limit")] = _HOUR,
 ) -> None:
     """Compute a report's results again from the inputs that its manifest names: same (0), differs (1), other inputs (2)."""
-    with _limited(time_limit):
+    with limited(time_limit):
         found = verify(folder, data=data, progress=True)
     print(found, file=sys.stderr if found.inputs else sys.stdout)
     raise typer.Exit(found.exit_code)
+
+
+# --- batch ------------------------------------------------------------------------------------------
+
+_PLAN = typer.Argument(metavar="PLAN.yaml", help="The reports to make; --schema says what may stand there.")
+
+
+@_app.command("batch")
+def _batch(
+    plan: Annotated[Path | None, _PLAN] = None,
+    out: Annotated[Path | None, _option("FOLDER", "Folder of the reports and their index.", "--out")] = None,
+    workers: Annotated[int, _option("N", "Reports at a time [one more than cores].", min=0)] = 0,
+    time_limit: Annotated[
+        float, _option("SECONDS", "Give up a report after so many seconds [3600].")
+    ] = _HOUR,
+    archive: Annotated[bool, typer.Option("--archive", help="Keep a dated copy in FOLDER/archive.")] = False,
+    keep: Annotated[int, _option("N", "Keep only the newest N dated copies.", min=0)] = 0,
+    plain: Annotated[bool, typer.Option("--plain", help="Start every report from nothing; slower.")] = False,
+    allow_stale: Annotated[bool, typer.Option("--allow-stale", help=_STALE)] = False,
+    allow_shrunk: Annotated[bool, typer.Option("--allow-shrunk", help=_SHRUNK)] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the plan's JSON schema, and stop.")] = False,
+) -> None:
+    """Make many reports at once: notebooks, parameters, a report for each value of a column, and an index."""
+    from forecasteval.report.batch import Options, make_batch, outcome
+    from forecasteval.report.plan import Plan
+
+    if schema:
+        print(json.dumps(Plan.model_json_schema(), indent=2))
+        return
+    if plan is None or out is None:
+        raise CallError(
+            "batch needs a plan and --out, as in: forecasteval batch plan.yaml --out reports/acme"
+        )
+    options = Options(
+        workers, time_limit, not plain, allow_stale, allow_shrunk, archive=archive or keep > 0, keep=keep
+    )
+    made = make_batch(plan, out, _asked, options)
+    for one in made:
+        if one.failed:
+            print(f"{one.job.label}: {one.error}", file=sys.stderr)
+    failed = sum(one.failed for one in made)
+    print(f"{count(len(made), 'reports')}{f', {failed} failed' if failed else ''}: {out / 'index.html'}")
+    raise typer.Exit(outcome(made))
+
+
+def _asked(notebook: str, values: Mapping[str, Any], org: Org | None) -> Any:
+    """The question that a study's notebook will ask, checked; None for somebody else's notebook."""
+    study = question_of(notebook)
+    if study is None:
+        return None
+    question = study(**{name: value for name, value in values.items() if name in study.model_fields})
+    if org is not None and hasattr(question, "check"):
+        question.check(org)
+    return question
 
 
 if __name__ == "__main__":

@@ -222,6 +222,7 @@ class Panel:
             raise CallError(f"population {population!r} is not one of {', '.join(map(repr, POPULATIONS))}.")
         newest = newest_record(org) if through is None else through
         self.through = pd.Timestamp(newest) if newest is not None else None
+        self._views: dict[tuple[Any, ...], Matched] = {}
 
     @cached_property
     def _record(self) -> Record:
@@ -296,6 +297,12 @@ class Panel:
         as_of : looks of this panel; all of them if left out
         pool : must be asked for where several weeks go into one table
         """
+        key = (*forecasters, repr(as_of), pool)
+        if key not in self._views:
+            self._views[key] = self._viewed(forecasters, as_of, pool=pool)
+        return self._views[key]
+
+    def _viewed(self, forecasters: Sequence[str], as_of: Any, *, pool: bool) -> Matched:
         if self.org.matched is not None:
             return _of_flat_table(Matched.of(self.org), list(forecasters), self.seed)
         outside = self.outside(forecasters)

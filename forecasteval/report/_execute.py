@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from forecasteval.errors import RunFailed
 from forecasteval.report._place import temporary
+from forecasteval.report._spare_kernel import SpareKernel, managed_by
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _SAID_IN_FULL = (
@@ -23,6 +25,8 @@ _SAID_IN_FULL = (
     "Busy",
 )  # the message is the whole story
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+DIED = "Died"  # a failure by this name is of the notebook's process, not of the notebook
+_SAID_OF_DEATH = "The notebook's process was ended in {}; often the machine has run out of memory."
 _LONGEST_PLACE = 60  # characters; the path of a Unix socket may have about 100
 
 
@@ -46,20 +50,26 @@ class Run:
     failure: Failure | None
 
 
-def execute(notebook: Any, parameters: Mapping[str, Any], *, progress: bool = True) -> Run:
-    """Run a notebook as :func:`load` gives it from top to bottom, with values that have been checked."""
+def execute(
+    notebook: Any, parameters: Mapping[str, Any], *, progress: bool = True, kernel: SpareKernel | None = None
+) -> Run:
+    """Run a notebook as :func:`load` gives it from top to bottom, with values that have been checked.
+
+    `kernel` is a process that waits to be the notebook's; otherwise one is started.
+    """
     quick_imports()
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    running, died = notebook, False  # papermill fills a copy
+    running, ended = notebook, None  # papermill fills a copy
+    options = {} if kernel is None else {"kernel_manager_class": managed_by(kernel)}
 
     def follow(notebook: Any, **_: Any) -> None:
         nonlocal running
         running = notebook
 
-    with _quiet_log(), _environment(), _sockets() as config, _bar(shown=progress) as say:
+    with _quiet_log(), environment(), _sockets() as config, _bar(shown=progress) as say:
         try:
             papermill.execute_notebook(
                 notebook,
@@ -73,13 +83,16 @@ def execute(notebook: Any, parameters: Mapping[str, Any], *, progress: bool = Tr
                 config=config,
                 on_notebook_start=follow,
                 on_cell_start=lambda cell_index, **_: say(running.cells, cell_index),
+                **options,
             )
         except PapermillExecutionError:
             pass  # the cells tell more than the exception
         except DeadKernelError:
-            died = True
+            ended = (DIED, _SAID_OF_DEATH)
+        except RunFailed as error:  # the time that it may take is over
+            ended = ("Stopped", f"{error} It was in {{}} then.")
     _tidy(running)
-    return Run(running, _failure(running, died))
+    return Run(running, _failure(running, ended))
 
 
 def load(path: Path) -> Any:
@@ -118,7 +131,7 @@ def _quiet_log() -> Iterator[None]:
 
 
 @contextmanager
-def _environment() -> Iterator[None]:
+def environment() -> Iterator[None]:
     """With the kernel of this environment, whatever others are installed, and one thread for linear algebra.
 
     Two threads that fight over many small fits on a busy machine took 19 s where one takes 3; what the user has set
@@ -192,7 +205,7 @@ def _tidy(notebook: Any) -> None:
         notebook.metadata.papermill.pop(name, None)
 
 
-def _failure(notebook: Any, died: bool) -> Failure | None:
+def _failure(notebook: Any, ended: tuple[str, str] | None) -> Failure | None:
     """The cell that stopped the run; papermill marks cells that were never reached as completed."""
     cells = [(i, c) for i, c in enumerate(notebook.cells) if _to_be_run(c)]
     started = [i for i, c in cells if c.metadata.papermill.get("start_time")]
@@ -200,9 +213,8 @@ def _failure(notebook: Any, died: bool) -> Failure | None:
         for output in cell.outputs:
             if output.output_type == "error":
                 return _raised(notebook, index, output)
-    if died:
-        said = "The notebook's process was ended in {}; often the machine has run out of memory."
-        return _at(notebook, started[-1] if started else 0, "Died", said)
+    if ended is not None:
+        return _at(notebook, started[-1] if started else 0, *ended)
     for index, cell in cells:
         if index not in started or cell.execution_count is None:
             said = "The notebook stopped before {}; a report needs every cell."

@@ -46,14 +46,15 @@ def files(run: Executed, name: str, values: Mapping[str, Any], inputs: Mapping[s
     results = {"schema_version": 1, "status": "failed", "headline": failure.sentence, "error": vars(failure)}
     return {
         "report.ipynb": nbformat.writes(run.notebook) + "\n",
-        "error.txt": _rendered("failure.txt.j2", about),
-        "report.html": _rendered("failure.html.j2", about),
+        "error.txt": rendered("failure.txt.j2", about),
+        "report.html": rendered("failure.html.j2", about),
         **Summary.of(name, title_of(run.notebook, name), Run(results, record)).files(),
         "results.json": json.dumps(results, indent=1, ensure_ascii=False) + "\n",
     }
 
 
-def _rendered(template: str, about: Mapping[str, Any]) -> str:
+def rendered(template: str, about: Mapping[str, Any]) -> str:
+    """A page or a text from its template."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

@@ -9,6 +9,7 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -84,10 +85,16 @@ def input_files(folder: Path) -> list[dict[str, Any]]:
     }
     built = "tables" if (folder / "export").is_dir() else None  # from the export, so no input of its own
     return [
-        {"file": name.as_posix(), "sha256": sha256(path), "bytes": path.stat().st_size, "rows": _rows(path)}
+        {"file": name.as_posix(), **_content(path, path.stat().st_size, path.stat().st_mtime_ns)}
         for name, path in named.items()
         if name.parts[0] != built and not any(part.startswith(".") for part in name.parts)
     ]
+
+
+@cache
+def _content(path: Path, size: int, written: int) -> dict[str, Any]:
+    """Hash, size and rows of a file as it was written then."""
+    return {"sha256": sha256(path), "bytes": size, "rows": _rows(path)}
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -118,6 +125,7 @@ def _rows(path: Path) -> int | None:
     return None
 
 
+@cache
 def versions() -> dict[str, str]:
     """Python and the packages that numbers or pages depend on."""
     found = {"python": platform.python_version()}
@@ -129,8 +137,21 @@ def versions() -> dict[str, str]:
     return found
 
 
+_commits: dict[Path, str | None] = {}
+
+
+def hold(notebook: Path, data: Path | None) -> None:
+    """Look at commit, versions and input once for this process and those forked from it."""
+    versions()
+    _commits[notebook.parent] = git_commit(notebook.parent)
+    if data is not None:
+        input_files(data)
+
+
 def git_commit(folder: Path) -> str | None:
     """The commit that a folder stands at, with `-dirty` if a tracked file has changed since; None outside git."""
+    if folder in _commits:
+        return _commits[folder]
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -38,17 +39,8 @@ def render(
     """
     warm_up()
     from bs4 import BeautifulSoup
-    from nbconvert.exporters.html import HTMLExporter
     from nbconvert.exporters.templateexporter import TemplateExporter
 
-    exporter = HTMLExporter(
-        template_name="base",
-        template_file="page.html.j2",
-        extra_template_paths=[str(Path(__file__).parent)],
-        exclude_anchor_links=True,
-        default_preprocessors=[],
-        filters={"escaped_markdown": _escaped},
-    )
     names = _names(results)
     title = str(results.get("title") or title_of(notebook, name))
     head = _FirstScreen.of(results, provenance)
@@ -61,7 +53,7 @@ def render(
     }
     # not by HTMLExporter's own method, which parses the page once more for what this template has already
     page, _ = TemplateExporter.from_notebook_node(
-        exporter, _for_readers(notebook), resources={"report": about}
+        _exporter(), _for_readers(notebook), resources={"report": about}
     )
     soup = BeautifulSoup(page, "html.parser")
     _disarm(soup.body)
@@ -80,7 +72,21 @@ def warm_up() -> None:
     from forecasteval.report._execute import quick_imports
 
     quick_imports()
-    import nbconvert.exporters.html  # noqa: F401
+    _ = _exporter().template
+
+
+@cache
+def _exporter() -> Any:
+    from nbconvert.exporters.html import HTMLExporter
+
+    return HTMLExporter(
+        template_name="base",
+        template_file="page.html.j2",
+        extra_template_paths=[str(Path(__file__).parent)],
+        exclude_anchor_links=True,
+        default_preprocessors=[],
+        filters={"escaped_markdown": _escaped},
+    )
 
 
 def _escaped(text: str) -> str:

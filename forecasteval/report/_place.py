@@ -65,6 +65,23 @@ def temporary(prefix: str, parent: Path) -> Iterator[Path]:
         _let_go(handle)
 
 
+@contextmanager
+def in_use(folder: Path) -> Iterator[bool]:
+    """A folder that one run at a time writes to: False where another one does; that one is not waited for."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = _lock(folder)
+    except BlockingIOError:
+        yield False
+        return
+    except OSError as error:
+        raise CallError(f"Cannot write to {folder}: {error.strerror}.") from error
+    try:
+        yield True
+    finally:
+        _let_go(handle)
+
+
 def take_place(aside: Path, target: Path) -> None:
     """Move a finished folder into place; what lay there lies aside afterwards, or is gone.
 

@@ -113,6 +113,15 @@ def canvas(height: float, columns: int = 1, **grid: Any) -> Iterator[tuple[Figur
         yield figure, figure.subplots(ncols=columns, **({"sharey": columns > 1} | grid))
 
 
+def warm_up() -> None:
+    """Draw something, so that fonts are found and letters known in every process that is forked from this one."""
+    with canvas(2) as (figure, ax):
+        title(figure, "abcdefghijklmnopqrstuvwxyz 0123456789")
+        ax.plot([0, 1], [0, 1], label="ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        ax.legend()
+    Picture("warm", "", figure).png()
+
+
 def title(figure: Figure, message: str) -> None:
     """Write the message of a picture above it."""
     figure.suptitle(

@@ -17,6 +17,7 @@ from forecasteval.report import _execute, _failure, _manifest, _page, _pdf, _wor
 from forecasteval.report._harvest import Harvest, collect, inputs_of, slug
 from forecasteval.report._machine import Machine
 from forecasteval.report._place import made_aside, refuse_foreign, save, take_place
+from forecasteval.report._spare_kernel import SpareKernel
 from forecasteval.report.changes import Changes, Run
 from forecasteval.report.gate import primary_row
 from forecasteval.report.parameters import Parameter, check_values, parameters_of, read_values
@@ -41,6 +42,9 @@ def make_report(
     progress: bool = False,
     pdf: bool = False,
     xlsx: bool = False,
+    name: str = "",
+    kernel: SpareKernel | None = None,
+    again: bool = False,
 ) -> Path:
     """Run a notebook and write its report.
 
@@ -57,6 +61,9 @@ def make_report(
         the data folder, before anything is run
     progress : draw a bar on stderr
     pdf, xlsx : write `report.pdf` and `tables.xlsx` as well, with the packages of the extra `share`
+    name : of the report's folder, where it is not the notebook's
+    kernel : a process that waits to be the notebook's
+    again : run once more if the notebook's process is ended from outside
 
     Returns
     -------
@@ -81,7 +88,7 @@ def make_report(
     folder = data_folder(declared, values, named=data is not None)
     if check is not None:
         check({p.name: p.value for p in declared.values() if p.known} | values, folder)
-    target = Path(out) / slug(path.stem)
+    target = Path(out) / (name or slug(path.stem))
     refuse_foreign(target)
     with made_aside(target) as aside:
         started = datetime.now(UTC)
@@ -92,7 +99,9 @@ def make_report(
             insert_checks(source, str(values.get(DATA, declared[DATA].value)), checks)
         page_tools = threading.Thread(target=_page.warm_up, daemon=True)
         page_tools.start()
-        run = _execute.execute(source, values, progress=progress)
+        run = _execute.execute(source, values, progress=progress, kernel=kernel)
+        if again and run.failure is not None and run.failure.kind == _execute.DIED:
+            run = _execute.execute(source, values, progress=progress)
         page_tools.join()
         inputs = inputs_of(run.notebook)
         given = {p.name: values.get(p.name, p.value) for p in declared.values()}

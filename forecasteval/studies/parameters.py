@@ -16,6 +16,7 @@ from forecasteval.inference.questions import QUESTIONS
 from forecasteval.matching.deals_as_of import Target
 from forecasteval.matching.match import POPULATIONS
 from forecasteval.scores.probability import METRICS
+from forecasteval.tables.organisation import Org
 
 _KINDS = {
     "string_type": "text",
@@ -55,6 +56,13 @@ class Parameters(BaseModel):
     def parameters(self) -> dict[str, Any]:
         """The parameters as plain values."""
         return self.model_dump()
+
+    def share(self, org: Org) -> None:
+        """Compute once what reports on segments have in common, for processes that are forked from this one."""
+
+    def segments_by(self, org: Org, column: str) -> tuple[dict[str, str], list[str]]:
+        """The values of a column that a report can be about, with what people read; and those without deals."""
+        raise CallError("this notebook cannot be made for each value of a column")
 
 
 class Apart(ValueError):

@@ -52,7 +52,9 @@ class Document:
 
     def wrong(self, key: str, found: str, expected: str, advice: str) -> None:
         """Add the problem of one key; the parts of a nested one are joined by dots."""
-        row = self.rows.get(key, self.rows.get(key.split(".")[0]))
+        parts = key.split(".")
+        heads = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+        row = next((self.rows[head] for head in heads if head in self.rows), None)
         self.problems.append(Problem(self.file, row, key, found, expected, advice))
 
     def read_as(self, model: type[_Model], advice: str = "Correct it.") -> _Model:
@@ -103,13 +105,22 @@ def read_document(path: Path, expected: str, advice: str, first_line: str) -> Do
     if not isinstance(given, dict) or not isinstance(tree, yaml.MappingNode):
         problem = Problem(path.name, None, None, "no keys", "lines of the form key: value", first_line)
         return Document(path.name, {}, problems=[problem])
+    return Document(path.name, given, _rows(tree), _twice(tree, path.name))
+
+
+def _rows(node: Any, above: str = "") -> dict[str, int]:
+    """The row of each key and of each item of a list, at any depth."""
+    if isinstance(node, yaml.MappingNode):
+        inside = [(str(key.value), key, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        inside = [(str(at), item, item) for at, item in enumerate(node.value)]
+    else:
+        return {}
     rows: dict[str, int] = {}
-    problems = _twice(tree, path.name)
-    for key, value in tree.value:
-        rows[key.value] = key.start_mark.line + 1
-        if isinstance(value, yaml.MappingNode):
-            rows |= {f"{key.value}.{inner.value}": inner.start_mark.line + 1 for inner, _ in value.value}
-    return Document(path.name, given, rows, problems)
+    for name, place, value in inside:
+        rows[f"{above}{name}"] = place.start_mark.line + 1
+        rows |= _rows(value, f"{above}{name}.")
+    return rows
 
 
 def _bloated(tree: Any, file: str, expected: str) -> Problem | None:
@@ -130,8 +141,12 @@ def _bloated(tree: Any, file: str, expected: str) -> Problem | None:
     return Problem(file, tree.start_mark.line + 1, None, found, expected, "Write the values out.")
 
 
-def _twice(tree: yaml.MappingNode, file: str, above: str = "") -> list[Problem]:
+def _twice(tree: Any, file: str, above: str = "") -> list[Problem]:
     """Keys that stand twice: YAML would take the last of them without a word."""
+    if isinstance(tree, yaml.SequenceNode):
+        return [p for at, item in enumerate(tree.value) for p in _twice(item, file, f"{above}{at}.")]
+    if not isinstance(tree, yaml.MappingNode):
+        return []
     problems, seen = [], dict[str, int]()
     for key, value in tree.value:
         name, row = f"{above}{key.value}", key.start_mark.line + 1
@@ -139,6 +154,5 @@ def _twice(tree: yaml.MappingNode, file: str, above: str = "") -> list[Problem]:
             found = f"the key again, as in row {seen[name]}"
             problems.append(Problem(file, row, name, found, "each key once", "Remove one of them."))
         seen.setdefault(name, row)
-        if isinstance(value, yaml.MappingNode):
-            problems += _twice(value, file, f"{name}.")
+        problems += _twice(value, file, f"{name}.")
     return problems

@@ -21,7 +21,7 @@ from forecasteval.errors import CallError
 from forecasteval.matching.deals_as_of import looks_at
 from forecasteval.matching.forecasters import BUILT_IN
 from forecasteval.matching.match import Panel
-from forecasteval.matching.matched import RESERVED, Matched
+from forecasteval.matching.matched import RESERVED, Matched, pseudonyms
 from forecasteval.report.blocks import Html
 from forecasteval.scores.probability import DEFAULT_METRICS
 from forecasteval.studies.compare_forecasts import _sections as sections
@@ -39,6 +39,9 @@ from forecasteval.studies.parameters import (
 )
 from forecasteval.tables import calendar
 from forecasteval.tables.organisation import Org, about, names_of
+
+# panels that reports in this process have in common, each of which holds its organisation
+_shared: dict[tuple[Any, ...], Panel] = {}
 
 
 def _divided(text: str) -> tuple[str, str]:
@@ -162,7 +165,29 @@ class Question(Parameters):
     def panel(self, org: Org) -> Panel:
         """The deals at the question's moment, and in every week that all periods have: matched once."""
         options: dict[str, Any] = {"target": self.target, "population": self.population, "seed": self.seed}
-        return Panel(org, as_of=[self.as_of, *_weeks_of(org)], **options)
+        shared = _shared.get(self._moment(org))
+        return shared or Panel(org, as_of=[self.as_of, *_weeks_of(org)], **options)
+
+    def _moment(self, org: Org) -> tuple[Any, ...]:
+        return id(org), self.as_of, self.target, self.population, self.seed
+
+    def share(self, org: Org) -> None:
+        """Match once, for all segments."""
+        _shared.setdefault(self._moment(org), self.panel(org))
+        whole = self.model_copy(update={"segment": ""}).run(org)
+        _ = whole.pair, whole.everyone, whole.all_weeks
+
+    def segments_by(self, org: Org, column: str) -> tuple[dict[str, str], list[str]]:
+        """The values of a column among the compared deals, reps by a stand-in that stays; and those of other deals."""
+        self.model_copy(update={"segments": column, "segment": ""}).check(org)
+        matched = self.model_copy(update={"segment": ""}).run(org).pair
+        table = org.deals if org.matched is None else org.matched
+        known = [] if table is None or column not in table else list(_texts(table[column]))
+        there = list(_texts(matched[column])) if column in matched.table else []
+        there = there or known
+        hidden = column == "rep" and not self.show_names
+        shown = pseudonyms(matched[column]) if hidden else {}
+        return {v: shown.get(v, v) for v in there}, [shown.get(v, v) for v in known if v not in there]
 
     def forecasters(self, org: Org) -> list[str]:
         """Candidate, baseline, and the others that are shown beside them."""
@@ -176,6 +201,12 @@ def _weeks_of(org: Org) -> list[str]:
     if org.history is None or org.periods is None:
         return []
     return [f"week {w}" for w in range(1, int(calendar.weeks_in(org.periods).min()) + 1)]
+
+
+def _texts(column: pd.Series) -> pd.Index:
+    """The values of a column, the commonest first."""
+    counts = column.astype("string").str.strip().value_counts()
+    return counts[counts.index != ""].index
 
 
 def _columns_once_matched(deals: pd.DataFrame) -> list[str]:
