@@ -35,8 +35,10 @@ def collect(notebook: Mapping[str, Any]) -> Harvest:
             found.tables.update(content.get("tables", {}))
         kind = next((kind for kind in _IMAGES if kind in data), None)
         if kind is not None:
-            name = free_slug(about.get(kind, {}).get("name") or f"figure-{len(found.figures) + 1}", names)
+            name = free_slug(about.get(kind, {}).get("name") or f"figure-{len(names) + 1}", names)
             found.figures[f"{name}.{_IMAGES[kind]}"] = _decoded(data[kind], kind)
+            if outlines := data.get(MIME, {}).get("svg"):
+                found.figures[f"{name}.svg"] = _decoded(outlines, "image/svg+xml")
     safe = {free_slug(name, tables): text for name, text in found.tables.items()}
     return Harvest(found.results, safe, found.figures, found.inputs)
 

@@ -117,7 +117,8 @@ def title_of(notebook: Any, name: str) -> str:
 def _is_for_readers(output: Any) -> bool:
     if output.output_type == "stream":
         return bool(output.name != "stderr")
-    return output.output_type != "error" and MIME not in output.get("data", {})
+    data = output.get("data", {})
+    return output.output_type != "error" and (MIME not in data or "image/png" in data)
 
 
 def _disarm(body: Any) -> None:

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 
 from forecasteval.compare import wording
 from forecasteval.compare.compare import Comparison
+from forecasteval.report._harvest import MIME
 from forecasteval.report.labels import in_words, on_axis
 from forecasteval.scores.probability import METRICS
 
@@ -72,8 +73,18 @@ class Picture:
             self.figure.savefig(buffer, format="png", metadata=about, pil_kwargs={"compress_level": 3})
         return buffer.getvalue()
 
+    def svg(self) -> str:
+        """The picture as SVG, for slides: letters as outlines, so that it looks the same everywhere."""
+        buffer = io.StringIO()
+        with mpl.rc_context(_STYLE | {"svg.hashsalt": self.name}):
+            about = {"Date": None, "Creator": None, "Title": self.name, "Description": self.alt}
+            self.figure.savefig(buffer, format="svg", metadata=about)
+        return buffer.getvalue()
+
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data = {"image/png": base64.b64encode(self.png()).decode("ascii"), "text/plain": self.alt}
+        data: dict[str, Any] = {"image/png": base64.b64encode(self.png()).decode("ascii")}
+        self.figure.set_layout_engine("none")  # it is laid out by now, which costs more than drawing
+        data |= {MIME: {"svg": self.svg()}, "text/plain": self.alt}
         return data, {"image/png": {"alt": self.alt, "name": self.name, "width": 580}}
 
 
