@@ -15,6 +15,7 @@ _LABELS = {
     "mix": "half model, half reps",
     "compare_forecasts": "the comparison report",
     "plan_pilot": "the plan of a pilot",
+    "vendor_claim": "the report on a claim",
     "weekly_monitor": "the weekly report",
     "data_sufficiency": "the report on enough data",
 }

@@ -1,6 +1,6 @@
 """How often a claim is judged wrongly: pilots with a planted truth through the door of the notebook vendor_claim.
 
-    python tests/benchmarks/claims_judged_wrongly.py [runs]
+    python tests/benchmarks/claims_judged_wrongly.py [runs] [reps ...]
 
 A false claim ("better" of a vendor who is exactly as good as the reps, or a little worse) that comes out as supported, and a
 true one (a little better; and "at least x better" where it is exactly x) that comes out as contradicted: at most 5% of the pilots each.
@@ -53,18 +53,18 @@ def judged(table, claim, **parameters):
 def ahead_of(reps, ahead):
     """By how much the vendor is truly better once forecasts are probabilities: over many pilots, without their luck."""
     found = []
-    for seed in range(400):
+    for seed in range(100):
         t = pilot(reps, ahead, 10_000 + seed)
         loss = [np.square(t[n].clip(0, 1) - t["truth"]).mean() for n in ("rep_forecast", "vendor")]
         found.append(loss[0] - loss[1])
     return float(np.mean(found))
 
 
-def main(runs):
+def main(runs, sizes):
     claim = Path(tempfile.mkdtemp()) / "claim.yaml"
     claim.write_text(as_yaml(Claim(sentence="better", says="better")))
     print(f"{'truth':<34}{'reps':>5}{'supported':>20}{'contradicted':>16}{'undecided':>12}")
-    for reps in (6, 20, 60):
+    for reps in sizes:
         for words, ahead, exactly in (
             ("as good: claim false", 0.0, False),
             ("worse by about .003: claim false", -0.003, False),
@@ -87,4 +87,5 @@ def main(runs):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)
+    given = [int(word) for word in sys.argv[1:]]
+    main(given[0] if given else 400, given[1:] or (6, 20, 60))

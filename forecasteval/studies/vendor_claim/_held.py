@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,7 @@ from forecasteval.tables.organisation import Org
 
 FREE = ("rep_forecast", "rep_recalibrated", "stage_rate", "base_rate")  # what costs nothing
 _TWIN = "rep_recalibrated"
+_USUAL = 0.01  # a difference in Brier score that matters, where no margin says
 _MOST_APART = 0.2  # of the deals, on which vendors may be silent apart from each other
 
 
@@ -235,6 +237,16 @@ class Held:
         return decidable(
             self.org, self.matched, self.names, apart, self.first.comparison.generalise_to, **options
         )
+
+    @cached_property
+    def told(self) -> float:
+        """The difference in Brier score that evidence of this size finds in four of five cases; NaN where that is unknown."""
+        if self.absolute or self.first.measure.name not in ("brier", "brier_skill") or self.matched.stop:
+            return math.nan
+        options: dict[str, Any] = {"level": self.trial.level, "seed": self.trial.seed}
+        question, apart = self.first.comparison.generalise_to, self.trial.margin or _USUAL
+        found = decidable(self.org, self.matched, self.names, apart, question, **options)
+        return math.nan if found is None else found.told
 
     @cached_property
     def vendors(self) -> list[Found]:

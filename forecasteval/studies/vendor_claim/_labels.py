@@ -9,7 +9,7 @@ from forecasteval.compare import wording
 
 _LABELS = {
     "rep_forecast": "the reps",
-    "rep_recalibrated": "the reps, corrected by their own past",
+    "rep_recalibrated": "the reps corrected by their own past",
     "stage_rate": "past win rate of the stage",
     "base_rate": "past win rate of all deals",
     "reps_calls": "the reps' own calls",

@@ -21,6 +21,7 @@ RULES = {
     "by this evidence. Whatever is not reliable is undecided.",
     "Guardrail": "worse by more than the margin in any of the parts that are named, with intervals that hold together: supported, "
     "but not everywhere.",
+    "Outcomes": "as recorded when the period is frozen, some business days after its end; later changes do not count.",
     "Exclusions": "only those of the table From the export to the deals, each counted with its reason.",
     "Everything else": "other definitions, weeks and parts than those named here are exploratory.",
 }

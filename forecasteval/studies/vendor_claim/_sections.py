@@ -69,7 +69,7 @@ def _agreement(answer: Held) -> list[list[str]]:
     free = ("claim", "also", "seed")
     values = {
         **answer.trial.parameters,
-        "generalise_to": [f"new {d}s" for d in answer.first.comparison.generalise_to],
+        "generalise_to": _scope(answer),
     }
     formula = {m.measure.name: m.measure.formula for m in answer.definitions}.get(answer.trial.measure, "")
     values["measure"] = f"{answer.first.measure.label if formula else label(answer.trial.measure)}: {formula}"

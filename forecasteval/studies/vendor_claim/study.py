@@ -285,6 +285,7 @@ class Answer(Held):
                 "error_floor": self.floor,
                 "guard": None if self.guard is None else {**self.guard.to_dict(), "worse_in": self.worse_in},
                 "vendors": [{"vendor": f.comparison.candidate, **f.to_dict()} for f in self.vendors],
+                "told_with_this": self.told,
                 "decidable": None if self.decide is None else self.decide.to_dict(),
                 "flow": base["flow"],
                 "comparisons": base["comparisons"],
