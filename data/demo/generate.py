@@ -43,6 +43,8 @@ ACTIVITY = np.where(np.arange(LAST + 100) % 7 < 5, 1.0, 0.02)  # the epoch was a
 ACTIVITY[HOLIDAYS] = ACTIVITY[[day_of(f"{year}-01-01") for year in (2024, 2025, 2026)]] = 0.02
 STAGE_TRACKING = day_of("2026-03-02")
 WEEKS = range(1, 14)
+EAST_SEES = 0.7  # of the way from the reps' number to what is truly to be expected
+CENTRAL_MOVES, HAIRCUT = 0.25, 0.8  # sd of a manager's changes that know nothing; what the head of sales leaves of a number
 CLEAR = 0.005  # a smaller expected difference is called no clear difference
 
 STAGES = ["Qualification", "Discovery", "Evaluation", "Proposal", "Negotiation", "Closed Won", "Closed Lost"]
@@ -492,6 +494,40 @@ def rep_calls(w, day, quarter):
 # ------------------------------------------------------------------------------------------ the simulation
 
 
+def outlook(w, day, quarter):
+    """What a region has booked on a Monday, and what is truly to be expected of the deals it has by then."""
+    x = np.flatnonzero((w.crm.stage != NOT_YET) & ~w.crm.deleted & (quarter.place >= 0))
+    x = x[w.d.created[x] < day]
+    amount = np.nan_to_num(w.crm.amount[x])
+    due = amount * win_chance_now(w, quarter, x, day)
+    frame = {"region": w.d.region[x], "expected": due}
+    sums = pd.DataFrame(frame).groupby("region").expected.sum().reindex(range(len(REGIONS)), fill_value=0)
+    return pd.DataFrame({"day": day, "period": quarter.name, "region": sums.index, "expected": sums.to_numpy()})
+
+
+def leaders_calls(w, seed):
+    """What managers call on Tuesdays for their regions and the head of sales on Wednesdays for the company, by habit.
+
+    Each manager starts from the reps' numbers of the day before. The one of East moves most of the way to what is truly to
+    be expected; the one of Central moves them up or down without knowing more; the one of West hands on the sum. The head of
+    sales takes a fifth off the managers' sum, whatever it is. They draw from a generator of their own: nothing else
+    depends on them.
+    """
+    rng, see = np.random.default_rng([seed, 3]), w.outlook
+    sent = w.calls.assign(region=w.reps.region[w.calls.rep])
+    reps = sent.groupby(["day", "period", "region"]).amount.sum().rename("reps").reset_index()
+    see = reps.merge(see, on=["day", "period", "region"])
+    n = len(see)
+    moved = np.where(see.region == 0, (1 - EAST_SEES) * see.reps + EAST_SEES * see.expected, see.reps)
+    noise = np.array([0.05, CENTRAL_MOVES, 0.0])[see.region]
+    call = moved * np.exp(rng.normal(0, 1, n) * noise)
+    see["amount"] = (call / 1000).round().astype(int) * 1000
+    head = see.groupby(["day", "period"])[["reps", "expected", "amount"]].sum().reset_index()
+    head = head.rename(columns={"amount": "managers"})
+    head["amount"] = (HAIRCUT * head.managers / 1000).round().astype(int) * 1000
+    return see, head
+
+
 def open_quarter(w, quarter):
     """Work out what can happen to each deal in the quarter, in truth and as the vendor believes."""
     d, buyer = w.d, w.buyer
@@ -579,7 +615,7 @@ def make_world(seed):
 def simulate(seed):
     """Live through all days; the world then holds what was recorded, scored, called, and the truth."""
     w = make_world(seed)
-    scores, calls, latent = [], [], []
+    scores, calls, latent, seen = [], [], [], []
     for quarter in w.quarters:
         open_quarter(w, quarter)
         week_ends = {min(quarter.start + 7 * week - 1, quarter.end): week for week in WEEKS}
@@ -588,6 +624,7 @@ def simulate(seed):
                 scores.append(vendor_scores(w, day, quarter))
             if weekday(day) == 0 and day >= FIRST:
                 calls.append(rep_calls(w, day, quarter))
+                seen.append(outlook(w, day, quarter))
             move_buyers(w, day, quarter)
             enter_new(w, day)
             if working(day) == 1 or w.rng.random() < 0.15:
@@ -600,6 +637,8 @@ def simulate(seed):
         quarter.rates = quarter.true = quarter.believed = None
     w.scores, w.calls, w.latent = (pd.concat(t, ignore_index=True) for t in (scores, calls, latent))
     w.backtest = backtest(w, seed)
+    w.outlook = pd.concat(seen, ignore_index=True)
+    w.managers, w.head = leaders_calls(w, seed)
     return w
 
 
@@ -782,8 +821,9 @@ def stage_table():
     return pd.DataFrame(table)
 
 
-def call_table(calls, rep_id):
-    """calls.csv: the reps' weekly submissions."""
+def call_table(w, rep_id):
+    """calls.csv: the reps' weekly submissions, then the managers' calls and those of the head of sales."""
+    calls = w.calls
     table = {
         "unit": "rep",
         "unit_id": rep_id[calls.rep],
@@ -795,7 +835,14 @@ def call_table(calls, rep_id):
         "high": calls.high,
         "level": "commit",
     }
-    return pd.DataFrame(table)
+    parts = [pd.DataFrame(table)]
+    for unit, name, after, said in (("team", "manager_call", 1, w.managers), ("company", "cro_call", 2, w.head)):
+        who = np.array(REGIONS)[said.region] if unit == "team" else ""
+        said_on = dates(said.day.to_numpy() + after)
+        about = {"unit": unit, "unit_id": who, "period": said.period, "as_of": said_on, "forecaster": name}
+        parts.append(pd.DataFrame(about | {"amount": said.amount, "level": "commit"}))
+    found = pd.concat(parts, ignore_index=True)
+    return found.astype({"low": "Int64", "high": "Int64"})
 
 
 def vendor_table(name, scores, deal_id):
@@ -835,7 +882,7 @@ def export_tables(w):
         "OpportunityStage.csv": stage_table(),
         "User.csv": users,
         "calendar.csv": pd.DataFrame(calendar),
-        "calls.csv": call_table(w.calls, rep_id),
+        "calls.csv": call_table(w, rep_id),
         "stage_renames.csv": pd.DataFrame([RENAMED]),
         "forecasts/vendor_x.csv": vendor_table("vendor_x", w.scores, deal_id),
         "forecasts/vendor_y.csv": vendor_table("vendor_y", w.backtest, deal_id),
@@ -891,6 +938,31 @@ def rep_truth(w, latent, rep_id):
         }
         for i, name in enumerate(REPS)
     ]
+
+
+def chain_truth(w):
+    """The leaders' habits, and how far they and those before them lay from what was truly to be expected.
+
+    Mean of |call - expected| over the sum of expected, the Mondays of all finished quarters; below 0 a change helped.
+    """
+    finished = [q.name for q in w.quarters if q.start >= FIRST and q.end < LAST]
+
+    def off(rows, before):
+        rows = rows[rows.period.isin(finished)]
+        a, b = ((rows[c] - rows.expected).abs().sum() / rows.expected.sum() for c in (before, "amount"))
+        return {"error_before": round(a, 4), "error_after": round(b, 4), "change": round(b - a, 4)}
+
+    habits = {
+        "East": {"habit": "moves most of the way to what is to be expected", "share_of_the_way": EAST_SEES},
+        "Central": {"habit": "moves it without knowing more", "log_sd": CENTRAL_MOVES},
+        "West": {"habit": "hands on the sum"},
+    }
+    managers = {
+        name: habit | off(w.managers[w.managers.region == i], "reps")
+        for i, (name, habit) in enumerate(habits.items())
+    }
+    head = {"habit": "takes a share off, whatever the number", "left": HAIRCUT} | off(w.head, "managers")
+    return {"managers": managers, "cro": head}
 
 
 def mess(tables):
@@ -974,6 +1046,7 @@ def planted_truth(w, tables, latent, rep_id, seed):
             q.name: round(s, 4) for q, s in zip(w.quarters, w.shocks, strict=False) if q.start >= FIRST
         },
         "reps": rep_truth(w, scored, rep_id),
+        "chain": chain_truth(w),
         "stage_default_share": default_share(tables, latent),
         "mess": mess(tables),
     }

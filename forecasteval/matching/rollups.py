@@ -83,7 +83,7 @@ def rollups(
     weeks : the weeks of the period that are wanted; all where left out
     team : str, optional
         The column of the deals that makes the level "team" (a region, a product, new or renewal), or of users ("manager");
-        the column `team` of users where left out.
+        where left out, the column `team` of users, or the one of deals whose values the calls of teams name.
     models : forecasters that give probabilities, built in or from files; every outside one is added
     through : date, optional
         The last day that counts; the day of the newest record if left out.
@@ -111,11 +111,25 @@ def rollups(
         if org.calls is None or actuals is None:
             raise CallError("Roll-ups need deals with a history, or the tables calls and actuals.")
         return _of_plain(org.calls, actuals, weeks)
+    notes: list[str] = []
+    if team is None and (team := _named_by_calls(org)):
+        notes.append(f"The calls of teams name values of {team}: a team is the deals of one {team}.")
     if team is not None and team not in org.deals and not _known_of_reps(org, team):
         raise CallError(f"team: the deals have no column {team!r}; they have {', '.join(org.deals.columns)}.")
     last = newest_record(org) if through is None else pd.Timestamp(through)
     assert last is not None
-    return _Book(org, weeks, team, last).rollups(models)
+    book = _Book(org, weeks, team, last)
+    book.notes += notes
+    return book.rollups(models)
+
+
+def _named_by_calls(org: Org) -> str | None:
+    """The column of the deals whose values the calls of teams name; None where users have teams, or no column fits."""
+    if org.calls is None or org.deals is None or (org.users is not None and "team" in org.users):
+        return None
+    named = set(org.calls.loc[org.calls["unit"] == "team", "unit_id"].dropna().astype(str))
+    there = [c for c in org.deals.columns if c not in ("deal_id", "account", "outcome")]
+    return next((str(c) for c in there if named and named <= set(org.deals[c].dropna().astype(str))), None)
 
 
 def _of_plain(calls: pd.DataFrame, actuals: pd.DataFrame, weeks: Iterable[int] | None) -> Rollups:

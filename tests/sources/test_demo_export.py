@@ -199,7 +199,8 @@ def test_the_tables_refer_to_each_other(export):
     assert {row["OpportunityId"] for row in export.owners} <= deals
     assert {row["OwnerId"] for row in export.opportunity} <= set(users)
     assert {row["ManagerId"] for row in users.values()} - {""} <= set(users)
-    assert {row["unit_id"] for row in rows("calls.csv")} == {row["OwnerId"] for row in export.opportunity}
+    by_reps = [row for row in rows("calls.csv") if row["unit"] == "rep"]
+    assert {row["unit_id"] for row in by_reps} == {row["OwnerId"] for row in export.opportunity}
     assert all(row["Email"].endswith("@example.com") for row in users.values())
     assert {row["IsActive"] for row in users.values()} == {"true", "false"}
 
@@ -227,7 +228,7 @@ def test_close_dates_cluster_at_the_ends_of_months(export):
 
 
 def test_calls_and_scores_come_on_mondays(export):
-    calls = rows("calls.csv")
+    calls = [row for row in rows("calls.csv") if row["unit"] == "rep"]
     assert {date.fromisoformat(row["as_of"]).weekday() for row in calls} == {0}
     assert all(0 <= int(row["low"]) <= int(row["amount"]) <= int(row["high"]) for row in calls)
     assert {datetime.fromisoformat(row["issued_at"]).weekday() for row in export.vendor} == {0}
@@ -394,6 +395,36 @@ def test_the_vendor_is_better_early_and_the_reps_late(truth):
     assert all(0 < weeks[week]["expected_difference"] < 0.03 for week in (10, 11, 12))
     assert 200 <= weeks[4]["deals"] / 7 <= 300
     assert 0.25 <= weeks[4]["mean_pi"] <= 0.30
+
+
+def test_managers_call_on_tuesdays_and_the_head_of_sales_on_wednesdays():
+    for unit, weekday, units in (("team", 1, {"East", "Central", "West"}), ("company", 2, {""})):
+        calls = [row for row in rows("calls.csv") if row["unit"] == unit]
+        assert {date.fromisoformat(row["as_of"]).weekday() for row in calls} == {weekday}
+        assert {row["unit_id"] for row in calls} == units
+        assert len({row["period"] for row in calls}) == 9
+
+
+def test_the_leaders_have_the_habits_that_were_planted(truth):
+    """Seen from the calls alone: one moves the reps' sum with sense, one without, one not, and the head takes a fifth off."""
+    calls = pd.DataFrame(rows("calls.csv")).astype({"amount": float})
+    calls["monday"] = pd.to_datetime(calls.as_of).dt.to_period("W")
+    region = {rep["rep"]: rep["region"] for rep in truth["reps"]}
+    reps = calls[calls.unit == "rep"].assign(unit_id=lambda t: t.unit_id.map(region))
+    reps = reps.groupby(["monday", "unit_id"]).amount.sum()
+    managers = calls[calls.unit == "team"].set_index(["monday", "unit_id"]).amount
+    moved = np.log(managers / reps).unstack()
+    assert moved.West.abs().max() < 0.02
+    assert moved.East.mean() < -0.15
+    assert abs(moved.Central.mean()) < 4 * 0.25 / np.sqrt(len(moved))
+    assert moved.Central.std() == pytest.approx(0.25, rel=0.2)
+    head = calls[calls.unit == "company"].set_index("monday").amount
+    np.testing.assert_allclose(head, 0.8 * managers.groupby(level="monday").sum(), atol=1000)
+    change = {name: habit["change"] for name, habit in truth["chain"]["managers"].items()}
+    assert change["East"] < -0.2
+    assert change["Central"] > 0.02
+    assert change["West"] == 0
+    assert truth["chain"]["cro"]["change"] < -0.05
 
 
 def test_reps_are_biased_as_planted(made, truth):
