@@ -1,0 +1,159 @@
+"""Whom a person believed where rep and model disagreed, and why: kept in a ledger, so that next quarter says what paid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from forecasteval.compare.compare import Comparison, compare
+from forecasteval.errors import InputError, Problem, absent
+from forecasteval.tables.ledger import Ledger
+
+BELIEVED = "believed"  # the forecaster that a person's decisions are, beside the model
+_ADVICE = "Fill the column as the list says, and leave the others as they were."
+
+
+@dataclass(frozen=True, eq=False)
+class Paid:
+    """Which decisions paid: those whose deals have ended, against the candidate that they set aside.
+
+    ``table`` has reason, decisions, known, paid (known ones that came closer to what happened than the candidate), gain (the
+    mean fall of the squared error). ``comparison`` is of all that are known, None where there is none.
+    """
+
+    table: pd.DataFrame
+    deals: pd.DataFrame
+    comparison: Comparison | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        primary = None if self.comparison is None else self.comparison.primary
+        return {"reasons": self.table.to_dict("records"), "comparison": primary}
+
+
+def decisions(path: str | Path, candidate: str, baseline: str, pending: pd.DataFrame) -> list[dict[str, Any]]:
+    """The decisions in a filled list of open disagreements, as entries of a ledger; rows without one are passed over.
+
+    `believed` names one of the two forecasters, or gives a probability of its own, 0.65 or 65%; `reason` says why.
+
+    Parameters
+    ----------
+    path : CSV, the list of :func:`forecasteval.compare.disagreement.open_disagreements` with both columns filled
+    pending : the list as it stands today: only deals without an outcome can be decided
+
+    Raises
+    ------
+    InputError
+        Everything that is wrong with the file, at once.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError([absent(path, "file", "the list with the columns believed and reason filled", "Correct the path.")])
+    said = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
+    lacking = [c for c in ("deal_id", "believed", "reason") if c not in said]
+    if lacking:
+        found = f"no column {' and '.join(lacking)}"
+        raise InputError([Problem(path.name, 1, None, found, "the columns of the list that was handed out", _ADVICE)])
+    said = said.apply(lambda c: c.str.strip())
+    today = {str(r["deal_id"]): r for r in pending.to_dict("records")}
+    problems: list[Problem] = []
+    entries: list[dict[str, Any]] = []
+    for number, row in enumerate(said.to_dict("records"), start=2):
+        if not row["believed"] and not row["reason"]:
+            continue
+        about = today.get(row["deal_id"])
+        share = _share(row["believed"], about or {}, candidate, baseline)
+        wrong = {
+            "deal_id": (about is None, "an open deal of today's list", "A deal that has ended, or is no longer in dispute, cannot be decided."),
+            "believed": (share is None, f"{candidate}, {baseline}, or a probability such as 0.65", _ADVICE),
+            "reason": (not row["reason"], "why, in a few words", "A decision without a reason teaches nothing."),
+        }  # fmt: skip
+        found = [Problem(path.name, number, c, f"'{row[c]}'" if row[c] else "nothing", e, a)
+                 for c, (bad, e, a) in wrong.items() if bad]  # fmt: skip
+        problems += [p for p in found if p.column != "believed" or about is not None]
+        if about is not None and not found:
+            entries.append(_entry(about, candidate, baseline, row, share))
+    if problems:
+        raise InputError(problems)
+    return entries
+
+
+def _share(believed: str, about: Mapping[str, Any], candidate: str, baseline: str) -> float | None:
+    """The probability that was believed; None for what is none."""
+    if believed in (candidate, baseline):
+        return float(about.get(believed, math.nan))
+    text, percent = believed.removesuffix("%").strip(), believed.endswith("%")
+    try:
+        value = float(text) / (100 if percent else 1)
+    except ValueError:
+        return None
+    return value if 0 <= value <= 1 else None
+
+
+def _entry(
+    about: Mapping[str, Any], candidate: str, baseline: str, row: Mapping[str, str], share: float | None
+) -> dict[str, Any]:
+    amount = about["amount"]
+    return {
+        "kind": "decision",
+        "deal_id": str(about["deal_id"]),
+        "period": str(about["period"]),
+        "as_of": f"{pd.Timestamp(about['as_of']):%Y-%m-%d}",
+        "rep": str(about["rep"]),
+        "amount": None if pd.isna(amount) else float(amount),
+        "candidate": candidate,
+        "candidate_said": float(about[candidate]),
+        "baseline": baseline,
+        "baseline_said": float(about[baseline]),
+        "believed": row["believed"],
+        "probability": share,
+        "reason": row["reason"],
+    }
+
+
+def not_yet_kept(book: Ledger, entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The entries that the ledger does not hold: the same list handed in twice adds nothing."""
+    kept = [{k: v for k, v in e.items() if k != "hash"} for e in book.of("decision")]
+    return [dict(e) for e in entries if dict(e) not in kept]
+
+
+def which_paid(book: Ledger, known: pd.DataFrame, candidate: str, *, level: float = 0.95) -> Paid:
+    """What became of the decisions against a candidate; the first one about a deal and a period counts.
+
+    Parameters
+    ----------
+    known : DataFrame with deal_id, period, won of deals whose outcome is known
+
+    Examples
+    --------
+    >>> from forecasteval.tables.ledger import Ledger
+    >>> entry = {"kind": "decision", "deal_id": "a", "period": "Q1", "as_of": "2026-02-28", "rep": "r", "amount": 10.0,
+    ...     "candidate": "model", "candidate_said": 0.2, "believed": "rep_forecast", "probability": 0.8, "reason": "signed"}
+    >>> won = pd.DataFrame({"deal_id": ["a"], "period": ["Q1"], "won": [1]})
+    >>> which_paid(Ledger(Path("x"), (entry,), "", 0), won, "model").table.values.tolist()
+    [['signed', 1, 1, 1, 0.6]]
+    """
+    rows = [e for e in book.of("decision") if e["candidate"] == candidate and e["believed"] != candidate]
+    columns = ["reason", "decisions", "known", "paid", "gain"]
+    if not rows:
+        return Paid(pd.DataFrame(columns=columns), pd.DataFrame(), None)
+    made = pd.DataFrame(rows).drop_duplicates(["deal_id", "period"]).reset_index(drop=True)
+    outcome = known.dropna(subset=["won"])[["deal_id", "period", "won"]].drop_duplicates(["deal_id", "period"])
+    made = made.merge(outcome.astype({"deal_id": str, "period": str}), on=["deal_id", "period"], how="left")
+    gain = (made["candidate_said"] - made["won"]) ** 2 - (made["probability"] - made["won"]) ** 2
+    made = made.assign(gain=gain.astype(float).round(12), paid=gain > 0)
+    by = made.groupby("reason", sort=False)
+    table = by.agg(
+        decisions=("won", "size"), known=("won", "count"), paid=("paid", "sum"), gain=("gain", "mean")
+    )
+    over = made.dropna(subset=["won"])
+    deals = over.assign(won=over["won"].astype(int), **{BELIEVED: over["probability"], candidate: over["candidate_said"]})
+    columns = ["deal_id", "as_of", "period", "rep", "won", BELIEVED, candidate]
+    found = compare(deals[columns], BELIEVED, candidate, metrics=["brier"], level=level) if len(deals) else None
+    table = table.reset_index().sort_values("decisions", ascending=False, kind="stable", ignore_index=True)
+    return Paid(table, made, found)
