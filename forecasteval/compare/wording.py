@@ -89,6 +89,44 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun.removesuffix('s') if n == 1 else noun}"
 
 
+_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
+_SIZES = ((1e9, "bn"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+
+
+def money(*amounts: float, currency: str | None = None) -> str:
+    """An amount, or the two ends of a range, rounded as people speak of it.
+
+    Examples
+    --------
+    >>> money(4_132_000, currency="USD"), money(4_132_000, 4_870_000, currency="EUR"), money(640_200), money(12, 1_234_567)
+    ('$4.1M', '€4.1 to 4.9M', '640k', '12 to 1.2M')
+    >>> money(-350_000, currency="CHF"), money(28_350_000), money(99_960), money(float("nan"))
+    ('−CHF 350k', '28.4M', '100k', '–')
+    """
+    sign = "" if not currency else _SYMBOLS.get(currency, f"{currency} ")
+    parts = [_rounded(a) for a in amounts]
+    if any(p is None for p in parts):
+        return "–"
+    units = [unit for _, unit in parts]  # type: ignore[misc]
+    said = []
+    for i, (text, unit) in enumerate(parts):  # type: ignore[misc]
+        minus, text = ("−", text[1:]) if text.startswith("-") else ("", text)
+        said.append(minus + (sign if i == 0 else "") + text + (unit if i == len(parts) - 1 or unit != units[-1] else ""))
+    return " to ".join(said)
+
+
+def _rounded(amount: float) -> tuple[str, str] | None:
+    """Two or three digits that count, and the unit that they are said in."""
+    if amount is None or not math.isfinite(amount):
+        return None
+    for size, unit in _SIZES:
+        places = 1 if size >= 1e6 else 0
+        if abs(round(amount / size, places)) >= 1 or size == 1:
+            value = round(amount / size, places if abs(amount / size) < 100 else 0)
+            return f"{value + 0.0:.{places if abs(value) < 100 else 0}f}", unit
+    return None
+
+
 def method(taken: str, *, longer: bool = False) -> str:
     """The interval's method, from the name of its spread.
 

@@ -145,8 +145,28 @@ def _of_plain(calls: pd.DataFrame, actuals: pd.DataFrame, weeks: Iterable[int] |
     if weeks is not None:
         table = table[table["week"].isin(list(weeks))]
     names = table["forecaster"].unique()
+    notes = []
+    if len(table) and "company" not in set(table["level"]):
+        summed = _company(table)
+        table = pd.concat([table, summed], ignore_index=True)
+        notes = ["The company's totals are the sums of its units, where all of them have one."] if len(summed) else []
     return Rollups(table[[*COLUMNS, "stale", "low", "high", "promised", "booked_squares", "freezes_on"]].reset_index(drop=True),
-                   {n: _called(n) for n in names})  # fmt: skip
+                   {n: _called(n) for n in names}, notes)  # fmt: skip
+
+
+def _company(table: pd.DataFrame) -> pd.DataFrame:
+    """Totals of units added up to the company's, at the coarsest level there is; only where no unit is missing."""
+    level = "team" if "team" in set(table["level"]) else "rep"
+    rows = table[table["level"] == level]
+    look = ["period", "week", "as_of"]
+    of = rows.groupby([*look, "forecaster"], dropna=False, sort=False)
+    sums = of[["amount", "actual"]].sum(min_count=1)
+    sums["units"], sums["known"] = of["unit"].nunique(), of["actual"].count()
+    sums = sums.reset_index()
+    everyone = rows.groupby(look, dropna=False)["unit"].nunique().rename("everyone").reset_index()
+    sums = sums.merge(everyone, on=look, how="left")
+    sums["actual"] = sums["actual"].where(sums["known"] == sums["everyone"])
+    return sums[sums["units"] == sums["everyone"]].assign(level="company", unit="company", stale=False)
 
 
 def _known_of_reps(org: Org, column: str) -> bool:

@@ -15,6 +15,7 @@ QUESTIONS = {
     "data_sufficiency": "Sufficiency",
     "plan_pilot": "Pilot",
     "vendor_claim": "Trial",
+    "quarter_forecast": "Quarter",
     "weekly_monitor": "Monitor",
 }
 

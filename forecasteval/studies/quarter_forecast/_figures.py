@@ -1,0 +1,303 @@
+"""Pictures of a quarter: each says its message in the title and draws what it is handed; nothing is computed here."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from typing import Any
+
+import pandas as pd
+
+from forecasteval.compare.accuracy import GREEN
+from forecasteval.compare.disagreement import Disagreement
+from forecasteval.compare.verdicts import BASELINE, CANDIDATE
+from forecasteval.compare.wording import number
+from forecasteval.report.figures import FAINT, GREY, INK, Absent, Picture, canvas, colour, short, title
+
+_MOST = 30
+_GAIN, _LOSS = "#009E73", "#D55E00"
+_STEPS = {"closed": "closed by then", "open": "in the list", "booked": "booked"}
+
+
+def _shades(section: Any) -> dict[str, str]:
+    """Everybody's colour, the same in every picture of the page."""
+    a = section.answer
+    known = {a.machine: colour("model"), "rep_forecast": colour("rep_forecast")}
+    names = [n for n in dict.fromkeys([*a.people, a.machine, *a.shown, a.primary]) if n]
+    others = iter(["#CC79A7", "#8b5a2b", "#5e3c99", "#E69F00", "#56B4E9", "#1b7837", "#000000", "#7a7a7a"])
+    if a.people and a.people[0] not in known:
+        known[a.people[0]] = colour("rep_forecast")
+    return {n: known[n] if n in known else next(others, INK) for n in names}
+
+
+def _note(figure: Any, text: str) -> None:
+    figure.supxlabel(textwrap.fill(text, 82), fontsize=8, color=GREY, x=0.01, ha="left")
+
+
+def _in_money(section: Any) -> Any:
+    """Amounts on an axis."""
+    return lambda value, _: section.money(value) if value else "0"
+
+
+def _apart(ends: list[tuple[float, Any]], least: float) -> list[tuple[float, Any]]:
+    """Labels moved up until none hides another."""
+    placed: list[tuple[float, Any]] = []
+    for at, what in sorted(ends, key=lambda e: e[0]):
+        placed.append((max(at, placed[-1][0] + least) if placed else at, what))
+    return placed
+
+
+def path(section: Any) -> Picture | Absent:
+    """Who said what week by week, with the range and what was closed."""
+    rows, band, a = section.rows, section.band, section.answer
+    if not section.period or rows.empty:
+        return Absent("There is no period with numbers to draw.")
+    if rows["week"].nunique() < 2:
+        return Absent("One moment only: there is no path to draw.")
+    actual = rows["actual"].dropna()
+    shades = _shades(section)
+    if len(actual):
+        message = f"{section.period}: {section.money(actual.iloc[0])} was booked; the numbers on the way there"
+    else:
+        last = band[band["week"] == band["week"].max()] if len(band) else band
+        expect = f"expect {section.money(last['low'].iloc[0], last['high'].iloc[0])}" if len(last) else "no range yet"
+        message = f"{section.period}, week {int(rows['week'].max())}: {expect}"
+    with canvas(3.5) as (figure, ax):
+        title(figure, message)
+        if len(band):
+            ax.fill_between(band["week"], band["low"], band["high"], color=shades[a.primary], alpha=0.18, lw=0)
+        ends = []
+        for name in section.names:
+            own = rows[rows["forecaster"] == name]
+            if len(own):
+                ax.plot(own["week"], own["amount"], "o-", ms=3.5, lw=1.8, color=shades[name])
+                ends.append((float(own["amount"].iloc[-1]), name))
+        closed = rows.dropna(subset=["closed_to_date"]).drop_duplicates("week")
+        if len(closed):
+            ax.step(closed["week"], closed["closed_to_date"], where="post", color=INK, lw=2)
+            ends.append((float(closed["closed_to_date"].iloc[-1]), "closed"))
+        if len(actual):
+            ax.axhline(float(actual.iloc[0]), color=INK, lw=1.2, ls=(0, (4, 3)))
+        ax.set_ylim(bottom=0)
+        top = ax.get_ylim()[1]
+        right = float(rows["week"].max())
+        for at, name in _apart(ends, top * 0.062):
+            said = "closed" if name == "closed" else section.label(name).removeprefix("the ")
+            ax.annotate(short(said, 20), (right, at), (6, 0), textcoords="offset points", va="center", fontsize=8.5,
+                        color=INK if name == "closed" else shades[name], annotation_clip=False)  # fmt: skip
+        ax.yaxis.set_major_formatter(_in_money(section))
+        ax.set_xlabel("Week of the period", fontsize=9)
+        ax.locator_params(axis="x", integer=True)
+        note = f"Band: the range around {section.label(a.primary)}." if len(band) else ""
+        _note(figure, f"{note} Dashed: what was booked in the end." if len(actual) else note)
+    said = "; ".join(
+        f"{section.label(n)}: " + ", ".join(f"week {w} {section.money(v)}" for w, v in zip(own["week"], own["amount"], strict=True))
+        for n in section.names if len(own := rows[rows["forecaster"] == n])
+    )  # fmt: skip
+    return Picture(f"path_{section.period}", f"{message}. {said}.", figure)
+
+
+def by_week(section: Any) -> Picture | Absent:
+    """The usual miss by week, one small picture for each."""
+    t, a = section.by_week, section.answer
+    if t.empty:
+        return Absent("No period with a number is over yet, so nobody's miss is known.")
+    names = [n for n in a.shown if n in set(t["forecaster"])]
+    now = t[t["week"] == a.week].set_index("forecaster")["wmape"].reindex(names).dropna().sort_values()
+    message = "How far everybody usually is off"
+    if len(now) > 1:
+        message = f"At week {a.week} {section.label(now.index[0])} missed least ({now.iloc[0]:.0%}), {section.label(now.index[-1])} most ({now.iloc[-1]:.0%})"
+    across, down = 2, math.ceil(len(names) / 2)
+    shades = _shades(section)
+    if t["week"].nunique() == 1:
+        return _one_week(section, t.set_index("forecaster").loc[names], message, shades)
+    grid = {"nrows": down, "sharex": True, "sharey": True, "squeeze": False}
+    top = min(float(t["wmape"].max()) * 1.25, 2.5)
+    with canvas(1.1 + 1.45 * down, across, **grid) as (figure, axes):
+        title(figure, message)
+        for i, ax in enumerate(axes.ravel()):
+            if i >= len(names):
+                ax.set_visible(False)
+                continue
+            for other in names:
+                own = t[t["forecaster"] == other].sort_values("week")
+                if other != names[i]:
+                    ax.plot(own["week"], own["wmape"], color=FAINT, lw=1)
+            own = t[t["forecaster"] == names[i]].sort_values("week")
+            shade = shades[names[i]]
+            ax.fill_between(own["week"], own["low"], own["high"], color=shade, alpha=0.18, lw=0)
+            ax.plot(own["week"], own["wmape"], color=shade, lw=2)
+            if a.week:
+                ax.axvline(a.week, color=GREY, lw=0.8, ls=(0, (2, 2)))
+            ax.set_title(short(section.starts(section.label(names[i])), 30), fontsize=9, color=shade)
+            ax.set_ylim(0, top)
+            ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
+            ax.locator_params(axis="x", integer=True, nbins=6)
+            ax.locator_params(axis="y", nbins=4)
+        for ax in axes[-1]:
+            ax.set_xlabel("Week", fontsize=9)
+        _note(figure, f"Miss as a share of what was booked; bands: {a.question.level:.0%} intervals for {a.noun} to come, from "
+                      f"{int(t['periods'].min())} to {int(t['periods'].max())} {a.noun}. Dotted: this week.")  # fmt: skip
+    said = "; ".join(f"{section.label(n)} {v:.0%}" for n, v in now.items())
+    return Picture("accuracy", f"{message}. Usual miss at this week: {said}.", figure)
+
+
+def _one_week(section: Any, t: pd.DataFrame, message: str, shades: dict[str, str]) -> Picture:
+    """The usual miss where only one week is known."""
+    with canvas(1.3 + 0.45 * len(t)) as (figure, ax):
+        title(figure, message)
+        for i, (name, r) in enumerate(t.iterrows()):
+            ax.plot([r["low"], r["high"]], [-i, -i], color=shades[str(name)], lw=2.4)
+            ax.plot([r["wmape"]], [-i], "o", ms=7, color=shades[str(name)])
+        ax.set_yticks([-i for i in range(len(t))], [short(section.starts(section.label(str(n))), 24) for n in t.index])
+        ax.set_ylim(-len(t) + 0.4, 0.6)
+        ax.set_xlim(left=0)
+        ax.xaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
+        ax.set_xlabel("Miss as a share of what was booked", fontsize=9)
+    said = "; ".join(f"{section.label(str(n))} {r['wmape']:.0%} ({r['low']:.0%} to {r['high']:.0%})" for n, r in t.iterrows())
+    return Picture("accuracy", f"{message}. {said}.", figure)
+
+
+def staircase(section: Any) -> Picture | Absent:
+    """What each hand-over did to the error: from step to step."""
+    c = section.answer.chain
+    if isinstance(c, str):
+        return Absent(c)
+    steps, shades = c.steps.to_dict("records"), _shades(section)
+    helped = [r for r in steps if r["verdict"] == "made it better"]
+    hurt = [r for r in steps if r["verdict"] == "made it worse"]
+    message = "; ".join(
+        f"{section.label(r['after'])} made it {side}" for side, part in (("better", helped), ("worse", hurt)) for r in part
+    )
+    message = section.starts(message) if message else "At no step can it be told whether the number became better"
+    with canvas(3.3) as (figure, ax):
+        title(figure, message)
+        at, ticks = 0.0, []
+        for r in steps:
+            for x, name, value in ((at, r["before"], r["before_value"]), (at + 1, r["after"], r["after_value"])):
+                ax.bar([x], [value], width=0.72, color=shades.get(name, GREY), alpha=0.85)
+                ax.annotate(f"{value:.0%}", (x, value), (0, 2), textcoords="offset points", ha="center", fontsize=8.5, color=INK)
+                ticks.append((x, textwrap.fill(short(section.starts(section.label(name).removeprefix("the ")), 22), 9)))
+            known = math.isfinite(r["low"])
+            said = f"{number(-100 * r['difference'], 0)} points better" if r["difference"] < 0 else f"{number(100 * r['difference'], 0)} points worse"
+            more = f"\n({section.points(r['low'], r['high'])} better)" if known else "\n(too few to tell)"
+            peak = max(r["before_value"], r["after_value"])
+            ax.annotate(said + more, (at + 0.5, peak), (0, 15), textcoords="offset points", ha="center", va="bottom",
+                        fontsize=8, color=INK if r["verdict"] != "cannot tell" else GREY)  # fmt: skip
+            at += 2.7
+        ax.set_xticks([t[0] for t in ticks], [t[1] for t in ticks], fontsize=8)
+        ax.set_ylim(0, ax.get_ylim()[1] * 1.28)
+        ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
+        ax.set_ylabel("Miss, share of what was booked", fontsize=9)
+        levels = ", ".join(f"{section.label(r['before'])} to {section.label(r['after'])} by {r['level']}" for r in steps)
+        _note(figure, f"Each pair on the same totals: {levels}. In brackets the interval; grey: cannot tell.")
+    said = " ".join(section.answer.verdict.steps)
+    return Picture("chain", f"{message}. {said}", figure)
+
+
+def waterfall(section: Any) -> Picture | Absent:
+    """From what was expected at this week to what was booked."""
+    from forecasteval.studies.quarter_forecast._sections import STEPS
+
+    if isinstance(section.answer.missed, str):
+        return Absent(section.answer.missed)
+    t = section.bars
+    steps = t[~t["step"].isin(["closed", "open", "booked"])]
+    worst, best = steps.loc[steps["amount"].idxmin()], steps.loc[steps["amount"].idxmax()]
+    message = (
+        f"{section.period}: {section.money(abs(worst['amount']))} {STEPS[worst['step']]}, "
+        f"{section.money(best['amount'])} {STEPS[best['step']]}"
+    )
+    with canvas(3.4) as (figure, ax):
+        title(figure, message)
+        for i, r in enumerate(t.to_dict("records")):
+            total = r["step"] in ("closed", "open", "booked")
+            shade = GREY if total else _GAIN if r["amount"] > 0 else _LOSS
+            ax.bar([i], [abs(r["end"] - r["start"])], bottom=min(r["start"], r["end"]), color=shade, width=0.7)
+            top = max(r["start"], r["end"])
+            sign = "" if total else "+" if r["amount"] > 0 else "−"
+            ax.annotate(sign + section.money(abs(r["amount"])), (i, top), (0, 2), textcoords="offset points", ha="center", fontsize=7.5)
+            if i + 1 < len(t):
+                ax.plot([i + 0.35, i + 0.65], [r["end"], r["end"]], color=GREY, lw=0.8)
+        names = [textwrap.fill({**STEPS, **_STEPS}[s], 9) for s in t["step"]]
+        ax.set_xticks(range(len(t)), names, fontsize=7.5)
+        ax.yaxis.set_major_formatter(_in_money(section))
+        ax.margins(y=0.1)
+        when = f"week {section.answer.week}" if section.answer.week else "that day"
+        _note(figure, f"From what was closed and in the list at {when} to what was booked; every bar to the cent.")
+    said = "; ".join(f"{({**STEPS, **_STEPS})[s]}: {section.money(v)}" for s, v in zip(t["step"], t["amount"], strict=True))
+    return Picture("why_missed", f"{message}. {said}.", figure)
+
+
+def reps(section: Any) -> Picture | Absent:
+    """Forecast over actual for each, with the interval and the green zone of the products."""
+    t = section.answer.by_unit
+    if t is None:
+        return Absent("Nobody's own numbers can be held against what they booked yet.")
+    t = t[t["ratio"].notna()].head(_MOST)
+    over, under = (t["low"] > 1).sum(), (t["high"] < 1).sum()
+    message = f"Of {len(t)}, {over} are shown to call too much, {under} too little; the others cannot be told"
+    shade = colour("rep_forecast")
+    with canvas(1.6 + 0.235 * len(t)) as (figure, ax):
+        title(figure, message)
+        ax.axvspan(*GREEN, color="#009E73", alpha=0.15, lw=0)
+        ax.axvline(1, color=INK, lw=1)
+        y = range(len(t), 0, -1)
+        ax.set_xscale("log")
+        ax.hlines(y, t["low"].clip(lower=0.2), t["high"].clip(upper=8), color=shade, lw=2.2)
+        ax.plot(t["ratio"], y, "o", ms=5.5, color=shade, ls="none")
+        ax.set_xlim(max(min(0.6, float(t["low"].min(skipna=True)) * 0.9), 0.2), min(max(1.7, float(t["high"].max(skipna=True)) * 1.1), 8))
+        ticks = [v for v in (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5) if ax.get_xlim()[0] <= v <= ax.get_xlim()[1]]
+        ax.set_xticks(ticks, [f"{v:.0%}" for v in ticks], fontsize=8.5)
+        ax.minorticks_off()
+        ax.set_yticks(list(y), [f"{short(str(u), 18)} ({n})" for u, n in zip(t["unit"], t["periods"], strict=True)], fontsize=8.5)
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+        ax.set_ylim(0.3, len(t) + 0.7)
+        ax.set_xlabel("Called, as a share of what was booked\n← too little   |   too much →", fontsize=9)
+        _note(figure, f"Green: 85 to 115%, as products print it. In brackets: {section.answer.noun}. Most booked on top; not a ranking.")
+    said = "; ".join(
+        f"{r['unit']} {r['ratio']:.0%}" + (f" ({r['low']:.0%} to {r['high']:.0%})" if math.isfinite(r["low"]) else "")
+        for r in t.to_dict("records")
+    )
+    return Picture("rep_bias", f"{message}. {said}.", figure)
+
+
+def apart(found: Disagreement | str) -> Picture | Absent:
+    """What the two said and how many were won, by how far they were apart."""
+    if isinstance(found, str) or found.bands.empty:
+        return Absent(found if isinstance(found, str) else found.reason or "No deal with both words has ended yet.")
+    t, names = found.bands, (found.candidate, found.baseline)
+    shades = {"candidate": colour(found.candidate, names), "baseline": colour(found.baseline, names)}
+    ahead = {CANDIDATE: found.candidate, BASELINE: found.baseline}
+    message = "Where they are far apart, it cannot be told who is right"
+    if found.far is None:
+        message = "The two are never far apart"
+    elif found.far.verdict in ahead:
+        message = f"Where they are far apart, {ahead[str(found.far.verdict)]} is nearer to what happens"
+    with canvas(1.5 + 0.5 * len(t)) as (figure, ax):
+        title(figure, message)
+        for i, r in enumerate(t.to_dict("records")):
+            y = -i
+            ax.plot([r["candidate_said"], r["baseline_said"]], [y, y], color=FAINT, lw=5, solid_capstyle="round", zorder=1)
+            for who in ("candidate", "baseline"):
+                ax.plot([r[f"{who}_said"]], [y], "o", ms=8, color=shades[who], zorder=2)
+            if math.isfinite(r["won_low"]):
+                ax.plot([r["won_low"], r["won_high"]], [y - 0.22, y - 0.22], color=INK, lw=2)
+            ax.plot([r["won"]], [y - 0.22], "D", ms=5, color=INK, zorder=3)
+        labels = [f"{textwrap.fill(short(b, 44), 24)}\n{n:,} deals" for b, n in zip(t["band"], t["deals"], strict=True)]
+        ax.set_yticks([-i for i in range(len(t))], labels, fontsize=8)
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+        ax.set_xlim(-0.02, 1.02)
+        ax.set_ylim(-len(t) + 0.4, 0.6)
+        ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
+        ax.set_xlabel("Chance to win", fontsize=9)
+        for k, (who, said) in enumerate((("candidate", found.candidate), ("baseline", found.baseline))):
+            ax.text(0.99, 0.99 - 0.08 * k, f"● {short(said, 22)} said", transform=ax.transAxes, ha="right", va="top", fontsize=8.5, color=shades[who])
+        ax.text(0.99, 0.83, "◆ were won", transform=ax.transAxes, ha="right", va="top", fontsize=8.5, color=INK)
+    said = "; ".join(
+        f"{r['band']}, {r['deals']} deals: {found.baseline} said {r['baseline_said']:.0%}, {found.candidate} {r['candidate_said']:.0%}, won {r['won']:.0%}"
+        for r in t.to_dict("records")
+    )
+    return Picture("disagreement", f"{message}. {said}.", figure)

@@ -1,0 +1,595 @@
+"""The sections of the page about a quarter: each shows its words, and its picture where it has one."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from forecasteval.compare.accuracy import GREEN
+from forecasteval.compare.disagreement import APART, FAR
+from forecasteval.compare.verdicts import BASELINE, CANDIDATE
+from forecasteval.compare.wording import count, money, number
+from forecasteval.inference.limits import MIN_CLUSTERS
+from forecasteval.inference.statistic import mean_over_clusters
+from forecasteval.report.blocks import Html, Words, table
+
+if TYPE_CHECKING:
+    from forecasteval.report.figures import Absent, Picture
+
+SAY = Words(__file__)
+_WORDS = {
+    "rep_forecast": "the reps", "rep_submission": "the reps", "rep_submissions": "the reps", "reps": "the reps",
+    "submission": "the reps", "manager_call": "the managers", "manager": "the managers", "managers": "the managers",
+    "cro_call": "the head of sales", "cro": "the head of sales", "model": "the model", "last_quarter": "last quarter again",
+    "same_quarter_last_year": "the same quarter last year", "commit": "Commit, as entered", "best_case": "Best Case, as entered",
+    "pipeline": "all that is open", "closed_and_conversion": "closed and usual conversion",
+    "stage_weighted": "stages at their past rates", "category_conversion": "categories at their past rates",
+}  # fmt: skip
+_PLURAL = ("the reps", "the managers")
+
+
+def label(name: str) -> str:
+    """A forecaster as people speak of it.
+
+    >>> label("rep_forecast_corrected"), label("rep_forecast_model_mix"), label("vendor_x_and_new")
+    ('the reps, corrected by their past', 'half the reps, half the model', 'vendor x')
+    """
+    if name in _WORDS:
+        return _WORDS[name]
+    if name.endswith("_and_new"):
+        return label(name.removesuffix("_and_new"))
+    if name.endswith("_corrected"):
+        return f"{label(name.removesuffix('_corrected'))}, corrected by their past"
+    if mixed := re.fullmatch(r"(.+?(?:forecast|call|submission)s?)_(.+)_mix", name):
+        return f"half {label(mixed[1])}, half {label(mixed[2])}"
+    return name.replace("_", " ")
+
+
+def whose(name: str) -> str:
+    """The genitive: the reps', the model's."""
+    said = label(name)
+    return f"{said}'" if said.endswith("s") else f"{said}'s"
+
+
+def says(name: str) -> str:
+    """The verb that agrees."""
+    return "say" if label(name) in _PLURAL else "says"
+
+
+def starts(text: str) -> str:
+    """With a capital, as a sentence starts."""
+    return text[:1].upper() + text[1:]
+
+
+def _figures() -> ModuleType:
+    """The pictures; only a section that is drawn needs Matplotlib."""
+    from forecasteval.studies.quarter_forecast import _figures as figures
+
+    return figures
+
+
+def points(low: float, high: float) -> str:
+    """An interval of shares in points, the smaller end first.
+
+    >>> points(-0.104, -0.021), points(-0.071, 0.012)
+    ('2 to 10', '−1 to 7')
+    """
+    a, b = sorted((-100 * low, -100 * high))
+    return f"{number(a, 0)} to {number(b, 0)}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Section:
+    answer: Any  # of the study, which makes its sections
+
+    label, starts, points = staticmethod(label), staticmethod(starts), staticmethod(points)
+
+    def money(self, *amounts: float) -> str:
+        """In the organisation's currency."""
+        return money(*amounts, currency=self.answer.currency)
+
+    @property
+    def when(self) -> str:
+        """The moment, in words."""
+        a = self.answer
+        return f"Week {a.week} of {a.period}" if a.week else str(a.period)
+
+    def words(self) -> Html:
+        """The section's words: the macro that has its name."""
+        return SAY(type(self).__name__.lower(), self, self.answer)
+
+
+# --- the first screen ---------------------------------------------------------------------------------
+
+
+class Verdict(_Section):
+    """What to expect, who says what, whom to believe, what is in dispute."""
+
+    @cached_property
+    def says(self) -> dict[str, float]:
+        """The company's number by forecaster, of those on the first screen."""
+        a = self.answer
+        rows = a.now.set_index("forecaster")["amount"]
+        return {n: float(rows[n]) for n in dict.fromkeys([*a.people, a.machine, a.primary]) if n in rows and n not in a.knew}
+
+    @property
+    def open(self) -> bool:
+        """Is the period still open?"""
+        return bool(self.answer.now["actual"].isna().all())
+
+    @property
+    def closed(self) -> float | None:
+        """Booked to date."""
+        known = self.answer.now["closed_to_date"].dropna()
+        return float(known.iloc[0]) if len(known) else None
+
+    @property
+    def actual(self) -> float:
+        """What was booked, of a period that is over."""
+        known = self.answer.now["actual"].dropna()
+        return float(known.iloc[0]) if len(known) else math.nan
+
+    @cached_property
+    def range(self) -> dict[str, Any] | None:
+        """The range of this week, with how often such ranges held; None where there is none."""
+        a = self.answer
+        if isinstance(a.record, str):
+            return None
+        t = a.record.table
+        row = t[(t["period"] == a.period) & (t["week"] == a.week)]
+        if row.empty:
+            return None
+        r = row.iloc[0]
+        c = a.record.coverage(a.week)
+        sure = c.by_cluster if math.isfinite(c.by_cluster[0]) else c.clopper_pearson
+        return {
+            "forecaster": a.primary, "amount": float(r["amount"]), "low": float(r["low"]), "high": float(r["high"]),
+            "promised": float(r["promised"]), "past": int(r["past"]), "held": c.held, "of": c.ranges,
+            "share_low": sure[0], "share_high": sure[1],
+        }  # fmt: skip
+
+    @property
+    def headline(self) -> str:
+        """The first sentence."""
+        return SAY("headline", self, self.answer).text
+
+    @property
+    def who_says(self) -> str:
+        """Everybody's number in one sentence."""
+        said = [f"{label(n)} {says(n)} {self.money(v)}" for n, v in self.says.items()]
+        return starts(", ".join(said)) + "."
+
+    @cached_property
+    def steps(self) -> list[str]:
+        """What each hand-over did, one sentence each."""
+        c = self.answer.chain
+        return [] if isinstance(c, str) else [self._step(r) for r in c.steps.to_dict("records")]
+
+    def _step(self, r: Mapping[Any, Any]) -> str:
+        a = self.answer
+        before, after, gain = r["before"], r["after"], -100 * r["difference"]
+        over = f"over {count(r['periods'], a.noun)}"
+        known = math.isfinite(r["low"])
+        interval = f" ({points(r['low'], r['high'])})" if known else ""
+        told = known and r["verdict"] != "cannot tell"
+        side = "better" if gain >= 0 else "worse"
+        size = count(round(abs(gain)), "points")
+        if after == a.machine and after not in a.people:
+            ahead = f"{label(after)} is {'ahead of' if gain >= 0 else 'behind'} {label(before)} by {size}{interval} {over}"
+        else:
+            ahead = f"{whose(after)} changes made {whose(before)} number {side} by {size}{interval} {over}"
+        if not known:
+            return starts(f"{ahead}: too few {a.noun} to tell.")
+        return starts(ahead + ("." if told else ": cannot tell."))
+
+    @property
+    def dispute(self) -> str:
+        """How many open deals are in dispute, and how such deals ended."""
+        a, d = self.answer, self.answer.disagreement
+        if isinstance(d, str):
+            return ""
+        return SAY("dispute", self, a, d).text
+
+    @cached_property
+    def table(self) -> Html:
+        """Who says what, and how far off they usually are at this week."""
+        a, rows = self.answer, []
+        for name, amount in self.says.items():
+            row = [starts(label(name)), self.money(amount)]
+            if name in a.accuracies:
+                t = a.accuracies[name].table.iloc[0]
+                off = [f"{t['wmape']:.0%}", _bias(t), f"{t['totals']:,}"]
+            else:
+                off = ["–", "–", "0"]
+            rows.append([*row, *off])
+        columns = ["Who", self.when, "Usual miss", "Leaning", starts(a.noun)]
+        return table(columns, rows, "says", columns[1:])
+
+
+def _bias(t: Mapping[Any, Any]) -> str:
+    """Too much or too little, and how sure."""
+    side = "too much" if t["bias"] > 0 else "too little"
+    said = f"{abs(t['bias']):.0%} {side}"
+    if math.isfinite(t["bias_low"]) and t["bias_low"] <= 0 <= t["bias_high"]:
+        said += ", may be chance"
+    return said
+
+
+# --- the quarter, week by week ------------------------------------------------------------------------
+
+
+class Path(_Section):
+    """This period week by week: who said what, with the range, beside what was closed."""
+
+    @property
+    def period(self) -> str:
+        """Which period is drawn."""
+        return str(self.answer.period)
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The totals of those who are shown."""
+        a = self.answer
+        rows = a.company[(a.company["period"] == self.period) & a.company["forecaster"].isin(self.names)]
+        return rows.sort_values("week")
+
+    @property
+    def names(self) -> list[str]:
+        """People, model and whoever carries the range: no more, or nothing can be read."""
+        a = self.answer
+        return [n for n in dict.fromkeys([*a.people, a.machine, a.primary]) if n in set(a.company["forecaster"])]
+
+    @property
+    def band(self) -> pd.DataFrame:
+        """The range by week."""
+        a = self.answer
+        if isinstance(a.record, str):
+            return pd.DataFrame(columns=["week", "low", "high"])
+        return a.record.table[a.record.table["period"] == self.period].sort_values("week")
+
+    def figure(self) -> Picture | Absent:
+        return _figures().path(self)
+
+
+class Last(Path):
+    """The last period that is over, in the same way, with what was booked."""
+
+    @property
+    def period(self) -> str:
+        before = self.answer.before
+        return before[-1] if before else ""
+
+
+class Ranges(_Section):
+    """How often ranges held: those made of past errors, and those that people gave."""
+
+    @cached_property
+    def by_week(self) -> pd.DataFrame:
+        """Week by week."""
+        r = self.answer.record
+        return pd.DataFrame() if isinstance(r, str) or r.table["actual"].isna().all() else r.by_week()
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """This week's and all weeks' ranges, and everybody's own."""
+        a, found = self.answer, []
+        if not isinstance(a.record, str):
+            c = a.record.coverage(a.week)
+            found.append([f"{starts(label(a.primary))}, from past errors", c, a.question.range_level])
+        found += [[f"{starts(label(n))}, as given", r.coverage(), r.level] for n, r in a.own.items()]
+        return [
+            [who, f"{c.held} of {c.ranges}", _share_interval(c), "not stated" if math.isnan(p) else f"{p:.0%}",
+             f"{c.below} / {c.above}"]
+            for who, c, p in found if c.ranges
+        ]  # fmt: skip
+
+    def results(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        a = self.answer
+        found: dict[str, Any] = {"by_week": self.by_week.to_dict("records")}
+        if isinstance(a.record, str):
+            found["reason"] = a.record
+        else:
+            found["this_week"] = asdict(a.record.coverage(a.week)) | {"label": a.record.label(a.week)}
+        return found | {"own": {n: asdict(r.coverage()) for n, r in a.own.items()}}
+
+
+def _share_interval(c: Any) -> str:
+    low, high = c.by_cluster if math.isfinite(c.by_cluster[0]) else c.clopper_pearson
+    return f"{low:.0%} to {high:.0%}"
+
+
+# --- how accurate -------------------------------------------------------------------------------------
+
+
+class Accurate(_Section):
+    """How far off everybody was: at this week, by week, and under each name of accuracy."""
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row per forecaster at this week."""
+        found = [{"forecaster": n, **a.table.iloc[0].to_dict()} for n, a in self.answer.accuracies.items()]
+        return pd.DataFrame(found).drop(columns="what", errors="ignore")
+
+    @cached_property
+    def by_week(self) -> pd.DataFrame:
+        """The error as a share of what was booked, by week, with its interval for new periods."""
+        a, found = self.answer, []
+        rows = a.company[a.company["forecaster"].isin(a.shown)].dropna(subset=["actual"])
+        for (name, week), own in rows.groupby(["forecaster", "week"], sort=False):
+            by = own.assign(off=(own["amount"] - own["actual"]).abs()).groupby("period")[["off", "actual"]].sum()
+            x, z = (by[c].to_numpy(dtype=float) for c in ("off", "actual"))
+            if not z.sum() > 0:
+                continue
+            row = {"forecaster": name, "week": week, "periods": len(by), "wmape": x.sum() / z.sum()}
+            row |= {"low": math.nan, "high": math.nan}
+            if len(by) >= MIN_CLUSTERS["period"] and (z > 0).all():
+                e = mean_over_clusters(row["wmape"], x, z, a.question.level)
+                row |= {"low": max(e.low, 0.0), "high": e.high}
+            found.append(row)
+        columns = ["forecaster", "week", "periods", "wmape", "low", "high"]
+        return pd.DataFrame(found, columns=columns)
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The table as people read it; the smallest miss first."""
+        t = self.table
+        if t.empty:
+            return []
+        return [
+            [starts(label(r["forecaster"])), f"{r['wmape']:.0%}", _bias(r), f"{round(r['within_10'] * r['totals'])} of {r['totals']}"]
+            for r in t.sort_values("wmape", kind="stable").to_dict("records")
+        ]  # fmt: skip
+
+    @property
+    def shopper(self) -> tuple[str, Any, Any] | None:
+        """The same misses under the kindest and the harshest definition, of the first of the people."""
+        a = self.answer
+        name = next((n for n in [*a.people, a.machine] if n in a.accuracies), "")
+        return (name, *a.accuracies[name].headlines) if name else None
+
+    @property
+    def booked(self) -> Html:
+        """Promised against booked, from the first period on."""
+        a, names = self.answer, self.answer.path.names
+        over = a.this_week.dropna(subset=["actual"])
+        wide = over.pivot_table("amount", "period", "forecaster", aggfunc="first").reindex(columns=names)
+        actual = over.groupby("period")["actual"].first()
+        rows = [
+            [p, self.money(actual[p]), *(self.money(v) for v in wide.loc[p])] for p in a.before if p in wide.index
+        ]
+        columns = ["Period", "Booked", *(starts(label(n)) for n in names)]
+        return table(columns, rows, "booked", columns[1:])
+
+    def figure(self) -> Picture | Absent:
+        return _figures().by_week(self)
+
+    def results(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        return {
+            n: {"lines": a.table.to_dict("records"), "definitions": a.definitions.to_dict("records")}
+            for n, a in self.answer.accuracies.items()
+        }
+
+
+class Reps(_Section):
+    """Who calls too much and who too little: pattern or chance."""
+
+    green = GREEN
+
+    def figure(self) -> Picture | Absent:
+        return _figures().reps(self)
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """How many would be shown green or red, and of how many it can be told."""
+        t = self.answer.by_unit
+        if t is None:
+            return {}
+        shown, told = t["shown"].eq("red").sum(), t["told"].value_counts()
+        found = {n: int(told.get(n, 0)) for n in ("green", "red", "cannot be told")}
+        return {"shown_red": int(shown), "all": len(t), **found}
+
+
+# --- the chain ----------------------------------------------------------------------------------------
+
+
+class Steps(_Section):
+    """From hand to hand: what each did to the error."""
+
+    def figure(self) -> Picture | Absent:
+        return _figures().staircase(self)
+
+    @property
+    def moves(self) -> list[list[str]]:
+        """By direction and size of the change."""
+        return self._lines("moves", "move")
+
+    @property
+    def units(self) -> list[list[str]]:
+        """By unit, where a step has several."""
+        return self._lines("units", "unit")
+
+    def _lines(self, part: str, column: str) -> list[list[str]]:
+        c, found = self.answer.chain, []
+        if isinstance(c, str):
+            return []
+        for r in getattr(c, part).to_dict("records"):
+            if r["after"] == self.answer.machine or (column == "unit" and r["level"] != "team"):
+                continue
+            known = math.isfinite(r["low"])
+            found.append([
+                f"{starts(label(r['before']))} → {label(r['after'])}", str(r[column]), f"{r['rows']:,}",
+                f"{r['helped']:.0%}", number(-100 * r["difference"], 0),
+                points(r["low"], r["high"]) if known else "too few", r["verdict"],
+            ])  # fmt: skip
+        return found
+
+
+# --- deals in dispute ---------------------------------------------------------------------------------
+
+
+class Apart(_Section):
+    """Where rep and model disagree: who was right, and which deals are in dispute today."""
+
+    far, near = round(100 * FAR), round(100 * APART)
+
+    def figure(self) -> Picture | Absent:
+        return _figures().apart(self.answer.disagreement)
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The bands as people read them."""
+        d, found = self.answer.disagreement, []
+        for r in d.bands.to_dict("records"):
+            verdict = {CANDIDATE: f"{d.candidate} better", BASELINE: f"{d.baseline} better"}.get(r["verdict"], r["verdict"])
+            known = math.isfinite(r["closer_low"])
+            found.append([
+                r["band"], f"{r['deals']:,}", f"{r['baseline_said']:.0%}", f"{r['candidate_said']:.0%}", f"{r['won']:.0%}",
+                f"{r['closer']:.0%}" + (f" ({r['closer_low']:.0%} to {r['closer_high']:.0%})" if known else ""), verdict,
+            ])  # fmt: skip
+        return found
+
+    @property
+    def parts(self) -> list[list[str]]:
+        """Segments and reps in which one of the two is shown to be better on such deals, or would deserve a look."""
+        d, found = self.answer.disagreement, []
+        for column, f in d.parts.items():
+            for r in f.table.to_dict("records"):
+                if r["in_family"] and r["verdict"] in (CANDIDATE, BASELINE):
+                    who = d.candidate if r["verdict"] == CANDIDATE else d.baseline
+                    found.append([column, str(r["segment"]), f"{r['deals']:,}", f"{who} better"])
+        return found
+
+    @property
+    def open(self) -> dict[str, Any]:
+        """How many open deals are in dispute, and for how much."""
+        t = self.answer.disputed
+        amounts = t["amount"].astype(float) if len(t) else pd.Series(dtype=float)
+        return {"deals": len(t), "amount": float(amounts.sum()), "without_amount": int(amounts.isna().sum())}
+
+    @property
+    def listed(self) -> list[list[str]]:
+        """The first of the disputed deals."""
+        a = self.answer
+        rows = a.disputed.head(15).to_dict("records")
+        d = a.disagreement
+        return [
+            [str(r["deal_id"]), str(r["rep"]), self.money(r["amount"]), f"{r[d.baseline]:.0%}", f"{r[d.candidate]:.0%}", "", ""]
+            for r in rows
+        ]  # fmt: skip
+
+    def results(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        d = self.answer.disagreement
+        return {"reason": d} if isinstance(d, str) else d.to_dict()
+
+
+class Overrides(_Section):
+    """Which decisions of people paid."""
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """By reason."""
+        return [
+            [r["reason"], f"{r['decisions']:,}", f"{r['known']:,}", f"{r['paid']:,}", number(r["gain"])]
+            for r in self.answer.paid.table.to_dict("records")
+        ]
+
+
+# --- why ----------------------------------------------------------------------------------------------
+
+
+class Why(_Section):
+    """Why the last period came out as it did, from this week's list to what was booked."""
+
+    @cached_property
+    def period(self) -> str:
+        """The last one that is over."""
+        m = self.answer.missed
+        return "" if isinstance(m, str) else str(m.table["period"].iloc[-1])
+
+    @property
+    def bars(self) -> pd.DataFrame:
+        """The waterfall; steps without an amount are left out."""
+        t = self.answer.missed.of(self.period)
+        return t[t["amount"].ne(0) | t["step"].isin(["closed", "open", "booked"])].reset_index(drop=True)
+
+    def figure(self) -> Picture | Absent:
+        return _figures().waterfall(self)
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """What the steps came to in each period, as shares of what was booked."""
+        t = self.answer.missed.table
+        wide = t.pivot_table("amount", "period", "step", aggfunc="sum", sort=False)
+        booked = wide["booked"].where(wide["booked"] > 0)
+        steps = [s for s in STEPS if s in wide and wide[s].ne(0).any()]
+        return [
+            [str(p), self.money(wide.loc[p, "booked"]), *(_signed(wide.loc[p, s] / booked[p]) for s in steps)] for p in wide.index
+        ]
+
+    @property
+    def columns(self) -> list[str]:
+        """Headings of the rows."""
+        t = self.answer.missed.table
+        there = set(t.loc[t["amount"].ne(0), "step"])
+        return ["Period", "Booked", *(starts(STEPS[s]) for s in STEPS if s in there)]
+
+    def results(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        m = self.answer.missed
+        return {"reason": m} if isinstance(m, str) else {"steps": m.table.to_dict("records")}
+
+
+STEPS = {
+    "won": "won beyond the list", "lost": "lost", "slipped": "slipped", "pulled_in": "pulled in", "amount": "amount",
+    "new": "new", "re_opened": "re-opened", "unknown": "not known",
+}  # fmt: skip
+
+
+def _signed(share: float) -> str:
+    return "–" if not math.isfinite(share) else f"{'+' if share > 0.005 else ''}{number(100 * share, 0)}%"
+
+
+# --- the method, what to be careful of ----------------------------------------------------------------
+
+
+class Method(_Section):
+    """How it was done."""
+
+    @property
+    def knew(self) -> list[tuple[str, str]]:
+        """What each of those who are shown knew."""
+        a = self.answer
+        return [(starts(label(n)), starts(a.rollups.knew[n])) for n in dict.fromkeys([*a.path.names, *a.shown]) if n in a.rollups.knew]
+
+
+class Caveats(_Section):
+    """Only the caveats that these data raise, the gravest first."""
+
+    @property
+    def lines(self) -> list[str]:
+        """One sentence each."""
+        return [x.strip() for x in SAY("caveat_lines", self, self.answer).text.split("\n") if x.strip()]
+
+    @property
+    def stale(self) -> list[str]:
+        """Whose number of this week is carried on from an earlier one."""
+        rows = self.answer.now
+        return [label(n) for n in rows.loc[rows["stale"] & rows["forecaster"].isin(self.answer.people), "forecaster"]]
+
+
+def source(name: str, data: str, parameters: Mapping[str, Any]) -> Html:
+    """What went in. Versions and hashes are in the manifest beside the report."""
+    rows = [["Organisation", name], ["Data", data], ["forecasteval", version("deal-forecasteval")]]
+    rows += [[key, str(value) if value not in ("", []) else "–"] for key, value in parameters.items()]
+    return table(["What", "Value"], rows, "provenance")
