@@ -44,7 +44,10 @@ ACTIVITY[HOLIDAYS] = ACTIVITY[[day_of(f"{year}-01-01") for year in (2024, 2025, 
 STAGE_TRACKING = day_of("2026-03-02")
 WEEKS = range(1, 14)
 EAST_SEES = 0.7  # of the way from the reps' number to what is truly to be expected
-CENTRAL_MOVES, HAIRCUT = 0.25, 0.8  # sd of a manager's changes that know nothing; what the head of sales leaves of a number
+CENTRAL_MOVES, HAIRCUT = (
+    0.25,
+    0.8,
+)  # sd of a manager's changes that know nothing; what the head of sales leaves of a number
 CLEAR = 0.005  # a smaller expected difference is called no clear difference
 
 STAGES = ["Qualification", "Discovery", "Evaluation", "Proposal", "Negotiation", "Closed Won", "Closed Lost"]
@@ -502,7 +505,9 @@ def outlook(w, day, quarter):
     due = amount * win_chance_now(w, quarter, x, day)
     frame = {"region": w.d.region[x], "expected": due}
     sums = pd.DataFrame(frame).groupby("region").expected.sum().reindex(range(len(REGIONS)), fill_value=0)
-    return pd.DataFrame({"day": day, "period": quarter.name, "region": sums.index, "expected": sums.to_numpy()})
+    return pd.DataFrame(
+        {"day": day, "period": quarter.name, "region": sums.index, "expected": sums.to_numpy()}
+    )
 
 
 def leaders_calls(w, seed):
@@ -836,7 +841,10 @@ def call_table(w, rep_id):
         "level": "commit",
     }
     parts = [pd.DataFrame(table)]
-    for unit, name, after, said in (("team", "manager_call", 1, w.managers), ("company", "cro_call", 2, w.head)):
+    for unit, name, after, said in (
+        ("team", "manager_call", 1, w.managers),
+        ("company", "cro_call", 2, w.head),
+    ):
         who = np.array(REGIONS)[said.region] if unit == "team" else ""
         said_on = dates(said.day.to_numpy() + after)
         about = {"unit": unit, "unit_id": who, "period": said.period, "as_of": said_on, "forecaster": name}

@@ -20,7 +20,10 @@ from forecasteval.inference.questions import needed
 from forecasteval.matching.matched import Matched, shown_as
 from forecasteval.scores.probability import Deals, Metric, Terms, brier
 
-APART, FAR = 0.1, 0.3  # fixed beforehand: within 10 points two forecasters agree; from 30 on they are far apart
+APART, FAR = (
+    0.1,
+    0.3,
+)  # fixed beforehand: within 10 points two forecasters agree; from 30 on they are far apart
 _MOST_REPS = 30
 _ROUND = 9  # 0.8 - 0.5 is 0.3
 
@@ -187,7 +190,9 @@ def _bands(
         c = compare(rows, candidate, baseline, **{**options, "level": shared})
         shares = _shares(rows, c, level)
         row = {"band": names[place], "deals": rows.deals}
-        row |= {f"{w}_said": float(rows[n].mean()) for w, n in (("candidate", candidate), ("baseline", baseline))}
+        row |= {
+            f"{w}_said": float(rows[n].mean()) for w, n in (("candidate", candidate), ("baseline", baseline))
+        }
         for name, e in shares.items():
             row |= {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
         row |= {k: c.primary[k] for k in ("difference", "low", "high", "verdict", "reliable")}
@@ -222,9 +227,15 @@ def _parts(
     parts = {}
     for column in columns:
         rows, asked = far, {**options, "generalise_to": found.generalise_to}
-        if column == "rep":  # the same reps, in periods to come; chosen by how many deals they have, not by the result
+        if (
+            column == "rep"
+        ):  # the same reps, in periods to come; chosen by how many deals they have, not by the result
             most = far["rep"].value_counts().index[:_MOST_REPS]
-            shown = far["rep"].where(far["rep"].isin(most)).map(shown_as(far["rep"].dropna().astype(str), show_names))
+            shown = (
+                far["rep"]
+                .where(far["rep"].isin(most))
+                .map(shown_as(far["rep"].dropna().astype(str), show_names))
+            )
             rows = replace(far, table=far.table.assign(rep=shown))
             asked["generalise_to"] = ("deal", "period") if far.has("period") else ("deal",)
         if rows[column].nunique() <= _MOST_REPS:

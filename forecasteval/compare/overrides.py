@@ -53,30 +53,37 @@ def decisions(path: str | Path, candidate: str, baseline: str, pending: pd.DataF
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError([absent(path, "file", "the list with the columns believed and reason filled", "Correct the path.")])
+        wanted = "the list with the columns believed and reason filled"
+        raise InputError([absent(path, "file", wanted, "Correct the path.")])
     said = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
     lacking = [c for c in ("deal_id", "believed", "reason") if c not in said]
     if lacking:
         found = f"no column {' and '.join(lacking)}"
-        raise InputError([Problem(path.name, 1, None, found, "the columns of the list that was handed out", _ADVICE)])
+        raise InputError(
+            [Problem(path.name, 1, None, found, "the columns of the list that was handed out", _ADVICE)]
+        )
     said = said.apply(lambda c: c.str.strip())
-    today = {str(r["deal_id"]): r for r in pending.to_dict("records")}
+    today = {str(r["deal_id"]): {str(k): v for k, v in r.items()} for r in pending.to_dict("records")}
     problems: list[Problem] = []
     entries: list[dict[str, Any]] = []
-    for number, row in enumerate(said.to_dict("records"), start=2):
+    for number, cells in enumerate(said.to_dict("records"), start=2):
+        row = {str(k): str(v) for k, v in cells.items()}
         if not row["believed"] and not row["reason"]:
             continue
         about = today.get(row["deal_id"])
-        share = _share(row["believed"], about or {}, candidate, baseline)
-        wrong = {
-            "deal_id": (about is None, "an open deal of today's list", "A deal that has ended, or is no longer in dispute, cannot be decided."),
-            "believed": (share is None, f"{candidate}, {baseline}, or a probability such as 0.65", _ADVICE),
-            "reason": (not row["reason"], "why, in a few words", "A decision without a reason teaches nothing."),
-        }  # fmt: skip
-        found = [Problem(path.name, number, c, f"'{row[c]}'" if row[c] else "nothing", e, a)
-                 for c, (bad, e, a) in wrong.items() if bad]  # fmt: skip
-        problems += [p for p in found if p.column != "believed" or about is not None]
-        if about is not None and not found:
+        if about is None:
+            gone = "It has ended, or the two agree by now; only what is in dispute today can be decided."
+            expected = "an open deal of today's list"
+            problems.append(Problem(path.name, number, "deal_id", f"'{row['deal_id']}'", expected, gone))
+            continue
+        share = _share(row["believed"], about, candidate, baseline)
+        if share is None:
+            expected = f"{candidate}, {baseline}, or a probability such as 0.65"
+            problems.append(Problem(path.name, number, "believed", f"'{row['believed']}'", expected, _ADVICE))
+        if not row["reason"]:
+            advice = "A decision without a reason teaches nothing."
+            problems.append(Problem(path.name, number, "reason", "nothing", "why, in a few words", advice))
+        if share is not None and row["reason"]:
             entries.append(_entry(about, candidate, baseline, row, share))
     if problems:
         raise InputError(problems)
@@ -96,7 +103,7 @@ def _share(believed: str, about: Mapping[str, Any], candidate: str, baseline: st
 
 
 def _entry(
-    about: Mapping[str, Any], candidate: str, baseline: str, row: Mapping[str, str], share: float | None
+    about: Mapping[str, Any], candidate: str, baseline: str, row: Mapping[str, str], share: float
 ) -> dict[str, Any]:
     amount = about["amount"]
     return {
@@ -143,7 +150,9 @@ def which_paid(book: Ledger, known: pd.DataFrame, candidate: str, *, level: floa
     if not rows:
         return Paid(pd.DataFrame(columns=columns), pd.DataFrame(), None)
     made = pd.DataFrame(rows).drop_duplicates(["deal_id", "period"]).reset_index(drop=True)
-    outcome = known.dropna(subset=["won"])[["deal_id", "period", "won"]].drop_duplicates(["deal_id", "period"])
+    outcome = known.dropna(subset=["won"])[["deal_id", "period", "won"]].drop_duplicates(
+        ["deal_id", "period"]
+    )
     made = made.merge(outcome.astype({"deal_id": str, "period": str}), on=["deal_id", "period"], how="left")
     gain = (made["candidate_said"] - made["won"]) ** 2 - (made["probability"] - made["won"]) ** 2
     made = made.assign(gain=gain.astype(float).round(12), paid=gain > 0)
@@ -152,8 +161,12 @@ def which_paid(book: Ledger, known: pd.DataFrame, candidate: str, *, level: floa
         decisions=("won", "size"), known=("won", "count"), paid=("paid", "sum"), gain=("gain", "mean")
     )
     over = made.dropna(subset=["won"])
-    deals = over.assign(won=over["won"].astype(int), **{BELIEVED: over["probability"], candidate: over["candidate_said"]})
+    deals = over.assign(
+        won=over["won"].astype(int), **{BELIEVED: over["probability"], candidate: over["candidate_said"]}
+    )
     columns = ["deal_id", "as_of", "period", "rep", "won", BELIEVED, candidate]
-    found = compare(deals[columns], BELIEVED, candidate, metrics=["brier"], level=level) if len(deals) else None
+    found = (
+        compare(deals[columns], BELIEVED, candidate, metrics=["brier"], level=level) if len(deals) else None
+    )
     table = table.reset_index().sort_values("decisions", ascending=False, kind="stable", ignore_index=True)
     return Paid(table, made, found)

@@ -111,7 +111,12 @@ def money(*amounts: float, currency: str | None = None) -> str:
     said = []
     for i, (text, unit) in enumerate(parts):  # type: ignore[misc]
         minus, text = ("−", text[1:]) if text.startswith("-") else ("", text)
-        said.append(minus + (sign if i == 0 else "") + text + (unit if i == len(parts) - 1 or unit != units[-1] else ""))
+        said.append(
+            minus
+            + (sign if i == 0 else "")
+            + text
+            + (unit if i == len(parts) - 1 or unit != units[-1] else "")
+        )
     return " to ".join(said)
 
 

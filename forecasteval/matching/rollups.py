@@ -149,7 +149,11 @@ def _of_plain(calls: pd.DataFrame, actuals: pd.DataFrame, weeks: Iterable[int] |
     if len(table) and "company" not in set(table["level"]):
         summed = _company(table)
         table = pd.concat([table, summed], ignore_index=True)
-        notes = ["The company's totals are the sums of its units, where all of them have one."] if len(summed) else []
+        notes = (
+            ["The company's totals are the sums of its units, where all of them have one."]
+            if len(summed)
+            else []
+        )
     return Rollups(table[[*COLUMNS, "stale", "low", "high", "promised", "booked_squares", "freezes_on"]].reset_index(drop=True),
                    {n: _called(n) for n in names}, notes)  # fmt: skip
 

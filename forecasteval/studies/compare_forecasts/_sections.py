@@ -18,6 +18,7 @@ import pandas as pd
 
 from forecasteval.compare.calibration import Calibration, WordTest, calibrate, word_test
 from forecasteval.compare.compare import Comparison
+from forecasteval.compare.disagreement import disagreement, open_disagreements
 from forecasteval.compare.encompassing import Encompassing, encompassing
 from forecasteval.compare.hindsight import CODE as HINDSIGHT
 from forecasteval.compare.margin import WithinMargin, in_words
@@ -37,9 +38,10 @@ from forecasteval.inference.limits import FEW_PERIODS, LIMITS, MIN_CLUSTERS
 from forecasteval.inference.resemblance import ALIKE_LEVEL, shown_once_in
 from forecasteval.inference.unseen import Unseen, unseen
 from forecasteval.matching.forecasters import BurnIn
-from forecasteval.matching.match import STALE_AFTER_DAYS
+from forecasteval.matching.match import STALE_AFTER_DAYS, Panel
 from forecasteval.matching.matched import Matched, shown_as
 from forecasteval.report.blocks import Html, Words, difference_cells, flow_table, table, verdict_words
+from forecasteval.report.who_was_right import WhoWasRight
 from forecasteval.scores.probability import METRICS, Metric
 from forecasteval.scores.reliability import Reliability, at_their_word, consistency_band, reliability
 from forecasteval.tables.calendar import week_ends
@@ -526,6 +528,32 @@ def _segment_row(row: dict[Any, Any], family: Family) -> list[str]:
     adjusted = ["–" if math.isnan(row[p]) else _p(row[p]) for p in ("p_worse_holm", "q_value")]
     counts = [f"{row['deals']:,}", f"{row['reps']:,}"]
     return [row["segment"], verdict, *counts, *difference_cells(row), *adjusted]
+
+
+def apart(
+    org: Org,
+    question: Any,
+    matched: Matched,
+    people: bool | Mapping[str, str],
+    generalise_to: tuple[str, ...],
+) -> WhoWasRight:
+    """Who was right where the two disagree, by the organisation's segments and by rep; and the open deals in dispute."""
+    names = (question.candidate, question.baseline)
+    by = [*org.settings.segments, "rep"]
+    if no_pair := _no_pair(matched, names):
+        return WhoWasRight(no_pair, pd.DataFrame(), org.settings.currency)
+    options = {"level": question.level, "generalise_to": generalise_to, "seed": question.seed}
+    found = disagreement(matched, *names, by=by, show_names=people, **options)
+    listed = pd.DataFrame()
+    if org.history is not None and org.matched is None and not question.segment:
+        moment = {"target": question.target, "population": question.population}
+        view = Panel(org, as_of=question.as_of, pending=True, **moment).view(names)
+        listed = open_disagreements(view, *names)
+    if len(listed) and "rep" in listed:
+        shown = shown_as(matched["rep"].dropna().astype(str), people)
+        listed["rep"] = listed["rep"].map(lambda r: shown.get(str(r), "a new rep"))
+    how = "Its last two columns are for whoever decides; the page quarter_forecast takes it and keeps what was decided."
+    return WhoWasRight(found.reason or found, listed, org.settings.currency, {}, how)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from forecasteval.matching.forecasters import BUILT_IN
 from forecasteval.matching.match import Panel
 from forecasteval.matching.matched import RESERVED, Matched, pseudonyms
 from forecasteval.report.blocks import Html
+from forecasteval.report.who_was_right import WhoWasRight
 from forecasteval.scores.probability import DEFAULT_METRICS
 from forecasteval.studies.compare_forecasts import _sections as sections
 from forecasteval.studies.parameters import (
@@ -383,6 +384,11 @@ class Answer:
         return sections.Added.of(self.pair, self.comparison, self.question.seed)
 
     @cached_property
+    def apart(self) -> WhoWasRight:
+        """Who was right where the two disagree about a deal, and which open deals are in dispute."""
+        return sections.apart(self.org, self.question, self.pair, self._people, self.comparison.generalise_to)
+
+    @cached_property
     def segments(self) -> sections.Segments:
         """The comparison within each segment of the family that was declared; else of those in organisation.yaml."""
         asked, within = self.question.segments, _divided(self.question.segment)[0]
@@ -480,6 +486,8 @@ class Answer:
                 "encompassing": self.added.results(),
                 "segments": self.segments.results(),
                 "more_segments": self.segments.results_of_more(),
+                "who_was_right": self.apart.results(),
+                "open_disagreements": self.apart.open,
                 "rep_bias": self.reps.results(),
                 "does_it_hold": self.holds.results(),
                 "totals": self.totals.results(),
@@ -502,6 +510,8 @@ class Answer:
             "influence": self.influence,
             "audit": self.org.audit,
             "segments": self.segments.table,
+            "who_was_right": None if isinstance(self.apart.found, str) else self.apart.found.bands,
+            "open_disagreements": self.apart.disputed if len(self.apart.disputed) else None,
             "rep_bias": self.reps.table,
             "totals": self.totals.table,
             "does_it_hold": self.holds.table,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from typing import Any
 
 import pandas as pd
 
 from forecasteval.compare.accuracy import GREEN
-from forecasteval.compare.disagreement import Disagreement
-from forecasteval.compare.verdicts import BASELINE, CANDIDATE
-from forecasteval.compare.wording import number
+from forecasteval.compare.wording import count
 from forecasteval.report.figures import FAINT, GREY, INK, Absent, Picture, canvas, colour, short, title
 
 _MOST = 30
@@ -36,7 +35,7 @@ def _note(figure: Any, text: str) -> None:
 
 def _in_money(section: Any) -> Any:
     """Amounts on an axis."""
-    return lambda value, _: section.money(value) if value else "0"
+    return lambda value, _: re.sub(r"\.0(?=\D|$)", "", section.money(value)) if value else "0"
 
 
 def _apart(ends: list[tuple[float, Any]], least: float) -> list[tuple[float, Any]]:
@@ -57,15 +56,23 @@ def path(section: Any) -> Picture | Absent:
     actual = rows["actual"].dropna()
     shades = _shades(section)
     if len(actual):
-        message = f"{section.period}: {section.money(actual.iloc[0])} was booked; the numbers on the way there"
+        message = (
+            f"{section.period}: {section.money(actual.iloc[0])} was booked; the numbers on the way there"
+        )
     else:
         last = band[band["week"] == band["week"].max()] if len(band) else band
-        expect = f"expect {section.money(last['low'].iloc[0], last['high'].iloc[0])}" if len(last) else "no range yet"
+        expect = (
+            f"expect {section.money(last['low'].iloc[0], last['high'].iloc[0])}"
+            if len(last)
+            else "no range yet"
+        )
         message = f"{section.period}, week {int(rows['week'].max())}: {expect}"
     with canvas(3.5) as (figure, ax):
         title(figure, message)
         if len(band):
-            ax.fill_between(band["week"], band["low"], band["high"], color=shades[a.primary], alpha=0.18, lw=0)
+            ax.fill_between(
+                band["week"], band["low"], band["high"], color=shades[a.primary], alpha=0.18, lw=0
+            )
         ends = []
         for name in section.names:
             own = rows[rows["forecaster"] == name]
@@ -109,7 +116,7 @@ def by_week(section: Any) -> Picture | Absent:
         message = f"At week {a.week} {section.label(now.index[0])} missed least ({now.iloc[0]:.0%}), {section.label(now.index[-1])} most ({now.iloc[-1]:.0%})"
     across, down = 2, math.ceil(len(names) / 2)
     shades = _shades(section)
-    if t["week"].nunique() == 1:
+    if len(set(t["week"])) == 1:
         return _one_week(section, t.set_index("forecaster").loc[names], message, shades)
     grid = {"nrows": down, "sharex": True, "sharey": True, "squeeze": False}
     top = min(float(t["wmape"].max()) * 1.25, 2.5)
@@ -149,12 +156,17 @@ def _one_week(section: Any, t: pd.DataFrame, message: str, shades: dict[str, str
         for i, (name, r) in enumerate(t.iterrows()):
             ax.plot([r["low"], r["high"]], [-i, -i], color=shades[str(name)], lw=2.4)
             ax.plot([r["wmape"]], [-i], "o", ms=7, color=shades[str(name)])
-        ax.set_yticks([-i for i in range(len(t))], [short(section.starts(section.label(str(n))), 24) for n in t.index])
+        ax.set_yticks(
+            [-i for i in range(len(t))], [short(section.starts(section.label(str(n))), 24) for n in t.index]
+        )
         ax.set_ylim(-len(t) + 0.4, 0.6)
         ax.set_xlim(left=0)
         ax.xaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
         ax.set_xlabel("Miss as a share of what was booked", fontsize=9)
-    said = "; ".join(f"{section.label(str(n))} {r['wmape']:.0%} ({r['low']:.0%} to {r['high']:.0%})" for n, r in t.iterrows())
+    said = "; ".join(
+        f"{section.label(str(n))} {r['wmape']:.0%} ({r['low']:.0%} to {r['high']:.0%})"
+        for n, r in t.iterrows()
+    )
     return Picture("accuracy", f"{message}. {said}.", figure)
 
 
@@ -167,19 +179,36 @@ def staircase(section: Any) -> Picture | Absent:
     helped = [r for r in steps if r["verdict"] == "made it better"]
     hurt = [r for r in steps if r["verdict"] == "made it worse"]
     message = "; ".join(
-        f"{section.label(r['after'])} made it {side}" for side, part in (("better", helped), ("worse", hurt)) for r in part
+        f"{section.label(r['after'])} made it {side}"
+        for side, part in (("better", helped), ("worse", hurt))
+        for r in part
     )
-    message = section.starts(message) if message else "At no step can it be told whether the number became better"
+    message = (
+        section.starts(message) if message else "At no step can it be told whether the number became better"
+    )
     with canvas(3.3) as (figure, ax):
         title(figure, message)
         at, ticks = 0.0, []
         for r in steps:
-            for x, name, value in ((at, r["before"], r["before_value"]), (at + 1, r["after"], r["after_value"])):
+            for x, name, value in (
+                (at, r["before"], r["before_value"]),
+                (at + 1, r["after"], r["after_value"]),
+            ):
                 ax.bar([x], [value], width=0.72, color=shades.get(name, GREY), alpha=0.85)
-                ax.annotate(f"{value:.0%}", (x, value), (0, 2), textcoords="offset points", ha="center", fontsize=8.5, color=INK)
-                ticks.append((x, textwrap.fill(short(section.starts(section.label(name).removeprefix("the ")), 22), 9)))
+                ax.annotate(
+                    f"{value:.0%}",
+                    (x, value),
+                    (0, 2),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=8.5,
+                    color=INK,
+                )
+                ticks.append(
+                    (x, textwrap.fill(short(section.starts(section.label(name).removeprefix("the ")), 22), 9))
+                )
             known = math.isfinite(r["low"])
-            said = f"{number(-100 * r['difference'], 0)} points better" if r["difference"] < 0 else f"{number(100 * r['difference'], 0)} points worse"
+            said = f"{count(round(abs(100 * r['difference'])), 'points')} {'better' if r['difference'] < 0 else 'worse'}"
             more = f"\n({section.points(r['low'], r['high'])} better)" if known else "\n(too few to tell)"
             peak = max(r["before_value"], r["after_value"])
             ax.annotate(said + more, (at + 0.5, peak), (0, 15), textcoords="offset points", ha="center", va="bottom",
@@ -189,7 +218,9 @@ def staircase(section: Any) -> Picture | Absent:
         ax.set_ylim(0, ax.get_ylim()[1] * 1.28)
         ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
         ax.set_ylabel("Miss, share of what was booked", fontsize=9)
-        levels = ", ".join(f"{section.label(r['before'])} to {section.label(r['after'])} by {r['level']}" for r in steps)
+        levels = ", ".join(
+            f"{section.label(r['before'])} to {section.label(r['after'])} by {r['level']}" for r in steps
+        )
         _note(figure, f"Each pair on the same totals: {levels}. In brackets the interval; grey: cannot tell.")
     said = " ".join(section.answer.verdict.steps)
     return Picture("chain", f"{message}. {said}", figure)
@@ -197,35 +228,46 @@ def staircase(section: Any) -> Picture | Absent:
 
 def waterfall(section: Any) -> Picture | Absent:
     """From what was expected at this week to what was booked."""
-    from forecasteval.studies.quarter_forecast._sections import STEPS
-
     if isinstance(section.answer.missed, str):
         return Absent(section.answer.missed)
-    t = section.bars
+    t, named = section.bars, section.named | _STEPS
     steps = t[~t["step"].isin(["closed", "open", "booked"])]
     worst, best = steps.loc[steps["amount"].idxmin()], steps.loc[steps["amount"].idxmax()]
     message = (
-        f"{section.period}: {section.money(abs(worst['amount']))} {STEPS[worst['step']]}, "
-        f"{section.money(best['amount'])} {STEPS[best['step']]}"
+        f"{section.period}: {section.money(abs(worst['amount']))} {named[worst['step']]}, "
+        f"{section.money(best['amount'])} {named[best['step']]}"
     )
-    with canvas(3.4) as (figure, ax):
+    with canvas(1.2 + 0.34 * len(t)) as (figure, ax):
         title(figure, message)
         for i, r in enumerate(t.to_dict("records")):
             total = r["step"] in ("closed", "open", "booked")
             shade = GREY if total else _GAIN if r["amount"] > 0 else _LOSS
-            ax.bar([i], [abs(r["end"] - r["start"])], bottom=min(r["start"], r["end"]), color=shade, width=0.7)
-            top = max(r["start"], r["end"])
+            low, high = min(r["start"], r["end"]), max(r["start"], r["end"])
+            ax.barh([-i], [high - low], left=low, color=shade, height=0.62)
             sign = "" if total else "+" if r["amount"] > 0 else "−"
-            ax.annotate(sign + section.money(abs(r["amount"])), (i, top), (0, 2), textcoords="offset points", ha="center", fontsize=7.5)
+            ax.annotate(
+                sign + section.money(abs(r["amount"])),
+                (high, -i),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8.5,
+            )
             if i + 1 < len(t):
-                ax.plot([i + 0.35, i + 0.65], [r["end"], r["end"]], color=GREY, lw=0.8)
-        names = [textwrap.fill({**STEPS, **_STEPS}[s], 9) for s in t["step"]]
-        ax.set_xticks(range(len(t)), names, fontsize=7.5)
-        ax.yaxis.set_major_formatter(_in_money(section))
-        ax.margins(y=0.1)
+                ax.plot([r["end"], r["end"]], [-i - 0.31, -i - 0.69], color=GREY, lw=0.8)
+        ax.set_yticks(
+            [-i for i in range(len(t))], [section.starts(named[s]) for s in t["step"]], fontsize=8.5
+        )
+        ax.tick_params(axis="y", length=0)
+        ax.set_xlim(0, float(t[["start", "end"]].max().max()) * 1.17)
+        ax.xaxis.set_major_formatter(_in_money(section))
+        ax.locator_params(axis="x", nbins=6)
         when = f"week {section.answer.week}" if section.answer.week else "that day"
-        _note(figure, f"From what was closed and in the list at {when} to what was booked; every bar to the cent.")
-    said = "; ".join(f"{({**STEPS, **_STEPS})[s]}: {section.money(v)}" for s, v in zip(t["step"], t["amount"], strict=True))
+        _note(
+            figure,
+            f"From what was closed and in the list at {when} to what was booked; the bars add up to the cent.",
+        )
+    said = "; ".join(f"{named[s]}: {section.money(v)}" for s, v in zip(t["step"], t["amount"], strict=True))
     return Picture("why_missed", f"{message}. {said}.", figure)
 
 
@@ -235,8 +277,7 @@ def reps(section: Any) -> Picture | Absent:
     if t is None:
         return Absent("Nobody's own numbers can be held against what they booked yet.")
     t = t[t["ratio"].notna()].head(_MOST)
-    over, under = (t["low"] > 1).sum(), (t["high"] < 1).sum()
-    message = f"Of {len(t)}, {over} are shown to call too much, {under} too little; the others cannot be told"
+    message = section.message
     shade = colour("rep_forecast")
     with canvas(1.6 + 0.235 * len(t)) as (figure, ax):
         title(figure, message)
@@ -246,58 +287,37 @@ def reps(section: Any) -> Picture | Absent:
         ax.set_xscale("log")
         ax.hlines(y, t["low"].clip(lower=0.2), t["high"].clip(upper=8), color=shade, lw=2.2)
         ax.plot(t["ratio"], y, "o", ms=5.5, color=shade, ls="none")
-        ax.set_xlim(max(min(0.6, float(t["low"].min(skipna=True)) * 0.9), 0.2), min(max(1.7, float(t["high"].max(skipna=True)) * 1.1), 8))
-        ticks = [v for v in (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5) if ax.get_xlim()[0] <= v <= ax.get_xlim()[1]]
+        ax.set_xlim(
+            max(min(0.6, float(t["low"].min(skipna=True)) * 0.9), 0.2),
+            min(max(1.7, float(t["high"].max(skipna=True)) * 1.1), 8),
+        )
+        ticks = [
+            v
+            for v in (
+                (0.25, 0.5, 1, 2, 4)
+                if ax.get_xlim()[1] > 2.5 * ax.get_xlim()[0] * 2
+                else (0.75, 1, 1.25, 1.5, 2)
+            )
+            if ax.get_xlim()[0] <= v <= ax.get_xlim()[1]
+        ]
         ax.set_xticks(ticks, [f"{v:.0%}" for v in ticks], fontsize=8.5)
         ax.minorticks_off()
-        ax.set_yticks(list(y), [f"{short(str(u), 18)} ({n})" for u, n in zip(t["unit"], t["periods"], strict=True)], fontsize=8.5)
+        ax.set_yticks(
+            list(y),
+            [f"{short(str(u), 18)} ({n})" for u, n in zip(t["unit"], t["periods"], strict=True)],
+            fontsize=8.5,
+        )
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
         ax.set_ylim(0.3, len(t) + 0.7)
         ax.set_xlabel("Called, as a share of what was booked\n← too little   |   too much →", fontsize=9)
-        _note(figure, f"Green: 85 to 115%, as products print it. In brackets: {section.answer.noun}. Most booked on top; not a ranking.")
+        _note(
+            figure,
+            f"Green: 85 to 115%, as products print it. In brackets: {section.answer.noun}. Most booked on top; not a ranking.",
+        )
     said = "; ".join(
-        f"{r['unit']} {r['ratio']:.0%}" + (f" ({r['low']:.0%} to {r['high']:.0%})" if math.isfinite(r["low"]) else "")
+        f"{r['unit']} {r['ratio']:.0%}"
+        + (f" ({r['low']:.0%} to {r['high']:.0%})" if math.isfinite(r["low"]) else "")
         for r in t.to_dict("records")
     )
     return Picture("rep_bias", f"{message}. {said}.", figure)
-
-
-def apart(found: Disagreement | str) -> Picture | Absent:
-    """What the two said and how many were won, by how far they were apart."""
-    if isinstance(found, str) or found.bands.empty:
-        return Absent(found if isinstance(found, str) else found.reason or "No deal with both words has ended yet.")
-    t, names = found.bands, (found.candidate, found.baseline)
-    shades = {"candidate": colour(found.candidate, names), "baseline": colour(found.baseline, names)}
-    ahead = {CANDIDATE: found.candidate, BASELINE: found.baseline}
-    message = "Where they are far apart, it cannot be told who is right"
-    if found.far is None:
-        message = "The two are never far apart"
-    elif found.far.verdict in ahead:
-        message = f"Where they are far apart, {ahead[str(found.far.verdict)]} is nearer to what happens"
-    with canvas(1.5 + 0.5 * len(t)) as (figure, ax):
-        title(figure, message)
-        for i, r in enumerate(t.to_dict("records")):
-            y = -i
-            ax.plot([r["candidate_said"], r["baseline_said"]], [y, y], color=FAINT, lw=5, solid_capstyle="round", zorder=1)
-            for who in ("candidate", "baseline"):
-                ax.plot([r[f"{who}_said"]], [y], "o", ms=8, color=shades[who], zorder=2)
-            if math.isfinite(r["won_low"]):
-                ax.plot([r["won_low"], r["won_high"]], [y - 0.22, y - 0.22], color=INK, lw=2)
-            ax.plot([r["won"]], [y - 0.22], "D", ms=5, color=INK, zorder=3)
-        labels = [f"{textwrap.fill(short(b, 44), 24)}\n{n:,} deals" for b, n in zip(t["band"], t["deals"], strict=True)]
-        ax.set_yticks([-i for i in range(len(t))], labels, fontsize=8)
-        ax.tick_params(axis="y", length=0)
-        ax.spines["left"].set_visible(False)
-        ax.set_xlim(-0.02, 1.02)
-        ax.set_ylim(-len(t) + 0.4, 0.6)
-        ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
-        ax.set_xlabel("Chance to win", fontsize=9)
-        for k, (who, said) in enumerate((("candidate", found.candidate), ("baseline", found.baseline))):
-            ax.text(0.99, 0.99 - 0.08 * k, f"● {short(said, 22)} said", transform=ax.transAxes, ha="right", va="top", fontsize=8.5, color=shades[who])
-        ax.text(0.99, 0.83, "◆ were won", transform=ax.transAxes, ha="right", va="top", fontsize=8.5, color=INK)
-    said = "; ".join(
-        f"{r['band']}, {r['deals']} deals: {found.baseline} said {r['baseline_said']:.0%}, {found.candidate} {r['candidate_said']:.0%}, won {r['won']:.0%}"
-        for r in t.to_dict("records")
-    )
-    return Picture("disagreement", f"{message}. {said}.", figure)

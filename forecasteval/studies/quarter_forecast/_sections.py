@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from forecasteval.compare.accuracy import GREEN
-from forecasteval.compare.disagreement import APART, FAR
-from forecasteval.compare.verdicts import BASELINE, CANDIDATE
+from forecasteval.compare.totals import in_time
 from forecasteval.compare.wording import count, money, number
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.inference.statistic import mean_over_clusters
@@ -32,6 +31,10 @@ _WORDS = {
     "same_quarter_last_year": "the same quarter last year", "commit": "Commit, as entered", "best_case": "Best Case, as entered",
     "pipeline": "all that is open", "closed_and_conversion": "closed and usual conversion",
     "stage_weighted": "stages at their past rates", "category_conversion": "categories at their past rates",
+}  # fmt: skip
+_STEPS = {
+    "won": "won beyond the list", "lost": "lost", "slipped": "slipped", "pulled_in": "pulled in", "amount": "amount",
+    "new": "new", "re_opened": "re-opened", "unknown": "not known",
 }  # fmt: skip
 _PLURAL = ("the reps", "the managers")
 
@@ -118,7 +121,11 @@ class Verdict(_Section):
         """The company's number by forecaster, of those on the first screen."""
         a = self.answer
         rows = a.now.set_index("forecaster")["amount"]
-        return {n: float(rows[n]) for n in dict.fromkeys([*a.people, a.machine, a.primary]) if n in rows and n not in a.knew}
+        return {
+            n: float(rows[n])
+            for n in dict.fromkeys([*a.people, a.machine, a.primary])
+            if n in rows and n not in a.knew
+        }
 
     @property
     def open(self) -> bool:
@@ -190,14 +197,6 @@ class Verdict(_Section):
             return starts(f"{ahead}: too few {a.noun} to tell.")
         return starts(ahead + ("." if told else ": cannot tell."))
 
-    @property
-    def dispute(self) -> str:
-        """How many open deals are in dispute, and how such deals ended."""
-        a, d = self.answer, self.answer.disagreement
-        if isinstance(d, str):
-            return ""
-        return SAY("dispute", self, a, d).text
-
     @cached_property
     def table(self) -> Html:
         """Who says what, and how far off they usually are at this week."""
@@ -210,17 +209,15 @@ class Verdict(_Section):
             else:
                 off = ["–", "–", "0"]
             rows.append([*row, *off])
-        columns = ["Who", self.when, "Usual miss", "Leaning", starts(a.noun)]
+        columns = ["Who", "Number", "Usual miss", "Leaning", starts(a.noun)]
         return table(columns, rows, "says", columns[1:])
 
 
 def _bias(t: Mapping[Any, Any]) -> str:
-    """Too much or too little, and how sure."""
-    side = "too much" if t["bias"] > 0 else "too little"
-    said = f"{abs(t['bias']):.0%} {side}"
-    if math.isfinite(t["bias_low"]) and t["bias_low"] <= 0 <= t["bias_high"]:
-        said += ", may be chance"
-    return said
+    """Too much or too little; with a question mark where it may be chance."""
+    sign = "" if abs(t["bias"]) < 0.005 else "+" if t["bias"] > 0 else "−"
+    sure = math.isfinite(t["bias_low"]) and not t["bias_low"] <= 0 <= t["bias_high"]
+    return f"{sign}{abs(t['bias']):.0%}{'' if sure else ' ?'}"
 
 
 # --- the quarter, week by week ------------------------------------------------------------------------
@@ -245,7 +242,9 @@ class Path(_Section):
     def names(self) -> list[str]:
         """People, model and whoever carries the range: no more, or nothing can be read."""
         a = self.answer
-        return [n for n in dict.fromkeys([*a.people, a.machine, a.primary]) if n in set(a.company["forecaster"])]
+        return [
+            n for n in dict.fromkeys([*a.people, a.machine, a.primary]) if n in set(a.company["forecaster"])
+        ]
 
     @property
     def band(self) -> pd.DataFrame:
@@ -325,7 +324,11 @@ class Accurate(_Section):
         a, found = self.answer, []
         rows = a.company[a.company["forecaster"].isin(a.shown)].dropna(subset=["actual"])
         for (name, week), own in rows.groupby(["forecaster", "week"], sort=False):
-            by = own.assign(off=(own["amount"] - own["actual"]).abs()).groupby("period")[["off", "actual"]].sum()
+            by = (
+                own.assign(off=(own["amount"] - own["actual"]).abs())
+                .groupby("period")[["off", "actual"]]
+                .sum()
+            )
             x, z = (by[c].to_numpy(dtype=float) for c in ("off", "actual"))
             if not z.sum() > 0:
                 continue
@@ -339,13 +342,21 @@ class Accurate(_Section):
         return pd.DataFrame(found, columns=columns)
 
     @property
+    def first(self) -> list[list[str]]:
+        """Those that stand in the pictures."""
+        names = {starts(label(n)) for n in self.answer.shown}
+        return [r for r in self.rows if r[0] in names]
+
+    @property
     def rows(self) -> list[list[str]]:
         """The table as people read it; the smallest miss first."""
         t = self.table
         if t.empty:
             return []
+        everyone = set(t["forecaster"])
+        bare = {n: ", without new business" for n in everyone if f"{n}_and_new" in everyone}
         return [
-            [starts(label(r["forecaster"])), f"{r['wmape']:.0%}", _bias(r), f"{round(r['within_10'] * r['totals'])} of {r['totals']}"]
+            [starts(label(r["forecaster"])) + bare.get(r["forecaster"], ""), f"{r['wmape']:.0%}", _bias(r), f"{round(r['within_10'] * r['totals'])} of {r['totals']}"]
             for r in t.sort_values("wmape", kind="stable").to_dict("records")
         ]  # fmt: skip
 
@@ -364,7 +375,8 @@ class Accurate(_Section):
         wide = over.pivot_table("amount", "period", "forecaster", aggfunc="first").reindex(columns=names)
         actual = over.groupby("period")["actual"].first()
         rows = [
-            [p, self.money(actual[p]), *(self.money(v) for v in wide.loc[p])] for p in a.before if p in wide.index
+            [p, self.money(actual[p]), *(self.money(v) for v in wide.loc[p])]
+            for p in sorted(wide.index, key=in_time(a.rollups.table).__getitem__)
         ]
         columns = ["Period", "Booked", *(starts(label(n)) for n in names)]
         return table(columns, rows, "booked", columns[1:])
@@ -398,6 +410,13 @@ class Reps(_Section):
         found = {n: int(told.get(n, 0)) for n in ("green", "red", "cannot be told")}
         return {"shown_red": int(shown), "all": len(t), **found}
 
+    @property
+    def message(self) -> str:
+        """What can be told of them, in one line."""
+        c = self.counted
+        sure = f"{c['red']} of {c['all']} can be told to lie outside 85 to 115%"
+        return sure if c["red"] else f"Of none of the {c['all']} can it be told to lie outside 85 to 115%"
+
 
 # --- the chain ----------------------------------------------------------------------------------------
 
@@ -425,72 +444,15 @@ class Steps(_Section):
         for r in getattr(c, part).to_dict("records"):
             if r["after"] == self.answer.machine or (column == "unit" and r["level"] != "team"):
                 continue
-            known = math.isfinite(r["low"])
-            found.append([
-                f"{starts(label(r['before']))} → {label(r['after'])}", str(r[column]), f"{r['rows']:,}",
-                f"{r['helped']:.0%}", number(-100 * r["difference"], 0),
-                points(r["low"], r["high"]) if known else "too few", r["verdict"],
-            ])  # fmt: skip
+            interval = f"({points(r['low'], r['high'])})" if math.isfinite(r["low"]) else "(too few)"
+            helped = "–" if r[column] == "left alone" else f"{r['helped']:.0%}"
+            step = starts(f"{label(r['before'])} → {label(r['after'])}".replace("the ", ""))
+            gain = f"{number(-100 * r['difference'], 0)} {interval}"
+            found.append([step, str(r[column]), f"{r['rows']:,}", helped, gain, r["verdict"]])
         return found
 
 
-# --- deals in dispute ---------------------------------------------------------------------------------
-
-
-class Apart(_Section):
-    """Where rep and model disagree: who was right, and which deals are in dispute today."""
-
-    far, near = round(100 * FAR), round(100 * APART)
-
-    def figure(self) -> Picture | Absent:
-        return _figures().apart(self.answer.disagreement)
-
-    @property
-    def rows(self) -> list[list[str]]:
-        """The bands as people read them."""
-        d, found = self.answer.disagreement, []
-        for r in d.bands.to_dict("records"):
-            verdict = {CANDIDATE: f"{d.candidate} better", BASELINE: f"{d.baseline} better"}.get(r["verdict"], r["verdict"])
-            known = math.isfinite(r["closer_low"])
-            found.append([
-                r["band"], f"{r['deals']:,}", f"{r['baseline_said']:.0%}", f"{r['candidate_said']:.0%}", f"{r['won']:.0%}",
-                f"{r['closer']:.0%}" + (f" ({r['closer_low']:.0%} to {r['closer_high']:.0%})" if known else ""), verdict,
-            ])  # fmt: skip
-        return found
-
-    @property
-    def parts(self) -> list[list[str]]:
-        """Segments and reps in which one of the two is shown to be better on such deals, or would deserve a look."""
-        d, found = self.answer.disagreement, []
-        for column, f in d.parts.items():
-            for r in f.table.to_dict("records"):
-                if r["in_family"] and r["verdict"] in (CANDIDATE, BASELINE):
-                    who = d.candidate if r["verdict"] == CANDIDATE else d.baseline
-                    found.append([column, str(r["segment"]), f"{r['deals']:,}", f"{who} better"])
-        return found
-
-    @property
-    def open(self) -> dict[str, Any]:
-        """How many open deals are in dispute, and for how much."""
-        t = self.answer.disputed
-        amounts = t["amount"].astype(float) if len(t) else pd.Series(dtype=float)
-        return {"deals": len(t), "amount": float(amounts.sum()), "without_amount": int(amounts.isna().sum())}
-
-    @property
-    def listed(self) -> list[list[str]]:
-        """The first of the disputed deals."""
-        a = self.answer
-        rows = a.disputed.head(15).to_dict("records")
-        d = a.disagreement
-        return [
-            [str(r["deal_id"]), str(r["rep"]), self.money(r["amount"]), f"{r[d.baseline]:.0%}", f"{r[d.candidate]:.0%}", "", ""]
-            for r in rows
-        ]  # fmt: skip
-
-    def results(self) -> dict[str, Any]:
-        """Plain values for `results.json`."""
-        d = self.answer.disagreement
-        return {"reason": d} if isinstance(d, str) else d.to_dict()
+# --- decisions, and why ---------------------------------------------------------------------------------
 
 
 class Overrides(_Section):
@@ -505,11 +467,10 @@ class Overrides(_Section):
         ]
 
 
-# --- why ----------------------------------------------------------------------------------------------
-
-
 class Why(_Section):
     """Why the last period came out as it did, from this week's list to what was booked."""
+
+    named = _STEPS
 
     @cached_property
     def period(self) -> str:
@@ -532,9 +493,10 @@ class Why(_Section):
         t = self.answer.missed.table
         wide = t.pivot_table("amount", "period", "step", aggfunc="sum", sort=False)
         booked = wide["booked"].where(wide["booked"] > 0)
-        steps = [s for s in STEPS if s in wide and wide[s].ne(0).any()]
+        steps = [s for s in _STEPS if s in wide and wide[s].ne(0).any()]
         return [
-            [str(p), self.money(wide.loc[p, "booked"]), *(_signed(wide.loc[p, s] / booked[p]) for s in steps)] for p in wide.index
+            [str(p), self.money(wide.loc[p, "booked"]), *(_signed(wide.loc[p, s] / booked[p]) for s in steps)]
+            for p in wide.index
         ]
 
     @property
@@ -542,18 +504,12 @@ class Why(_Section):
         """Headings of the rows."""
         t = self.answer.missed.table
         there = set(t.loc[t["amount"].ne(0), "step"])
-        return ["Period", "Booked", *(starts(STEPS[s]) for s in STEPS if s in there)]
+        return ["Period", "Booked", *(starts(_STEPS[s]) for s in _STEPS if s in there)]
 
     def results(self) -> dict[str, Any]:
         """Plain values for `results.json`."""
         m = self.answer.missed
         return {"reason": m} if isinstance(m, str) else {"steps": m.table.to_dict("records")}
-
-
-STEPS = {
-    "won": "won beyond the list", "lost": "lost", "slipped": "slipped", "pulled_in": "pulled in", "amount": "amount",
-    "new": "new", "re_opened": "re-opened", "unknown": "not known",
-}  # fmt: skip
 
 
 def _signed(share: float) -> str:
@@ -567,10 +523,19 @@ class Method(_Section):
     """How it was done."""
 
     @property
+    def handed(self) -> str:
+        """Who hands a number to whom."""
+        return starts(" → ".join(label(n) for n in self.answer.people))
+
+    @property
     def knew(self) -> list[tuple[str, str]]:
         """What each of those who are shown knew."""
         a = self.answer
-        return [(starts(label(n)), starts(a.rollups.knew[n])) for n in dict.fromkeys([*a.path.names, *a.shown]) if n in a.rollups.knew]
+        return [
+            (starts(label(n)), starts(a.rollups.knew[n]))
+            for n in dict.fromkeys([*a.path.names, *a.shown])
+            if n in a.rollups.knew
+        ]
 
 
 class Caveats(_Section):
@@ -582,10 +547,23 @@ class Caveats(_Section):
         return [x.strip() for x in SAY("caveat_lines", self, self.answer).text.split("\n") if x.strip()]
 
     @property
+    def notes(self) -> list[str]:
+        """What was noted about those who speak at this week."""
+        a = self.answer
+        silent = set(a.rollups.table["forecaster"]) - set(a.now["forecaster"])
+        said = [n for n in a.rollups.notes if not any(re.search(rf"\b{re.escape(x)}\b", n) for x in silent)]
+        for name in sorted(set(a.calls), key=len, reverse=True):
+            said = [re.sub(rf"\b{re.escape(name)}\b", f"number of {label(name)}", n) for n in said]
+        return said
+
+    @property
     def stale(self) -> list[str]:
         """Whose number of this week is carried on from an earlier one."""
         rows = self.answer.now
-        return [label(n) for n in rows.loc[rows["stale"] & rows["forecaster"].isin(self.answer.people), "forecaster"]]
+        return [
+            label(n)
+            for n in rows.loc[rows["stale"] & rows["forecaster"].isin(self.answer.people), "forecaster"]
+        ]
 
 
 def source(name: str, data: str, parameters: Mapping[str, Any]) -> Html:

@@ -33,6 +33,7 @@ from forecasteval.matching.match import Panel
 from forecasteval.matching.matched import Matched, shown_as
 from forecasteval.matching.rollups import QUOTA, Rollups, rollups
 from forecasteval.report.blocks import Html
+from forecasteval.report.who_was_right import WhoWasRight
 from forecasteval.studies.parameters import Level, Names, Parameters, between
 from forecasteval.studies.quarter_forecast import _sections as sections
 from forecasteval.tables import ledger
@@ -43,6 +44,10 @@ _LEDGER = Path("ledger") / "decisions.jsonl"
 _LEVELS = ("rep", "team", "company")
 _MACHINES = re.compile(r"(?i)vendor|model|score|predict|einstein|gong|clari|\bai\b|_ai\b")
 _RULES = ("closed_and_conversion", "stage_weighted", "category_conversion", "commit")
+_HOW = (
+    "Fill its last two columns (who or what is believed, and why) and hand it in as the parameter overrides: the ledger "
+    "keeps it, and next quarter says which decisions paid."
+)
 _OWN = "rep_forecast"  # the probability that the reps entered
 
 
@@ -116,7 +121,9 @@ class Answer:
         models = [q.model] if q.model in BUILT_IN else []
         found = rollups(self.org, team=q.team or None, models=models)
         table = found.table.assign(week=found.table["week"].fillna(0).astype(int))
-        if (table["week"] == 0).all() and table["as_of"].notna().any():  # dated, without a calendar: the last word of each
+        if (table["week"] == 0).all() and table[
+            "as_of"
+        ].notna().any():  # dated, without a calendar: the last word of each
             key = ["period", "level", "unit", "forecaster"]
             table = table.sort_values("as_of", kind="stable").drop_duplicates(key, keep="last")
         if table.empty:
@@ -150,7 +157,11 @@ class Answer:
         calls = self.org.calls
         if calls is None or calls.empty:
             return []
-        finest = calls.assign(place=calls["unit"].map(_LEVELS.index)).groupby("forecaster", sort=False)["place"].min()
+        finest = (
+            calls.assign(place=calls["unit"].map(_LEVELS.index))
+            .groupby("forecaster", sort=False)["place"]
+            .min()
+        )
         return [str(n) for n in finest.sort_values(kind="stable").index if n != QUOTA]
 
     @cached_property
@@ -170,7 +181,9 @@ class Answer:
         wanted = [f"{asked}_and_new", asked, *machines]
         known = asked in BUILT_IN or any(n in there for n in wanted[:2])
         if asked and not known:
-            raise CallError(f"model: there is no {asked}; {nearest(asked, sorted(there))}name one of the forecasters.")
+            raise CallError(
+                f"model: there is no {asked}; {nearest(asked, sorted(there))}name one of the forecasters."
+            )
         return next((n for n in wanted if n in there), "")
 
     @cached_property
@@ -274,11 +287,12 @@ class Answer:
         for level in ("rep", "team"):
             rows = self.rollups.at(self.week, level)
             rows = rows[rows["forecaster"].isin(self.people[:1])].dropna(subset=["actual"])
-            if rows["unit"].nunique() > 1:
+            if len(set(rows["unit"])) > 1:
                 found = by_person(rows, self.people[0], level=self.question.level)
-                shown = self.people_shown(rows["unit"]) if level == "rep" else {}
-                found = found.sort_values("actual", ascending=False, kind="stable", ignore_index=True)
-                return found.assign(unit=found["unit"].map(lambda u: shown.get(u, u)), level=level)
+                units = found["unit"]
+                shown = units.map(self.people_shown(rows["unit"])) if level == "rep" else units
+                found = found.assign(unit=shown, level=level)
+                return found.sort_values("actual", ascending=False, kind="stable", ignore_index=True)
         return None
 
     @cached_property
@@ -314,15 +328,16 @@ class Answer:
     def knew(self) -> dict[str, str]:
         """Scores that knew how the deals ended, with what shows it: no number of theirs is shown."""
         outside = [] if self.org.forecasts is None else sorted(self.org.forecasts["forecaster"].unique())
-        found = {}
+        found: dict[str, str] = {}
         for name in outside:
             view = self._view(name)
             if view is None or view.stop or not view.is_probability(name) or not view.is_probability(_OWN):
                 continue
             view = view.rows(view["won"].notna().to_numpy(), flow=[])
             if len(view.table):
-                told = [r for r in compare(view, name, _OWN, metrics=["brier"]).primary["reasons"] if r["code"] == HINDSIGHT]
-                found |= {name: r["text"] for r in told}
+                told = compare(view, name, _OWN, metrics=["brier"]).primary["reasons"]
+                said = [r["text"] for r in told if r["code"] == HINDSIGHT and r["text"].startswith(name)]
+                found |= dict.fromkeys([name], said[0]) if said else {}
         return found
 
     @property
@@ -413,12 +428,17 @@ class Answer:
     ranges = cached_property(sections.Ranges)
     accuracy = cached_property(sections.Accurate)
     steps = cached_property(sections.Steps)
-    apart = cached_property(sections.Apart)
     overrides = cached_property(sections.Overrides)
     why = cached_property(sections.Why)
     reps = cached_property(sections.Reps)
     method = cached_property(sections.Method)
     caveats = cached_property(sections.Caveats)
+
+    @cached_property
+    def apart(self) -> WhoWasRight:
+        """Where rep and model disagree: who was right, and which deals are in dispute today."""
+        say = {_OWN: "the rep", self._scorer: sections.label(self._scorer)}
+        return WhoWasRight(self.disagreement, self.disputed, self.currency, say, _HOW)
 
     # --- what leaves with the report ------------------------------------------------------------------
 
@@ -441,7 +461,7 @@ class Answer:
             "open": v.open,
             "range": v.range,
             "closed_to_date": v.closed,
-            "says": {n: s for n, s in v.says.items()},
+            "says": v.says,
             "track_record": self.ranges.results(),
             "accuracy": self.accuracy.results(),
             "chain": {"reason": c} if isinstance(c, str) else c.to_dict(),
