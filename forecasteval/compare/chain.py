@@ -118,11 +118,12 @@ class Chain:
         return table.assign(p_adjusted=adjusted, verdict=verdict)
 
 
-def _compared(rows: pd.DataFrame, level: float) -> Comparison:
+def _compared(rows: pd.DataFrame, level: float, names: tuple[str, str] = ("after", "before")) -> Comparison:
     """One step's totals, after against before."""
     key = rows[[c for c in ("period", "unit", "actual", "as_of") if c in rows]]
-    long = pd.concat([key.assign(forecaster=n, amount=rows[n]) for n in ("after", "before")])
-    return compare_totals(long, "after", "before", metrics=["wmape"], level=level)
+    ends = zip(names, ("after", "before"), strict=True)
+    long = pd.concat([key.assign(forecaster=n, amount=rows[end]) for n, end in ends])
+    return compare_totals(long, *names, metrics=["wmape"], level=level)
 
 
 def chain(
@@ -169,7 +170,7 @@ def chain(
         rows = _step(table, before, after, unit_level)
         step = f"{before} to {after}"
         parts.append(rows.assign(step=step, **{"from": before, "to": after}))
-        comparisons[step] = _compared(rows, level)
+        comparisons[step] = _compared(rows, level, (after, before))
     return Chain(pd.concat(parts, ignore_index=True), comparisons, level, period_noun(table["period"]))
 
 

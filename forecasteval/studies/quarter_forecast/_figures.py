@@ -101,7 +101,7 @@ def path(section: Any) -> Picture | Absent:
         f"{section.label(n)}: " + ", ".join(f"week {w} {section.money(v)}" for w, v in zip(own["week"], own["amount"], strict=True))
         for n in section.names if len(own := rows[rows["forecaster"] == n])
     )  # fmt: skip
-    return Picture(f"path_{section.period}", f"{message}. {said}.", figure)
+    return Picture(type(section).__name__.lower(), f"{message}. {said}.", figure)
 
 
 def by_week(section: Any) -> Picture | Absent:

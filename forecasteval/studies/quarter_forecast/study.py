@@ -394,7 +394,8 @@ class Answer:
         """The decisions of the filled list that the ledger does not hold yet."""
         if not self.question.overrides:
             return []
-        return not_yet_kept(self.book, decisions(self.question.overrides, self._scorer, _OWN, self.disputed))
+        made = decisions(self.question.overrides, self._scorer, _OWN, self.disputed)
+        return not_yet_kept(self.book, [e | {"week": self.week} for e in made])
 
     @cached_property
     def paid(self) -> Paid:
@@ -418,7 +419,7 @@ class Answer:
         CallError
             If another run has written meanwhile.
         """
-        return ledger.append(self.book, [e | {"week": self.week} for e in self.decided])
+        return ledger.append(self.book, self.decided)
 
     # --- the sections ---------------------------------------------------------------------------------
 
