@@ -14,8 +14,8 @@ QUESTIONS = {
     "coverage_study": "Study",
     "data_sufficiency": "Sufficiency",
     "plan_pilot": "Pilot",
-    "vendor_claim": "Trial",
     "quarter_forecast": "Quarter",
+    "vendor_claim": "Trial",
     "weekly_monitor": "Monitor",
 }
 
