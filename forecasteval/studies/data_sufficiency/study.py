@@ -146,7 +146,7 @@ class Sufficiency(Parameters):
             return self._given(org)
         if org.matched is not None:
             lacks = "gives no order in time"
-            if org.matched["as_of"].notna().any():
+            if "as_of" in org.matched and org.matched["as_of"].notna().any():
                 lacks = "says when deals were forecast, not when their outcome became known"
             return Learning(
                 stop=f"The table {lacks}, so nothing can be learned from the past and tried on what came after; a random "
