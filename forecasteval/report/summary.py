@@ -11,6 +11,7 @@ from typing import Any
 from forecasteval.compare.wording import count
 from forecasteval.report.changes import Changes, Run, cut, estimate_in_words, verdict_in_words
 from forecasteval.report.gate import primary_row
+from forecasteval.scores.amounts import TOTAL_METRICS
 
 _ROW = (
     *("metric", "candidate", "baseline", "verdict", "reliable"),
@@ -94,7 +95,8 @@ def verdict_line(summary: Mapping[str, Any]) -> str:
     if not (verdict or estimate):
         return ""
     deals = summary.get("deals")
-    over = f"; {count(deals, 'deals')}" if isinstance(deals, int) else ""
+    noun = "totals" if summary.get("metric") in TOTAL_METRICS else "deals"
+    over = f"; {count(deals, noun)}" if isinstance(deals, int) else ""
     return f"Verdict: {verdict or 'none'}" + (f"; difference {estimate}{over}" if estimate else "")
 
 

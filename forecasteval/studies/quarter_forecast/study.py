@@ -38,7 +38,7 @@ from forecasteval.studies.parameters import Level, Names, Parameters, between
 from forecasteval.studies.quarter_forecast import _sections as sections
 from forecasteval.tables import ledger
 from forecasteval.tables.ledger import Ledger
-from forecasteval.tables.organisation import Org, names_of
+from forecasteval.tables.organisation import Org, about, names_of
 
 _LEDGER = Path("ledger") / "decisions.jsonl"
 _LEVELS = ("rep", "team", "company")
@@ -453,6 +453,12 @@ class Answer:
             "question": "What will be booked, in what range, and whose number should be believed?",
             "parameters": self.question.parameters,
             "headline": v.headline,
+            "about": about(self.org, self.rollups.table["period"])
+            | {
+                "inputs": "The range comes from past errors of the same week; the steps compare numbers that were on record "
+                "at that week with what was booked.",
+                "change": "More quarters make every range narrower.",
+            },
             "primary": "wmape",
             "estimand": last.estimand if last else v.headline,
             "flow": last.flow.to_dict("records") if last else [],

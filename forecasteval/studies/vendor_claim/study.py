@@ -30,7 +30,7 @@ from forecasteval.studies.vendor_claim.blind_pack import Scores, claims_ledger, 
 from forecasteval.studies.vendor_claim.claim import read_claim
 from forecasteval.tables import ledger
 from forecasteval.tables.calendar import moment
-from forecasteval.tables.organisation import Org
+from forecasteval.tables.organisation import Org, about
 
 
 class Trial(Terms):
@@ -266,6 +266,12 @@ class Answer(Held):
                 "schema_version": 1,
                 "status": "cannot be compared" if cannot else "done",
                 "headline": sections.say("headline", self),
+                "about": about(self.org, self.matched["period"] if self.matched.has("period") else None)
+                | {
+                    "inputs": "It sets what was forecast beside what became of the same deals, under the definition of the "
+                    "claim.",
+                    "change": "More deals that are decided, and quarters to come, would make the answer surer.",
+                },
                 "primary": base["primary"],
                 "question": "What does this evidence say of the claim?",
                 "estimand": base["estimand"],
