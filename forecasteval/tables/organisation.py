@@ -13,7 +13,10 @@ from forecasteval.errors import Problem
 from forecasteval.tables import calendar
 from forecasteval.tables.settings import Settings
 
-_APART, _SLIPS = 366, 0.01  # days after all others, and the share of the stamps that may be
+_APART, _SLIPS = (
+    366,
+    0.01,
+)  # days after all others, and the share of the stamps that may be; of ten one may be, too
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def _together(stamps: pd.Series) -> pd.Series:
     """The stamps without a few that lie more than a year after all others: slips such as 2050."""
     days = np.sort(stamps.dropna().to_numpy("datetime64[D]"))
     after = len(days) - 1 - np.flatnonzero(np.diff(days).astype(int) > _APART)
-    few = after[after <= _SLIPS * len(days)]
+    few = after[after <= max(_SLIPS * len(days), len(days) >= 10)]
     return stamps[stamps < days[len(days) - few.max()]] if len(few) else stamps
 
 

@@ -4,12 +4,12 @@ import os
 import shutil
 
 import pytest
+from test_mangled import DEALS, VALUES, write_export
 
 from forecasteval.errors import CallError, InputError
 from forecasteval.sources.flat_table import import_table
 from forecasteval.sources.folder import check, read, write_tables
 from forecasteval.tables.settings import read_settings
-from tests.sources.test_mangled import DEALS, VALUES, write_export
 
 
 @pytest.fixture

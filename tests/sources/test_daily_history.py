@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from other_systems import Demo
+from test_round_trip import SETTINGS, truth  # noqa: F401
 
 from forecasteval.sources.folder import import_export
 from forecasteval.sources.history import states
-from tests.sources.other_systems import Demo
-from tests.sources.test_round_trip import SETTINGS, truth  # noqa: F401
 
 UTC = SETTINGS.replace("America/New_York", "UTC")
 

@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from cases import CASES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +11,6 @@ from forecasteval.sources._draft_words import named, side
 from forecasteval.sources.flat_table import import_table
 from forecasteval.sources.flat_table_draft import explain
 from forecasteval.sources.totals import import_totals
-from tests.cases import CASES
 
 WORDS = {
     "won": "Won|Closed Won|closedwon|Closed - Won|Gewonnen|Gagné|Gagnée|Fermé gagné|Ganado|Cerrada ganada|Ganho|Fechado e ganho|"

@@ -14,14 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import other_systems
 import pytest
 import xlsxwriter
+from other_systems import Demo
 
 from forecasteval.errors import InputError
 from forecasteval.sources.flat_table import import_table, shortcomings
 from forecasteval.sources.folder import read
-from tests.sources import other_systems
-from tests.sources.other_systems import Demo
 
 DEALS, VALUES = "Opportunity.csv", "OpportunityHistory.csv"
 STAGES = "MasterLabel,DefaultProbability,ForecastCategoryName,IsClosed,IsWon\n" + "\n".join(

@@ -3,14 +3,14 @@
 import shutil
 
 import numpy as np
+import other_systems
 import pandas as pd
 import pytest
+from other_systems import CLOSED, DEMO, Demo
 
 from forecasteval.sources.folder import import_export
 from forecasteval.sources.history import states
 from forecasteval.sources.salesforce import import_folder
-from tests.sources import other_systems
-from tests.sources.other_systems import CLOSED, DEMO, Demo
 
 SETTINGS = "name: Halden\ntimezone: America/New_York\nfiscal_year_start_month: 2\nmax_age_days: 0\nsegments: [region, segment]\n"
 OPEN = ["stage", "amount", "close_on", "rep_probability", "rep_category", "rep"]
