@@ -227,15 +227,11 @@ def _parts(
     parts = {}
     for column in columns:
         rows, asked = far, {**options, "generalise_to": found.generalise_to}
-        if (
-            column == "rep"
-        ):  # the same reps, in periods to come; chosen by how many deals they have, not by the result
-            most = far["rep"].value_counts().index[:_MOST_REPS]
-            shown = (
-                far["rep"]
-                .where(far["rep"].isin(most))
-                .map(shown_as(far["rep"].dropna().astype(str), show_names))
-            )
+        if column == "rep":
+            # the same reps, in periods to come; chosen by how many deals they have, not by the result
+            reps = far["rep"].astype("string").astype(object)
+            most = reps.value_counts().index[:_MOST_REPS]
+            shown = reps.where(reps.isin(most)).map(shown_as(reps.dropna().astype(str), show_names))
             rows = replace(far, table=far.table.assign(rep=shown))
             asked["generalise_to"] = ("deal", "period") if far.has("period") else ("deal",)
         if rows[column].nunique() <= _MOST_REPS:
