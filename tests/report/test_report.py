@@ -618,19 +618,19 @@ def test_a_run_that_is_told_to_stop_cleans_up(write_notebook, tmp_path, told, co
         [sys.executable, "-c", call, "report", path, "--out", tmp_path / "out"],
         env=os.environ | {"TMPDIR": str(tmp_path)},
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while (
         not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()) and time.monotonic() < deadline
     ):
         time.sleep(0.05)
     kernel = int((tmp_path / "pid").read_text())
     process.send_signal(told)
-    assert process.wait(20) == code
+    assert process.wait(90) == code
     # who stops a run knows that it has none; a run that took too long says where it was
     left = ["small.failed"] if told == signal.SIGALRM else []
     assert [place.name for place in (tmp_path / "out").iterdir()] == left
     assert not list(tmp_path.glob("forecasteval-*"))
-    for _ in range(100):
+    for _ in range(600):
         try:
             os.kill(kernel, 0)
         except ProcessLookupError:
