@@ -10,6 +10,7 @@ from typing import Any
 
 from forecasteval.errors import RunFailed
 
+_AGAIN = 15  # seconds, where the first time came in a place that swallows errors, such as a finaliser
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
@@ -20,6 +21,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         return
 
     def stop(*_: Any) -> None:
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
         raise RunFailed(f"Stopped after {seconds:g} seconds. For longer: --time-limit SECONDS.")
 
     before = signal.signal(signal.SIGALRM, stop)
