@@ -12,6 +12,7 @@ from forecasteval.errors import RunFailed
 
 _AGAIN = 15  # seconds, where the first time came in a place that swallows errors, such as a finaliser
 
+
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
     """Stop what takes longer; where the system has no such clock nothing is stopped."""
