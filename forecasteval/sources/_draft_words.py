@@ -61,9 +61,11 @@ def yes_and_no(words: Iterable[str]) -> tuple[str, str] | None:
     """Which of two words is yes and which is no; None where they are other words."""
     answers = _words()["outcomes"]
     each = list(words)
+    if len(each) != 2:
+        return None
     yes = [word for word in each if word.strip().lower() in _folded(answers["yes"], word)]
     no = [word for word in each if word.strip().lower() in _folded(answers["no"], word)]
-    return (yes[0], no[0]) if len(each) == 2 and len(yes) == len(no) == 1 else None
+    return (yes[0], no[0]) if len(yes) == len(no) == 1 else None
 
 
 def plain_flags(words: pd.Series) -> pd.Series:

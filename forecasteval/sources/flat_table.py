@@ -97,7 +97,9 @@ def reader_of(file: Any, mapping: str | Path | Mapping[str, Any], table: str | N
 
 
 def read_flat(file: Any, table: str | None = None) -> tuple[Sheet, list[str]]:
-    """A flat table as text cells, and notes; refuses a path at which there is nothing."""
+    """A flat table as text cells, and notes; refuses a path at which there is nothing; a sheet is taken as it was read."""
+    if isinstance(file, Sheet):
+        return replace(file, problems=[], notes=[]), []
     if is_url(file):
         name, (cells, problems, notes) = read_postgresql(file, table)
         return Sheet(name, cells, problems, decimal=TYPED), notes

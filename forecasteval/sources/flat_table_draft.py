@@ -65,16 +65,16 @@ def explain(file: Any, table: str | None = None) -> str:
         raise InputError(sheet.problems)
     columns = [Column.of(sheet, str(header)) for header in sheet.cells.columns]
     lines = totals_lines(sheet.file, columns) or _Draft(sheet, columns).lines()
-    return _tried("\n".join(lines) + "\n", file, table)
+    return _tried("\n".join(lines) + "\n", sheet)
 
 
-def _tried(draft: str, file: Any, table: str | None) -> str:
+def _tried(draft: str, sheet: Sheet) -> str:
     """The draft, with whatever an import still objects to as questions at its head."""
     given = yaml.safe_load(draft)
     if OPEN in draft:
         return draft
     try:
-        (import_totals if speaks_of_totals(given) else import_table)(file, given, table)
+        (import_totals if speaks_of_totals(given) else import_table)(sheet, given)
     except InputError as error:
         said = [f"# {ASK} {plain(problem)}" for problem in error.problems if problem.severity == "error"]
         first, rest = draft.split("\n", 1)
@@ -442,7 +442,8 @@ class _Draft:
 
     def _forecast(self, column: Column) -> str | None:
         """The mapping of a column that looks like a forecast."""
-        if set(map(tokens, column.words)) <= {tokens(word) for word in CATEGORIES}:
+        known = {tokens(word) for word in CATEGORIES}
+        if all(tokens(word) in known for word in column.words):
             return f"{{column: {as_yaml(column.name)}, kind: category}}  # as won before; or categories: {{Commit: 0.9, ...}}"
         if (
             not column.is_number

@@ -44,13 +44,16 @@ def in_order_of_time(labels: Iterable[str]) -> list[str] | None:
     >>> in_order_of_time(["Jan-24", "Dez-23"]), in_order_of_time(["KW 12", "KW 3"])
     (['Dez-23', 'Jan-24'], None)
     """
-    each = list(dict.fromkeys(labels))
-    places = {label: _place(label.strip()) for label in each}
-    known = [place for place in places.values() if place is not None]
-    one_kind = len({place[0] for place in known}) == 1
-    if len(known) < len(each) or not one_kind or len(set(known)) < len(known):
+    places: dict[str, tuple[int, ...]] = {}
+    for label in dict.fromkeys(labels):
+        place = _place(label.strip())
+        if place is None:
+            return None
+        places[label] = place
+    one_kind = len({place[0] for place in places.values()}) == 1
+    if not one_kind or len(set(places.values())) < len(places):
         return None
-    return sorted(each, key=lambda label: places[label] or ())
+    return sorted(places, key=places.__getitem__)
 
 
 def _place(label: str) -> tuple[int, ...] | None:
