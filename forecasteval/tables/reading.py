@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -68,13 +69,20 @@ def read_header(path: Path) -> list[str]:
         return []
     start = _first_bytes(path)
     if path.suffix == ".parquet" or start.startswith((b"PAR1", *_WORKBOOKS)):
-        return [str(column) for column in read_sheet(path, path.name)[0].cells.columns]
+        about = path.stat()
+        return list(_header_of_whole(path.absolute(), about.st_size, about.st_mtime_ns))
     with path.open("rb") as file:
         raw = file.read(65_536)
     # a character may be cut in two at the end
     whole = raw if start.startswith((b"\xff\xfe", b"\xfe\xff")) else raw.rsplit(b"\n", 1)[0]
     line = decoded(whole)[0].split("\n", 1)[0].strip("\r\x00")
     return [name.strip() for name in next(csv.reader([line], delimiter=_separator(line)), [])]
+
+
+@lru_cache(maxsize=1000)
+def _header_of_whole(path: Path, size: int, written: int) -> tuple[str, ...]:
+    """The headers of a file that has to be read whole for them: once, as long as it is not written anew."""
+    return tuple(str(column) for column in read_sheet(path, path.name)[0].cells.columns)
 
 
 def _separator(header: str) -> str:
