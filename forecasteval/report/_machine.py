@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 _BINARY = ("image/png", "image/jpeg", "application/pdf")
-_CELL = re.compile(r"\S*[/\\]ipykernel_\d+[/\\]\d+\.py")  # where a kernel keeps the text of a cell
+# where a kernel keeps the text of a cell; tried once for each word, for pictures in markup are words without end
+_CELL = re.compile(r"(?<!\S)\S*[/\\]ipykernel_\d+[/\\]\d+\.py")
 _END = r"(?![\w-]|\.\w)"  # a longer name is another folder
 
 

@@ -47,22 +47,19 @@ def made_aside(target: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        _let_go(handle)
+        _remove(folder, handle)
 
 
 @contextmanager
 def temporary(prefix: str, parent: Path) -> Iterator[Path]:
     """A temporary folder, gone in the end; those of runs that were killed go first."""
     for left, handle in _abandoned(parent, prefix):
-        shutil.rmtree(left, ignore_errors=True)
-        _let_go(handle)
+        _remove(left, handle)
     folder, handle = _held(parent, prefix)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        _let_go(handle)
+        _remove(folder, handle)
 
 
 @contextmanager
@@ -156,8 +153,7 @@ def _restore(target: Path) -> None:
         with suppress(OSError):
             newest.rename(target)
     for folder, handle in left:
-        shutil.rmtree(folder, ignore_errors=True)
-        _let_go(handle)
+        _remove(folder, handle)
 
 
 def _abandoned(parent: Path, prefix: str) -> Iterator[tuple[Path, int | None]]:
@@ -191,6 +187,11 @@ def _lock(folder: Path) -> int | None:
         os.close(handle)
         return None
     return handle
+
+
+def _remove(folder: Path, handle: int | None) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _let_go(handle)
 
 
 def _let_go(handle: int | None) -> None:

@@ -7,8 +7,6 @@ import signal
 import sys
 from typing import Any, NoReturn
 
-can_fork = hasattr(os, "fork")
-
 
 class SpareKernel:
     """A process that waits for a connection file and then is the kernel; answers as ``subprocess.Popen`` does."""
