@@ -47,8 +47,7 @@ def knew(
         told = knows(said, won, days)
     else:
         there = np.flatnonzero(~np.isnan(said))
-        order = there if when is None else there[np.lexsort((when[there], unit[there]))]
-        order = order[np.argsort(unit[order], kind="stable")]
+        order = there[np.lexsort((unit[there],) if when is None else (when[there], unit[there]))]
         last = order[np.flatnonzero(np.diff(unit[order], append=-1))]
         told = knows(said[last], won[last], days)
         if told and last.size < order.size:
@@ -63,10 +62,7 @@ def stamped_late(matched: Matched) -> list[Reason]:
     """The reason, where rows of a table that knows `closed_on` are dated on the day of the close or later."""
     if not {"as_of", "closed_on"} <= set(matched.table.columns):
         return []
-    as_of, closed = (
-        pd.to_datetime(matched[name].astype(object), errors="coerce", utc=True).dt.normalize()
-        for name in ("as_of", "closed_on")
-    )
+    as_of, closed = (_day(matched[name]) for name in ("as_of", "closed_on"))
     late = int((as_of >= closed).sum())
     if not late:
         return []
@@ -75,3 +71,9 @@ def stamped_late(matched: Matched) -> list[Reason]:
         "is no forecast. Leave these rows out."
     )
     return [reason(CODE, text)]
+
+
+def _day(column: pd.Series) -> pd.Series:
+    """The day of each moment, whatever stands for it; dates as NumPy holds them are not taken apart."""
+    moments = column if pd.api.types.is_datetime64_dtype(column) else column.astype(object)
+    return pd.to_datetime(moments, errors="coerce", utc=True).dt.normalize()
