@@ -24,7 +24,7 @@ from forecasteval.compare.wording import count
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Reason, against, reason
 from forecasteval.inference.grouping import Codes, Grouping, added
-from forecasteval.inference.jackknife import stratified, t_quantile
+from forecasteval.inference.jackknife import Strata, stratified, t_quantile
 from forecasteval.inference.questions import needed
 from forecasteval.inference.statistic import Statistic, share_interval
 from forecasteval.matching.matched import Matched
@@ -252,7 +252,7 @@ class _Table:
         )
         if self.deal is None:
             return found
-        return replace(found, units=self._residuals(way, found.value), stratum=self.stratum)
+        return replace(found, strata=Strata.of(self._residuals(way, found.value), self.stratum))
 
     def _residuals(self, way: NDArray[np.bool_], value: float) -> Floats:
         """Those of the deals."""

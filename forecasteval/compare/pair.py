@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from forecasteval.inference.auc import ranked
+from forecasteval.inference.auc import Ranks, ranked
+from forecasteval.inference.exact_sums import places, sum_of, sums_by, whole
 from forecasteval.inference.few_clusters import components, skewness, tail_of_biases, tail_of_losses
 from forecasteval.inference.grouping import Codes, Grouping, added
+from forecasteval.inference.jackknife import Strata
 from forecasteval.inference.statistic import LeftOut, Statistic
 from forecasteval.scores.probability import Deals, Floats, Metric, Terms
 
@@ -60,6 +62,24 @@ class Biases:
         return cls(Sums.of(Terms(candidate, baseline, None), groups))
 
 
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What the deals of each rep sum to, for "new deals, same reps".
+
+    ``deals`` has shape (reps,), ``sums`` (reps, 3) those of candidate, baseline and z, ``products`` (reps, 3, 3) those of
+    their products, each summed over a deal's rows first.
+    """
+
+    deals: Floats
+    sums: Floats
+    products: Floats
+
+    def strata(self, weights: tuple[float, float, float]) -> Strata:
+        """Residuals a candidate + b baseline + c z of the deals, by rep."""
+        w = np.array(weights)
+        return Strata(self.deals, self.sums @ w, np.einsum("a,gab,b->g", w, self.products, w))
+
+
 # --- ratios of sums ----------------------------------------------------------------------------------
 
 
@@ -69,7 +89,8 @@ class Sums:
 
     ``candidate, baseline, z`` have shape (cells,). By dimension, ``units`` counts the deals in each cluster, and
     ``products``, of shape (3, 3), holds the sums over deals of the products of candidate, baseline and z, each summed over
-    a deal's rows first. Parts of a table that share no deal add up to the whole.
+    a deal's rows first. Parts of a table that share no deal add up to the whole. All of them are sums of whole multiples
+    of one grain (:mod:`forecasteval.inference.exact_sums`).
     """
 
     candidate: Floats
@@ -77,19 +98,22 @@ class Sums:
     z: Floats
     units: Mapping[str, Floats]
     products: Mapping[str, Floats]
+    identical: bool = False
+    moments: Moments | None = None
 
     @classmethod
-    def of(cls, terms: Terms, groups: Grouping) -> Sums:
-        """Sum the rows' terms by cell."""
-        rows = groups.sums(None)
-        columns = (terms.candidate, terms.baseline, terms.z)
-        by_cell = [rows if c is None else groups.sums(c) for c in columns]
+    def of(cls, terms: Terms, groups: Grouping, *, moments: bool = False) -> Sums:
+        """Sum the rows' terms by cell; `moments` by rep are for "new deals, same reps"."""
+        exact = _Exact.of(terms, groups)
+        by_cell = [exact.by(groups.cell, c, groups.member["cell"].size) for c in exact.columns]
         products: dict[str, Floats] = {}
         for d in groups.dimensions:
             same = groups.unit is None and products  # every row is a deal, whatever the dimension
-            products[d] = next(iter(products.values())) if same else _products(groups, d, columns)
+            products[d] = next(iter(products.values())) if same else exact.products(groups, d)
         units = {d: groups.units(d) for d in groups.dimensions}
-        return cls(by_cell[0], by_cell[1], by_cell[2], units, products)
+        identical = bool(np.array_equal(exact.columns[0], exact.columns[1]))  # type: ignore[arg-type]
+        by_rep = exact.moments(groups) if moments else None
+        return cls(by_cell[0], by_cell[1], by_cell[2], units, products, identical, by_rep)
 
     def squared(self, dimension: str, weights: tuple[float, float, float]) -> float:
         """Sum over the deals of each cluster of (a candidate + b baseline + c z)^2."""
@@ -179,25 +203,73 @@ class Sums:
             kept[d], sums[d] = np.flatnonzero(carry).astype(np.int32), (above, below)
         scale = abs(values["candidate"]) + abs(values["baseline"])
         denominator = float(total["baseline" if is_skill else "z"][0])
-        found = (Statistic(values[w], over[w], total=denominator, scale=scale) for w in _WHICH)
-        return Pair(*_three(found), kept=kept, sums=sums)
+        strata = {w: None if self.moments is None else self.moments.strata(weights[w]) for w in _WHICH}
+        found = (
+            Statistic(values[w], over[w], strata=strata[w], total=denominator, scale=scale) for w in _WHICH
+        )
+        return Pair(*_three(found), identical=self.identical, kept=kept, sums=sums)
 
 
-def _products(groups: Grouping, dimension: str, columns: Iterable[Floats | None]) -> Floats:
-    """Sums over the deals of each cluster of the products of columns, each summed over a deal's rows."""
-    if groups.unit is not None:
-        summed: list[Floats | None] = [groups.part_sums(dimension, c) for c in columns]
-    else:
-        summed = list(columns)
+@dataclass(frozen=True, eq=False)
+class _Exact:
+    """Terms as whole multiples of a grain, None for 1 a row; sums of products have a grain of their own."""
 
-    def product(a: Floats | None, b: Floats | None) -> float:
-        if a is None or b is None:
-            one = b if a is None else a
-            return float(groups.cell.size) if one is None else float(one.sum())
-        return float(a @ b)
+    columns: tuple[Floats | None, ...]
+    at: int
+    at_products: int
 
-    with np.errstate(invalid="ignore", over="ignore"):  # a sure miss has an infinite log score
-        return np.array([[product(a, b) for b in summed] for a in summed])
+    @classmethod
+    def of(cls, terms: Terms, groups: Grouping) -> _Exact:
+        columns = (terms.candidate, terms.baseline, terms.z)
+        largest = max(float(np.abs(c).max(initial=0.0)) for c in columns if c is not None)
+        largest = largest if terms.z is not None else max(largest, 1.0)
+        at, rows = places(largest, groups.cell.size), groups.cell.size
+        of_deal = largest * groups.looks
+        scaled = (None if c is None else whole(c, at) for c in columns)
+        return cls(tuple(scaled), at, places(of_deal * of_deal, rows))
+
+    def by(self, codes: Codes, counted: Floats | None, size: int) -> Floats:
+        """Sums by code."""
+        if counted is None:
+            return np.bincount(codes, minlength=size).astype(float)
+        return sums_by(codes, counted, size) * 2.0**-self.at
+
+    def _deals(self, groups: Grouping, parts: Codes | None) -> list[Floats | None]:
+        """Each column summed over a deal's rows."""
+        if parts is None:
+            return [None if c is None else c * 2.0**-self.at for c in self.columns]
+        return [self.by(parts, c, int(parts.max(initial=-1)) + 1) for c in self.columns]
+
+    def _whole_products(self, deals: list[Floats | None], size: int) -> dict[tuple[int, int], Floats]:
+        """Products of each two columns, by deal, in their own grain."""
+        one = np.ones(size)
+        columns = [one if c is None else c for c in deals]
+        with np.errstate(invalid="ignore", over="ignore"):  # a sure miss has an infinite log score
+            return {
+                (a, b): whole(columns[a] * columns[b], self.at_products)
+                for a in range(3)
+                for b in range(a, 3)
+            }
+
+    def products(self, groups: Grouping, dimension: str) -> Floats:
+        """Sums of products over the deals of each cluster."""
+        deals = self._deals(groups, groups.parts(dimension))
+        size = next(c.size for c in deals if c is not None)
+        found = np.empty((3, 3))
+        for (a, b), each in self._whole_products(deals, size).items():
+            found[a, b] = found[b, a] = sum_of(each) * 2.0**-self.at_products
+        return found
+
+    def moments(self, groups: Grouping) -> Moments:
+        """Sums of the deals and of their products, by rep."""
+        deals = self._deals(groups, groups.unit)
+        size, reps = groups.stratum.size, int(groups.stratum.max(initial=-1)) + 1
+        products = np.empty((reps, 3, 3))
+        for (a, b), each in self._whole_products(deals, size).items():
+            products[:, a, b] = products[:, b, a] = sums_by(groups.stratum, each, reps) * 2.0**-self.at_products
+        of_row = groups.stratum if groups.unit is None else groups.stratum[groups.unit]
+        sums = np.column_stack([self.by(of_row, c, reps) for c in self.columns])
+        return Moments(np.bincount(groups.stratum, minlength=reps).astype(float), sums, products)
 
 
 def _three(found: Iterable[Statistic]) -> tuple[Statistic, Statistic, Statistic]:
@@ -252,26 +324,9 @@ def pair_of(
     """
     if metric.terms is None:
         return _pair_of_ranks(deals, groups, dimensions, units=units)
-    terms = metric.terms(deals)
-    found = Sums.of(terms, groups).pair(
+    return Sums.of(metric.terms(deals), groups, moments=units).pair(
         groups.member, dimensions, better=metric.better, is_skill=metric.is_skill, biases=biases
     )
-    found = replace(found, identical=bool(np.array_equal(terms.candidate, terms.baseline)))
-    if not (units and math.isfinite(found.difference.value)):
-        return found
-    z = np.ones_like(terms.baseline) if terms.z is None else terms.z
-    if metric.is_skill:
-        c = groups.unit_sums(terms.baseline - terms.candidate - found.difference.value * terms.baseline)
-        residual = (c, np.zeros_like(c), c)
-    else:
-        c = groups.unit_sums(terms.candidate - found.candidate.value * z)
-        b = groups.unit_sums(terms.baseline - found.baseline.value * z)
-        residual = (c, b, c - b)
-    by_unit = {
-        w: replace(getattr(found, w), units=e, stratum=groups.stratum)
-        for w, e in zip(_WHICH, residual, strict=True)
-    }
-    return replace(found, **by_unit)
 
 
 def _pair_of_ranks(deals: Deals, groups: Grouping, dimensions: tuple[str, ...], *, units: bool) -> Pair:
@@ -279,6 +334,25 @@ def _pair_of_ranks(deals: Deals, groups: Grouping, dimensions: tuple[str, ...], 
     workers = 1 if deals.won.size < _SORTED_IN_TURN else 2
     with ThreadPoolExecutor(workers) as pool:
         c, b = pool.map(lambda f: ranked(f, deals.won, groups, dimensions), forecasts)
-    scale = abs(c.value) + abs(b.value)
-    found = (r.statistic(groups, scale, units=units) for r in (c, b, c - b))
-    return Pair(*_three(found), identical=bool(np.array_equal(c.placed, b.placed)))
+    terms = Terms(c.influence, b.influence, None)
+    moments = _Exact.of(terms, groups).moments(groups) if units else None
+    return pair_of_ranks(
+        c.ranks, b.ranks, groups.member, moments, identical=bool(np.array_equal(c.placed, b.placed))
+    )
+
+
+def pair_of_ranks(
+    candidate: Ranks,
+    baseline: Ranks,
+    member: Mapping[str, Codes],
+    moments: Moments | None = None,
+    *,
+    identical: bool = False,
+) -> Pair:
+    """The AUC of two forecasters on the same rows; `moments` are those of what the rows add to it."""
+    scale = abs(candidate.value) + abs(baseline.value)
+    found = (candidate.statistic(member), baseline.statistic(member), candidate.statistic(member, baseline))
+    which = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (1.0, -1.0, 0.0))
+    strata = (None if moments is None else moments.strata(w) for w in which)
+    done = (replace(f, strata=s, scale=scale) for f, s in zip(found, strata, strict=True))
+    return Pair(*_three(done), identical=identical)

@@ -6,77 +6,180 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from forecasteval.inference.grouping import Grouping
+from forecasteval.inference.grouping import Codes, Grouping, added
 from forecasteval.inference.statistic import LeftOut, Statistic
 from forecasteval.scores.probability import Floats, placements, rank, rank_pairs
+
+EXACT_ROWS = 1_000_000  # of longer tables forecasts are ranked by steps ...
+STEPS = 10_000  # ... of 1e-4, on every engine
+_MOST_PAIRS = 1 << 22  # clusters x levels that pairs within clusters are counted by in longer tables
+_COARSE = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """How well one forecast ranks: pairs of a won and another row in which the won one is above, ties half, summed up.
+
+    ``rows``, ``won`` and ``placed`` have shape (cells,); a row's placement counts the pairs it is in that are ranked
+    rightly. ``inside`` counts those within each cluster, by dimension. ``tied`` is the share of pairs that rounding has
+    tied at most.
+    """
+
+    rows: Floats
+    won: Floats
+    placed: Floats
+    inside: Mapping[str, Floats]
+    tied: float = 0.0
+
+    @property
+    def value(self) -> float:
+        """The AUC."""
+        wins = self.won.sum()
+        # every pair is placed once from either side
+        return float(self.placed.sum() / 2 / (wins * (self.rows.sum() - wins)))
+
+    def without(self, dimension: str, member: Codes) -> Floats:
+        """The AUC without each cluster: T - S_g + M_gg pairs remain of T.
+
+        References
+        ----------
+        DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44(3), 837-845, for the placements; the delete-one-
+        cluster form counts T - S_g + M_gg pairs.
+        """
+        wins, rows = self.won.sum(), self.rows.sum()
+        w = added(member, self.won)
+        losses = added(member, self.rows) - w
+        pairs = self.placed.sum() / 2 - added(member, self.placed) + self.inside[dimension]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(pairs / ((wins - w) * (rows - wins - losses)))
+
+    def statistic(self, member: Mapping[str, Codes], other: Ranks | None = None) -> Statistic:
+        """The AUC, or how much it is above another's on the same rows, with what its spread is computed from."""
+        rows, over = float(self.rows.sum()), {}
+        for d in self.inside:
+            without = self.without(d, member[d])
+            if other is not None:
+                without = without - other.without(d, member[d])
+            over[d] = LeftOut(without, added(member[d], self.rows) / rows)
+        return Statistic(self.value - (0.0 if other is None else other.value), over, total=rows)
 
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """How well one forecast ranks: its AUC, what each row adds to it, and its value without each cluster."""
+    """The sums of one forecast, and by row its placement and what that adds to the AUC."""
 
-    value: float
+    ranks: Ranks
     placed: Floats
     influence: Floats
-    without: Mapping[str, Floats]
 
-    def __sub__(self, other: Ranked) -> Ranked:
-        """The difference of two forecasts of the same rows."""
-        return Ranked(
-            self.value - other.value,
-            self.placed - other.placed,
-            self.influence - other.influence,
-            {d: w - other.without[d] for d, w in self.without.items()},
-        )
 
-    def statistic(self, groups: Grouping, scale: float, *, units: bool) -> Statistic:
-        """The AUC with what its spread is computed from; `units` keeps what single deals add."""
-        counts, total = groups.sums(None), float(self.placed.size)
-        over = {d: LeftOut(without, groups.by(d, counts) / total) for d, without in self.without.items()}
-        return Statistic(
-            self.value,
-            over,
-            groups.unit_sums(self.influence) if units else None,
-            groups.stratum,
-            total,
-            scale,
-        )
+def influence(placed: Floats, won: NDArray[np.bool_], value: float, wins: float, rows: float) -> Floats:
+    """What each row adds to an AUC, given its placement."""
+    lost = rows - wins
+    return (np.where(won, placed / lost, placed / wins) - value) * np.where(won, rows / wins, rows / lost)
 
 
 def ranked(forecast: Floats, won: Floats, groups: Grouping, dimensions: tuple[str, ...]) -> Ranked:
-    """AUC of a forecast, and its value without each cluster: T - S_g + M_gg pairs remain of T.
+    """How well a forecast ranks the rows, and how well without each cluster of some dimensions.
 
     Parameters
     ----------
     forecast, won : arrays of shape (rows,), with at least one row won and one not
     dimensions : those whose clusters are left out in turn
-
-    References
-    ----------
-    DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44(3), 837-845, for the placements; the delete-one-
-    cluster form counts T - S_g + M_gg pairs.
     """
-    ranking = rank(forecast, won)
-    placed = placements(ranking)
-    won_cells = groups.sums(ranking.won)
-    placed_cells = groups.sums(placed)
-    wins, rows = won_cells.sum(), float(placed.size)
-    lost = rows - wins
-    total = placed_cells.sum() / 2  # every pair is placed once from either side
-    counts = groups.sums(None)
-    without = {}
-    for dimension in dimensions:
-        w = groups.by(dimension, won_cells)
-        losses = groups.by(dimension, counts) - w
-        inside = rank_pairs(ranking, groups.row_codes(dimension), w.size)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            without[dimension] = (total - groups.by(dimension, placed_cells) + inside) / (
-                (wins - w) * (rows - wins - losses)
-            )
-    value = float(total / (wins * lost))
-    is_won = ranking.won == 1
-    influence = (np.where(is_won, placed / lost, placed / wins) - value) * np.where(
-        is_won, rows / wins, rows / lost
-    )
-    return Ranked(value, placed, influence, without)
+    tied = 0.0
+    if forecast.size <= EXACT_ROWS:
+        ranking = rank(forecast, won)
+        placed = placements(ranking)
+        inside = {
+            d: rank_pairs(ranking, groups.row_codes(d), int(groups.member[d].max(initial=-1)) + 1)
+            for d in dimensions
+        }
+    else:
+        level = steps(forecast)
+        levels = Levels.of(np.bincount(level), np.bincount(level, weights=won))
+        placed = np.where(won == 1, levels.below[level], levels.above[level])
+        inside = {d: _inside(groups.row_codes(d), levels, level, won) for d in dimensions}
+        tied = levels.tied
+    ranks = Ranks(groups.sums(None), groups.sums(won), groups.sums(placed), inside, tied)
+    wins, rows = float(won.sum()), float(placed.size)
+    return Ranked(ranks, placed, influence(placed, won == 1, ranks.value, wins, rows))
+
+
+def steps(forecast: Floats) -> Codes:
+    """Forecasts in steps of 1e-4: of the unit interval, or of their own range where they leave it."""
+    low, high = span(float(forecast.min()), float(forecast.max()))
+    return np.floor((forecast - low) / (high - low) * STEPS + 0.5).astype(np.int32)
+
+
+def span(least: float, most: float) -> tuple[float, float]:
+    """What is divided into steps.
+
+    >>> span(0.2, 0.9), span(-3.0, 5.0)
+    ((0.0, 1.0), (-3.0, 5.0))
+    """
+    return (0.0, 1.0) if least >= 0 and most <= 1 else (least, most)
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """The distinct values of a forecast in their order; arrays of shape (values,).
+
+    ``below`` counts the rows not won below each value, ``above`` the won ones above it, ties half; ``coarse`` numbers
+    ranges of values with about the same number of rows.
+    """
+
+    below: Floats
+    above: Floats
+    coarse: Codes
+    tied: float
+
+    @classmethod
+    def of(cls, rows: NDArray[np.integer], won: Floats) -> Levels:
+        """Count what lies below and above, from the rows and the won ones at each value."""
+        lost = rows - won
+        below, above = np.cumsum(lost) - lost / 2, won.sum() - np.cumsum(won) + won / 2
+        coarse = (np.cumsum(rows) - 1) * _COARSE // max(int(rows.sum()), 1)
+        pairs = float(won.sum() * lost.sum())
+        return cls(below, above, coarse.clip(0).astype(np.int32), float(won @ lost) / pairs if pairs else 0.0)
+
+
+def _inside(codes: Codes, levels: Levels, level: Codes, won: Floats) -> Floats:
+    """Pairs within clusters, counted by ranges of values."""
+    clusters = int(codes.max(initial=-1)) + 1
+    key = codes.astype(np.int64) * _COARSE + levels.coarse[level]
+    at, found = (key, clusters * _COARSE), None
+    if at[1] > _MOST_PAIRS:
+        found, key = np.unique(key, return_inverse=True)
+    rows, wins = np.bincount(key), np.bincount(key, weights=won)
+    where = np.arange(rows.size) if found is None else found
+    return pairs_within(where // _COARSE, where % _COARSE, rows, wins, clusters)
+
+
+def pairs_within(
+    codes: NDArray[np.integer],
+    level: NDArray[np.integer],
+    rows: NDArray[np.integer],
+    won: Floats,
+    clusters: int,
+) -> Floats:
+    """Pairs of one cluster in which the won row is above, ties half, from the rows and wins at each level.
+
+    Parameters
+    ----------
+    codes, level, rows, won : arrays of shape (cluster-and-level pairs that occur,)
+
+    Examples
+    --------
+    >>> pairs_within(np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([1, 2, 2]), np.array([0.0, 1, 1]), 2).tolist()
+    [1.5, 0.5]
+    """
+    order = np.lexsort((level, codes))
+    codes, rows, won = codes[order], rows[order], won[order]
+    lost = rows - won
+    below = np.cumsum(lost) - lost
+    first = np.flatnonzero(np.diff(codes, prepend=-1))
+    below = below - np.repeat(below[first], np.diff(np.append(first, codes.size)))
+    return np.bincount(codes, weights=won * (below + lost / 2), minlength=clusters).astype(np.float64)

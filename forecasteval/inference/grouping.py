@@ -100,6 +100,15 @@ class Grouping:
             found[dimension] = np.unique(crossed, return_inverse=True)[1].astype(np.int32)
         return found
 
+    @cached_property
+    def looks(self) -> int:
+        """The most rows that a unit has."""
+        return 1 if self.unit is None else int(np.bincount(self.unit).max(initial=1))
+
+    def parts(self, dimension: str) -> Codes | None:
+        """The part of a unit that lies in one cluster, by row; None where every row is a unit."""
+        return None if self.unit is None else self._parts[dimension]
+
     def part_sums(self, dimension: str, values: Floats | None) -> Floats:
         """Sum of a per-row array over each unit's rows within one cluster of a dimension; rows for ``None``.
 

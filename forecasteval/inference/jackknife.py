@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike
 
 from forecasteval.scores.probability import Floats
 
+_NOISE = 1e-13  # relative: what floating point leaves where all residuals of a stratum are equal
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -152,6 +154,46 @@ def largest(*spreads: Spread | None) -> Spread:
     return max((s for s in spreads if s is not None), key=lambda s: s.se)
 
 
+@dataclass(frozen=True, eq=False)
+class Strata:
+    """How many units there are in each stratum, what their residuals sum to, and their squares; shape (strata,)."""
+
+    count: Floats
+    total: Floats
+    square: Floats
+
+    @classmethod
+    def of(cls, residual: ArrayLike, stratum: ArrayLike) -> Strata:
+        """Sum residuals by stratum; both arrays have shape (units,)."""
+        e, g = np.asarray(residual, dtype=float), np.asarray(stratum, dtype=np.intp)
+        count = np.bincount(g).astype(float)
+        square = np.bincount(g, weights=np.square(e)).astype(np.float64)
+        return cls(count, np.bincount(g, weights=e).astype(np.float64), square)
+
+    def spread(self, total: float) -> Spread:
+        """Spread over units drawn anew within the strata, whose denominator is Z (:func:`stratified`)."""
+        m, e, square = (v[self.count > 0] for v in (self.count, self.total, self.square))
+        if m.sum() < 2:
+            return Spread(float("nan"), float("nan"), "stratified")
+        lonely = m == 1
+        if lonely.any():
+            together = np.array([v[lonely].sum() for v in (m, e, square)])
+            m, e, square = (v[~lonely] for v in (m, e, square))
+            if together[0] > 1 or not m.size:
+                m, e, square = (np.append(v, t) for v, t in zip((m, e, square), together, strict=True))
+            else:
+                smallest = np.flatnonzero(m == m.min())
+                joined = max(smallest, key=lambda g: square[g] / m[g] - np.square(e[g] / m[g]))
+                for v, t in zip((m, e, square), together, strict=True):
+                    v[joined] += t
+        around = square - np.square(e) / m
+        v = m / (m - 1) * np.where(around > _NOISE * square, around, 0.0)
+        if not v.sum() > 0:
+            return Spread(0.0, float(m.sum() - m.size), "stratified")
+        df = np.square(v.sum()) / (np.square(v) / (m - 1)).sum()
+        return Spread(float(np.sqrt(v.sum()) / abs(total)), float(df), "stratified")
+
+
 def stratified(residual: ArrayLike, stratum: ArrayLike, total: float) -> Spread:
     """Spread over units drawn anew within fixed strata.
 
@@ -183,29 +225,7 @@ def stratified(residual: ArrayLike, stratum: ArrayLike, total: float) -> Spread:
     >>> round(s.se, 6), round(s.df, 6)
     (0.559017, 1.470588)
     """
-    e = np.asarray(residual, dtype=float)
-    g = np.asarray(stratum, dtype=np.intp)
-    if e.size < 2:
-        return Spread(float("nan"), float("nan"), "stratified")
-    size = np.bincount(g)
-    lonely = size == 1
-    if lonely.any():
-        target = int(np.flatnonzero(lonely)[0])
-        others = np.flatnonzero(size > 1)
-        if lonely.sum() == 1 and others.size:
-            smallest = others[size[others] == size[others].min()]
-            target = int(max(smallest, key=lambda stratum: np.var(e[g == stratum])))
-        g = np.where(lonely[g], target, g)
-        size = np.bincount(g, minlength=size.size)
-    used = size > 1
-    mean = np.bincount(g, weights=e, minlength=size.size) / np.maximum(size, 1)
-    square = np.bincount(g, weights=np.square(e - mean[g]), minlength=size.size)[used]
-    m = size[used]
-    v = m / (m - 1) * square
-    if not v.sum() > 0:
-        return Spread(0.0, float(e.size - m.size), "stratified")
-    df = np.square(v.sum()) / (np.square(v) / (m - 1)).sum()
-    return Spread(float(np.sqrt(v.sum()) / abs(total)), float(df), "stratified")
+    return Strata.of(residual, stratum).spread(total)
 
 
 @cache

@@ -10,16 +10,15 @@ from numpy.typing import ArrayLike
 
 from forecasteval.inference.estimate import Estimate, Reason
 from forecasteval.inference.few_clusters import interval
-from forecasteval.inference.grouping import Codes
 from forecasteval.inference.jackknife import (
     Clusters,
     Spread,
+    Strata,
     bell_mccaffrey_df,
     clusters,
     cr3j,
     largest,
     leave_one_out,
-    stratified,
     two_way,
 )
 from forecasteval.inference.limits import doubts
@@ -59,8 +58,8 @@ class Statistic:
     Attributes
     ----------
     over : dict of LeftOut by dimension
-    units : array of shape (units,), optional
-        Residual of each unit, for "new deals, same reps", with the `stratum` of each.
+    strata : Strata, optional
+        Residuals of units by the rep they belong to, for "new deals, same reps".
     total : float
         The denominator.
     scale : float
@@ -69,8 +68,7 @@ class Statistic:
 
     value: float
     over: Mapping[str, LeftOut] = field(default_factory=dict)
-    units: Floats | None = None
-    stratum: Codes | None = None
+    strata: Strata | None = None
     total: float = 0.0
     scale: float = 0.0
 
@@ -83,9 +81,8 @@ class Statistic:
         return Spread(cr3j(self.value, over.without), bell_mccaffrey_df(over.share), dimension, over.skew)
 
     def _units(self) -> Spread:
-        assert self.units is not None
-        assert self.stratum is not None
-        return replace(stratified(self.units, self.stratum, self.total), method="deal")
+        assert self.strata is not None
+        return replace(self.strata.spread(self.total), method="deal")
 
     def spread(self, generalise_to: tuple[str, ...]) -> Spread:
         """Standard error and degrees of freedom when these things may be different next time.
