@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -12,20 +12,20 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.compare import _parquet, wording
-from forecasteval.compare.pair import Biases, Pair, pair_of
+from forecasteval.compare.pair import Pair
 from forecasteval.compare.results import plain
 from forecasteval.compare.rows import Rows
+from forecasteval.compare.scored import Evidence, Scored
 from forecasteval.compare.verdicts import CANNOT, SAME, UNSURE, decide
 from forecasteval.errors import CallError, nearest
 from forecasteval.inference.cluster_size import per_cluster
 from forecasteval.inference.estimate import Estimate, Reason, against, reason
 from forecasteval.inference.few_clusters import lean
-from forecasteval.inference.grouping import Grouping
 from forecasteval.inference.jackknife import clusters, wild_p_value
 from forecasteval.inference.limits import few_effective_deals, few_events
 from forecasteval.inference.questions import QUESTIONS, needed
 from forecasteval.matching.matched import RESERVED, Matched, StrangeCells, numbers
-from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Metric
+from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Floats, Metric
 from forecasteval.tables.organisation import Org
 
 if TYPE_CHECKING:
@@ -128,21 +128,20 @@ class Comparison:
 # --- one metric -------------------------------------------------------------------------------------
 
 
-def _certain_and_wrong(rows: Rows, candidate: str, baseline: str) -> list[Reason]:
+def _certain_and_wrong(scored: Scored, names: Iterable[str]) -> list[Reason]:
     found = []
-    for who, p in ((candidate, rows.deals.candidate), (baseline, rows.deals.baseline)):
-        sure = int((((p == 0) & (rows.deals.won == 1)) | ((p == 1) & (rows.deals.won == 0))).sum())
+    for who, sure in zip(names, scored.sure(), strict=True):
         if sure:
             text = f"{who} was certain and wrong {sure:,} times: its log score is infinite unless epsilon is given."
             found.append(reason("infinite_log_score", text))
     return found
 
 
-def _cluster_report(pair: Pair, groups: Grouping) -> dict[str, dict[str, float]]:
+def _cluster_report(pair: Pair, rows_by: Mapping[str, Floats]) -> dict[str, dict[str, float]]:
     found = {d: pair.difference.clusters(d) for d in pair.difference.over if d != "cell"}
     for dimension in ("rep", "period", "account"):
-        if dimension in groups.member and dimension not in found:
-            rows = groups.by(dimension, groups.sums(None))
+        if dimension in rows_by and dimension not in found:
+            rows = rows_by[dimension]
             found[dimension] = clusters(rows[rows > 0] / rows.sum())
     return {
         d: {"count": c.count, "effective": c.effective, "largest_share": c.largest_share}
@@ -164,37 +163,28 @@ class _Measured:
     """One metric on the rows: what :func:`compare` asks of each of them in turn."""
 
     metric: Metric
-    rows: Rows
-    groups: Grouping
-    biases: Biases | None
+    scored: Scored
     generalise_to: tuple[str, ...]
     level: float
     seed: int
 
     def pair(self) -> Pair:
         """Both values and their difference."""
-        dimensions, units = needed(self.generalise_to), "deal" in self.generalise_to
-        return pair_of(self.metric, self.rows.deals, self.groups, dimensions, units=units, biases=self.biases)
+        return self.scored.pair(needed(self.generalise_to), "deal" in self.generalise_to)
 
     def why_not(self, pair: Pair, nouns: Mapping[str, str]) -> tuple[bool, list[Reason]]:
         """Whether an interval is possible, and what speaks against believing it."""
         possible, found = pair.difference.doubts(self.generalise_to, nouns)
-        won, other = (self.rows.count(self.rows.deals.won == outcome) for outcome in (1, 0))
-        found += few_events(won, other)
-        enough, few = few_effective_deals(
-            self.rows.weights(self.metric), "amount" if self.metric.needs else "rows"
-        )
+        found += few_events(self.scored.wins, self.scored.others)
+        enough, few = few_effective_deals(self.scored.weights, "amount" if self.metric.needs else "rows")
         found += few
-        gaps, rows = self.rows.gaps, len(self.rows)
-        if gaps > MAX_FILLED * rows:
-            text = (
-                f"{gaps / rows:.0%} of the candidate's forecasts are missing; past {MAX_FILLED:.0%} no verdict is "
-                "given."
-            )
+        filled = self.scored.filled / self.scored.rows
+        if filled > MAX_FILLED:
+            text = f"{filled:.0%} of the candidate's forecasts are missing; past {MAX_FILLED:.0%} no verdict is given."
             found.append(reason("filled_too_much", text))
-        if self.rows.dropped > MAX_FILLED:
+        if self.scored.dropped > MAX_FILLED:
             text = (
-                f"{self.rows.dropped:.0%} of the rows are left out for want of a forecast or of an amount; past "
+                f"{self.scored.dropped:.0%} of the rows are left out for want of a forecast or of an amount; past "
                 f"{MAX_FILLED:.0%} no verdict is given."
             )
             found.append(reason("dropped_too_much", text))
@@ -234,51 +224,42 @@ class _Measured:
         }
 
 
-def _row(metric: Metric, rows: Rows, call: _Call, margin: float | None) -> dict[str, Any]:
+def _row(metric: Metric, evidence: Evidence, call: _Call, margin: float | None) -> dict[str, Any]:
     """One row of the table."""
     row = COLUMNS | call.base | {"metric": metric.name, "better": metric.better}
     row["margin"] = math.nan if margin is None else float(margin)
 
-    def because(*reasons: Reason) -> dict[str, Any]:
-        return row | {"reasons": [*rows.reasons, *reasons]}
+    def because(*reasons: Reason, of: Evidence | Scored = evidence) -> dict[str, Any]:
+        return row | {"reasons": [*of.reasons, *reasons]}
 
-    if not rows.same_kind and metric.name != "auc":
+    if not evidence.same_kind and metric.name != "auc":
         text = f"{metric.label} needs two probabilities; a rank score takes AUC only. Ask for auc as the first metric."
         return because(reason("kinds_differ", text))
-    missing = [c for c in metric.needs if getattr(rows.deals, c) is None]
-    if missing:
+    if missing := evidence.lacks(metric):
         return because(reason("missing_column", f"{metric.label} needs a column {', '.join(missing)}."))
-    groups, biases = call.groups, call.biases
-    if metric.needs:
-        kept = rows.with_amounts(metric)
-        if len(kept) < len(rows):
-            groups = kept.grouping()
-            biases = call.biases and Biases.of(kept.deals, groups)
-        rows = kept
-    won = rows.deals.won == 1
-    row |= {"rows": len(rows), "deals": rows.distinct, "wins": rows.count(won), "filled": rows.gaps}
-    if not len(rows):
-        return because(reason("no_common_deals", "There is no deal that both have forecast."))
-    if won.all() or not won.any():
-        all_or_none = "Every deal was" if won.any() else "No deal was"
+    scored = evidence.scored(metric)
+    row |= {"rows": scored.rows, "deals": scored.deals, "wins": scored.wins, "filled": scored.filled}
+    if not scored.rows:
+        text = "There is no deal that both have forecast."
+        return because(reason("no_common_deals", text), of=scored)
+    if not (scored.wins and scored.others):
+        all_or_none = "Every deal was" if scored.wins else "No deal was"
         text = f"{all_or_none} won, so nothing tells good forecasts from bad ones."
-        return because(reason("one_class", text))
-    measured = _Measured(
-        metric, rows, groups, biases, call.base["generalise_to"], call.base["level"], call.seed
-    )
+        return because(reason("one_class", text), of=scored)
+    measured = _Measured(metric, scored, call.base["generalise_to"], call.base["level"], call.seed)
     pair = measured.pair()
     row |= {
         "candidate_value": pair.candidate.value,
         "baseline_value": pair.baseline.value,
         "difference": pair.difference.value,
-        "clusters": _cluster_report(pair, groups),
+        "clusters": _cluster_report(pair, scored.rows_by),
         "verdict": None if metric.better == "nearer_zero" else UNSURE,
     }
     if not pair.finite:
         if metric.name == "log_score":
-            return because(*_certain_and_wrong(rows, row["candidate"], row["baseline"]))
+            return because(*_certain_and_wrong(scored, (row["candidate"], row["baseline"])), of=scored)
         text = f"{metric.label} divides by zero: what it is measured against sums to nothing."
-        return because(reason("zero_denominator", text))
+        return because(reason("zero_denominator", text), of=scored)
     possible, found = measured.why_not(pair, call.nouns)
     if possible:
         neighbours = pair.difference.neighbours
@@ -286,26 +267,22 @@ def _row(metric: Metric, rows: Rows, call: _Call, margin: float | None) -> dict[
             "per_rep": measured.per_rep(pair),
             "p_alike": math.nan if neighbours is None else neighbours.p_value,
         }
-    if (
-        pair.identical
-        and not rows.knew
-        and rows.gaps <= MAX_FILLED * len(rows)
-        and rows.dropped <= MAX_FILLED
-    ):
-        text = "The two forecasts score the same on every deal."
-        return because(reason("identical", text)) | {"verdict": row["verdict"] and SAME, "reliable": True}
+    few_gaps = scored.filled <= MAX_FILLED * scored.rows and scored.dropped <= MAX_FILLED
+    if pair.identical and not scored.knew and few_gaps:
+        same = reason("identical", "The two forecasts score the same on every deal.")
+        return because(same, of=scored) | {"verdict": row["verdict"] and SAME, "reliable": True}
     if possible:
         interval = measured.interval(pair)
         if not interval:
             text = "The difference does not vary between the clusters, so no interval can be formed."
             found.append(reason("no_spread", text))
-        row |= interval | {"reliable": not against([*rows.reasons, *found])}
+        row |= interval | {"reliable": not against([*scored.reasons, *found])}
         if interval and row["per_rep"] and row["per_rep"]["informative"]:
             found.append(reason("size_tells", wording.size_tells(row, call.nouns["rep"])))
     row["verdict"] = decide(
         metric.better, row["low"], row["high"], row["reliable"], margin, beyond_margin=call.beyond_margin
     )
-    return because(*found)
+    return because(*found, of=scored)
 
 
 @dataclass(frozen=True)
@@ -316,8 +293,6 @@ class _Call:
     beyond_margin: bool
     seed: int
     nouns: Mapping[str, str]
-    groups: Grouping
-    biases: Biases | None
 
 
 # --- the public door --------------------------------------------------------------------------------
@@ -478,9 +453,7 @@ def _compared(
             kinds=kinds,
             reasons=dropped,
         )
-        groups = rows.grouping()
-        biases = Biases.of(rows.deals, groups) if rows.same_kind else None
-        call = _Call(base, beyond_margin, seed, nouns, groups, biases)
+        call = _Call(base, beyond_margin, seed, nouns)
         table = [_row(m, rows, call, margins[m.name]) for m in chosen]
         flow = list(rows.flow)
     table[0]["primary"] = True

@@ -204,7 +204,7 @@ def _shares(rows: Matched, found: Comparison, level: float | None = None) -> dic
     """How often the baseline was closer, and how many were won, for whatever the comparison speaks about."""
     question = found.generalise_to
     read = Rows.of(rows, found.candidate, found.baseline, question)
-    pair = pair_of(_CLOSER, read.deals, read.grouping(), needed(question), units="deal" in question)
+    pair = pair_of(_CLOSER, read.deals, read.groups, needed(question), units="deal" in question)
     shares = {}
     for name, statistic in (("closer", pair.candidate), ("won", pair.baseline)):
         possible, doubts = statistic.doubts(question, found.nouns)

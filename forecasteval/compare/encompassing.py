@@ -136,7 +136,7 @@ def best_mix(
         text = "The two say the same of every deal; every mix is the same."
         return _Mix(nothing.noted(reason("identical", text)), math.nan)
     units = "deal" in generalise_to
-    weight = pair_of(_WEIGHT, rows.deals, rows.grouping(), needed(generalise_to), units=units).difference
+    weight = pair_of(_WEIGHT, rows.deals, rows.groups, needed(generalise_to), units=units).difference
     use = float(np.clip(weight.value, 0, 1))
     possible, why = weight.doubts(generalise_to, _NOUNS)
     if not possible:

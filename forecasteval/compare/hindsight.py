@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from forecasteval.inference.auc import EXACT_ROWS, STEPS, span, steps
 from forecasteval.inference.estimate import Reason, reason
 from forecasteval.inference.grouping import Codes
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import Floats
-from forecasteval.tables.giveaways import knows
+from forecasteval.tables.giveaways import knows_by_value
 
 CODE = "hindsight"
+ByValue = tuple[Floats, NDArray[np.integer], Floats]  # values, deals at each, and how many of them were won
 _REMEDY = "Compare what it said while the deals were open."
 
 
@@ -42,20 +46,36 @@ def knew(
     >>> knew("model", np.linspace(0, 1, 60), np.roll(won, 20))
     []
     """
-    late = ""
+    there = np.flatnonzero(~np.isnan(said))
     if unit is None:
-        told = knows(said, won, days)
-    else:
-        there = np.flatnonzero(~np.isnan(said))
-        order = there[np.lexsort((unit[there],) if when is None else (when[there], unit[there]))]
-        last = order[np.flatnonzero(np.diff(unit[order], append=-1))]
-        told = knows(said[last], won[last], days)
-        if told and last.size < order.size:
-            first = order[np.flatnonzero(np.diff(unit[order], prepend=-1))]
-            late = (
-                "" if knows(said[first], won[first], days) else " at their last look, and not at their first"
-            )
-    return [reason(CODE, f"{name} looks like hindsight: it {told}{late}. {_REMEDY}")] if told else []
+        return told(name, (by_value(said[there], won[there]),), days)
+    order = there[np.lexsort((unit[there],) if when is None else (when[there], unit[there]))]
+    last = order[np.flatnonzero(np.diff(unit[order], append=-1))]
+    first = order[np.flatnonzero(np.diff(unit[order], prepend=-1))]
+    looks = (last, first) if last.size < order.size else (last,)
+    return told(name, [by_value(said[look], won[look]) for look in looks], days)
+
+
+def by_value(said: Floats, won: Floats) -> ByValue:
+    """Distinct values in their order, with the deals and wins at each; of very many by steps."""
+    if said.size > EXACT_ROWS:
+        level = steps(said)
+        rows = np.bincount(level, minlength=STEPS + 1)
+        low, high = span(float(said.min()), float(said.max()))
+        values, wins = np.linspace(low, high, STEPS + 1), np.bincount(level, weights=won, minlength=STEPS + 1)
+        return values[rows > 0], rows[rows > 0], wins[rows > 0]
+    values, at = np.unique(said, return_inverse=True)
+    return values, np.bincount(at), np.bincount(at, weights=won).astype(np.float64)
+
+
+def told(name: str, looks: Sequence[ByValue], days: float | None) -> list[Reason]:
+    """The reason from the deals' last looks, and from their first ones where there are several."""
+    found = knows_by_value(*looks[0], days)
+    if not found:
+        return []
+    late = len(looks) > 1 and not knows_by_value(*looks[1], days)
+    when = " at their last look, and not at their first" if late else ""
+    return [reason(CODE, f"{name} looks like hindsight: it {found}{when}. {_REMEDY}")]
 
 
 def stamped_late(matched: Matched) -> list[Reason]:

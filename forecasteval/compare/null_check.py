@@ -216,7 +216,7 @@ class _Table:
     @classmethod
     def of(cls, rows: Rows, metric: Metric, question: tuple[str, ...], group: Codes) -> _Table:
         """Sum the rows, whose groups are by row; a deal changes sides as a whole, with its first row."""
-        groups = rows.grouping()
+        groups = rows.groups
         assert metric.terms is not None
         terms, of_deal = metric.terms(rows.deals), group
         if groups.unit is not None:

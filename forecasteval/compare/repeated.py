@@ -128,7 +128,7 @@ def influence(
     rows = Rows.of(matched, candidate, baseline, (by,), amounts=bool(chosen.needs))
     if chosen.needs:
         rows = rows.with_amounts(chosen)
-    groups = rows.grouping()
+    groups = rows.groups
     pair = pair_of(chosen, rows.deals, groups, (by,), units=False)
     over = pair.difference.over[by]
     size = groups.units(by)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasteval.compare._parquet import all_differ
-from forecasteval.compare.hindsight import CODE, knew, stamped_late
+from forecasteval.compare.hindsight import knew, stamped_late
+from forecasteval.compare.pair import Biases, Pair, pair_of
+from forecasteval.compare.scored import Scored
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Reason, reason
 from forecasteval.inference.grouping import Codes, Grouping, added
-from forecasteval.inference.silence import SILENCE_LEVEL, silence
+from forecasteval.inference.limits import Weights
+from forecasteval.inference.silence import SILENCE_LEVEL, Silence, silence
 from forecasteval.matching.matched import DAYS_AHEAD, Matched, numbers, single_cells
 from forecasteval.scores.probability import Deals, Floats, Metric
 
@@ -142,47 +146,60 @@ class Rows:
         return 0 if self.filled is None else int(self.filled.sum())
 
     @property
-    def knew(self) -> bool:
-        """Did one of the two know the outcome?"""
-        return any(r["code"] == CODE for r in self.reasons)
-
-    @property
     def dropped(self) -> float:
         """Share of the rows that are left out for want of a forecast or of an amount."""
         return 1 - len(self) / self.asked if self.asked else 0.0
 
-    def weights(self, metric: Metric) -> Floats:
-        """What each deal weighs in a metric: its amount, or how often it was seen."""
-        weight = self.deals.amount if metric.needs else None
-        if weight is None:
-            weight = np.ones(len(self))
-        return weight if self.unit is None else added(self.unit, weight)
+    def lacks(self, metric: Metric) -> list[str]:
+        """Columns that a metric needs and that are not there."""
+        return [c for c in metric.needs if getattr(self.deals, c) is None]
+
+    def scored(self, metric: Metric) -> Scored:
+        """The rows under one metric: those whose amounts it can use, where it needs them."""
+        kept = self.with_amounts(metric) if metric.needs else self
+        cut = len(kept) < len(self)
+        groups, biases = (kept.groups, kept.biases) if cut else (self.groups, self.biases)
+        won = kept.deals.won == 1
+        weight = kept.deals.amount if metric.needs else None
+        weight = np.ones(len(kept)) if weight is None else weight
+        if kept.unit is not None:
+            weight = added(kept.unit, weight)
+
+        def pair(dimensions: tuple[str, ...], units: bool) -> Pair:
+            return pair_of(metric, kept.deals, groups, dimensions, units=units, biases=biases)
+
+        def sure() -> tuple[int, int]:
+            d = kept.deals
+            candidate, baseline = (
+                int((((p == 0) & won) | ((p == 1) & ~won)).sum()) for p in (d.candidate, d.baseline)
+            )
+            return candidate, baseline
+
+        return Scored(
+            len(kept),
+            kept.distinct,
+            kept.count(won),
+            kept.count(~won),
+            kept.gaps,
+            kept.dropped,
+            kept.reasons,
+            Weights.of(weight),
+            {d: groups.by(d, groups.sums(None)) for d in groups.dimensions},
+            pair,
+            sure,
+        )
 
     def silence(self, silent: NDArray[np.bool_], gap: str, *others: str) -> list[Reason]:
         """What tells that the deals with a gap are not like the others: their outcome, or the others' loss on them."""
-        if self.count(silent) < max(_LEAST_SILENT, _SHARE_SILENT * self.distinct):
+        if not enough_silence(self.count(silent), self.distinct):
             return []
         deal = np.arange(len(self)) if self.unit is None else self.unit
         clusters = [deal, *(c for c in (self.rep, self.period, self.account) if c is not None)]
-        told = []
+        found = {}
         for name, values in {"": self.deals.won, **self._losses(others)}.items():
             known = np.isfinite(values)
-            found = silence(silent[known], values[known], [c[known] for c in clusters])
-            if not found.p_value < SILENCE_LEVEL:
-                continue
-            if name:
-                told.append(
-                    f"the Brier score of {name} is {found.silent:.3f} there, {found.spoken:.3f} elsewhere"
-                )
-            else:
-                told.append(f"{found.silent:.0%} of them were won, of the others {found.spoken:.0%}")
-        if not told:
-            return []
-        text = (
-            f"The deals on which {gap} are not like the others: {'; '.join(told)} (p below {SILENCE_LEVEL:g}). Gaps "
-            "that go with the result can make it."
-        )
-        return [reason("silence_tells", text)]
+            found[name] = silence(silent[known], values[known], [c[known] for c in clusters])
+        return silence_tells(gap, found)
 
     def _losses(self, names: Iterable[str]) -> dict[str, Floats]:
         """Squared errors of those who give probabilities, NaN where they are silent."""
@@ -191,9 +208,15 @@ class Rows:
             n: np.square(p - self.deals.won) for n, kind, p in said if n in names and kind == "probability"
         }
 
-    def grouping(self) -> Grouping:
+    @cached_property
+    def groups(self) -> Grouping:
         """The clusters of the rows."""
         return Grouping.of(self.rep, self.period, self.account, self.unit, len(self))
+
+    @cached_property
+    def biases(self) -> Biases | None:
+        """How much both promised beyond what was won, where both give probabilities."""
+        return Biases.of(self.deals, self.groups) if self.same_kind else None
 
     def with_amounts(self, metric: Metric) -> Rows:
         """The rows whose amounts a metric can use: present and not negative."""
@@ -213,6 +236,30 @@ class Rows:
         text = f"{int((~usable).sum()):,} rows have no usable amount and are left out."
         told = rows.silence(~usable, "the amount is missing", *self.names)
         return rows.only(usable).noted(reason("amount_missing", text), *told)
+
+
+def enough_silence(silent: int, deals: int) -> bool:
+    """Are there enough silent deals to tell anything, and enough to move a result?"""
+    return silent >= max(_LEAST_SILENT, _SHARE_SILENT * deals)
+
+
+def silence_tells(gap: str, found: Mapping[str, Silence]) -> list[Reason]:
+    """The reason, where outcomes (under no name) or losses by forecaster differ on the silent deals."""
+    told = []
+    for name, s in found.items():
+        if s.p_value < SILENCE_LEVEL:
+            told.append(
+                f"the Brier score of {name} is {s.silent:.3f} there, {s.spoken:.3f} elsewhere"
+                if name
+                else f"{s.silent:.0%} of them were won, of the others {s.spoken:.0%}"
+            )
+    if not told:
+        return []
+    text = (
+        f"The deals on which {gap} are not like the others: {'; '.join(told)} (p below {SILENCE_LEVEL:g}). Gaps "
+        "that go with the result can make it."
+    )
+    return [reason("silence_tells", text)]
 
 
 def _codes(column: pd.Series) -> Codes:

@@ -95,7 +95,7 @@ def measure(matched: Matched | pd.DataFrame, candidate: str, baseline: str, *, s
     dimensions = ("rep", "period") if matched.has("period") else ("rep",)
     rows = Rows.of(matched, candidate, baseline, dimensions)
     d = brier(rows.deals.candidate, rows.deals.won) - brier(rows.deals.baseline, rows.deals.won)
-    groups = rows.grouping()
+    groups = rows.groups
     cells = groups.member["cell"].size
     # looks at a deal within a cell are one: their mean
     part = np.arange(d.size) if rows.unit is None else rows.unit.astype(np.int64) * cells + groups.cell

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from forecasteval.inference.estimate import Reason, reason
-from forecasteval.inference.jackknife import Clusters, clusters
+from forecasteval.inference.jackknife import Clusters
 from forecasteval.scores.probability import Floats
 
 MIN_CLUSTERS = {"rep": 5, "account": 5, "period": 4}  # fewer: no interval
@@ -42,35 +42,53 @@ def few_events(won: int, other: int, fewest: int = LIMITS.events) -> list[Reason
     return [reason("few_events", text)]
 
 
-def few_effective_deals(weight: Floats, of: str) -> tuple[bool, list[Reason]]:
+@dataclass(frozen=True)
+class Weights:
+    """How many deals weigh anything, their weights' sum and sum of squares, and the largest."""
+
+    count: int
+    total: float
+    square: float
+    largest: float
+
+    @classmethod
+    def of(cls, weight: Floats) -> Weights:
+        """Sum weights of deals up."""
+        return cls(
+            int((weight > 0).sum()),
+            float(weight.sum()),
+            float(weight @ weight),
+            float(weight.max(initial=0.0)),
+        )
+
+
+def few_effective_deals(weights: Weights, of: str) -> tuple[bool, list[Reason]]:
     """Whether an interval is possible with deals of these weights, and the doubt where a few deals hold most.
 
     Equal deals are left to :func:`few_events`.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> possible, found = few_effective_deals(np.array([1e6, 1.0, 1.0]), "amount")
+    >>> possible, found = few_effective_deals(Weights(3, 1e6 + 2, 1e12 + 2, 1e6), "amount")
     >>> possible, found[0]["code"]
     (False, 'dominant_deal')
-    >>> few_effective_deals(np.ones(12), "amount")
+    >>> few_effective_deals(Weights(12, 12.0, 12.0, 1.0), "amount")
     (True, [])
     """
-    weight = weight[weight > 0]
-    if weight.size == 0:
+    if weights.count == 0:
         return True, []
-    found = clusters(weight / weight.sum())
-    if found.largest_share > LIMITS.largest_share:
+    largest, effective = weights.largest / weights.total, weights.total**2 / weights.square
+    if largest > LIMITS.largest_share:
         text = (
-            f"One deal holds {_share(found.largest_share)} of the {of}: the result is that of this deal, so there is no "
+            f"One deal holds {_share(largest)} of the {of}: the result is that of this deal, so there is no "
             "interval."
         )
         return False, [reason("dominant_deal", text)]
-    if found.effective >= LIMITS.deals or found.effective > (1 - _EVEN) * found.count:
+    if effective >= LIMITS.deals or effective > (1 - _EVEN) * weights.count:
         return True, []
     text = (
-        f"The {found.count:,} deals count for only {found.effective:.1f}, since the largest holds "
-        f"{_share(found.largest_share)} of the {of}; verdicts are given from {LIMITS.deals:g}."
+        f"The {weights.count:,} deals count for only {effective:.1f}, since the largest holds "
+        f"{_share(largest)} of the {of}; verdicts are given from {LIMITS.deals:g}."
     )
     return True, [reason("few_effective_deals", text)]
 

@@ -65,20 +65,38 @@ def knows(said: _Floats, won: _Floats, days: float | None = None) -> str:
     there = np.flatnonzero(~np.isnan(said))
     if there.size > _MOST_ROWS:
         there = there[np.unique(np.random.default_rng(0).integers(0, there.size, _MOST_ROWS))]
-    said, won = said[there], won[there]
+    values, at = np.unique(said[there], return_inverse=True)
+    return knows_by_value(values, np.bincount(at), np.bincount(at, weights=won[there]), days)
+
+
+def knows_by_value(
+    values: _Floats, rows: NDArray[np.integer], won: _Floats, days: float | None = None
+) -> str:
+    """The same from the number of deals at each value, and how many of them were won.
+
+    Parameters
+    ----------
+    values : array of shape (values,), ascending
+    rows, won : arrays of shape (values,)
+
+    Examples
+    --------
+    >>> knows_by_value(np.array([0.0, 1.0]), np.array([40, 40]), np.array([0.0, 40.0]))
+    'equals the outcome on all 80 deals'
+    """
     wins = int(won.sum())
-    others = won.size - wins
+    others = int(rows.sum()) - wins
     if min(wins, others) < _FEWEST:
         return ""
-    auc = _auc(said, won)
+    lost = rows - won
+    auc = float(won @ (np.cumsum(lost) - lost / 2) / (wins * others))
     turned = auc < 0.5
     auc = max(auc, 1 - auc)
     if auc == 1:
-        plain = (said == said.min()) | (said == said.max())
-        if _separated_by_chance(wins, others, ceiling(days), yes_no=bool(plain.all())) >= _WITHOUT_EXCEPTION:
+        if _separated_by_chance(wins, others, ceiling(days), yes_no=values.size == 2) >= _WITHOUT_EXCEPTION:
             return ""
-        if np.array_equal(said, won):
-            return f"equals the outcome on all {won.size:,} deals"
+        if np.array_equal(values, [0.0, 1.0]) and not turned:
+            return f"equals the outcome on all {wins + others:,} deals"
         return f"puts each of the {wins:,} won deals {'below' if turned else 'above'} each of the {others:,} others"
     if auc <= ceiling(days) or _ranked_by_chance(auc, wins, others, ceiling(days)) >= _WITH_SOME:
         return ""
@@ -134,14 +152,6 @@ def gives_away(values: pd.Series, won: pd.Series) -> str:
 def _nearly(share: float) -> str:
     """A share below 1 in percent, with the digits that keep it there."""
     return next(text for text in (f"{share:.{n}%}" for n in range(1, 17)) if not text.startswith("100"))
-
-
-def _auc(said: _Floats, won: _Floats) -> float:
-    """The area under the ROC curve, from ranks; ties count half."""
-    from scipy.stats import rankdata
-
-    wins = won.sum()
-    return float((rankdata(said)[won == 1].sum() - wins * (wins + 1) / 2) / (wins * (won.size - wins)))
 
 
 def _separated_by_chance(wins: int, others: int, auc: float, *, yes_no: bool) -> float:

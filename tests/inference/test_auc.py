@@ -73,7 +73,7 @@ def test_closed_form_is_leaving_out_by_hand(over):
     )
     assert 1 < row["df"] <= g - 1 + 1e-9
     rows = Rows.of(Matched.of(table), "model", "rep_forecast", (over,))
-    pair = pair_of(METRICS["auc"], rows.deals, rows.grouping(), (over,), units=False)
+    pair = pair_of(METRICS["auc"], rows.deals, rows.groups, (over,), units=False)
     share = table[over].value_counts(normalize=True)
     assert pair.difference.spread((over,)).df == pytest.approx(bell_mccaffrey_df(share))
 

@@ -13,7 +13,7 @@ from forecasteval.compare.pair import Biases, Pair, Sums, pair_of
 from forecasteval.inference import few_clusters
 from forecasteval.inference.grouping import Grouping, added
 from forecasteval.inference.jackknife import t_quantile
-from forecasteval.inference.limits import LIMITS, few_effective_deals, few_events
+from forecasteval.inference.limits import LIMITS, Weights, few_effective_deals, few_events
 from forecasteval.inference.questions import needed
 from forecasteval.scores.probability import METRICS, Deals, Floats, Metric
 from forecasteval.studies.coverage_study._goals import LEVEL
@@ -46,7 +46,7 @@ def judge(pilot: Pilot, metric: str, questions: Iterable[Question]) -> dict[Ques
     weight = deals.amount if METRICS[metric].needs else None
     if weight is not None:
         of_deal = weight if pilot.unit is None else added(pilot.unit, weight)
-        enough, doubt = few_effective_deals(of_deal, "amount")
+        enough, doubt = few_effective_deals(Weights.of(of_deal), "amount")
         few += doubt
     else:
         enough = True
