@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from forecasteval.compare import _parquet, wording
+from forecasteval.compare import parquet, wording
 from forecasteval.compare.pair import Pair
+from forecasteval.compare.remote import Remote, is_lazy
 from forecasteval.compare.results import plain
 from forecasteval.compare.rows import Rows
 from forecasteval.compare.scored import Evidence, Scored
 from forecasteval.compare.verdicts import CANNOT, SAME, UNSURE, decide
 from forecasteval.errors import CallError, nearest
+from forecasteval.inference.auc import EXACT_ROWS, STEPS
 from forecasteval.inference.cluster_size import per_cluster
 from forecasteval.inference.estimate import Estimate, Reason, against, reason
 from forecasteval.inference.few_clusters import lean
@@ -267,6 +269,12 @@ def _row(metric: Metric, evidence: Evidence, call: _Call, margin: float | None) 
             "per_rep": measured.per_rep(pair),
             "p_alike": math.nan if neighbours is None else neighbours.p_value,
         }
+    if pair.tied:
+        text = (
+            f"More than {EXACT_ROWS:,} rows are ranked by steps of {1 / STEPS:g}; the AUC is off by less than "
+            f"{pair.tied / 2:.1g}."
+        )
+        found.append(reason("ranked_by_steps", text))
     few_gaps = scored.filled <= MAX_FILLED * scored.rows and scored.dropped <= MAX_FILLED
     if pair.identical and not scored.knew and few_gaps:
         same = reason("identical", "The two forecasts score the same on every deal.")
@@ -376,33 +384,28 @@ def _stops(matched: Matched, candidate: str, baseline: str) -> list[Reason]:
     return stops
 
 
-def _opened(
-    matched: Matched | IntoFrame | Org | str | PathLike[str],
-    forecasters: tuple[str, str],
-    chosen: list[Metric],
-) -> Matched:
-    """The matched table itself, wherever it is."""
+def _opened(matched: Any, *, one_row_per_deal: bool) -> Matched | Remote:
+    """The matched table itself, or what is to be known of one that lies on an engine or in files."""
+    found: Matched | Remote
     if isinstance(matched, str | PathLike):
-        columns = ["deal_id", "won", "as_of", "closed_on", "rep", "period", "account", *forecasters]
-        if any(m.needs for m in chosen):
-            columns += ["amount", "amount_won"]
-        there = _parquet.columns_of(matched)
-        missing = not {"deal_id", "won", *forecasters} <= set(there)
-        matched = _parquet.matched_rows(
-            matched, there if missing else columns
-        )  # an error names what is there
-    matched = Matched.of(matched)
-    absent = [c for c in ("deal_id", "won") if c not in matched]
+        native, attrs = parquet.opened(matched)
+        found = Remote.of(native, attrs, one_row_per_deal=one_row_per_deal)
+    elif is_lazy(matched):
+        found = Remote.of(matched, one_row_per_deal=one_row_per_deal)
+    else:
+        found = Matched.of(matched)
+    outline = found.outline if isinstance(found, Remote) else found
+    absent = [c for c in ("deal_id", "won") if c not in outline]
     if absent:
-        columns = list(map(str, matched.table.columns))
+        columns = list(map(str, outline.table.columns))
         raise CallError(
             f"The matched table has no column {' or '.join(absent)}; it has {', '.join(columns)}."
         )
-    return matched
+    return found
 
 
 def _compared(
-    matched: Matched,
+    table: Matched | Remote,
     names: tuple[str, str],
     chosen: list[Metric],
     margins: Mapping[str, float | None],
@@ -417,6 +420,7 @@ def _compared(
 ) -> Comparison:
     """A call that has been understood, metric by metric."""
     candidate, baseline = names
+    matched = table.outline if isinstance(table, Remote) else table
     nouns = {"rep": "reps", "account": "accounts", "period": "periods", **matched.nouns}
     if not matched.has("rep"):
         nouns["rep"] = ""
@@ -434,34 +438,30 @@ def _compared(
     stops = _stops(matched, candidate, baseline)
     if stops:
         reasons = {"reasons": [*dropped, *stops]}
-        table = [COLUMNS | base | {"metric": m.name, "better": m.better} | reasons for m in chosen]
-        flow = matched.counted_flow(matched.deals, len(matched.table))
+        found = [COLUMNS | base | {"metric": m.name, "better": m.better} | reasons for m in chosen]
+        counts = (table.rows, table.rows) if isinstance(table, Remote) else (matched.deals, len(matched.table))
+        flow = matched.counted_flow(*counts)
     else:
         strange = {n: k for n, k in (kinds or {}).items() if n not in matched or k not in _KINDS}
         if strange:
             raise CallError(
                 f"kinds={strange!r}: name forecasters of the table, each with one of {', '.join(_KINDS)}."
             )
-        amounts = any(m.needs for m in chosen)
-        rows = Rows.of(
-            matched,
-            candidate,
-            baseline,
-            question,
-            amounts=amounts,
-            epsilon=epsilon,
-            kinds=kinds,
-            reasons=dropped,
-        )
-        call = _Call(base, beyond_margin, seed, nouns)
-        table = [_row(m, rows, call, margins[m.name]) for m in chosen]
-        flow = list(rows.flow)
-    table[0]["primary"] = True
+        options: dict[str, Any] = {"epsilon": epsilon, "kinds": kinds, "reasons": dropped}
+        evidence: Evidence
+        if isinstance(table, Remote):
+            evidence = table.evidence(names, question, chosen, **options)
+        else:
+            amounts = any(m.needs for m in chosen)
+            evidence = Rows.of(table, candidate, baseline, question, amounts=amounts, **options)
+        found = [_row(m, evidence, _Call(base, beyond_margin, seed, nouns), margins[m.name]) for m in chosen]
+        flow = list(evidence.flow)
+    found[0]["primary"] = True
     return Comparison(
         candidate,
         baseline,
-        pd.DataFrame(table, columns=list(COLUMNS)),
-        wording.headline(table[0], METRICS[table[0]["metric"]], nouns, matched),
+        pd.DataFrame(found, columns=list(COLUMNS)),
+        wording.headline(found[0], METRICS[found[0]["metric"]], nouns, matched),
         pd.DataFrame(flow, columns=["step", "deals", "dropped", "why"]),
         str(base["estimand"]),
         question,
@@ -482,6 +482,7 @@ def compare(
     beyond_margin: bool = False,
     epsilon: float = 0.0,
     kinds: Mapping[str, str] | None = None,
+    one_row_per_deal: bool = False,
     seed: int = 0,
 ) -> Comparison:
     """Compare two forecasters on the same deals, with intervals and a verdict for each metric.
@@ -491,8 +492,9 @@ def compare(
     matched : DataFrame, one row per deal and as-of
         Columns `deal_id`, `won` (0 or 1), one per forecaster, and optionally `as_of`, `period`, `rep`,
         `account`, `amount`, `amount_won`; anything else is a segment. What :func:`forecasteval.read` makes
-        of an imported table does as well, and so does the path of a Parquet file, of which only the columns that
-        count are read. Polars, pyarrow, DuckDB and whatever else narwhals knows is taken as it is. Ids are trimmed, and
+        of an imported table does as well. What lies on an engine (a DuckDB relation, a lazy frame of Polars, a table of
+        Spark or ibis) is summed up there, and so is the path of a Parquet file or of a folder of them, which may be
+        larger than memory; frames of pandas, Polars and pyarrow are taken as they are. Ids are trimmed, and
         those that differ only in case or in being a number or text are one, which `reasons` says. A deal that was
         seen several times is one unit.
     candidate, baseline : str
@@ -512,6 +514,8 @@ def compare(
         Probabilities are moved into [epsilon, 1 - epsilon] for the log score.
     kinds : dict, optional
         "probability" or "rank_score" by forecaster.
+    one_row_per_deal : bool
+        Of a table on an engine or in files: no deal stands there twice, so deals need not be told apart.
     seed : int
         For the wild bootstrap beyond 12 clusters.
 
@@ -533,7 +537,7 @@ def compare(
     [-0.1625]
     """
     chosen = _chosen_metrics(metrics)
-    matched = _opened(matched, (candidate, baseline), chosen)
+    table = _opened(matched, one_row_per_deal=one_row_per_deal)
     if not (_is_number(level) and 0 < level < 1):
         raise CallError(f"level must lie between 0 and 1, not {level!r}; 0.95 is usual.")
     if not (_is_number(epsilon) and 0 <= epsilon < 0.5):
@@ -541,11 +545,12 @@ def compare(
     if candidate == baseline:
         raise CallError(f"candidate and baseline are both {candidate!r}; name two forecasters.")
     margins = margins_of(margin, chosen)
-    question, dropped = _chosen_question(matched, generalise_to)
+    outline = table.outline if isinstance(table, Remote) else table
+    question, dropped = _chosen_question(outline, generalise_to)
     options: dict[str, Any] = {
         "epsilon": epsilon,
         "kinds": kinds,
         "beyond_margin": beyond_margin,
         "seed": seed,
     }
-    return _compared(matched, (candidate, baseline), chosen, margins, question, dropped, level, **options)
+    return _compared(table, (candidate, baseline), chosen, margins, question, dropped, level, **options)

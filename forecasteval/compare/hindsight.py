@@ -83,11 +83,15 @@ def stamped_late(matched: Matched) -> list[Reason]:
     if not {"as_of", "closed_on"} <= set(matched.table.columns):
         return []
     as_of, closed = (_day(matched[name]) for name in ("as_of", "closed_on"))
-    late = int((as_of >= closed).sum())
+    return dated_late(int((as_of >= closed).sum()), len(as_of))
+
+
+def dated_late(late: int, rows: int) -> list[Reason]:
+    """The reason, where so many rows are dated on the day of the close or later."""
     if not late:
         return []
     text = (
-        f"{late:,} of {len(as_of):,} rows are dated on the day on which their deal closed, or later: what was said then "
+        f"{late:,} of {rows:,} rows are dated on the day on which their deal closed, or later: what was said then "
         "is no forecast. Leave these rows out."
     )
     return [reason(CODE, text)]

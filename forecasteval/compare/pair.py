@@ -22,6 +22,7 @@ from forecasteval.inference.statistic import LeftOut, Statistic
 from forecasteval.scores.probability import Deals, Floats, Metric, Terms
 
 _SORTED_IN_TURN = 100_000  # with more rows both forecasters are sorted at once: NumPy lets go of the lock
+LARGEST_LOG = 745.2  # of a probability above 0, however small
 _WHICH = ("candidate", "baseline", "difference")
 
 
@@ -30,7 +31,8 @@ class Pair:
     """A score of the candidate, of the baseline, and candidate minus baseline.
 
     ``kept`` numbers the clusters that carry weight, by dimension; ``sums`` holds x and z of the difference over
-    them, for the wild bootstrap (absent for what counts pairs).
+    them, for the wild bootstrap (absent for what counts pairs). ``tied`` is the share of pairs that ranking by steps
+    has tied at most.
     """
 
     candidate: Statistic
@@ -39,6 +41,7 @@ class Pair:
     identical: bool = False
     kept: Mapping[str, Codes] | None = None
     sums: Mapping[str, tuple[Floats, Floats]] | None = None
+    tied: float = 0.0
 
     @property
     def finite(self) -> bool:
@@ -59,7 +62,7 @@ class Biases:
         if any(p.size == 0 or not (p.min() >= 0 and p.max() <= 1) for p in pair):
             return None
         candidate, baseline = (p - deals.won for p in pair)
-        return cls(Sums.of(Terms(candidate, baseline, None), groups))
+        return cls(Sums.of(Terms(candidate, baseline, None), groups, largest=1.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +105,14 @@ class Sums:
     moments: Moments | None = None
 
     @classmethod
-    def of(cls, terms: Terms, groups: Grouping, *, moments: bool = False) -> Sums:
-        """Sum the rows' terms by cell; `moments` by rep are for "new deals, same reps"."""
-        exact = _Exact.of(terms, groups)
+    def of(
+        cls, terms: Terms, groups: Grouping, *, largest: float | None = None, moments: bool = False
+    ) -> Sums:
+        """Sum the rows' terms by cell; `moments` by rep are for "new deals, same reps".
+
+        ``largest`` is what no term exceeds, found in the terms where it is not given.
+        """
+        exact = _Exact.of(terms, groups, largest)
         by_cell = [exact.by(groups.cell, c, groups.member["cell"].size) for c in exact.columns]
         products: dict[str, Floats] = {}
         for d in groups.dimensions:
@@ -219,10 +227,11 @@ class _Exact:
     at_products: int
 
     @classmethod
-    def of(cls, terms: Terms, groups: Grouping) -> _Exact:
+    def of(cls, terms: Terms, groups: Grouping, largest: float | None = None) -> _Exact:
         columns = (terms.candidate, terms.baseline, terms.z)
-        largest = max(float(np.abs(c).max(initial=0.0)) for c in columns if c is not None)
-        largest = largest if terms.z is not None else max(largest, 1.0)
+        if largest is None:
+            largest = max(float(np.abs(c).max(initial=0.0)) for c in columns if c is not None)
+            largest = largest if terms.z is not None else max(largest, 1.0)
         at, rows = places(largest, groups.cell.size), groups.cell.size
         of_deal = largest * groups.looks
         scaled = (None if c is None else whole(c, at) for c in columns)
@@ -324,9 +333,24 @@ def pair_of(
     """
     if metric.terms is None:
         return _pair_of_ranks(deals, groups, dimensions, units=units)
-    return Sums.of(metric.terms(deals), groups, moments=units).pair(
+    amount, booked = (0.0 if a is None else float(a.max(initial=0.0)) for a in (deals.amount, deals.amount_won))
+    largest = largest_term(metric.name, amount, booked)
+    return Sums.of(metric.terms(deals), groups, largest=largest, moments=units).pair(
         groups.member, dimensions, better=metric.better, is_skill=metric.is_skill, biases=biases
     )
+
+
+def largest_term(metric: str, amount: float, booked: float) -> float | None:
+    """What no term of a metric exceeds, given the largest amounts; None for one that is not on the closed list."""
+    known = {
+        "brier": 1.0,
+        "brier_skill": 1.0,
+        "bias": 1.0,
+        "log_score": LARGEST_LOG,
+        "brier_by_amount": amount,
+        "bias_by_amount": amount + booked,
+    }
+    return known.get(metric)
 
 
 def _pair_of_ranks(deals: Deals, groups: Grouping, dimensions: tuple[str, ...], *, units: bool) -> Pair:
@@ -335,7 +359,9 @@ def _pair_of_ranks(deals: Deals, groups: Grouping, dimensions: tuple[str, ...], 
     with ThreadPoolExecutor(workers) as pool:
         c, b = pool.map(lambda f: ranked(f, deals.won, groups, dimensions), forecasts)
     terms = Terms(c.influence, b.influence, None)
-    moments = _Exact.of(terms, groups).moments(groups) if units else None
+    wins, rows = float(deals.won.sum()), deals.won.size
+    most = max(rows / wins, rows / (rows - wins))
+    moments = _Exact.of(terms, groups, most).moments(groups) if units else None
     return pair_of_ranks(
         c.ranks, b.ranks, groups.member, moments, identical=bool(np.array_equal(c.placed, b.placed))
     )
@@ -355,4 +381,4 @@ def pair_of_ranks(
     which = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (1.0, -1.0, 0.0))
     strata = (None if moments is None else moments.strata(w) for w in which)
     done = (replace(f, strata=s, scale=scale) for f, s in zip(found, strata, strict=True))
-    return Pair(*_three(done), identical=identical)
+    return Pair(*_three(done), identical=identical, tied=max(candidate.tied, baseline.tied))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasteval.compare._parquet import all_differ
 from forecasteval.compare.hindsight import knew, stamped_late
 from forecasteval.compare.pair import Biases, Pair, pair_of
 from forecasteval.compare.scored import Scored
@@ -24,10 +23,20 @@ from forecasteval.inference.silence import SILENCE_LEVEL, Silence, silence
 from forecasteval.matching.matched import DAYS_AHEAD, Matched, numbers, single_cells
 from forecasteval.scores.probability import Deals, Floats, Metric
 
-_LARGEST_AMOUNT = 1e15  # beyond it no sum of amounts is exact to the unit
+LARGEST_AMOUNT = 1e15  # beyond it no sum of amounts is exact to the unit
 _PERCENT = 10.0  # a score that stays below is no percentage
 _LEAST_SILENT = 10  # deals; with fewer nothing can be told
 _SHARE_SILENT = 0.01  # of the deals; less hardly moves a result
+
+
+BOOKED_ASSUMED = reason(
+    "amount_won_assumed", "There is no amount_won: a won deal is booked at its amount as of the forecast."
+)
+
+
+def no_amount(rows: int) -> Reason:
+    """That rows are left out for want of an amount."""
+    return reason("amount_missing", f"{rows:,} rows have no usable amount and are left out.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,17 +234,15 @@ class Rows:
         usable = np.isfinite(d.amount) & (d.amount >= 0)
         if metric.name == "bias_by_amount":
             if d.amount_won is None:
-                text = "There is no amount_won: a won deal is booked at its amount as of the forecast."
-                rows = rows.noted(reason("amount_won_assumed", text))
+                rows = rows.noted(BOOKED_ASSUMED)
                 d = replace(d, amount_won=np.where(d.won == 1, d.amount, 0.0))
             assert d.amount_won is not None
             usable &= np.isfinite(d.amount_won) & (d.amount_won >= 0)
         rows = replace(rows, deals=d)
         if usable.all():
             return rows
-        text = f"{int((~usable).sum()):,} rows have no usable amount and are left out."
         told = rows.silence(~usable, "the amount is missing", *self.names)
-        return rows.only(usable).noted(reason("amount_missing", text), *told)
+        return rows.only(usable).noted(no_amount(int((~usable).sum())), *told)
 
 
 def enough_silence(silent: int, deals: int) -> bool:
@@ -269,22 +276,27 @@ def _codes(column: pd.Series) -> Codes:
 def _kind(
     name: str, values: NDArray[np.float64], declared: Mapping[str, str]
 ) -> tuple[str, tuple[Reason, ...]]:
-    """Probability or rank score; a column outside [0, 1] that nobody declared is read as a rank score."""
     outside = (values < 0) | (values > 1)
-    if not outside.any():
+    first = int(np.argmax(outside)) if outside.any() else 0
+    example = f"the first is {values[first]:g}, row {first + 1}" if values.size else ""
+    least, most = np.fmin.reduce(values, initial=0.0), np.fmax.reduce(values, initial=0.0)
+    return kind_of(name, int(outside.sum()), example, least, most, declared)
+
+
+def kind_of(
+    name: str, outside: int, example: str, least: float, most: float, declared: Mapping[str, str]
+) -> tuple[str, tuple[Reason, ...]]:
+    """Probability or rank score; a column outside [0, 1] that nobody declared is read as a rank score."""
+    if not outside:
         return declared.get(name, "probability"), ()
-    first = int(np.argmax(outside))
-    found = (
-        f"{name} holds {int(outside.sum()):,} values outside 0-1 (the first is "
-        f"{values[first]:g}, row {first + 1})"
-    )
+    found = f"{name} holds {outside:,} values outside 0-1 ({example})"
     if declared.get(name) == "probability":
         raise CallError(
             f"{found} but is declared a probability. Divide percentages by 100; leave a missing forecast empty."
         )
     if name in declared:
         return declared[name], ()
-    if np.fmin.reduce(values) >= 0 and _PERCENT < np.fmax.reduce(values) <= 100:
+    if least >= 0 and _PERCENT < most <= 100:
         raise CallError(
             f"{found}: it looks like percent. Divide percentages by 100; a score that only ranks deals is declared "
             f"with kinds={{{name!r}: 'rank_score'}}."
@@ -305,12 +317,13 @@ def _united(rows: Rows) -> Rows:
         return rows
     everything = np.ones(len(rows), dtype=bool)
     rows = replace(rows, rep=rep).only(everything)  # a rep may have lost all deals to others
-    share = crossing / rows.distinct
-    text = (
-        f"{crossing:,} of {rows.distinct:,} deals ({share:.1%}) changed hands between looks; each stays with its "
-        "first rep."
-    )
-    return rows.noted(reason("crossing_reps", text))
+    return rows.noted(crossed(crossing, rows.distinct))
+
+
+def crossed(crossing: int, deals: int) -> Reason:
+    """That deals changed hands between looks."""
+    text = f"{crossing:,} of {deals:,} deals ({crossing / deals:.1%}) changed hands between looks; each stays with its first rep."
+    return reason("crossing_reps", text)
 
 
 def _won(matched: pd.DataFrame) -> NDArray[np.float64]:
@@ -329,14 +342,26 @@ def _won(matched: pd.DataFrame) -> NDArray[np.float64]:
 def _amounts(matched: pd.DataFrame, name: str) -> Floats:
     """Amounts of money, NaN where there are none."""
     values = numbers(matched, name)
-    wrong = np.abs(values) > _LARGEST_AMOUNT
+    wrong = np.abs(values) > LARGEST_AMOUNT
     if wrong.any():
         row = int(np.argmax(wrong))
         raise CallError(
             f"{name} holds {int(wrong.sum()):,} values that are no amounts of money; the first is row {row + 1}: "
-            f"{values[row]:g}. Expected is a number up to {_LARGEST_AMOUNT:g}; leave unknown amounts empty."
+            f"{values[row]:g}. Expected is a number up to {LARGEST_AMOUNT:g}; leave unknown amounts empty."
         )
     return values
+
+
+def all_differ(values: NDArray[Any]) -> bool:
+    """Is no number there twice? By sorting: a hash table of ten million numbers takes four times the memory.
+
+    Examples
+    --------
+    >>> all_differ(np.array([3, 1, 2])), all_differ(np.array([3, 1, 3]))
+    (True, False)
+    """
+    ordered = np.sort(values)
+    return not bool((ordered[1:] == ordered[:-1]).any())
 
 
 def _deal_codes(matched: pd.DataFrame) -> Codes | None:
@@ -381,14 +406,17 @@ def _dimension(matched: pd.DataFrame, name: str, labels: dict[str, NDArray[Any]]
     if name not in matched or matched[name].isna().all():
         return None
     codes, found = pd.factorize(matched[name], sort=False)
-    labels[name] = np.asarray(found)
+    order = sorted(range(len(found)), key=lambda at: str(found[at]))  # not as the rows happen to stand
+    labels[name] = np.asarray(found)[order]
     gaps = codes < 0
     if gaps.any():
         raise CallError(
             f"{name} is empty in {int(gaps.sum()):,} rows, the first is row {int(np.argmax(gaps)) + 1}. Fill it, "
             f"leave those rows out, or drop the column {name}."
         )
-    return codes.astype(np.int32)
+    place = np.empty(len(order), dtype=np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    return place[codes]
 
 
 def _in_time(matched: pd.DataFrame, labels: dict[str, NDArray[Any]]) -> Codes | None:
@@ -401,14 +429,21 @@ def _in_time(matched: pd.DataFrame, labels: dict[str, NDArray[Any]]) -> Codes | 
     except CallError:  # names of moments, such as "week 4"
         first = pd.Series(0, index=np.unique(codes))
 
-    def by_name(number: int) -> tuple[Any, ...]:
-        name = str(labels["period"][number])
-        year = re.search(r"(?<!\d)\d{4}(?!\d)", name)
-        return first[number], year[0] if year else "", name
+    names = labels["period"]
+    ordered = in_time(names, first.to_numpy())
+    place = {name: i for i, name in enumerate(ordered)}
+    labels["period"] = np.asarray(ordered, dtype=names.dtype)
+    return np.array([place[n] for n in names], dtype=np.int32)[codes]
 
-    order = np.array(sorted(range(labels["period"].size), key=by_name), dtype=np.int32)
-    labels["period"] = labels["period"][order]
-    return np.argsort(order).astype(np.int32)[codes]
+
+def in_time(names: Sequence[Any], first: Sequence[Any]) -> list[Any]:
+    """Periods in the order of their first as-of, else of the year and the rest of their names."""
+
+    def key(at: int) -> tuple[Any, ...]:
+        year = re.search(r"(?<!\d)\d{4}(?!\d)", str(names[at]))
+        return first[at], year[0] if year else "", str(names[at])
+
+    return [names[at] for at in sorted(range(len(names)), key=key)]
 
 
 def _accounts(matched: pd.DataFrame, unit: Codes | None) -> Codes:
@@ -470,24 +505,35 @@ def _settled(rows: Rows) -> Rows:
         keep, who = ~silent_b, baseline
         fill = silent_c & keep
         if fill.any():
-            text = (
-                f"{candidate} is silent on {int(fill.sum()):,} rows ({fill.sum() / keep.sum():.0%}); the value of "
-                f"{baseline} stands in."
-            )
             deals = replace(d, candidate=np.where(fill, d.baseline, d.candidate))
-            rows = replace(rows, deals=deals, filled=fill).noted(reason("filled", text))
+            note = stood_in(rows.names, int(fill.sum()), int(keep.sum()))
+            rows = replace(rows, deals=deals, filled=fill).noted(note)
     else:
         keep, who = ~silent_b & ~silent_c, f"{candidate} or {baseline}"
     if keep.all():
         return rows
     left = rows.only(keep)
+    step, note = left_out(
+        who, left.distinct, rows.distinct, int((~keep).sum()), len(rows), both=not rows.same_kind
+    )
+    return replace(left, flow=(*left.flow, step)).noted(note)
+
+
+def stood_in(names: tuple[str, str], filled: int, kept: int) -> Reason:
+    """That the baseline's value stands in where the candidate is silent."""
+    text = f"{names[0]} is silent on {filled:,} rows ({filled / kept:.0%}); the value of {names[1]} stands in."
+    return reason("filled", text)
+
+
+def left_out(
+    who: str, deals: int, before: int, silent: int, rows: int, *, both: bool
+) -> tuple[dict[str, Any], Reason]:
+    """The step of the flow, and the note, where rows without a forecast are left out."""
     step = {
-        "step": f"{who} gives a forecast" if rows.same_kind else "both give a forecast",
-        "deals": left.distinct,
-        "dropped": rows.distinct - left.distinct,
+        "step": "both give a forecast" if both else f"{who} gives a forecast",
+        "deals": deals,
+        "dropped": before - deals,
         "why": f"no forecast by {who}",
     }
-    text = (
-        f"{who} is silent on {int((~keep).sum()):,} rows ({1 - keep.mean():.0%}); they are left out for both."
-    )
-    return replace(left, flow=(*left.flow, step)).noted(reason("common_deals", text))
+    text = f"{who} is silent on {silent:,} rows ({silent / rows:.0%}); they are left out for both."
+    return step, reason("common_deals", text)

@@ -14,8 +14,8 @@ from forecasteval.scores.probability import Floats, placements, rank, rank_pairs
 
 EXACT_ROWS = 1_000_000  # of longer tables forecasts are ranked by steps ...
 STEPS = 10_000  # ... of 1e-4, on every engine
-_MOST_PAIRS = 1 << 22  # clusters x levels that pairs within clusters are counted by in longer tables
-_COARSE = 128
+_MOST_KEYS = 1 << 22  # clusters x levels that pairs within clusters are counted by in longer tables
+COARSE = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +141,7 @@ class Levels:
         """Count what lies below and above, from the rows and the won ones at each value."""
         lost = rows - won
         below, above = np.cumsum(lost) - lost / 2, won.sum() - np.cumsum(won) + won / 2
-        coarse = (np.cumsum(rows) - 1) * _COARSE // max(int(rows.sum()), 1)
+        coarse = (np.cumsum(rows) - 1) * COARSE // max(int(rows.sum()), 1)
         pairs = float(won.sum() * lost.sum())
         return cls(below, above, coarse.clip(0).astype(np.int32), float(won @ lost) / pairs if pairs else 0.0)
 
@@ -149,13 +149,13 @@ class Levels:
 def _inside(codes: Codes, levels: Levels, level: Codes, won: Floats) -> Floats:
     """Pairs within clusters, counted by ranges of values."""
     clusters = int(codes.max(initial=-1)) + 1
-    key = codes.astype(np.int64) * _COARSE + levels.coarse[level]
-    at, found = (key, clusters * _COARSE), None
-    if at[1] > _MOST_PAIRS:
+    key = codes.astype(np.int64) * COARSE + levels.coarse[level]
+    at, found = (key, clusters * COARSE), None
+    if at[1] > _MOST_KEYS:
         found, key = np.unique(key, return_inverse=True)
     rows, wins = np.bincount(key), np.bincount(key, weights=won)
     where = np.arange(rows.size) if found is None else found
-    return pairs_within(where // _COARSE, where % _COARSE, rows, wins, clusters)
+    return pairs_within(where // COARSE, where % COARSE, rows, wins, clusters)
 
 
 def pairs_within(
@@ -169,7 +169,8 @@ def pairs_within(
 
     Parameters
     ----------
-    codes, level, rows, won : arrays of shape (cluster-and-level pairs that occur,)
+    codes, level, rows, won : arrays of one shape
+        Cluster, level, and how many rows and wins are there; a level of a cluster may stand there several times.
 
     Examples
     --------
@@ -177,7 +178,9 @@ def pairs_within(
     [1.5, 0.5]
     """
     order = np.lexsort((level, codes))
-    codes, rows, won = codes[order], rows[order], won[order]
+    codes, level = codes[order], level[order]
+    start = np.flatnonzero((np.diff(codes, prepend=-1) != 0) | (np.diff(level, prepend=-1) != 0))
+    codes, rows, won = codes[start], np.add.reduceat(rows[order], start), np.add.reduceat(won[order], start)
     lost = rows - won
     below = np.cumsum(lost) - lost
     first = np.flatnonzero(np.diff(codes, prepend=-1))

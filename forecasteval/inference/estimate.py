@@ -22,6 +22,7 @@ INFORMS = frozenset(
         "moved_from_the_edge",
         "no_reps",
         "periods_alike_allowed",
+        "ranked_by_steps",
         "read_as_rank_score",
         "size_tells",
     ]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasteval.inference.grouping import Codes
-from forecasteval.inference.jackknife import clusters, cr3j
+from forecasteval.inference.jackknife import clusters
 from forecasteval.scores.probability import Floats
 
 SILENCE_LEVEL = 0.01  # several such tests stand beside each other, and each may take a verdict away
@@ -23,6 +23,31 @@ class Silence:
     silent: float
     spoken: float
     p_value: float
+
+
+@dataclass(frozen=True)
+class Left:
+    """A gap between two means without each cluster in turn: how many there are, the sum of squared changes, and the
+    smaller of the effective numbers of those that hold the silent and the other rows; ``whole`` where one holds all."""
+
+    clusters: int
+    square: float
+    effective: float
+    whole: bool = False
+
+
+def judged(silent: float, spoken: float, left: Iterable[Left]) -> Silence:
+    """The p-value of a gap between two means: the largest of several ways of clustering."""
+    from scipy.special import stdtr
+
+    gap, p_value = silent - spoken, 0.0
+    for each in left:
+        if each.whole:
+            return Silence(silent, spoken, math.nan)
+        se = math.sqrt((each.clusters - 1) / each.clusters * each.square)
+        p = 2 * float(stdtr(each.effective - 1, -abs(gap) / se)) if se > 0 else float(gap == 0)
+        p_value = max(p_value, p)
+    return Silence(silent, spoken, p_value)
 
 
 def silence(silent: NDArray[np.bool_], values: Floats, groupings: Iterable[Codes]) -> Silence:
@@ -44,9 +69,8 @@ def silence(silent: NDArray[np.bool_], values: Floats, groupings: Iterable[Codes
     >>> round(s.silent, 3), round(s.spoken, 3), s.p_value < 0.01
     (0.667, 0.429, True)
     """
-    from scipy.special import stdtr
-
-    means, p_value = _means(silent, values), 0.0
+    means = _means(silent, values)
+    left = []
     for codes in groupings:
         used = np.unique(codes, return_inverse=True)[1]
         sums = [
@@ -56,11 +80,10 @@ def silence(silent: NDArray[np.bool_], values: Floats, groupings: Iterable[Codes
         if any(n.max(initial=0.0) >= n.sum() for _, n in sums):
             return Silence(*means, math.nan)
         without = [(x.sum() - x) / (n.sum() - n) for x, n in sums]
-        gap = means[0] - means[1]
-        se = cr3j(gap, without[0] - without[1])
-        df = min(clusters(n / n.sum()).effective for _, n in sums) - 1
-        p_value = max(p_value, 2 * float(stdtr(df, -abs(gap) / se)) if se > 0 else float(gap == 0))
-    return Silence(*means, p_value)
+        square = float(np.square(without[0] - without[1] - (means[0] - means[1])).sum())
+        effective = min(clusters(n / n.sum()).effective for _, n in sums)
+        left.append(Left(used.max() + 1, square, effective))
+    return judged(*means, left)
 
 
 def _means(silent: NDArray[np.bool_], values: Floats) -> tuple[float, float]:

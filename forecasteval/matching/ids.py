@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forecasteval.errors import CallError
 
@@ -34,11 +35,17 @@ def _key(value: Any) -> Hashable:
     return text if _CASE_COUNTS.fullmatch(text) else text.lower()
 
 
-def joined_ids(column: pd.Series, name: str) -> tuple[pd.Series, str]:
+def joined_ids(
+    column: pd.Series, name: str, rows: NDArray[np.integer] | None = None
+) -> tuple[pd.Series, str]:
     """A column of ids, trimmed, those that are one under one name, blanks empty; and what there is to say of it.
 
     Two ids are one where they differ only in spaces around them, in case, or in being a number or text (3, 3.0 and
     "3"). Ids of 15 letters and digits, as some CRMs give them, may differ only in case and still be two.
+
+    Parameters
+    ----------
+    rows : how often each cell of the column stands in the table, if not once
 
     Raises
     ------
@@ -65,7 +72,8 @@ in being a number or text: 'R1', 'r1 ', 'r1'.")
             "number, in each row: a table with one row per deal and as-of."
         )
     codes, found = (column.cat.codes.to_numpy(), texts) if named else pd.factorize(column)
-    often = np.bincount(codes[codes >= 0], minlength=len(found))
+    known = codes >= 0
+    often = np.bincount(codes[known], None if rows is None else rows[known], len(found))
     variants: dict[Hashable, list[tuple[int, str, int]]] = {}
     for at, value in enumerate(found):
         if often[at]:

@@ -1,0 +1,173 @@
+"""Evidence that lies in sums: the rows of two forecasters by rep and period, wherever these rows are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from forecasteval.compare.engine import PRODUCTS, Grain
+from forecasteval.compare.pair import Biases, Moments, Pair, Sums, pair_of_ranks
+from forecasteval.compare.rows import in_time
+from forecasteval.compare.scored import Scored
+from forecasteval.inference.auc import Ranks
+from forecasteval.inference.estimate import Reason
+from forecasteval.inference.grouping import Codes, added
+from forecasteval.inference.limits import Weights
+from forecasteval.scores.probability import Floats, Metric
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """How one forecast ranks: rows, wins and placements by cell, and pairs within each cluster by its labels.
+
+    ``tied`` is the share of pairs that steps have tied at most.
+    """
+
+    cells: pd.DataFrame
+    inside: Mapping[str, pd.Series]
+    tied: float = 0.0
+
+    @property
+    def value(self) -> float:
+        """The AUC."""
+        wins, rows = float(self.cells["won"].sum()), float(self.cells["rows"].sum())
+        return float(self.cells["placed"].sum() / 2 / (wins * (rows - wins)))
+
+    def ranks(self, labels: Mapping[str, Sequence[Any]], dimensions: tuple[str, ...]) -> Ranks:
+        """In the order in which clusters are numbered."""
+        inside = {
+            d: self.inside[d].to_numpy() if d == "cell" else self.inside[d].reindex(labels[d]).to_numpy()
+            for d in dimensions
+        }
+        rows, won, placed = (self.cells[n].to_numpy(dtype=float) for n in ("rows", "won", "placed"))
+        return Ranks(rows, won, placed, inside, self.tied)
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """What the rows of two forecasters sum to, which is all that a comparison needs.
+
+    ``cells`` has a row for each rep, period and account that occurs together, ``deals`` one for each cluster of a
+    dimension ("rep"; "" stands for all): sums over deals. Their columns are named "metric.what", in multiples of
+    the grain that ``grains`` names by metric. ``rankings`` are those of candidate and baseline.
+    """
+
+    cells: pd.DataFrame
+    deals: Mapping[str, pd.DataFrame]
+    grains: Mapping[str, Grain]
+    dimensions: tuple[str, ...]
+    names: tuple[str, str]
+    kinds: tuple[str, str]
+    columns: frozenset[str]
+    rankings: tuple[Ranking, Ranking] | None = None
+    reasons: tuple[Reason, ...] = ()
+    flow: tuple[dict[str, Any], ...] = ()
+    notes: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
+    asked: int = 0
+
+    @property
+    def same_kind(self) -> bool:
+        """Are both probabilities?"""
+        return self.kinds == ("probability", "probability")
+
+    def lacks(self, metric: Metric) -> list[str]:
+        """Columns that a metric needs and that are not there."""
+        return [c for c in metric.needs if c not in self.columns]
+
+    @property
+    def home(self) -> str:
+        """The dimension whose clusters hold whole deals: reps, or the whole table."""
+        return "rep" if "rep" in self.dimensions else ""
+
+    def _member(self, cells: pd.DataFrame) -> tuple[dict[str, Codes], dict[str, Any]]:
+        """Cluster numbers of cells, by dimension, and the labels of the clusters."""
+        member, labels = {"cell": np.arange(len(cells), dtype=np.int32)}, {}
+        for d in self.dimensions:
+            order = sorted(cells[d].unique(), key=str)
+            if d == "period":
+                first = cells.groupby("period")["first"].min()
+                order = in_time(order, first.reindex(order).tolist())
+            labels[d] = order
+            member[d] = pd.Categorical(cells[d], categories=order).codes.astype(np.int32)
+        return member, labels
+
+    def _sums(
+        self, block: str, cells: pd.DataFrame, labels: Mapping[str, Sequence[Any]], *, units: bool
+    ) -> Sums:
+        grain = self.grains[block]
+        c, b, z = (_scaled(cells[f"{block}.{w}"], grain.terms) for w in "cbz")
+        count, products = {}, {}
+        for d in self.dimensions:
+            of = self.deals[d]
+            of = of[of[f"{block}.deals"] > 0]
+            count[d] = of.set_index(d)[f"{block}.deals"].reindex(labels[d]).to_numpy(dtype=float)
+            products[d] = _square(of[[f"{block}.{p}" for p in PRODUCTS]].sum().to_numpy(), grain)
+        same = int(cells[f"{block}.differs"].sum()) == 0
+        return Sums(c, b, z, count, products, same, self._moments(block) if units else None)
+
+    def _moments(self, block: str) -> Moments:
+        of, grain = self.deals[self.home], self.grains[block]
+        of = of[of[f"{block}.deals"] > 0]
+        columns = [of[f"{block}.{w}"].to_numpy() for w in "cbz"]
+        products = np.array([_square(row, grain) for row in of[[f"{block}.{p}" for p in PRODUCTS]].to_numpy()])
+        summed = np.column_stack([_scaled(c, grain.terms) for c in columns])
+        return Moments(of[f"{block}.deals"].to_numpy(dtype=float), summed, products)
+
+    def scored(self, metric: Metric) -> Scored:
+        """The rows under one metric."""
+        block = metric.name
+        cells = self.cells[self.cells[f"{block}.rows"] > 0].reset_index(drop=True)
+        member, labels = self._member(cells)
+        rows = cells[f"{block}.rows"].to_numpy(dtype=float)
+        of = {n: self.deals[self.home][f"{block}.{n}"] for n in ("deals", "wins", "others", "weighing", "weight", "weight2", "heaviest")}
+        total = {n: float(v.sum()) for n, v in of.items()}
+        sure = tuple(int(cells[f"{block}.sure_{who}"].sum()) for who in "cb")
+        count = int(rows.sum())
+
+        def pair(dimensions: tuple[str, ...], units: bool) -> Pair:
+            if metric.terms is None:
+                assert self.rankings is not None
+                moments = self._moments("auc") if units else None
+                c, b = (r.ranks(labels, dimensions) for r in self.rankings)
+                same = c.value == b.value and bool(np.array_equal(c.placed, b.placed))
+                return pair_of_ranks(c, b, member, moments, identical=same)
+            found = self._sums(block, cells, labels, units=units)
+            if metric.name == "log_score" and any(sure):
+                c, b = (np.where(cells[f"{block}.sure_{w}"] > 0, math.inf, v) for w, v in zip("cb", (found.candidate, found.baseline), strict=True))
+                found = replace(found, candidate=c, baseline=b)
+            biases = f"{block}|bias" if f"{block}|bias" in self.grains else "bias"
+            mine = Biases(self._sums(biases, cells, labels, units=False)) if self.same_kind else None
+            return found.pair(member, dimensions, better=metric.better, is_skill=metric.is_skill, biases=mine)
+
+        heaviest = float(of["heaviest"].max()) if len(of["heaviest"]) else 0.0
+        return Scored(
+            count,
+            int(total["deals"]),
+            int(total["wins"]),
+            int(total["others"]),
+            int(cells[f"{block}.filled"].sum()),
+            1 - count / self.asked if self.asked else 0.0,
+            (*self.reasons, *self.notes.get(block, ())),
+            Weights(int(total["weighing"]), total["weight"], total["weight2"], heaviest),
+            {d: added(member[d], rows) for d in self.dimensions},
+            pair,
+            lambda: (sure[0], sure[1]),
+        )
+
+
+def _scaled(values: Any, at: int) -> Floats:
+    """Whole multiples of a grain as numbers."""
+    return np.asarray(values, dtype=np.float64) * 2.0**-at
+
+
+def _square(products: NDArray[Any], grain: Grain) -> Floats:
+    """A symmetric matrix of the products of candidate, baseline and z."""
+    cc, cb, bb, cz, bz, zz = _scaled(products, grain.products)
+    return np.array([[cc, cb, cz], [cb, bb, bz], [cz, bz, zz]])
+

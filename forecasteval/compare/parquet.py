@@ -1,0 +1,41 @@
+"""Parquet files and folders of them, as a relation of DuckDB: nothing is read before something is asked."""
+
+from __future__ import annotations
+
+import json
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from forecasteval.errors import CallError
+
+
+def opened(path: str | PathLike[str]) -> tuple[Any, dict[str, Any]]:
+    """A file, or all Parquet files of a folder, and what the table was written with in its `attrs`.
+
+    Raises
+    ------
+    CallError
+        Where nothing is there, or what is there is not Parquet; says what was found.
+    """
+    import duckdb
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    there = Path(path)
+    files = sorted(there.rglob("*.parquet")) if there.is_dir() else [there]
+    if not files:
+        raise CallError(f"The folder {path} holds no Parquet file (*.parquet).")
+    told: bytes | None = None
+    for file in files:
+        try:
+            told = told or (pq.read_schema(file).metadata or {}).get(b"PANDAS_ATTRS")
+        except FileNotFoundError as error:
+            raise CallError(f"There is no file {file}.") from error
+        except (pa.ArrowInvalid, OSError) as error:
+            raise CallError(
+                f"{file} cannot be read as Parquet ({error}). Other tables come in with `forecasteval import table`."
+            ) from error
+    connection = duckdb.connect()
+    relation = connection.read_parquet([str(f) for f in files], union_by_name=True)
+    return relation, json.loads(told) if told else {}

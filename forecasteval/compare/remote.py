@@ -1,0 +1,594 @@
+"""A matched table that lies on an engine, or in Parquet files: checked there, and summed up there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from forecasteval.compare import engine, hindsight, rows
+from forecasteval.compare.cells import Cells, Ranking
+from forecasteval.compare.engine import Block, Grain, collected, flag, grouped, sums
+from forecasteval.compare.pair import largest_term
+from forecasteval.errors import CallError
+from forecasteval.inference.auc import COARSE, EXACT_ROWS, Levels, pairs_within, span
+from forecasteval.inference.estimate import Reason, reason
+from forecasteval.matching.ids import joined_ids
+from forecasteval.matching.matched import DAYS_AHEAD, Matched
+from forecasteval.scores.probability import Metric
+
+_ROUNDING = 1e-9
+_DIMENSIONS = ("rep", "period", "account")
+
+
+@dataclass(frozen=True, eq=False)
+class Remote:
+    """A table on an engine: ``frame`` in narwhals, ``outline`` its columns and what is known of it."""
+
+    frame: Any
+    outline: Matched
+    rows: int
+    one_row_per_deal: bool = False
+
+    @classmethod
+    def of(cls, native: Any, attrs: Mapping[str, Any] | None = None, *, one_row_per_deal: bool = False) -> Remote:
+        """Look at a table's columns and first rows."""
+        frame = nw.from_native(native)
+        names = frame.collect_schema().names()
+        n = int(collected(grouped(frame, [], {"n": nw.len()}))["n"].sum())
+        head = collected(frame.head(5))
+        for d in set(_DIMENSIONS) & set(names):
+            if head[d].isna().all() and not _any(frame, d):
+                head = head.drop(columns=d)
+            else:
+                head[d] = "there"
+        head.attrs = dict(attrs or {})
+        outline = replace(Matched.of(head), joined=[])
+        return cls(frame, outline, n, one_row_per_deal)
+
+
+    def evidence(
+        self,
+        names: tuple[str, str],
+        question: tuple[str, ...],
+        metrics: Iterable[Metric],
+        *,
+        epsilon: float = 0.0,
+        kinds: Mapping[str, str] | None = None,
+        reasons: tuple[Reason, ...] = (),
+    ) -> Cells:
+        """The sums that a comparison needs.
+
+        Raises
+        ------
+        CallError
+            As for rows in memory; the number of a row is not known here.
+        """
+        declared = self.outline.kinds | dict(kinds or {})
+        return _Asked(self, names, question, tuple(metrics), epsilon, declared).cells(reasons)
+
+
+def is_lazy(table: Any) -> bool:
+    """Does a table lie on an engine, which is asked rather than read?"""
+    return isinstance(nw.from_native(table, pass_through=True), nw.LazyFrame)
+
+
+def _any(frame: Any, column: str) -> bool:
+    """Does a column hold anything?"""
+    known = grouped(frame, [], {"n": nw.col(column).count()})
+    return bool(collected(known)["n"].sum())
+
+
+@dataclass(eq=False)
+class _Asked:
+    """One comparison's way through the rows: the steps, in order, and what they have found."""
+
+    remote: Remote
+    names: tuple[str, str]
+    question: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    epsilon: float
+    declared: Mapping[str, str]
+    told: list[Reason] = field(default_factory=list)
+
+    def cells(self, reasons: tuple[Reason, ...]) -> Cells:
+        """All of it."""
+        frame, there = self._read(), set(self.remote.outline.table.columns)
+        self.dimensions = tuple(
+            d
+            for d in _DIMENSIONS
+            if d in there and ({"rep": {"rep", "deal"}}.get(d, {d}) & set(self.question))
+        )
+        look = self._looked(frame)
+        frame, joined = self._joined(frame, look)
+        self._refuse(look)
+        frame, kinds, notes = self._kinds(frame, look)
+        self.frame, self.several, self.looks = self._units(frame, look)
+        flow = list(self.remote.outline.counted_flow(self.deals, self.asked))
+        told = hindsight.dated_late(int(look["late"].sum()), self.asked)
+        told += self._knew()
+        told += [*reasons, *self.remote.outline.joined, *joined, *notes]
+        told += self._settle(kinds, flow)
+        self._united(told)
+        return self._summed(kinds, tuple(told), tuple(flow))
+
+    # --- read and check ---
+
+    def _read(self) -> Any:
+        """The columns that count, under names of their own."""
+        frame, schema = self.remote.frame, self.remote.frame.collect_schema()
+        wrong = [n for n in (*self.names, "won") if not (schema[n].is_numeric() or schema[n] == nw.Boolean)]
+        if wrong:
+            raise CallError(
+                f"{', '.join(wrong)} holds {schema[wrong[0]]}, not numbers. On an engine the forecasts and won must be "
+                "columns of numbers; cast them, or hand the table over as a DataFrame."
+            )
+
+        def number(name: str) -> nw.Expr:
+            column = nw.col(name).cast(nw.Float64)
+            if not schema[name].is_float():
+                return column
+            return nw.when(~column.is_nan()).then(column).otherwise(None)
+
+        def text(name: str) -> nw.Expr:
+            column = nw.col(name).cast(nw.String)
+            if schema[name].is_numeric():
+                return column
+            column = column.str.strip_chars()
+            return nw.when(column != "").then(column).otherwise(None)
+
+        columns = {"c": number(self.names[0]), "b": number(self.names[1])}
+        won = nw.col("won").cast(nw.Int64) if schema["won"] == nw.Boolean else nw.col("won")
+        columns["w"] = won.cast(nw.Float64)
+        wants = {"deal_id", "as_of", "closed_on", *_DIMENSIONS, *(n for m in self.metrics for n in m.needs)}
+        for name in (n for n in schema.names() if n in wants):
+            if name in ("amount", "amount_won"):
+                columns[{"amount_won": "booked"}.get(name, name)] = number(name)
+            elif name in _DIMENSIONS:
+                columns[name] = text(name)
+            elif name == "deal_id":
+                columns["u"] = text(name) if schema[name] == nw.String else nw.col(name)
+            else:
+                columns[name] = nw.col(name)
+        self.moment = "as_of" if "as_of" in columns else None
+        if "amount" in columns and any(m.name == "bias_by_amount" for m in self.metrics) and "booked" not in columns:
+            columns["booked"] = nw.when(columns["w"] == 1).then(columns["amount"]).otherwise(nw.lit(0.0))
+        self.present = frozenset(n for n in ("amount", "amount_won") if n in schema.names())
+        return frame.select(**columns)
+
+    def _looked(self, frame: Any) -> pd.DataFrame:
+        """By rep and period how many rows there are, and what might be wrong with them."""
+        names = frame.collect_schema().names()
+        columns = {
+            "rows": nw.lit(1),
+            "no_deal": flag(nw.col("u").is_null()),
+            "not_won": flag(~((nw.col("w") == 0) | (nw.col("w") == 1)) | nw.col("w").is_null()),
+            "late": nw.lit(0),
+            "both": flag(~nw.col("c").is_null() & ~nw.col("b").is_null()),
+            "only_b": flag(nw.col("c").is_null() & ~nw.col("b").is_null()),
+        }
+        for who in "cb":
+            columns[f"outside_{who}"] = flag((nw.col(who) < -_ROUNDING) | (nw.col(who) > 1 + _ROUNDING))
+        if {"as_of", "closed_on"} <= set(names):
+            columns["late"] = flag(nw.col("as_of").cast(nw.Date) >= nw.col("closed_on").cast(nw.Date))
+        for money in {"amount", "booked"} & set(names):
+            columns[f"huge_{money}"] = flag(nw.col(money).abs() > rows.LARGEST_AMOUNT)
+        if "booked" in names:
+            columns["booked_lost"] = flag((nw.col("w") == 0) & (nw.col("booked") != 0))
+        keys = [d for d in ("rep", "period") if d in self.dimensions]
+        extremes = {f"{least}_{w}": getattr(nw.col(w), least)() for w in "cb" for least in ("min", "max")}
+        if self.moment:
+            extremes["first"] = nw.col(self.moment).min()
+        found = collected(grouped(frame.with_columns(**columns), keys, sums(columns) | extremes))
+        self.asked = int(found["rows"].sum())
+        if "first" not in found:
+            found["first"] = 0
+        return found
+
+    def _joined(self, frame: Any, look: pd.DataFrame) -> tuple[Any, list[Reason]]:
+        """Labels that differ only in case or in being a number or text, under one name."""
+        told = []
+        for d in self.dimensions:
+            if d == "account":
+                labels = collected(grouped(frame.filter(~nw.col(d).is_null()), [d], {"rows": nw.len()}))
+            else:
+                labels = look.dropna(subset=[d]).groupby(d, as_index=False)["rows"].sum()
+            labels = labels.sort_values(d, ignore_index=True)
+            clean, said = joined_ids(labels[d].astype(object), d, labels["rows"].to_numpy())
+            told += [reason("ids_joined", said)] if said else []
+            changed = [(a, b) for a, b in zip(labels[d], clean, strict=True) if a != b]
+            column = nw.col(d)
+            for old, new in changed:
+                column = nw.when(nw.col(d) == old).then(nw.lit(new)).otherwise(column)
+            if changed:
+                frame = frame.with_columns(**{d: column})
+                if d in look:
+                    look[d] = look[d].replace(dict(changed))
+        return frame, told
+
+    def _refuse(self, look: pd.DataFrame) -> None:
+        """All that is wrong with the rows, at once."""
+        total = look.select_dtypes("number").sum()
+        wrong = []
+        for d in (d for d in ("rep", "period") if d in self.dimensions):
+            if empty := int(look.loc[look[d].isna(), "rows"].sum()):
+                wrong.append(
+                    f"{d} is empty in {empty:,} rows. Fill it, leave those rows out, or drop the column {d}."
+                )
+        if total["no_deal"]:
+            wrong.append(
+                f"deal_id is empty in {int(total['no_deal']):,} rows. Every row needs the deal it is about."
+            )
+        if total["not_won"]:
+            wrong.append(
+                f"won must be 0 or 1 in every row; {int(total['not_won']):,} rows are not. Leave deals without an "
+                "outcome out of the table."
+            )
+        for money, name in (("amount", "amount"), ("booked", "amount_won")):
+            if total.get(f"huge_{money}", 0):
+                wrong.append(
+                    f"{name} holds {int(total[f'huge_{money}']):,} values that are no amounts of money. Expected is a "
+                    f"number up to {rows.LARGEST_AMOUNT:g}; leave unknown amounts empty."
+                )
+        if total.get("booked_lost", 0):
+            wrong.append(
+                f"amount_won must be 0 where a deal was not won; {int(total['booked_lost']):,} rows are not."
+            )
+        if wrong:
+            raise CallError(" ".join(wrong))
+
+    def _kinds(self, frame: Any, look: pd.DataFrame) -> tuple[Any, tuple[str, str], list[Reason]]:
+        """What either forecaster gives; probabilities that lie outside by rounding are moved."""
+        kinds, notes = [], []
+        self.range: dict[str, tuple[float, float]] = {}
+        for who, name in zip("cb", self.names, strict=True):
+            least, most = float(look[f"min_{who}"].min()), float(look[f"max_{who}"].max())
+            outside = int(look[f"outside_{who}"].sum())
+            example = f"the {'largest' if most > 1 else 'smallest'} is {most if most > 1 else least:g}"
+            kind, note = rows.kind_of(name, outside, example, least, most, self.declared)
+            if not outside and (least < 0 or most > 1):
+                frame = frame.with_columns(**{who: nw.col(who).clip(0.0, 1.0)})
+                least, most = max(least, 0.0), min(most, 1.0)
+            kinds.append(kind)
+            notes += note
+            self.range[who] = least, most
+        return frame, (kinds[0], kinds[1]), notes
+
+    # --- deals ---
+
+    def _units(self, frame: Any, look: pd.DataFrame) -> tuple[Any, bool, int]:
+        """The deal of each row, where deals have several."""
+        self.deals = self.asked
+        if self.remote.one_row_per_deal:
+            return frame, False, 1
+        frame, said = self._deal_ids(frame)
+        self.told += said
+        of = grouped(frame, ["u"], {"n": nw.len()})
+        counted = collected(grouped(of, [], {"deals": nw.len(), "most": nw.col("n").max()}))
+        self.deals, looks = int(counted["deals"].sum()), int(counted["most"].max())
+        if looks == 1:
+            return frame, False, 1
+        key = ["u", *([self.moment] if self.moment else [])]
+        again = grouped(frame, key, {"n": nw.len()}).filter(nw.col("n") > 1)
+        repeated = collected(grouped(again.with_columns(n=nw.col("n") - 1), [], {"n": nw.col("n").sum()}))
+        if len(repeated) and int(repeated["n"].sum()):
+            raise CallError(
+                f"{int(repeated['n'].sum()):,} rows repeat a deal at the same as-of. The table holds one row per deal "
+                "and as-of."
+            )
+        return frame, True, looks
+
+    def _deal_ids(self, frame: Any) -> tuple[Any, list[Reason]]:
+        """Ids that differ only in case are one, unless they are such that case counts."""
+        if frame.collect_schema()["u"] != nw.String:
+            return frame, []
+        u = nw.col("u")
+        cased = collected(
+            grouped(
+                frame.with_columns(up=flag(u != u.str.to_uppercase()), low=flag(u != u.str.to_lowercase())),
+                [],
+                sums(("up", "low")),
+            )
+        )
+        if not (cased["up"].sum() and cased["low"].sum()):
+            return frame, []
+        counts = (u.str.len_chars() == 15) & u.str.contains("[0-9]") & ~u.str.contains("[^A-Za-z0-9]")
+        one = nw.when(counts).then(u).otherwise(u.str.to_lowercase())
+        several = grouped(frame.select(u=u, one=one), ["one"], {"a": nw.col("u").min(), "z": nw.col("u").max()})
+        joined = collected(several.filter(nw.col("a") != nw.col("z")))
+        if joined.empty:
+            return frame, []
+        example = joined.sort_values("a").iloc[0]
+        text = f"Ids in deal_id that differ only in case are read as one, such as {example['a']!r} and {example['z']!r}."
+        return frame.with_columns(u=one), [reason("ids_joined", text)]
+
+    def _knew(self) -> list[Reason]:
+        """Whether one of the two knew the outcome, by the deals' last looks, and their first ones."""
+        told = []
+        for who, name in zip("cb", self.names, strict=True):
+            spoken = self.frame.filter(~nw.col(who).is_null())
+            looks = [spoken]
+            if self.several:
+                moment = nw.col(self.moment)
+                both = spoken.with_columns(last=moment.max().over("u"), first=moment.min().over("u"))
+                looks = [both.filter(moment == nw.col(end)) for end in ("last", "first")]
+            least, most = self.range[who]
+            values = []
+            for look in looks:
+                exact = self.asked <= EXACT_ROWS
+                c = engine.curve(engine.with_level(look, who, least, most, exact=exact), who)
+                if not exact:
+                    low, high = span(least, most)
+                    c["level"] = low + c["level"] / engine.STEPS * (high - low)
+                values.append((c["level"].to_numpy(), c["rows"].to_numpy(), c["won"].to_numpy()))
+            if len(values[0][0]):
+                told += hindsight.told(name, values, self.remote.outline.more.get(DAYS_AHEAD))
+        return told
+
+    def _settle(self, kinds: tuple[str, str], flow: list[dict[str, Any]]) -> list[Reason]:
+        """Let the baseline's value stand in where the candidate is silent; leave out what the baseline leaves out."""
+        same = kinds == ("probability", "probability")
+        names, told = self.names, list(self.told)
+        no_c, no_b = nw.col("c").is_null(), nw.col("b").is_null()
+        self.frame = self.frame.with_columns(no_c=flag(no_c), no_b=flag(no_b), filled=flag(no_c & ~no_b))
+        silent = collected(grouped(self.frame, [], sums(("no_c", "no_b", "filled")))).iloc[0]
+        loss = {
+            n: (nw.col(w) - nw.col("w")) * (nw.col(w) - nw.col("w"))
+            for n, w, kind in zip(names, "cb", kinds, strict=True)
+            if kind == "probability"
+        }
+        for mark, gap, other in (
+            ("no_c", f"{names[0]} is silent", names[1]),
+            ("no_b", f"{names[1]} is silent", names[0]),
+        ):
+            if silent[mark]:
+                told += self._silence(mark, gap, {k: v for k, v in loss.items() if k == other})
+        kept = int(self.asked - silent["no_b"])
+        if same:
+            if filled := int(silent["filled"]):
+                told.append(rows.stood_in(names, filled, kept))
+            self.frame = self.frame.with_columns(c=nw.when(no_c).then(nw.col("b")).otherwise(nw.col("c")))
+            self.frame = self.frame.filter(~nw.col("b").is_null())
+        else:
+            self.frame = self.frame.filter(~no_c & ~no_b).with_columns(filled=nw.lit(0))
+            both = self.frame.with_columns(n=nw.lit(1))
+            kept = int(collected(grouped(both, [], sums(("n",))))["n"].sum())
+        if kept < self.asked:
+            before, self.deals = self.deals, self._count_deals(self.frame)
+            who = names[1] if same else f"{names[0]} or {names[1]}"
+            step, note = rows.left_out(who, self.deals, before, self.asked - kept, self.asked, both=not same)
+            flow.append(step)
+            told.append(note)
+        self.kept = kept
+        self.frame = self.frame.with_columns(kept=nw.lit(1))
+        return told
+
+    def _count_deals(self, frame: Any) -> int:
+        of = grouped(frame, ["u"], {"n": nw.len()}) if self.several else frame
+        return int(collected(grouped(of, [], {"n": nw.len()}))["n"].sum())
+
+    def _silence(self, mark: str, gap: str, losses: Mapping[str, nw.Expr]) -> list[Reason]:
+        """What tells that the rows which a column marks are not like the others."""
+        silent = self._count_deals(self.frame.filter(nw.col(mark) == 1))
+        if not rows.enough_silence(silent, self.deals):
+            return []
+        keys = ["u" if self.several else "", *self.dimensions]
+        found = engine.silence_of(self.frame, mark, {"": nw.col("w"), **losses}, keys)
+        return rows.silence_tells(gap, found)
+
+    def _united(self, told: list[Reason]) -> None:
+        """Put each deal that changed hands between looks with the rep of its first row."""
+        if not self.several or "rep" not in self.dimensions:
+            return
+        first = nw.col(self.moment) == nw.col(self.moment).min().over("u")
+        frame = self.frame.with_columns(is_first=flag(first))
+        home = nw.when(nw.col("is_first") == 1).then(nw.col("rep")).otherwise(None)
+        frame = frame.with_columns(home=home).with_columns(home=nw.col("home").max().over("u"))
+        away = self._count_deals(frame.filter(nw.col("home") != nw.col("rep")))
+        if away:
+            self.frame = frame.with_columns(rep=nw.col("home"))
+            told.append(rows.crossed(away, self.deals))
+
+    # --- sums ---
+
+    def _usable(self) -> dict[str, tuple[str, tuple[Reason, ...]]]:
+        """By metric that needs amounts the column that marks the rows it can use, and what is said of the others."""
+        found: dict[str, tuple[str, tuple[Reason, ...]]] = {}
+        for metric in (m for m in self.metrics if m.needs and set(m.needs) <= self.present | {"amount_won"} and "amount" in self.present):
+            money = ["amount", "booked"] if metric.name == "bias_by_amount" else ["amount"]
+            ok = nw.lit(True)
+            for m in money:
+                ok = ok & ~nw.col(m).is_null() & (nw.col(m) >= 0)
+            name = f"usable_{'_'.join(money)}"
+            self.frame = self.frame.with_columns(**{name: flag(ok)})
+            marked = self.frame.with_columns(gap=nw.lit(1) - nw.col(name))
+            notes = []
+            if metric.name == "bias_by_amount" and "amount_won" not in self.present:
+                notes.append(rows.BOOKED_ASSUMED)
+            if missing := int(collected(grouped(marked, [], sums(("gap",))))["gap"].sum()):
+                kept, self.frame = self.frame, marked
+                losses = {
+                    n: (nw.col(w) - nw.col("w")) * (nw.col(w) - nw.col("w"))
+                    for n, w in zip(self.names, "cb", strict=True)
+                }
+                notes += [rows.no_amount(missing), *self._silence("gap", "the amount is missing", losses)]
+                self.frame = kept
+            found[metric.name] = name, tuple(notes)
+        return found
+
+    def _blocks(self, same_kind: bool, usable: Mapping[str, tuple[str, tuple[Reason, ...]]]) -> list[Block]:
+        blocks = []
+        for m in self.metrics:
+            if m.name == "auc" or (same_kind and not m.needs):
+                blocks.append(Block(m.name, m.name))
+            elif same_kind and m.name in usable:
+                mark, notes = usable[m.name]
+                blocks.append(Block(m.name, m.name, mark, "amount"))
+                if any(n["code"] == "amount_missing" for n in notes):
+                    blocks.append(Block(f"{m.name}|bias", "bias", mark))
+        if same_kind and not any(b.name == "bias" for b in blocks):
+            blocks.append(Block("bias", "bias"))
+        return blocks
+
+    def _grains(self, blocks: Sequence[Block], won: int) -> dict[str, Grain]:
+        marks = list(dict.fromkeys(b.usable for b in blocks))
+        money = [m for m in ("amount", "booked") if m in self.frame.collect_schema().names()]
+        columns = {
+            f"{mark}.{m}": nw.when(nw.col(mark) == 1).then(nw.col(m)).otherwise(nw.lit(0.0))
+            for mark in marks
+            for m in money
+        }
+        known = collected(
+            grouped(
+                self.frame.with_columns(**columns),
+                [],
+                sums(marks) | {c: nw.col(c).max() for c in columns},
+            )
+        ).iloc[0]
+        grains = {}
+        for b in blocks:
+            amount, booked = (float(known[f"{b.usable}.{m}"]) if m in money else 0.0 for m in ("amount", "booked"))
+            n = int(known[b.usable])
+            if b.kind == "auc":
+                largest = max(n / max(won, 1), n / max(n - won, 1))
+            else:
+                largest = largest_term(b.kind, amount, booked) or 1.0
+            grains[b.name] = Grain.of(largest, n, self.looks)
+        return grains
+
+    def _summed(self, kinds: tuple[str, str], told: tuple[Reason, ...], flow: tuple[dict[str, Any], ...]) -> Cells:
+        same_kind = kinds == ("probability", "probability")
+        usable = self._usable() if same_kind else {}
+        blocks = self._blocks(same_kind, usable)
+        keys = list(self.dimensions)
+        if "account" in keys:  # a deal without an account stands alone
+            alone = nw.concat_str(nw.lit("deal "), nw.col("u").cast(nw.String))
+            account = nw.when(nw.col("account").is_null()).then(alone).otherwise(nw.col("account"))
+            self.frame = self.frame.with_columns(account=account)
+        notes = {name: said for name, (_, said) in usable.items()}
+        ranks, won = None, 0
+        if any(m.name == "auc" for m in self.metrics):
+            ranks, won = self._ranks(keys)
+        for who in "cb":
+            if f"{who}_adds" not in self.frame.collect_schema().names():
+                self.frame = self.frame.with_columns(**{f"{who}_adds": nw.lit(0.0)})
+        grains = self._grains(blocks, won)
+        frame = engine.with_terms(self.frame, blocks, grains, self.epsilon)
+        cells = engine.by_cell(frame, keys, blocks)
+        levels = [*keys, *([] if "rep" in keys else [""])]
+        deals = {}
+        whole = None
+        for d in levels:
+            own = [d] if d else []
+            if self.several:
+                deals[d] = engine.by_deal(frame, own, blocks, grains, several=True)
+                continue
+            whole = engine.by_deal(frame, keys, blocks, grains, several=False) if whole is None else whole
+            deals[d] = _added_up(whole, d)
+        first = self._first(keys)
+        cells = cells.merge(first, on="period") if first is not None else cells.assign(first=0)
+        cells = cells.sort_values(keys, ignore_index=True) if keys else cells
+        return Cells(
+            cells.fillna(0),
+            {d: t.fillna(0) for d, t in deals.items()},
+            grains,
+            self.dimensions,
+            self.names,
+            kinds,
+            self.present | ({"amount_won"} if "amount" in self.present else set()),
+            ranks,
+            told,
+            flow,
+            notes,
+            self.asked,
+        )
+
+    def _first(self, keys: Sequence[str]) -> pd.DataFrame | None:
+        """The first moment of each period."""
+        if "period" not in keys:
+            return None
+        if not self.moment:
+            found = collected(grouped(self.frame, ["period"], {"n": nw.len()}))
+            return found[["period"]].assign(first=0)
+        found = collected(grouped(self.frame, ["period"], {"first": nw.col(self.moment).min()}))
+        try:
+            moments = pd.to_datetime(found["first"]).to_numpy(dtype="datetime64[s]").astype(np.int64)
+        except (ValueError, TypeError):  # names of moments, such as "week 4"
+            moments = np.zeros(len(found), dtype=np.int64)
+        return found.assign(first=moments)
+
+    def _ranks(self, keys: list[str]) -> tuple[tuple[Ranking, Ranking] | None, int]:
+        """How both rank the rows, by cell and within the clusters of each dimension."""
+        exact, moments = self.kept <= EXACT_ROWS, "deal" in self.question
+        counted = collected(grouped(self.frame, [], {"n": nw.len(), "k": nw.col("w").sum()}))
+        n, k = int(counted["n"].sum()), int(counted["k"].sum())
+        if not 0 < k < n:
+            return None, k
+        dims = ["cell", *keys]
+        found = []
+        for who in "cb":
+            self.frame = engine.with_level(self.frame, who, *self.range[who], exact=exact)
+            if exact:
+                ranks = _from_curve(engine.curve(self.frame, who, keys), keys, dims)
+            if not exact or moments:
+                self.frame = engine.with_placements(self.frame, who, n, k, COARSE)
+            if not exact:
+                fine = engine.curve(self.frame, who)
+                tied = Levels.of(fine["rows"].to_numpy(), fine["won"].to_numpy()).tied
+                ranks = self._from_coarse(who, keys, dims, tied)
+            if moments:
+                self.frame = engine.with_influence(self.frame, who, ranks.value, n, k)
+            found.append(ranks)
+        return (found[0], found[1]), k
+
+    def _from_coarse(self, who: str, keys: list[str], dims: list[str], tied: float) -> Ranking:
+        """Placements by cell; pairs within clusters by ranges of values."""
+        coarse = f"{who}_coarse"
+        aggregates = {"rows": nw.len(), "won": nw.col("w").sum(), "placed": nw.col(f"{who}_placed").sum()}
+        found = collected(self.frame.group_by(*keys, coarse).agg(**aggregates))
+        return _ranks_of(found.rename(columns={coarse: "level"}), keys, dims, tied)
+
+
+def _added_up(of_cells: pd.DataFrame, dimension: str) -> pd.DataFrame:
+    """Sums over deals of the clusters of a dimension, from those of the cells; of all where it has no name."""
+    by = of_cells[dimension] if dimension else np.zeros(len(of_cells), dtype=int)
+    heaviest = [c for c in of_cells if c.endswith(".heaviest")]
+    summed = [c for c in of_cells if "." in c and c not in heaviest]
+    grouped = of_cells.groupby(by)
+    return pd.concat([grouped[summed].sum(), grouped[heaviest].max()], axis=1).reset_index(names=dimension or "all")
+
+
+def _from_curve(curve: pd.DataFrame, keys: list[str], dims: list[str]) -> Ranking:
+    """Everything from the rows and wins at each value, by cell."""
+    at = np.unique(curve["level"].to_numpy(), return_inverse=True)[1]
+    levels = Levels.of(
+        np.bincount(at, weights=curve["rows"]).astype(np.int64), np.bincount(at, weights=curve["won"])
+    )
+    lost = curve["rows"] - curve["won"]
+    placed = 2 * (curve["won"] * levels.below[at] + lost * levels.above[at])
+    return _ranks_of(curve.assign(level=at, placed=placed), keys, dims, 0.0)
+
+
+def _ranks_of(found: pd.DataFrame, keys: list[str], dims: list[str], tied: float) -> Ranking:
+    """Rows, wins and placements by cell, and the pairs within each cluster."""
+    found = found if keys else found.assign(everything=0)
+    keys = keys or ["everything"]
+    cells = found.groupby(keys, as_index=False)[["rows", "won", "placed"]].sum()
+    inside = {}
+    for d in dims:
+        of = found.groupby(keys if d == "cell" else d)
+        code = of.ngroup().to_numpy()
+        pairs = pairs_within(
+            code,
+            found["level"].to_numpy(dtype=np.int64),
+            found["rows"].to_numpy(dtype=np.int64),
+            found["won"].to_numpy(dtype=float),
+            of.ngroups,
+        )
+        inside[d] = pd.Series(pairs, index=of.size().index)
+    cells["placed"] = cells["placed"].astype(float) / 2
+    return Ranking(cells, inside, tied)
