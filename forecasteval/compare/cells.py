@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from forecasteval.compare.engine import PRODUCTS, Grain
 from forecasteval.compare.pair import Biases, Moments, Pair, Sums, pair_of_ranks
@@ -54,13 +53,14 @@ class Cells:
     """What the rows of two forecasters sum to, which is all that a comparison needs.
 
     ``cells`` has a row for each rep, period and account that occurs together, ``deals`` one for each cluster of a
-    dimension ("rep"; "" stands for all): sums over deals. Their columns are named "metric.what", in multiples of
-    the grain that ``grains`` names by metric. ``rankings`` are those of candidate and baseline.
+    dimension ("rep"; "" stands for all): sums over deals. Their columns are named "metric__what", in multiples of
+    the grain that ``grains`` names by metric, and "mark__what" for the rows that metrics can use, which ``marks`` names. ``rankings`` are those of candidate and baseline.
     """
 
     cells: pd.DataFrame
     deals: Mapping[str, pd.DataFrame]
     grains: Mapping[str, Grain]
+    marks: Mapping[str, str]
     dimensions: tuple[str, ...]
     names: tuple[str, str]
     kinds: tuple[str, str]
@@ -100,34 +100,53 @@ class Cells:
     def _sums(
         self, block: str, cells: pd.DataFrame, labels: Mapping[str, Sequence[Any]], *, units: bool
     ) -> Sums:
-        grain = self.grains[block]
-        c, b, z = (_scaled(cells[f"{block}.{w}"], grain.terms) for w in "cbz")
+        grain, mark = self.grains[block], self.marks[block]
+        c, b = (_scaled(cells[f"{block}__{w}"], grain.terms) for w in "cb")
+        z = _scaled(cells[f"{block}__z"], grain.terms) if f"{block}__z" in cells else cells[f"{mark}__rows"]
         count, products = {}, {}
         for d in self.dimensions:
             of = self.deals[d]
-            of = of[of[f"{block}.deals"] > 0]
-            count[d] = of.set_index(d)[f"{block}.deals"].reindex(labels[d]).to_numpy(dtype=float)
-            products[d] = _square(of[[f"{block}.{p}" for p in PRODUCTS]].sum().to_numpy(), grain)
-        same = int(cells[f"{block}.differs"].sum()) == 0
-        return Sums(c, b, z, count, products, same, self._moments(block) if units else None)
+            of = of[of[f"{mark}__deals"] > 0]
+            count[d] = of.set_index(d)[f"{mark}__deals"].reindex(labels[d]).to_numpy(dtype=float)
+            products[d] = self._products(block, of, lambda column: column.sum())
+        same = int(cells[f"{block}__differs"].sum()) == 0
+        moments = self._moments(block) if units else None
+        return Sums(c, b, np.asarray(z, dtype=float), count, products, same, moments)
+
+    def _products(self, block: str, of: pd.DataFrame, how: Callable[[pd.Series], Any]) -> Floats:
+        """Matrices of the sums of products of candidate, baseline and z; whole numbers add up without rounding."""
+        grain, rows = self.grains[block], f"{self.marks[block]}__rows"
+        found = {}
+        for pair in PRODUCTS:
+            if f"{block}__{pair}" in of:
+                found[pair] = _scaled(how(of[f"{block}__{pair}"]), grain.products)
+            elif pair == "zz":  # 1 a row
+                found[pair] = _scaled(how(of[rows]), 0)
+            else:
+                found[pair] = _scaled(how(of[f"{block}__{pair[0]}"]), grain.terms)
+        matrix = [[found["".join(sorted((a, b), key="cbz".index))] for b in "cbz"] for a in "cbz"]
+        return np.moveaxis(np.array(matrix), (0, 1), (-2, -1))
 
     def _moments(self, block: str) -> Moments:
-        of, grain = self.deals[self.home], self.grains[block]
-        of = of[of[f"{block}.deals"] > 0]
-        columns = [of[f"{block}.{w}"].to_numpy() for w in "cbz"]
-        products = np.array([_square(row, grain) for row in of[[f"{block}.{p}" for p in PRODUCTS]].to_numpy()])
-        summed = np.column_stack([_scaled(c, grain.terms) for c in columns])
-        return Moments(of[f"{block}.deals"].to_numpy(dtype=float), summed, products)
+        of, grain, mark = self.deals[self.home], self.grains[block], self.marks[block]
+        of = of[of[f"{mark}__deals"] > 0]
+        z = _scaled(of[f"{block}__z"], grain.terms) if f"{block}__z" in of else of[f"{mark}__rows"]
+        summed = np.column_stack([*(_scaled(of[f"{block}__{w}"], grain.terms) for w in "cb"), z])
+        products = self._products(block, of, lambda column: column.to_numpy())
+        return Moments(of[f"{mark}__deals"].to_numpy(dtype=float), summed.astype(float), products)
 
     def scored(self, metric: Metric) -> Scored:
         """The rows under one metric."""
         block = metric.name
-        cells = self.cells[self.cells[f"{block}.rows"] > 0].reset_index(drop=True)
+        mark = self.marks[block]
+        cells = self.cells[self.cells[f"{mark}__rows"] > 0].reset_index(drop=True)
         member, labels = self._member(cells)
-        rows = cells[f"{block}.rows"].to_numpy(dtype=float)
-        of = {n: self.deals[self.home][f"{block}.{n}"] for n in ("deals", "wins", "others", "weighing", "weight", "weight2", "heaviest")}
-        total = {n: float(v.sum()) for n, v in of.items()}
-        sure = tuple(int(cells[f"{block}.sure_{who}"].sum()) for who in "cb")
+        rows = cells[f"{mark}__rows"].to_numpy(dtype=float)
+        names = ("deals", "wins", "others", "weighing", "total", "square")
+        of = self.deals[self.home]
+        total = {n: float(of[f"{mark}__{n}"].sum()) for n in names}
+        heaviest = float(of[f"{mark}__heaviest"].max()) if len(of) else 0.0
+        sure = [int(cells[s].sum()) if (s := f"{block}__sure_{who}") in cells else 0 for who in "cb"]
         count = int(rows.sum())
 
         def pair(dimensions: tuple[str, ...], units: bool) -> Pair:
@@ -139,22 +158,22 @@ class Cells:
                 return pair_of_ranks(c, b, member, moments, identical=same)
             found = self._sums(block, cells, labels, units=units)
             if metric.name == "log_score" and any(sure):
-                c, b = (np.where(cells[f"{block}.sure_{w}"] > 0, math.inf, v) for w, v in zip("cb", (found.candidate, found.baseline), strict=True))
+                said = zip("cb", (found.candidate, found.baseline), strict=True)
+                c, b = (np.where(cells[f"{block}__sure_{who}"] > 0, math.inf, v) for who, v in said)
                 found = replace(found, candidate=c, baseline=b)
-            biases = f"{block}|bias" if f"{block}|bias" in self.grains else "bias"
+            biases = f"{block}_and_bias" if f"{block}_and_bias" in self.grains else "bias"
             mine = Biases(self._sums(biases, cells, labels, units=False)) if self.same_kind else None
             return found.pair(member, dimensions, better=metric.better, is_skill=metric.is_skill, biases=mine)
 
-        heaviest = float(of["heaviest"].max()) if len(of["heaviest"]) else 0.0
         return Scored(
             count,
             int(total["deals"]),
             int(total["wins"]),
             int(total["others"]),
-            int(cells[f"{block}.filled"].sum()),
+            int(cells[f"{mark}__filled"].sum()),
             1 - count / self.asked if self.asked else 0.0,
             (*self.reasons, *self.notes.get(block, ())),
-            Weights(int(total["weighing"]), total["weight"], total["weight2"], heaviest),
+            Weights(int(total["weighing"]), total["total"], total["square"], heaviest),
             {d: added(member[d], rows) for d in self.dimensions},
             pair,
             lambda: (sure[0], sure[1]),
@@ -164,10 +183,3 @@ class Cells:
 def _scaled(values: Any, at: int) -> Floats:
     """Whole multiples of a grain as numbers."""
     return np.asarray(values, dtype=np.float64) * 2.0**-at
-
-
-def _square(products: NDArray[Any], grain: Grain) -> Floats:
-    """A symmetric matrix of the products of candidate, baseline and z."""
-    cc, cb, bb, cz, bz, zz = _scaled(products, grain.products)
-    return np.array([[cc, cb, cz], [cb, bb, bz], [cz, bz, zz]])
-

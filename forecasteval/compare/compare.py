@@ -439,7 +439,9 @@ def _compared(
     if stops:
         reasons = {"reasons": [*dropped, *stops]}
         found = [COLUMNS | base | {"metric": m.name, "better": m.better} | reasons for m in chosen]
-        counts = (table.rows, table.rows) if isinstance(table, Remote) else (matched.deals, len(matched.table))
+        counts = (
+            (table.rows, table.rows) if isinstance(table, Remote) else (matched.deals, len(matched.table))
+        )
         flow = matched.counted_flow(*counts)
     else:
         strange = {n: k for n, k in (kinds or {}).items() if n not in matched or k not in _KINDS}

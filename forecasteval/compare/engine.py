@@ -7,17 +7,15 @@ Everything that touches every row is written here once, in narwhals. Terms are w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
-import numpy as np
 import pandas as pd
 
-from forecasteval.inference.auc import EXACT_ROWS, STEPS, span
+from forecasteval.inference.auc import STEPS, span
 from forecasteval.inference.exact_sums import places
 from forecasteval.inference.silence import Left, Silence, judged
-from forecasteval.scores.probability import METRICS
 
 Columns = Mapping[str, nw.Expr]
 PRODUCTS = ("cc", "cb", "bb", "cz", "bz", "zz")
@@ -57,20 +55,29 @@ class Block:
     name: str
     kind: str
     usable: str = "kept"
-    weight: str | None = None  # what a deal weighs; None for each row alike
+
+    @property
+    def denominator(self) -> str | None:
+        """The column that terms are divided by the sum of; None for 1 a row."""
+        return {"brier_by_amount": "amount", "bias_by_amount": "booked"}.get(self.kind)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What is summed by cell."""
+        z = () if self.denominator is None else ("z",)
+        return ("c", "b", *z, "differs", *(("sure_c", "sure_b") if self.kind == "log_score" else ()))
 
     def terms(self, epsilon: float) -> dict[str, nw.Expr]:
-        """Numerators of candidate (c) and baseline (b), and the denominator (z)."""
-        one, won = nw.lit(1.0), nw.col("w") == 1
-        found = {"z": {"brier_by_amount": nw.col("amount"), "bias_by_amount": nw.col("booked")}.get(self.kind, one)}
+        """Numerators of candidate (c) and baseline (b), and what they are divided by (z) where that is not 1 a row."""
+        found = {} if self.denominator is None else {"z": nw.col(self.denominator)}
         for who in "cb":
             p = nw.col(who)
             off = p - nw.col("w")
             if self.kind == "log_score":
                 p = p.clip(epsilon, 1 - epsilon) if epsilon > 0 else p
-                given = nw.when(won).then(p).otherwise(1 - p)
+                given = nw.when(nw.col("w") == 1).then(p).otherwise(1 - p)
                 # a sure miss is counted apart: some engines refuse the logarithm of zero
-                found[who] = nw.lit(0.0) - nw.when(given > 0).then(given).otherwise(one).log()
+                found[who] = nw.lit(0.0) - nw.when(given > 0).then(given).otherwise(nw.lit(1.0)).log()
             elif self.kind == "auc":
                 found[who] = nw.col(f"{who}_adds")
             else:
@@ -97,57 +104,89 @@ class Grain:
 
 
 def with_terms(frame: Any, blocks: Sequence[Block], grains: Mapping[str, Grain], epsilon: float) -> Any:
-    """Each block's terms as whole numbers, and 0 in rows that it cannot use; with counts of its rows."""
+    """Each block's terms as whole numbers, and 0 in rows that it cannot use; with counts of the rows of every mark."""
     floats: dict[str, nw.Expr] = {}
     whole: dict[str, nw.Expr] = {}
-    more: dict[str, nw.Expr] = {}
+    differ: dict[str, nw.Expr] = {}
     for block in blocks:
         n, ok = block.name, nw.col(block.usable) == 1
         for which, term in block.terms(epsilon).items():
-            floats[f"{n}.{which}"] = nw.when(ok).then(term).otherwise(nw.lit(0.0))
-            scaled = nw.col(f"{n}.{which}") * 2.0 ** grains[n].terms + 0.5
-            whole[f"{n}.{which}"] = scaled.floor().cast(nw.Int64)
-        whole[f"{n}.rows"] = nw.col(block.usable)
-        whole[f"{n}.won"] = nw.col(block.usable) * nw.col("w").cast(nw.Int64)
-        whole[f"{n}.filled"] = nw.col(block.usable) * nw.col("filled")
-        weight = nw.col(block.usable).cast(nw.Float64) if block.weight is None else nw.col(block.weight)
-        whole[f"{n}.weight"] = nw.when(ok).then(weight).otherwise(nw.lit(0.0))
-        more[f"{n}.differs"] = flag(nw.col(f"{n}.c") != nw.col(f"{n}.b"))
-        for who in "cb":
+            # rows that cannot be used may hold nothing, which no whole number stands for
+            floats[f"{n}__{which}"] = nw.when(ok).then(term).otherwise(nw.lit(0.0))
+            scaled = nw.col(f"{n}__{which}") * 2.0 ** grains[n].terms + 0.5
+            whole[f"{n}__{which}"] = scaled.floor().cast(nw.Int64)
+        differ[f"{n}__differs"] = flag(nw.col(f"{n}__c") != nw.col(f"{n}__b"))
+        for who in "cb" if block.kind == "log_score" else ():
             missed = nw.when(nw.col("w") == 1).then(nw.col(who) == 0).otherwise(nw.col(who) == 1)
-            more[f"{n}.sure_{who}"] = nw.col(block.usable) * flag(missed)
-    return frame.with_columns(**floats).with_columns(**whole).with_columns(**more)
+            whole[f"{n}__sure_{who}"] = nw.col(block.usable) * flag(missed)
+    for mark in {b.usable for b in blocks}:
+        whole[f"{mark}__rows"] = nw.col(mark)
+        whole[f"{mark}__won"] = nw.col(mark) * nw.col("w").cast(nw.Int64)
+        whole[f"{mark}__filled"] = nw.col(mark) * nw.col("filled")
+        if mark != "kept":
+            weight = nw.when(nw.col(mark) == 1).then(nw.col("amount")).otherwise(nw.lit(0.0))
+            whole[f"{mark}__weight"] = weight
+    return frame.with_columns(**floats).with_columns(**whole).with_columns(**differ)
+
+
+def _marks(blocks: Sequence[Block]) -> list[str]:
+    return list(dict.fromkeys(b.usable for b in blocks))
+
+
+def _cell_columns(blocks: Sequence[Block]) -> list[str]:
+    return [
+        *(f"{b.name}__{c}" for b in blocks for c in b.columns),
+        *(f"{m}__{c}" for m in _marks(blocks) for c in ("rows", "won", "filled")),
+    ]
 
 
 def by_cell(frame: Any, keys: Sequence[str], blocks: Sequence[Block]) -> pd.DataFrame:
     """Sums of every block by cell."""
-    each = ("c", "b", "z", "rows", "won", "filled", "differs", "sure_c", "sure_b")
-    return collected(grouped(frame, keys, sums(f"{b.name}.{n}" for b in blocks for n in each)))
+    return collected(grouped(frame, keys, sums(_cell_columns(blocks))))
 
 
 def by_deal(
-    frame: Any, keys: Sequence[str], blocks: Sequence[Block], grains: Mapping[str, Grain], *, several: bool
+    frame: Any,
+    keys: Sequence[str],
+    blocks: Sequence[Block],
+    grains: Mapping[str, Grain],
+    *,
+    several: bool,
 ) -> pd.DataFrame:
-    """What the deals of each cluster sum to: how many, won and not, their weights, and products of their terms."""
+    """What the deals of each cluster sum to: how many, won and not, their weights, and products of their terms.
+
+    Where every row is a deal, what :func:`by_cell` gives stands beside it.
+    """
+    marks = _marks(blocks)
     if several:
-        summed = sums(f"{b.name}.{n}" for b in blocks for n in ("c", "b", "z", "rows", "won", "weight"))
-        frame = grouped(frame, ["u", *keys], summed)
+        terms = [f"{b.name}__{c}" for b in blocks for c in b.columns if c in "cbz"]
+        counts = [f"{m}__{c}" for m in marks for c in ("rows", "won", *(["weight"] if m != "kept" else []))]
+        frame = grouped(frame, ["u", *keys], sums([*terms, *counts]))
     columns: dict[str, nw.Expr] = {}
     for b in blocks:
         n, grain = b.name, grains[b.name]
-        unit = {w: nw.col(f"{n}.{w}").cast(nw.Float64) * 2.0**-grain.terms for w in "cbz"}
+        unit = {w: nw.col(f"{n}__{w}").cast(nw.Float64) * 2.0**-grain.terms for w in b.columns if w in "cbz"}
+        if several and b.denominator is None:
+            unit["z"] = nw.col(f"{b.usable}__rows").cast(nw.Float64)
         for pair in PRODUCTS:
-            scaled = unit[pair[0]] * unit[pair[1]] * 2.0**grain.products + 0.5
-            columns[f"{n}.{pair}"] = scaled.floor().cast(nw.Int64)
-        columns[f"{n}.deals"] = flag(nw.col(f"{n}.rows") > 0)
-        columns[f"{n}.wins"] = flag(nw.col(f"{n}.won") > 0)
-        columns[f"{n}.others"] = flag(nw.col(f"{n}.rows") > nw.col(f"{n}.won"))
-        columns[f"{n}.weighing"] = flag(nw.col(f"{n}.weight") > 0)
-        columns[f"{n}.weight2"] = nw.col(f"{n}.weight") * nw.col(f"{n}.weight")
-    each = (*PRODUCTS, "c", "b", "z", "deals", "wins", "others", "weighing", "weight", "weight2")
-    aggregates = sums(f"{b.name}.{n}" for b in blocks for n in each)
-    aggregates |= {f"{b.name}.heaviest": nw.col(f"{b.name}.weight").max() for b in blocks}
-    return collected(grouped(frame.with_columns(**columns), keys, aggregates))
+            if set(pair) <= set(unit):
+                scaled = unit[pair[0]] * unit[pair[1]] * 2.0**grain.products + 0.5
+                columns[f"{n}__{pair}"] = scaled.floor().cast(nw.Int64)
+    heaviest = {}
+    for m in marks:
+        weight = nw.col(f"{m}__rows").cast(nw.Float64) if m == "kept" else nw.col(f"{m}__weight")
+        columns[f"{m}__deals"] = flag(nw.col(f"{m}__rows") > 0)
+        columns[f"{m}__wins"] = flag(nw.col(f"{m}__won") > 0)
+        columns[f"{m}__others"] = flag(nw.col(f"{m}__rows") > nw.col(f"{m}__won"))
+        columns[f"{m}__weighing"] = flag(weight > 0)
+        columns[f"{m}__total"] = weight
+        columns[f"{m}__square"] = weight * weight
+        heaviest[f"{m}__heaviest"] = nw.col(f"{m}__total").max()
+    each = [*columns, *(f"{b.name}__{w}" for b in blocks for w in b.columns if w in "cbz")]
+    each += [f"{m}__rows" for m in marks]
+    if not several:
+        each = list(dict.fromkeys([*each, *_cell_columns(blocks)]))
+    return collected(grouped(frame.with_columns(**columns), keys, sums(each) | heaviest))
 
 
 # --- ranks ---------------------------------------------------------------------------------------------
@@ -227,7 +266,16 @@ def silence_of(frame: Any, silent: str, values: Columns, keys: Sequence[str]) ->
                 d2=nw.col("d") * nw.col("d"), s2=nw.col("ns") * nw.col("ns"), o2=nw.col("no") * nw.col("no")
             )
             t = collected(
-                grouped(of, [], {"g": nw.len(), **sums(("d2", "s2", "o2")), "sn": nw.col("ns").sum(), "on": nw.col("no").sum()})
+                grouped(
+                    of,
+                    [],
+                    {
+                        "g": nw.len(),
+                        **sums(("d2", "s2", "o2")),
+                        "sn": nw.col("ns").sum(),
+                        "on": nw.col("no").sum(),
+                    },
+                )
             )
             whole = t.empty or t["sn"].iloc[0] < n_s or t["on"].iloc[0] < n_o
             left.append(

@@ -7,9 +7,10 @@ The area under the ROC curve takes the same road with counts of pairs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -247,38 +248,48 @@ class _Exact:
         """Each column summed over a deal's rows."""
         if parts is None:
             return [None if c is None else c * 2.0**-self.at for c in self.columns]
+        # a deal's looks count: what is 1 a row is no longer 1 a deal
         return [self.by(parts, c, int(parts.max(initial=-1)) + 1) for c in self.columns]
 
-    def _whole_products(self, deals: list[Floats | None], size: int) -> dict[tuple[int, int], Floats]:
-        """Products of each two columns, by deal, in their own grain."""
-        one = np.ones(size)
-        columns = [one if c is None else c for c in deals]
-        with np.errstate(invalid="ignore", over="ignore"):  # a sure miss has an infinite log score
-            return {
-                (a, b): whole(columns[a] * columns[b], self.at_products)
-                for a in range(3)
-                for b in range(a, 3)
-            }
+    def _products(
+        self, deals: list[Floats | None], sums: Callable[[Floats], Any], ones: Any
+    ) -> dict[tuple[int, int], Any]:
+        """Sums of the products of each two columns, in a grain of their own; what is 1 a row is multiplied exactly."""
+        found: dict[tuple[int, int], Any] = {}
+        for a in range(3):
+            for b in range(a, 3):
+                mine, theirs = deals[a], deals[b]
+                if mine is not None and theirs is not None:
+                    with np.errstate(
+                        invalid="ignore", over="ignore"
+                    ):  # a sure miss has an infinite log score
+                        product = whole(mine * theirs, self.at_products)
+                    found[a, b] = sums(product) * 2.0**-self.at_products
+                elif mine is not None:
+                    found[a, b] = sums(whole(mine, self.at)) * 2.0**-self.at
+                else:
+                    found[a, b] = ones
+        return found
 
     def products(self, groups: Grouping, dimension: str) -> Floats:
         """Sums of products over the deals of each cluster."""
         deals = self._deals(groups, groups.parts(dimension))
-        size = next(c.size for c in deals if c is not None)
         found = np.empty((3, 3))
-        for (a, b), each in self._whole_products(deals, size).items():
-            found[a, b] = found[b, a] = sum_of(each) * 2.0**-self.at_products
+        for (a, b), each in self._products(deals, sum_of, float(groups.cell.size)).items():
+            found[a, b] = found[b, a] = each
         return found
 
     def moments(self, groups: Grouping) -> Moments:
         """Sums of the deals and of their products, by rep."""
         deals = self._deals(groups, groups.unit)
-        size, reps = groups.stratum.size, int(groups.stratum.max(initial=-1)) + 1
+        reps = int(groups.stratum.max(initial=-1)) + 1
+        count = np.bincount(groups.stratum, minlength=reps).astype(float)
         products = np.empty((reps, 3, 3))
-        for (a, b), each in self._whole_products(deals, size).items():
-            products[:, a, b] = products[:, b, a] = sums_by(groups.stratum, each, reps) * 2.0**-self.at_products
+        sums = self._products(deals, lambda p: sums_by(groups.stratum, p, reps), count)
+        for (a, b), each in sums.items():
+            products[:, a, b] = products[:, b, a] = each
         of_row = groups.stratum if groups.unit is None else groups.stratum[groups.unit]
-        sums = np.column_stack([self.by(of_row, c, reps) for c in self.columns])
-        return Moments(np.bincount(groups.stratum, minlength=reps).astype(float), sums, products)
+        return Moments(count, np.column_stack([self.by(of_row, c, reps) for c in self.columns]), products)
 
 
 def _three(found: Iterable[Statistic]) -> tuple[Statistic, Statistic, Statistic]:
@@ -333,7 +344,9 @@ def pair_of(
     """
     if metric.terms is None:
         return _pair_of_ranks(deals, groups, dimensions, units=units)
-    amount, booked = (0.0 if a is None else float(a.max(initial=0.0)) for a in (deals.amount, deals.amount_won))
+    amount, booked = (
+        0.0 if a is None else float(a.max(initial=0.0)) for a in (deals.amount, deals.amount_won)
+    )
     largest = largest_term(metric.name, amount, booked)
     return Sums.of(metric.terms(deals), groups, largest=largest, moments=units).pair(
         groups.member, dimensions, better=metric.better, is_skill=metric.is_skill, biases=biases

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from forecasteval.compare.cells import Cells, Ranking
 from forecasteval.compare.engine import Block, Grain, collected, flag, grouped, sums
 from forecasteval.compare.pair import largest_term
 from forecasteval.errors import CallError
-from forecasteval.inference.auc import COARSE, EXACT_ROWS, Levels, pairs_within, span
+from forecasteval.inference.auc import COARSE, EXACT_ROWS, STEPS, Levels, pairs_within, span
 from forecasteval.inference.estimate import Reason, reason
 from forecasteval.matching.ids import joined_ids
 from forecasteval.matching.matched import DAYS_AHEAD, Matched
@@ -23,6 +23,27 @@ from forecasteval.scores.probability import Metric
 
 _ROUNDING = 1e-9
 _DIMENSIONS = ("rep", "period", "account")
+_MARK = {"brier_by_amount": "with_amount", "bias_by_amount": "with_both"}
+_MONEY: dict[str, tuple[str, ...]] = {
+    "kept": (),
+    "with_amount": ("amount",),
+    "with_both": ("amount", "booked"),
+}
+
+
+def _usable(names: Iterable[str]) -> dict[str, nw.Expr]:
+    """By mark the rows whose amounts are there and not negative."""
+    there = {m: money for m, money in _MONEY.items() if money and set(money) <= set(names)}
+    found = {}
+    for mark, money in there.items():
+        ok = [~nw.col(m).is_null() & (nw.col(m) >= 0) for m in money]
+        found[mark] = ok[0] if len(ok) == 1 else ok[0] & ok[1]
+    return found
+
+
+def _squared(who: str) -> nw.Expr:
+    """The squared error of a forecast."""
+    return (nw.col(who) - nw.col("w")) * (nw.col(who) - nw.col("w"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +56,9 @@ class Remote:
     one_row_per_deal: bool = False
 
     @classmethod
-    def of(cls, native: Any, attrs: Mapping[str, Any] | None = None, *, one_row_per_deal: bool = False) -> Remote:
+    def of(
+        cls, native: Any, attrs: Mapping[str, Any] | None = None, *, one_row_per_deal: bool = False
+    ) -> Remote:
         """Look at a table's columns and first rows."""
         frame = nw.from_native(native)
         names = frame.collect_schema().names()
@@ -49,7 +72,6 @@ class Remote:
         head.attrs = dict(attrs or {})
         outline = replace(Matched.of(head), joined=[])
         return cls(frame, outline, n, one_row_per_deal)
-
 
     def evidence(
         self,
@@ -94,6 +116,7 @@ class _Asked:
     epsilon: float
     declared: Mapping[str, str]
     told: list[Reason] = field(default_factory=list)
+    curves: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     def cells(self, reasons: tuple[Reason, ...]) -> Cells:
         """All of it."""
@@ -109,12 +132,12 @@ class _Asked:
         frame, kinds, notes = self._kinds(frame, look)
         self.frame, self.several, self.looks = self._units(frame, look)
         flow = list(self.remote.outline.counted_flow(self.deals, self.asked))
-        told = hindsight.dated_late(int(look["late"].sum()), self.asked)
+        told = hindsight.dated_late(int(look["late"].sum()) if "late" in look else 0, self.asked)
         told += self._knew()
         told += [*reasons, *self.remote.outline.joined, *joined, *notes]
-        told += self._settle(kinds, flow)
+        told += self._settle(kinds, flow, look)
         self._united(told)
-        return self._summed(kinds, tuple(told), tuple(flow))
+        return self._summed(kinds, tuple(told), tuple(flow), look)
 
     # --- read and check ---
 
@@ -155,38 +178,50 @@ class _Asked:
             else:
                 columns[name] = nw.col(name)
         self.moment = "as_of" if "as_of" in columns else None
-        if "amount" in columns and any(m.name == "bias_by_amount" for m in self.metrics) and "booked" not in columns:
+        if (
+            "amount" in columns
+            and any(m.name == "bias_by_amount" for m in self.metrics)
+            and "booked" not in columns
+        ):
             columns["booked"] = nw.when(columns["w"] == 1).then(columns["amount"]).otherwise(nw.lit(0.0))
         self.present = frozenset(n for n in ("amount", "amount_won") if n in schema.names())
         return frame.select(**columns)
 
     def _looked(self, frame: Any) -> pd.DataFrame:
-        """By rep and period how many rows there are, and what might be wrong with them."""
+        """By rep and period how many rows there are, how large things are, and what might be wrong with them."""
         names = frame.collect_schema().names()
+        spoken = ~nw.col("b").is_null()
         columns = {
             "rows": nw.lit(1),
+            "won": flag(nw.col("w") == 1),
             "no_deal": flag(nw.col("u").is_null()),
             "not_won": flag(~((nw.col("w") == 0) | (nw.col("w") == 1)) | nw.col("w").is_null()),
-            "late": nw.lit(0),
-            "both": flag(~nw.col("c").is_null() & ~nw.col("b").is_null()),
-            "only_b": flag(nw.col("c").is_null() & ~nw.col("b").is_null()),
+            "no_c": flag(nw.col("c").is_null()),
+            "no_b": flag(~spoken),
+            "filled": flag(nw.col("c").is_null() & spoken),
         }
         for who in "cb":
             columns[f"outside_{who}"] = flag((nw.col(who) < -_ROUNDING) | (nw.col(who) > 1 + _ROUNDING))
         if {"as_of", "closed_on"} <= set(names):
             columns["late"] = flag(nw.col("as_of").cast(nw.Date) >= nw.col("closed_on").cast(nw.Date))
-        for money in {"amount", "booked"} & set(names):
+        marks = {"kept": spoken, **_usable(names)}
+        large = {}
+        for mark, ok in marks.items():
+            usable = ok & spoken
+            columns[f"{mark}__rows"] = flag(usable)
+            for money in _MONEY[mark]:
+                large[f"{mark}__{money}"] = nw.when(usable).then(nw.col(money)).otherwise(nw.lit(0.0))
+        for money in (m for m in ("amount", "booked") if m in names):
             columns[f"huge_{money}"] = flag(nw.col(money).abs() > rows.LARGEST_AMOUNT)
         if "booked" in names:
             columns["booked_lost"] = flag((nw.col("w") == 0) & (nw.col("booked") != 0))
         keys = [d for d in ("rep", "period") if d in self.dimensions]
         extremes = {f"{least}_{w}": getattr(nw.col(w), least)() for w in "cb" for least in ("min", "max")}
+        extremes |= {name: nw.col(name).max() for name in large}
         if self.moment:
             extremes["first"] = nw.col(self.moment).min()
-        found = collected(grouped(frame.with_columns(**columns), keys, sums(columns) | extremes))
+        found = collected(grouped(frame.with_columns(**columns, **large), keys, sums(columns) | extremes))
         self.asked = int(found["rows"].sum())
-        if "first" not in found:
-            found["first"] = 0
         return found
 
     def _joined(self, frame: Any, look: pd.DataFrame) -> tuple[Any, list[Reason]]:
@@ -298,7 +333,9 @@ class _Asked:
             return frame, []
         counts = (u.str.len_chars() == 15) & u.str.contains("[0-9]") & ~u.str.contains("[^A-Za-z0-9]")
         one = nw.when(counts).then(u).otherwise(u.str.to_lowercase())
-        several = grouped(frame.select(u=u, one=one), ["one"], {"a": nw.col("u").min(), "z": nw.col("u").max()})
+        several = grouped(
+            frame.select(u=u, one=one), ["one"], {"a": nw.col("u").min(), "z": nw.col("u").max()}
+        )
         joined = collected(several.filter(nw.col("a") != nw.col("z")))
         if joined.empty:
             return frame, []
@@ -321,25 +358,25 @@ class _Asked:
             for look in looks:
                 exact = self.asked <= EXACT_ROWS
                 c = engine.curve(engine.with_level(look, who, least, most, exact=exact), who)
+                self.curves[who] = c
                 if not exact:
                     low, high = span(least, most)
-                    c["level"] = low + c["level"] / engine.STEPS * (high - low)
+                    c = c.assign(level=low + c["level"] / STEPS * (high - low))
                 values.append((c["level"].to_numpy(), c["rows"].to_numpy(), c["won"].to_numpy()))
             if len(values[0][0]):
                 told += hindsight.told(name, values, self.remote.outline.more.get(DAYS_AHEAD))
         return told
 
-    def _settle(self, kinds: tuple[str, str], flow: list[dict[str, Any]]) -> list[Reason]:
+    def _settle(self, kinds: tuple[str, str], flow: list[dict[str, Any]], look: pd.DataFrame) -> list[Reason]:
         """Let the baseline's value stand in where the candidate is silent; leave out what the baseline leaves out."""
         same = kinds == ("probability", "probability")
         names, told = self.names, list(self.told)
         no_c, no_b = nw.col("c").is_null(), nw.col("b").is_null()
+        silent = look[["no_c", "no_b", "filled"]].sum()
+        self.gaps = bool(silent.any())
         self.frame = self.frame.with_columns(no_c=flag(no_c), no_b=flag(no_b), filled=flag(no_c & ~no_b))
-        silent = collected(grouped(self.frame, [], sums(("no_c", "no_b", "filled")))).iloc[0]
         loss = {
-            n: (nw.col(w) - nw.col("w")) * (nw.col(w) - nw.col("w"))
-            for n, w, kind in zip(names, "cb", kinds, strict=True)
-            if kind == "probability"
+            n: _squared(w) for n, w, kind in zip(names, "cb", kinds, strict=True) if kind == "probability"
         }
         for mark, gap, other in (
             ("no_c", f"{names[0]} is silent", names[1]),
@@ -348,12 +385,12 @@ class _Asked:
             if silent[mark]:
                 told += self._silence(mark, gap, {k: v for k, v in loss.items() if k == other})
         kept = int(self.asked - silent["no_b"])
-        if same:
+        if same and self.gaps:
             if filled := int(silent["filled"]):
                 told.append(rows.stood_in(names, filled, kept))
             self.frame = self.frame.with_columns(c=nw.when(no_c).then(nw.col("b")).otherwise(nw.col("c")))
             self.frame = self.frame.filter(~nw.col("b").is_null())
-        else:
+        elif not same:
             self.frame = self.frame.filter(~no_c & ~no_b).with_columns(filled=nw.lit(0))
             both = self.frame.with_columns(n=nw.lit(1))
             kept = int(collected(grouped(both, [], sums(("n",))))["n"].sum())
@@ -395,126 +432,100 @@ class _Asked:
 
     # --- sums ---
 
-    def _usable(self) -> dict[str, tuple[str, tuple[Reason, ...]]]:
-        """By metric that needs amounts the column that marks the rows it can use, and what is said of the others."""
-        found: dict[str, tuple[str, tuple[Reason, ...]]] = {}
-        for metric in (m for m in self.metrics if m.needs and set(m.needs) <= self.present | {"amount_won"} and "amount" in self.present):
-            money = ["amount", "booked"] if metric.name == "bias_by_amount" else ["amount"]
-            ok = nw.lit(True)
-            for m in money:
-                ok = ok & ~nw.col(m).is_null() & (nw.col(m) >= 0)
-            name = f"usable_{'_'.join(money)}"
-            self.frame = self.frame.with_columns(**{name: flag(ok)})
-            marked = self.frame.with_columns(gap=nw.lit(1) - nw.col(name))
-            notes = []
+    def _notes(self, look: pd.DataFrame) -> dict[str, tuple[Reason, ...]]:
+        """What is said of the rows that metrics of amounts cannot use; marks those that they can."""
+        found: dict[str, tuple[Reason, ...]] = {}
+        marks = _usable(self.frame.collect_schema().names())
+        self.frame = self.frame.with_columns(**{mark: flag(ok) for mark, ok in marks.items()})
+        for metric in (m for m in self.metrics if m.needs and _MARK[m.name] in marks):
+            mark, notes = _MARK[metric.name], []
             if metric.name == "bias_by_amount" and "amount_won" not in self.present:
                 notes.append(rows.BOOKED_ASSUMED)
-            if missing := int(collected(grouped(marked, [], sums(("gap",))))["gap"].sum()):
-                kept, self.frame = self.frame, marked
-                losses = {
-                    n: (nw.col(w) - nw.col("w")) * (nw.col(w) - nw.col("w"))
-                    for n, w in zip(self.names, "cb", strict=True)
-                }
+            if missing := self.kept - int(look[f"{mark}__rows"].sum()):
+                frame, self.frame = self.frame, self.frame.with_columns(gap=nw.lit(1) - nw.col(mark))
+                losses = {n: _squared(w) for n, w in zip(self.names, "cb", strict=True)}
                 notes += [rows.no_amount(missing), *self._silence("gap", "the amount is missing", losses)]
-                self.frame = kept
-            found[metric.name] = name, tuple(notes)
+                self.frame = frame
+            found[metric.name] = tuple(notes)
         return found
 
-    def _blocks(self, same_kind: bool, usable: Mapping[str, tuple[str, tuple[Reason, ...]]]) -> list[Block]:
+    def _blocks(self, same_kind: bool, notes: Mapping[str, tuple[Reason, ...]]) -> list[Block]:
         blocks = []
         for m in self.metrics:
             if m.name == "auc" or (same_kind and not m.needs):
                 blocks.append(Block(m.name, m.name))
-            elif same_kind and m.name in usable:
-                mark, notes = usable[m.name]
-                blocks.append(Block(m.name, m.name, mark, "amount"))
-                if any(n["code"] == "amount_missing" for n in notes):
-                    blocks.append(Block(f"{m.name}|bias", "bias", mark))
+            elif same_kind and m.name in notes:
+                blocks.append(Block(m.name, m.name, _MARK[m.name]))
+                if any(n["code"] == "amount_missing" for n in notes[m.name]):
+                    blocks.append(Block(f"{m.name}_and_bias", "bias", _MARK[m.name]))
         if same_kind and not any(b.name == "bias" for b in blocks):
             blocks.append(Block("bias", "bias"))
         return blocks
 
-    def _grains(self, blocks: Sequence[Block], won: int) -> dict[str, Grain]:
-        marks = list(dict.fromkeys(b.usable for b in blocks))
-        money = [m for m in ("amount", "booked") if m in self.frame.collect_schema().names()]
-        columns = {
-            f"{mark}.{m}": nw.when(nw.col(mark) == 1).then(nw.col(m)).otherwise(nw.lit(0.0))
-            for mark in marks
-            for m in money
-        }
-        known = collected(
-            grouped(
-                self.frame.with_columns(**columns),
-                [],
-                sums(marks) | {c: nw.col(c).max() for c in columns},
-            )
-        ).iloc[0]
-        grains = {}
-        for b in blocks:
-            amount, booked = (float(known[f"{b.usable}.{m}"]) if m in money else 0.0 for m in ("amount", "booked"))
-            n = int(known[b.usable])
-            if b.kind == "auc":
-                largest = max(n / max(won, 1), n / max(n - won, 1))
-            else:
-                largest = largest_term(b.kind, amount, booked) or 1.0
-            grains[b.name] = Grain.of(largest, n, self.looks)
-        return grains
+    def _grain(self, block: Block, look: pd.DataFrame, won: int) -> Grain:
+        n = self.kept if block.usable == "kept" else int(look[f"{block.usable}__rows"].sum())
+        amount, booked = (
+            float(look[name].max()) if (name := f"{block.usable}__{m}") in look else 0.0
+            for m in ("amount", "booked")
+        )
+        if block.kind == "auc":
+            largest = max(n / max(won, 1), n / max(n - won, 1))
+        else:
+            largest = largest_term(block.kind, amount, booked) or 1.0
+        return Grain.of(largest, n, self.looks)
 
-    def _summed(self, kinds: tuple[str, str], told: tuple[Reason, ...], flow: tuple[dict[str, Any], ...]) -> Cells:
+    def _summed(
+        self,
+        kinds: tuple[str, str],
+        told: tuple[Reason, ...],
+        flow: tuple[dict[str, Any], ...],
+        look: pd.DataFrame,
+    ) -> Cells:
         same_kind = kinds == ("probability", "probability")
-        usable = self._usable() if same_kind else {}
-        blocks = self._blocks(same_kind, usable)
+        notes = self._notes(look) if same_kind else {}
         keys = list(self.dimensions)
         if "account" in keys:  # a deal without an account stands alone
             alone = nw.concat_str(nw.lit("deal "), nw.col("u").cast(nw.String))
             account = nw.when(nw.col("account").is_null()).then(alone).otherwise(nw.col("account"))
             self.frame = self.frame.with_columns(account=account)
-        notes = {name: said for name, (_, said) in usable.items()}
-        ranks, won = None, 0
-        if any(m.name == "auc" for m in self.metrics):
-            ranks, won = self._ranks(keys)
-        for who in "cb":
-            if f"{who}_adds" not in self.frame.collect_schema().names():
-                self.frame = self.frame.with_columns(**{f"{who}_adds": nw.lit(0.0)})
-        grains = self._grains(blocks, won)
+        rankings, won = self._ranks(keys) if any(m.name == "auc" for m in self.metrics) else (None, 0)
+        blocks = self._blocks(same_kind, notes)
+        if rankings is None or "deal" not in self.question:
+            self.frame = self.frame.with_columns(c_adds=nw.lit(0.0), b_adds=nw.lit(0.0))
+        grains = {b.name: self._grain(b, look, won) for b in blocks}
         frame = engine.with_terms(self.frame, blocks, grains, self.epsilon)
-        cells = engine.by_cell(frame, keys, blocks)
-        levels = [*keys, *([] if "rep" in keys else [""])]
-        deals = {}
-        whole = None
-        for d in levels:
-            own = [d] if d else []
-            if self.several:
-                deals[d] = engine.by_deal(frame, own, blocks, grains, several=True)
-                continue
-            whole = engine.by_deal(frame, keys, blocks, grains, several=False) if whole is None else whole
-            deals[d] = _added_up(whole, d)
-        first = self._first(keys)
+        if self.several:
+            cells = engine.by_cell(frame, keys, blocks)
+            levels = [*keys, *([] if "rep" in keys else [""])]
+            deals = {d: engine.by_deal(frame, [d] if d else [], blocks, grains, several=True) for d in levels}
+        else:
+            cells = engine.by_deal(frame, keys, blocks, grains, several=False)
+            deals = {d: _added_up(cells, d) for d in (*keys, "")}
+        first = self._first(look)
         cells = cells.merge(first, on="period") if first is not None else cells.assign(first=0)
-        cells = cells.sort_values(keys, ignore_index=True) if keys else cells
         return Cells(
-            cells.fillna(0),
+            (cells.sort_values(keys, ignore_index=True) if keys else cells).fillna(0),
             {d: t.fillna(0) for d, t in deals.items()},
             grains,
+            {b.name: b.usable for b in blocks},
             self.dimensions,
             self.names,
             kinds,
-            self.present | ({"amount_won"} if "amount" in self.present else set()),
-            ranks,
+            self.present,
+            rankings,
             told,
             flow,
             notes,
             self.asked,
         )
 
-    def _first(self, keys: Sequence[str]) -> pd.DataFrame | None:
+    def _first(self, look: pd.DataFrame) -> pd.DataFrame | None:
         """The first moment of each period."""
-        if "period" not in keys:
+        if "period" not in self.dimensions:
             return None
         if not self.moment:
-            found = collected(grouped(self.frame, ["period"], {"n": nw.len()}))
-            return found[["period"]].assign(first=0)
-        found = collected(grouped(self.frame, ["period"], {"first": nw.col(self.moment).min()}))
+            return look[["period"]].drop_duplicates().assign(first=0)
+        found = look.groupby("period", as_index=False)["first"].min()
         try:
             moments = pd.to_datetime(found["first"]).to_numpy(dtype="datetime64[s]").astype(np.int64)
         except (ValueError, TypeError):  # names of moments, such as "week 4"
@@ -524,42 +535,45 @@ class _Asked:
     def _ranks(self, keys: list[str]) -> tuple[tuple[Ranking, Ranking] | None, int]:
         """How both rank the rows, by cell and within the clusters of each dimension."""
         exact, moments = self.kept <= EXACT_ROWS, "deal" in self.question
-        counted = collected(grouped(self.frame, [], {"n": nw.len(), "k": nw.col("w").sum()}))
-        n, k = int(counted["n"].sum()), int(counted["k"].sum())
-        if not 0 < k < n:
-            return None, k
-        dims = ["cell", *keys]
-        found = []
+        found, k = [], 0
         for who in "cb":
-            self.frame = engine.with_level(self.frame, who, *self.range[who], exact=exact)
+            frame = engine.with_level(self.frame, who, *self.range[who], exact=exact)
             if exact:
-                ranks = _from_curve(engine.curve(self.frame, who, keys), keys, dims)
+                curve = engine.curve(frame, who, keys)
+            else:  # what hindsight was looked for in, where it stands for the rows that are left
+                curve = self.curves[who] if not (self.several or self.gaps) else engine.curve(frame, who)
+            n, k = int(curve["rows"].sum()), int(curve["won"].sum())
+            if not 0 < k < n:
+                return None, k
             if not exact or moments:
-                self.frame = engine.with_placements(self.frame, who, n, k, COARSE)
-            if not exact:
-                fine = engine.curve(self.frame, who)
-                tied = Levels.of(fine["rows"].to_numpy(), fine["won"].to_numpy()).tied
-                ranks = self._from_coarse(who, keys, dims, tied)
+                frame = engine.with_placements(frame, who, n, k, COARSE)
+            if exact:
+                ranking = _from_curve(curve, keys, ["cell", *keys])
+            else:
+                tied = Levels.of(curve["rows"].to_numpy(), curve["won"].to_numpy()).tied
+                ranking = self._from_coarse(frame, who, keys, tied)
             if moments:
-                self.frame = engine.with_influence(self.frame, who, ranks.value, n, k)
-            found.append(ranks)
+                self.frame = engine.with_influence(frame, who, ranking.value, n, k)
+            found.append(ranking)
         return (found[0], found[1]), k
 
-    def _from_coarse(self, who: str, keys: list[str], dims: list[str], tied: float) -> Ranking:
+    def _from_coarse(self, frame: Any, who: str, keys: list[str], tied: float) -> Ranking:
         """Placements by cell; pairs within clusters by ranges of values."""
         coarse = f"{who}_coarse"
         aggregates = {"rows": nw.len(), "won": nw.col("w").sum(), "placed": nw.col(f"{who}_placed").sum()}
-        found = collected(self.frame.group_by(*keys, coarse).agg(**aggregates))
-        return _ranks_of(found.rename(columns={coarse: "level"}), keys, dims, tied)
+        found = collected(frame.group_by(*keys, coarse).agg(**aggregates))
+        return _ranks_of(found.rename(columns={coarse: "level"}), keys, ["cell", *keys], tied)
 
 
 def _added_up(of_cells: pd.DataFrame, dimension: str) -> pd.DataFrame:
     """Sums over deals of the clusters of a dimension, from those of the cells; of all where it has no name."""
     by = of_cells[dimension] if dimension else np.zeros(len(of_cells), dtype=int)
-    heaviest = [c for c in of_cells if c.endswith(".heaviest")]
-    summed = [c for c in of_cells if "." in c and c not in heaviest]
+    heaviest = [c for c in of_cells if c.endswith("__heaviest")]
+    summed = [c for c in of_cells if "__" in c and c not in heaviest]
     grouped = of_cells.groupby(by)
-    return pd.concat([grouped[summed].sum(), grouped[heaviest].max()], axis=1).reset_index(names=dimension or "all")
+    return pd.concat([grouped[summed].sum(), grouped[heaviest].max()], axis=1).reset_index(
+        names=dimension or "all"
+    )
 
 
 def _from_curve(curve: pd.DataFrame, keys: list[str], dims: list[str]) -> Ranking:

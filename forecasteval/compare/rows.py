@@ -521,7 +521,9 @@ def _settled(rows: Rows) -> Rows:
 
 def stood_in(names: tuple[str, str], filled: int, kept: int) -> Reason:
     """That the baseline's value stands in where the candidate is silent."""
-    text = f"{names[0]} is silent on {filled:,} rows ({filled / kept:.0%}); the value of {names[1]} stands in."
+    text = (
+        f"{names[0]} is silent on {filled:,} rows ({filled / kept:.0%}); the value of {names[1]} stands in."
+    )
     return reason("filled", text)
 
 
