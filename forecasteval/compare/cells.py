@@ -54,13 +54,15 @@ class Cells:
 
     ``cells`` has a row for each rep, period and account that occurs together, ``deals`` one for each cluster of a
     dimension ("rep"; "" stands for all): sums over deals. Their columns are named "metric__what", in multiples of
-    the grain that ``grains`` names by metric, and "mark__what" for the rows that metrics can use, which ``marks`` names. ``rankings`` are those of candidate and baseline.
+    the grain that ``grains`` names by metric, and "mark__what" for the rows that metrics can use, which ``marks`` names; ``identical`` are the metrics under which both
+    score the same in every row. ``rankings`` are those of candidate and baseline.
     """
 
     cells: pd.DataFrame
     deals: Mapping[str, pd.DataFrame]
     grains: Mapping[str, Grain]
     marks: Mapping[str, str]
+    identical: frozenset[str]
     dimensions: tuple[str, ...]
     names: tuple[str, str]
     kinds: tuple[str, str]
@@ -108,8 +110,11 @@ class Cells:
             of = self.deals[d]
             of = of[of[f"{mark}__deals"] > 0]
             count[d] = of.set_index(d)[f"{mark}__deals"].reindex(labels[d]).to_numpy(dtype=float)
-            products[d] = self._products(block, of, lambda column: column.sum())
-        same = int(cells[f"{block}__differs"].sum()) == 0
+            whole = (
+                of if f"{block}__cc" in of else self.deals[""]
+            )  # the same for each, where every row is a deal
+            products[d] = self._products(block, whole, lambda column: column.sum())
+        same = block in self.identical
         moments = self._moments(block) if units else None
         return Sums(c, b, np.asarray(z, dtype=float), count, products, same, moments)
 
@@ -143,7 +148,7 @@ class Cells:
         member, labels = self._member(cells)
         rows = cells[f"{mark}__rows"].to_numpy(dtype=float)
         names = ("deals", "wins", "others", "weighing", "total", "square")
-        of = self.deals[self.home]
+        of = self.deals.get("", self.deals[self.home])
         total = {n: float(of[f"{mark}__{n}"].sum()) for n in names}
         heaviest = float(of[f"{mark}__heaviest"].max()) if len(of) else 0.0
         sure = [int(cells[s].sum()) if (s := f"{block}__sure_{who}") in cells else 0 for who in "cb"]

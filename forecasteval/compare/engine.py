@@ -50,11 +50,18 @@ def sums(names: Iterable[str]) -> dict[str, nw.Expr]:
 
 @dataclass(frozen=True)
 class Block:
-    """The terms of one metric on the rows that it can use, which the column ``usable`` marks."""
+    """The terms of one metric on the rows that it can use, which the column ``usable`` marks.
+
+    ``all_usable`` spares a question in every row; ``sure`` tells that probabilities of 0 or 1 occur; ``counted`` that
+    there are terms (ranks have some for "new deals, same reps" only).
+    """
 
     name: str
     kind: str
     usable: str = "kept"
+    all_usable: bool = True
+    sure: bool = False
+    counted: bool = True
 
     @property
     def denominator(self) -> str | None:
@@ -64,29 +71,30 @@ class Block:
     @property
     def columns(self) -> tuple[str, ...]:
         """What is summed by cell."""
+        if not self.counted:
+            return ()
         z = () if self.denominator is None else ("z",)
-        return ("c", "b", *z, "differs", *(("sure_c", "sure_b") if self.kind == "log_score" else ()))
+        return ("c", "b", *z, *(("sure_c", "sure_b") if self.kind == "log_score" and self.sure else ()))
 
-    def terms(self, epsilon: float) -> dict[str, nw.Expr]:
+    def terms(self) -> dict[str, nw.Expr]:
         """Numerators of candidate (c) and baseline (b), and what they are divided by (z) where that is not 1 a row."""
         found = {} if self.denominator is None else {"z": nw.col(self.denominator)}
         for who in "cb":
-            p = nw.col(who)
-            off = p - nw.col("w")
-            if self.kind == "log_score":
-                p = p.clip(epsilon, 1 - epsilon) if epsilon > 0 else p
-                given = nw.when(nw.col("w") == 1).then(p).otherwise(1 - p)
-                # a sure miss is counted apart: some engines refuse the logarithm of zero
-                found[who] = nw.lit(0.0) - nw.when(given > 0).then(given).otherwise(nw.lit(1.0)).log()
-            elif self.kind == "auc":
-                found[who] = nw.col(f"{who}_adds")
-            else:
-                found[who] = {
-                    "brier_by_amount": nw.col("amount") * (off * off),
-                    "bias_by_amount": nw.col("amount") * p - nw.col("booked"),
-                    "bias": off,
-                }.get(self.kind, off * off)
+            off = nw.col(who) - nw.col("w")
+            found[who] = {
+                "log_score": nw.lit(0.0) - nw.col(f"{who}_given").log(),
+                "auc": nw.col(f"{who}_adds"),
+                "brier_by_amount": nw.col("amount") * (off * off),
+                "bias_by_amount": nw.col("amount") * nw.col(who) - nw.col("booked"),
+                "bias": off,
+            }.get(self.kind, off * off)
         return found
+
+    def given(self, who: str, epsilon: float) -> nw.Expr:
+        """The probability that was given to what happened, 1 for none: some engines refuse the logarithm of zero."""
+        p = nw.col(who).clip(epsilon, 1 - epsilon) if epsilon > 0 else nw.col(who)
+        given = nw.when(nw.col("w") == 1).then(p).otherwise(1 - p)
+        return nw.when(given > 0).then(given).otherwise(nw.lit(1.0)) if self.sure else given
 
 
 @dataclass(frozen=True)
@@ -105,44 +113,64 @@ class Grain:
 
 def with_terms(frame: Any, blocks: Sequence[Block], grains: Mapping[str, Grain], epsilon: float) -> Any:
     """Each block's terms as whole numbers, and 0 in rows that it cannot use; with counts of the rows of every mark."""
+    given: dict[str, nw.Expr] = {}
     floats: dict[str, nw.Expr] = {}
     whole: dict[str, nw.Expr] = {}
-    differ: dict[str, nw.Expr] = {}
-    for block in blocks:
+    for block in (b for b in blocks if b.counted):
         n, ok = block.name, nw.col(block.usable) == 1
-        for which, term in block.terms(epsilon).items():
+        if block.kind == "log_score":
+            given = {f"{who}_given": block.given(who, epsilon) for who in "cb"}
+        for which, term in block.terms().items():
             # rows that cannot be used may hold nothing, which no whole number stands for
-            floats[f"{n}__{which}"] = nw.when(ok).then(term).otherwise(nw.lit(0.0))
+            floats[f"{n}__{which}"] = (
+                term if block.all_usable else nw.when(ok).then(term).otherwise(nw.lit(0.0))
+            )
             scaled = nw.col(f"{n}__{which}") * 2.0 ** grains[n].terms + 0.5
             whole[f"{n}__{which}"] = scaled.floor().cast(nw.Int64)
-        differ[f"{n}__differs"] = flag(nw.col(f"{n}__c") != nw.col(f"{n}__b"))
-        for who in "cb" if block.kind == "log_score" else ():
+        for who in "cb" if "sure_c" in block.columns else ():
             missed = nw.when(nw.col("w") == 1).then(nw.col(who) == 0).otherwise(nw.col(who) == 1)
             whole[f"{n}__sure_{who}"] = nw.col(block.usable) * flag(missed)
-    for mark in {b.usable for b in blocks}:
+    for mark in _marks(blocks):
         whole[f"{mark}__rows"] = nw.col(mark)
         whole[f"{mark}__won"] = nw.col(mark) * nw.col("w").cast(nw.Int64)
         whole[f"{mark}__filled"] = nw.col(mark) * nw.col("filled")
         if mark != "kept":
             weight = nw.when(nw.col(mark) == 1).then(nw.col("amount")).otherwise(nw.lit(0.0))
-            whole[f"{mark}__weight"] = weight
-    return frame.with_columns(**floats).with_columns(**whole).with_columns(**differ)
+            whole[f"{mark}__weight"] = nw.col("amount") if mark in _like_kept(blocks) else weight
+    return frame.with_columns(**given).with_columns(**floats).with_columns(**whole)
 
 
 def _marks(blocks: Sequence[Block]) -> list[str]:
-    return list(dict.fromkeys(b.usable for b in blocks))
+    return list(dict.fromkeys(["kept", *(b.usable for b in blocks)]))
+
+
+def _like_kept(blocks: Sequence[Block]) -> list[str]:
+    """Marks of all rows that are kept."""
+    return [m for m in _marks(blocks) if m != "kept" and all(b.all_usable for b in blocks if b.usable == m)]
 
 
 def _cell_columns(blocks: Sequence[Block]) -> list[str]:
+    marks = [m for m in _marks(blocks) if m not in _like_kept(blocks)]
     return [
         *(f"{b.name}__{c}" for b in blocks for c in b.columns),
-        *(f"{m}__{c}" for m in _marks(blocks) for c in ("rows", "won", "filled")),
+        *(f"{m}__{c}" for m in marks for c in ("rows", "won", "filled")),
     ]
 
 
 def by_cell(frame: Any, keys: Sequence[str], blocks: Sequence[Block]) -> pd.DataFrame:
     """Sums of every block by cell."""
-    return collected(grouped(frame, keys, sums(_cell_columns(blocks))))
+    return _copied(collected(grouped(frame, keys, sums(_cell_columns(blocks)))), blocks)
+
+
+def _copied(found: pd.DataFrame, blocks: Sequence[Block]) -> pd.DataFrame:
+    """Counts of marks that hold all rows are those of the rows."""
+    counts = {
+        f"{m}__{c}": found[f"kept__{c}"]
+        for m in _like_kept(blocks)
+        for c in ("rows", "won", "filled", "deals", "wins", "others")
+        if f"kept__{c}" in found
+    }
+    return found.assign(**counts)
 
 
 def by_deal(
@@ -173,20 +201,42 @@ def by_deal(
                 scaled = unit[pair[0]] * unit[pair[1]] * 2.0**grain.products + 0.5
                 columns[f"{n}__{pair}"] = scaled.floor().cast(nw.Int64)
     heaviest = {}
+    alike = _like_kept(blocks)
     for m in marks:
+        if not several and m == "kept":
+            continue  # every row is a deal
         weight = nw.col(f"{m}__rows").cast(nw.Float64) if m == "kept" else nw.col(f"{m}__weight")
-        columns[f"{m}__deals"] = flag(nw.col(f"{m}__rows") > 0)
-        columns[f"{m}__wins"] = flag(nw.col(f"{m}__won") > 0)
-        columns[f"{m}__others"] = flag(nw.col(f"{m}__rows") > nw.col(f"{m}__won"))
+        if several and m not in alike:
+            columns[f"{m}__deals"] = flag(nw.col(f"{m}__rows") > 0)
+            columns[f"{m}__wins"] = flag(nw.col(f"{m}__won") > 0)
+            columns[f"{m}__others"] = flag(nw.col(f"{m}__rows") > nw.col(f"{m}__won"))
         columns[f"{m}__weighing"] = flag(weight > 0)
         columns[f"{m}__total"] = weight
         columns[f"{m}__square"] = weight * weight
         heaviest[f"{m}__heaviest"] = nw.col(f"{m}__total").max()
     each = [*columns, *(f"{b.name}__{w}" for b in blocks for w in b.columns if w in "cbz")]
-    each += [f"{m}__rows" for m in marks]
-    if not several:
-        each = list(dict.fromkeys([*each, *_cell_columns(blocks)]))
-    return collected(grouped(frame.with_columns(**columns), keys, sums(each) | heaviest))
+    each += [f"{m}__rows" for m in marks if m not in alike]
+    each = list(dict.fromkeys(each if several else [*each, *_cell_columns(blocks)]))
+    found = _copied(collected(grouped(frame.with_columns(**columns), keys, sums(each) | heaviest)), blocks)
+    return found if several else each_a_deal(found, blocks)
+
+
+def each_a_deal(found: pd.DataFrame, blocks: Sequence[Block]) -> pd.DataFrame:
+    """Counts of deals beside those of rows, where every row is one."""
+    counts: dict[str, pd.Series] = {}
+    for m in _marks(blocks):
+        n, won = found[f"{m}__rows"], found[f"{m}__won"]
+        counts |= {f"{m}__deals": n, f"{m}__wins": won, f"{m}__others": n - won}
+        if m == "kept":
+            counts |= {f"{m}__{name}": n for name in ("weighing", "total", "square")}
+            counts[f"{m}__heaviest"] = n.clip(upper=1)
+    return found.assign(**counts)
+
+
+def differs(frame: Any, block: Block) -> bool:
+    """Do the terms of candidate and baseline differ in any row?"""
+    rows = frame.with_columns(differs=flag(nw.col(f"{block.name}__c") != nw.col(f"{block.name}__b")))
+    return bool(collected(grouped(rows, [], sums(("differs",))))["differs"].sum())
 
 
 # --- ranks ---------------------------------------------------------------------------------------------

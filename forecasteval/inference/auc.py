@@ -15,7 +15,7 @@ from forecasteval.scores.probability import Floats, placements, rank, rank_pairs
 EXACT_ROWS = 1_000_000  # of longer tables forecasts are ranked by steps ...
 STEPS = 10_000  # ... of 1e-4, on every engine
 _MOST_KEYS = 1 << 22  # clusters x levels that pairs within clusters are counted by in longer tables
-COARSE = 128
+COARSE = 64
 
 
 @dataclass(frozen=True, eq=False)
