@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -389,7 +390,8 @@ def _opened(matched: Any, *, one_row_per_deal: bool) -> Matched | Remote:
     found: Matched | Remote
     if isinstance(matched, str | PathLike):
         native, attrs = parquet.opened(matched)
-        found = Remote.of(native, attrs, one_row_per_deal=one_row_per_deal)
+        where = partial(parquet.first_empty, matched)
+        found = Remote.of(native, attrs, one_row_per_deal=one_row_per_deal, first_empty=where)
     elif is_lazy(matched):
         found = Remote.of(matched, one_row_per_deal=one_row_per_deal)
     else:

@@ -10,6 +10,27 @@ from typing import Any
 from forecasteval.errors import CallError
 
 
+def _files(path: str | PathLike[str]) -> list[Path]:
+    there = Path(path)
+    return sorted(there.rglob("*.parquet")) if there.is_dir() else [there]
+
+
+def first_empty(path: str | PathLike[str], column: str) -> str:
+    """Where a column is first empty: the row, and the file where there are several."""
+    import pyarrow.parquet as pq
+
+    files = _files(path)
+    for file in files:
+        at = 0
+        for batch in pq.ParquetFile(file).iter_batches(columns=[column]):
+            values = batch.column(0)
+            if values.null_count:
+                row = at + values.is_null().to_pylist().index(True) + 1
+                return f"row {row}" + (f" of {file.name}" if len(files) > 1 else "")
+            at += len(values)
+    return "not found again"
+
+
 def opened(path: str | PathLike[str]) -> tuple[Any, dict[str, Any]]:
     """A file, or all Parquet files of a folder, and what the table was written with in its `attrs`.
 
@@ -22,8 +43,7 @@ def opened(path: str | PathLike[str]) -> tuple[Any, dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    there = Path(path)
-    files = sorted(there.rglob("*.parquet")) if there.is_dir() else [there]
+    files = _files(path)
     if not files:
         raise CallError(f"The folder {path} holds no Parquet file (*.parquet).")
     told: bytes | None = None

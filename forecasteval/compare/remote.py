@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
+from narwhals.exceptions import DuplicateError
 
 from forecasteval.compare import engine, hindsight, rows
 from forecasteval.compare.cells import Cells, Ranking
@@ -65,11 +66,10 @@ class Remote:
     outline: Matched
     rows: int
     one_row_per_deal: bool = False
+    first_empty: Callable[[str], str] | None = None
 
     @classmethod
-    def of(
-        cls, native: Any, attrs: Mapping[str, Any] | None = None, *, one_row_per_deal: bool = False
-    ) -> Remote:
+    def of(cls, native: Any, attrs: Mapping[str, Any] | None = None, **known: Any) -> Remote:
         """Look at a table's columns and first rows."""
         frame = nw.from_native(native)
         names = frame.collect_schema().names()
@@ -82,7 +82,7 @@ class Remote:
                 head[d] = "there"
         head.attrs = dict(attrs or {})
         outline = replace(Matched.of(head), joined=[])
-        return cls(frame, outline, n, one_row_per_deal)
+        return cls(frame, outline, n, **known)
 
     def evidence(
         self,
@@ -107,7 +107,10 @@ class Remote:
 
 def is_lazy(table: Any) -> bool:
     """Does a table lie on an engine, which is asked rather than read?"""
-    return isinstance(nw.from_native(table, pass_through=True), nw.LazyFrame)
+    try:
+        return isinstance(nw.from_native(table, pass_through=True), nw.LazyFrame)
+    except DuplicateError:  # said in words where frames are read
+        return False
 
 
 def _any(frame: Any, column: str) -> bool:
@@ -281,11 +284,12 @@ class _Asked:
         for d in (d for d in ("rep", "period") if d in self.dimensions):
             if empty := int(look.loc[look[d].isna(), "rows"].sum()):
                 wrong.append(
-                    f"{d} is empty in {empty:,} rows. Fill it, leave those rows out, or drop the column {d}."
+                    f"{d} is empty in {empty:,} rows{self._where(d)}. Fill it, leave those rows out, or drop the column {d}."
                 )
         if total["no_deal"]:
             wrong.append(
-                f"deal_id is empty in {int(total['no_deal']):,} rows. Every row needs the deal it is about."
+                f"deal_id is empty in {int(total['no_deal']):,} rows{self._where('deal_id')}. Every row needs the deal it is "
+                "about."
             )
         if total["not_won"]:
             wrong.append(
@@ -306,6 +310,11 @@ class _Asked:
             )
         if wrong:
             raise CallError(" ".join(wrong))
+
+    def _where(self, column: str) -> str:
+        """The first row in which a column is empty, where rows have numbers."""
+        find = self.remote.first_empty
+        return "" if find is None else f", the first is {find(column)}"
 
     def _kinds(self, frame: Any) -> tuple[Any, tuple[str, str], list[Reason]]:
         """What either forecaster gives; probabilities that lie outside by rounding are moved."""

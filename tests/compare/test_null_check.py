@@ -77,7 +77,9 @@ def test_a_draw_is_the_comparison_of_a_table_whose_forecasts_were_swapped(metric
     real = fe.compare(frame, *PAIR, metrics=[metric], generalise_to=question)
     sums = _table(Matched.of(frame), real, METRICS[metric], by, {})
     column = "deal_id" if by == "deal" else by
-    values = pd.factorize(frame[column], sort=by == "period")[1]  # quarters stand in order of time
+    values = pd.factorize(frame[column], sort=by in ("rep", "period"))[
+        1
+    ]  # by name, quarters in order of time
     way = np.random.default_rng(5).integers(0, 2, sums.groups, dtype=bool)
     assert sums.groups == len(values)
     there = fe.compare(

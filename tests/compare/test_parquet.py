@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 import forecasteval as fe
-from forecasteval.compare import _parquet
 from forecasteval.errors import CallError
 
 
@@ -42,14 +41,22 @@ def test_the_file_gives_what_the_table_gives(tmp_path, looks, question):
     assert ours.to_dict() == theirs.to_dict()
 
 
-def test_only_what_counts_is_read_and_moments_only_where_deals_repeat(tmp_path):
-    columns = ["deal_id", "as_of", "won", "rep", "model"]
-    for looks in (1, 2):
-        deals(looks=looks).to_parquet(tmp_path / "m.parquet")
-        read = _parquet.matched_rows(tmp_path / "m.parquet", columns)
-        assert set(read) == set(columns) - ({"as_of"} if looks == 1 else set())
-    assert read["deal_id"].nunique() == 600
-    assert read["rep"].dtype == "category"
+def test_a_folder_of_files_is_one_table(tmp_path):
+    table = deals(looks=3)
+    (tmp_path / "year=2026").mkdir()
+    table.iloc[:700].to_parquet(tmp_path / "year=2026" / "a.parquet")
+    table.iloc[700:].sample(frac=1, random_state=0).to_parquet(tmp_path / "b.parquet")
+    ours = fe.compare(tmp_path, "model", "rep_forecast")
+    assert ours.to_dict() == fe.compare(table, "model", "rep_forecast").to_dict()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CallError, match="holds no Parquet file"):
+        fe.compare(tmp_path / "empty", "model", "rep_forecast")
+
+
+def test_deals_are_not_told_apart_where_each_is_declared_to_have_one_row(tmp_path):
+    deals().to_parquet(tmp_path / "m.parquet")
+    found = fe.compare(tmp_path / "m.parquet", "model", "rep_forecast", one_row_per_deal=True)
+    assert found.to_dict() == fe.compare(deals(), "model", "rep_forecast").to_dict()
 
 
 def test_what_cannot_be_read_says_what_is_there(tmp_path):

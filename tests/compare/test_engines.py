@@ -1,0 +1,173 @@
+"""One table on every engine, shuffled and cut differently, gives the same results to the last printed digit."""
+
+import shutil
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import forecasteval as fe
+from forecasteval.errors import CallError
+
+METRICS = ["brier", "log_score", "auc", "brier_by_amount", "bias", "bias_by_amount", "brier_skill"]
+
+
+def deals(n=400, looks=1, seed=0):
+    """Reps whose deals change hands, accounts that are not always known, gaps in forecasts and amounts."""
+    rng = np.random.default_rng(seed)
+    truth = rng.beta(1, 3, n)
+    table = pd.DataFrame(
+        {
+            "deal_id": [f"D{i}" for i in range(n)],
+            "as_of": pd.Timestamp("2026-02-28"),
+            "period": [f"{2024 + i // 4}Q{i % 4 + 1}" for i in rng.integers(0, 8, n)],
+            "rep": [f"rep {i}" for i in rng.integers(0, 12, n)],
+            "account": [f"a{i}" if i % 3 else None for i in rng.integers(0, 90, n)],
+            "won": (rng.random(n) < truth).astype(int),
+            "amount": np.where(rng.random(n) < 0.04, np.nan, rng.lognormal(8, 1, n).round(2)),
+            "model": np.where(
+                rng.random(n) < 0.06, np.nan, np.clip(truth + rng.normal(0, 0.1, n), 0.01, 0.99)
+            ),
+            "rep_forecast": np.where(rng.random(n) < 0.05, np.nan, rng.integers(1, 10, n) / 10),
+        }
+    )
+    later = []
+    for i in range(looks):
+        moved = table.assign(as_of=table["as_of"] + pd.Timedelta(7 * i, "D"))
+        if i:
+            moved.loc[::9, "rep"] = "rep 3"
+        later.append(moved)
+    return pd.concat(later, ignore_index=True)
+
+
+def in_parts(table, seed=1):
+    """The same rows in another order."""
+    return table.sample(frac=1, random_state=seed)
+
+
+def duckdb_of(table, folder):
+    duckdb = pytest.importorskip("duckdb")
+    connection = duckdb.connect()
+    connection.register("deals", in_parts(table))
+    return connection.table("deals")
+
+
+def polars_of(table, folder):
+    polars = pytest.importorskip("polars")
+    return polars.from_pandas(in_parts(table)).lazy()
+
+
+def files_of(table, folder):
+    for i, part in enumerate(np.array_split(in_parts(table).to_numpy(), 3)):
+        part = pd.DataFrame(part, columns=table.columns).astype(table.dtypes.to_dict())
+        part.to_parquet(folder / f"{i}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def spark():
+    sql = pytest.importorskip("pyspark.sql")
+    if not shutil.which("java"):
+        pytest.skip("PySpark needs Java, which is not installed")
+    warnings.simplefilter("ignore")
+    options = {
+        "spark.ui.enabled": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.log.level": "ERROR",
+    }
+    builder = sql.SparkSession.builder.master("local[2]")
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    yield session
+    session.stop()
+
+
+ENGINES = {"DuckDB": duckdb_of, "Polars": polars_of, "Parquet files": files_of}
+CASES = [
+    *(("Polars", q, n) for n in (1, 3) for q in (None, ("deal",), ("account",), ("deal", "period"))),
+    *(("DuckDB", q, n) for q, n in ((None, 1), (("deal",), 1), (None, 3), (("deal", "period"), 3))),
+    ("Parquet files", ("account",), 3),
+]
+
+
+@pytest.mark.parametrize(("engine", "question", "looks"), CASES)
+def test_every_engine_gives_what_memory_gives(tmp_path, engine, question, looks):
+    table = deals(looks=looks)
+    options = {"metrics": METRICS, "generalise_to": question}
+    ours = fe.compare(table, "model", "rep_forecast", **options).to_dict()
+    theirs = fe.compare(ENGINES[engine](table, tmp_path), "model", "rep_forecast", **options).to_dict()
+    assert theirs == ours
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_spark_gives_the_same_however_the_rows_are_cut(spark, partitions):
+    table = deals(looks=2)
+    plain = in_parts(table, partitions).astype(object).where(table.notna(), None)
+    cells = (
+        (c.to_pydatetime() if isinstance(c, pd.Timestamp) else c for c in row) for row in plain.to_numpy()
+    )
+    rows = spark.createDataFrame(
+        [tuple(row) for row in cells],
+        "deal_id string, as_of timestamp, period string, rep string, account string, won long, amount double, "
+        "model double, rep_forecast double",
+    ).repartition(partitions)
+    ours = fe.compare(table, "model", "rep_forecast").to_dict()
+    assert fe.compare(rows, "model", "rep_forecast").to_dict() == ours
+
+
+def test_frames_in_memory_are_taken_as_they_are():
+    table = deals()
+    ours = fe.compare(table, "model", "rep_forecast").to_dict()
+    import pyarrow
+
+    assert fe.compare(pyarrow.Table.from_pandas(in_parts(table)), "model", "rep_forecast").to_dict() == ours
+    polars = pytest.importorskip("polars")
+    assert fe.compare(polars.from_pandas(in_parts(table)), "model", "rep_forecast").to_dict() == ours
+
+
+def test_what_is_wrong_on_an_engine_is_said_at_once():
+    table = deals(50).assign(won=lambda t: t["won"].where(t.index != 3, 2))
+    table.loc[7, "rep"] = None
+    with pytest.raises(CallError) as caught:
+        fe.compare(duckdb_of(table, None), "model", "rep_forecast")
+    assert "rep is empty in 1 rows" in str(caught.value)
+    assert "won must be 0 or 1 in every row; 1 rows are not" in str(caught.value)
+    twice = pd.concat([deals(50), deals(50).head(2)])
+    with pytest.raises(CallError, match="2 rows repeat a deal at the same as-of"):
+        fe.compare(duckdb_of(twice, None), "model", "rep_forecast")
+    text = deals(50).assign(model="high")
+    with pytest.raises(CallError, match="model holds String, not numbers"):
+        fe.compare(duckdb_of(text, None), "model", "rep_forecast")
+
+
+def test_slips_of_ids_are_read_as_in_memory():
+    table = deals(looks=2)
+    table["rep"] = table["rep"].where(table.index % 17 > 0, table["rep"].str.upper())
+    table["period"] = table["period"].where(table.index % 13 > 0, table["period"] + " ")
+    ours = fe.compare(table, "model", "rep_forecast")
+    theirs = fe.compare(duckdb_of(table, None), "model", "rep_forecast")
+    assert theirs.table["low"].tolist() == pytest.approx(ours.table["low"].tolist(), rel=1e-12)
+    assert [r["code"] for r in theirs.primary["reasons"]] == [r["code"] for r in ours.primary["reasons"]]
+
+
+def test_long_tables_are_ranked_by_steps_and_say_by_how_much_that_is_off(monkeypatch):
+    from forecasteval.compare import remote
+    from forecasteval.inference import auc
+
+    table = deals(800)
+    exact = fe.compare(table, "model", "rep_forecast", metrics=["auc"]).primary
+    for module in (auc, remote):
+        monkeypatch.setattr(module, "EXACT_ROWS", 100)
+    stepped = fe.compare(table, "model", "rep_forecast", metrics=["auc"])
+    assert (
+        fe.compare(duckdb_of(table, None), "model", "rep_forecast", metrics=["auc"]).to_dict()
+        == stepped.to_dict()
+    )
+    said = next(r["text"] for r in stepped.primary["reasons"] if r["code"] == "ranked_by_steps")
+    bound = float(said.split("less than ")[1].rstrip("."))
+    for value in ("candidate_value", "baseline_value"):
+        assert abs(stepped.primary[value] - exact[value]) <= bound
+    assert stepped.primary["se"] == pytest.approx(exact["se"], rel=0.01)
