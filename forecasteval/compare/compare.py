@@ -323,13 +323,13 @@ class _Call:
 # --- the public door --------------------------------------------------------------------------------
 
 
-def _chosen_metrics(metrics: Sequence[str] | None) -> list[Metric]:
+def _chosen_metrics(metrics: Sequence[str | Metric] | None) -> list[Metric]:
     names = [metrics] if isinstance(metrics, str) else list(DEFAULT_METRICS if metrics is None else metrics)
-    unknown = [m for m in names if m not in METRICS]
+    unknown = [m for m in names if not isinstance(m, Metric) and m not in METRICS]
     if unknown or not names:
         said = f"Unknown metric {', '.join(map(repr, unknown))}" if unknown else "No metric is named"
         raise CallError(f"{said}; choose from {', '.join(METRICS)}.")
-    return [METRICS[m] for m in dict.fromkeys(names)]
+    return [m if isinstance(m, Metric) else METRICS[m] for m in dict.fromkeys(names)]
 
 
 def _chosen_question(
@@ -488,7 +488,7 @@ def _compared(
         candidate,
         baseline,
         pd.DataFrame(table, columns=list(COLUMNS)),
-        wording.headline(table[0], METRICS[table[0]["metric"]], nouns, matched),
+        wording.headline(table[0], chosen[0], nouns, matched),
         pd.DataFrame(flow, columns=["step", "deals", "dropped", "why"]),
         str(base["estimand"]),
         question,
@@ -502,7 +502,7 @@ def compare(
     candidate: str,
     baseline: str,
     *,
-    metrics: Sequence[str] | None = None,
+    metrics: Sequence[str | Metric] | None = None,
     generalise_to: Sequence[str] | str | None = None,
     level: float = 0.95,
     margin: float | Mapping[str, float] | None = None,
@@ -525,7 +525,8 @@ def compare(
     candidate, baseline : str
         Names of two forecaster columns. Every difference is candidate minus baseline.
     metrics : list of str, optional
-        From :data:`forecasteval.scores.METRICS`; the first is primary and carries the headline.
+        From :data:`forecasteval.scores.METRICS`, or a :class:`forecasteval.scores.Metric` of one's own; the first is primary
+        and carries the headline.
     generalise_to : tuple of str, optional
         What may be different next time: ("deal",), ("account",), ("rep",), ("period",),
         ("deal", "period") or ("rep", "period"). The default is the last, or what of it the table has.

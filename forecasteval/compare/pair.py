@@ -16,6 +16,7 @@ import numpy as np
 from forecasteval.inference.auc import ranked
 from forecasteval.inference.few_clusters import components, skewness, tail_of_biases, tail_of_losses
 from forecasteval.inference.grouping import Codes, Grouping, added
+from forecasteval.inference.jackknife import leave_one_out
 from forecasteval.inference.statistic import LeftOut, Statistic
 from forecasteval.scores.probability import Deals, Floats, Metric, Terms
 
@@ -253,6 +254,8 @@ def pair_of(
     if metric.terms is None:
         return _pair_of_ranks(deals, groups, dimensions, units=units)
     terms = metric.terms(deals)
+    if terms.z_baseline is not None:
+        return _pair_of_own(terms, groups, dimensions, units=units)
     found = Sums.of(terms, groups).pair(
         groups.member, dimensions, better=metric.better, is_skill=metric.is_skill, biases=biases
     )
@@ -272,6 +275,34 @@ def pair_of(
         for w, e in zip(_WHICH, residual, strict=True)
     }
     return replace(found, **by_unit)
+
+
+def _pair_of_own(terms: Terms, groups: Grouping, dimensions: tuple[str, ...], *, units: bool) -> Pair:
+    """Two ratios of sums with denominators of their own, and their difference; clusters weigh by their rows."""
+    counts = groups.sums(None)
+    rows = counts.sum()
+    values, without, influence = [], [], []
+    for x, z in ((terms.candidate, terms.z), (terms.baseline, terms.z_baseline)):
+        assert z is not None
+        above, below = groups.sums(x), groups.sums(z)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values.append(float(above.sum() / below.sum()))
+            without.append({d: leave_one_out(groups.by(d, above), groups.by(d, below)) for d in dimensions})
+            influence.append(groups.unit_sums((x - values[-1] * z) * rows / below.sum()))
+
+    def statistic(sign: tuple[int, int]) -> Statistic:
+        a, b = sign
+        over = {
+            d: LeftOut(a * without[0][d] + b * without[1][d], groups.by(d, counts) / rows) for d in dimensions
+        }
+        residual = a * influence[0] + b * influence[1] if units else None
+        value, scale = a * values[0] + b * values[1], abs(values[0]) + abs(values[1])
+        return Statistic(value, over, residual, groups.stratum, float(rows), scale)
+
+    same = np.array_equal(terms.candidate, terms.baseline) and np.array_equal(terms.z, terms.z_baseline)  # type: ignore[arg-type]
+    if not np.isfinite(values).all():
+        return Pair(*_three(Statistic(v) for v in (*values, values[0] - values[1])))
+    return Pair(*_three(statistic(s) for s in ((1, 0), (0, 1), (1, -1))), identical=bool(same))
 
 
 def _pair_of_ranks(deals: Deals, groups: Grouping, dimensions: tuple[str, ...], *, units: bool) -> Pair:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 import forecasteval as fe
 from forecasteval.compare.calibration import calibrate
+from forecasteval.compare.sizes import sizes_for
 from forecasteval.errors import CallError
 from forecasteval.matching.matched import META
 from forecasteval.report.figures import Absent
 from forecasteval.report.labels import in_words
 from forecasteval.report.make import make_report
-from forecasteval.studies.data_sufficiency._sizes import sizes_for
 from forecasteval.studies.data_sufficiency.study import Sufficiency
 from forecasteval.tables.organisation import Org
 

@@ -16,6 +16,7 @@ import pandas as pd
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from forecasteval.compare.results import plain
+from forecasteval.compare.sizes import LEAST, sizes_for
 from forecasteval.compare.verdicts import CANNOT
 from forecasteval.errors import CallError
 from forecasteval.inference.logistic import EPSILON
@@ -26,7 +27,6 @@ from forecasteval.matching.rolling_origin import Learning, pasts_of, roll
 from forecasteval.report.blocks import Said, flow_table
 from forecasteval.studies.data_sufficiency import _sections as sections
 from forecasteval.studies.data_sufficiency._curve import Curve
-from forecasteval.studies.data_sufficiency._sizes import LEAST, sizes_for
 from forecasteval.studies.parameters import (
     Apart,
     GeneraliseTo,
