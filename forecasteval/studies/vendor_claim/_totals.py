@@ -130,7 +130,7 @@ def by_definition(
         better = total.better(c, b, booked, level) if len(both) else _NONE
         periods = len(pairs) if absolute else len(both)
         said = own if absolute else better
-        near = _nearness(*said[1:]) if absolute and total.kind == "ratio" else said[1:]
+        near = nearness(*said[1:]) if absolute and total.kind == "ratio" else said[1:]
         reliable = periods >= TEST_FROM and math.isfinite(near[0])
         rows.append({"definition": total.name, "formula": total.formula, "periods": periods, "value": own[0], "low": own[1],
                      "high": own[2], "baseline_value": theirs[0], "better_by": better[0], "better_low": better[1],
@@ -139,10 +139,10 @@ def by_definition(
     return pd.DataFrame(rows)
 
 
-def _nearness(low: float, high: float) -> tuple[float, float]:
+def nearness(low: float, high: float) -> tuple[float, float]:
     """An interval of a ratio as that of 1 less its distance from 1: 120% is as far off as 80%.
 
-    >>> [round(v, 2) for v in _nearness(0.9, 1.2)], [round(v, 2) for v in _nearness(1.3, 1.4)]
+    >>> [round(v, 2) for v in nearness(0.9, 1.2)], [round(v, 2) for v in nearness(1.3, 1.4)]
     ([0.8, 1.0], [0.6, 0.7])
     """
     ends = sorted((1 - abs(low - 1), 1 - abs(high - 1)))
