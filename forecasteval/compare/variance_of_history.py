@@ -153,7 +153,9 @@ def _added(rows: Rows, groups: Grouping, metric: Metric, which: str) -> Floats:
         return brier(rows.deals.candidate, rows.deals.won) - brier(rows.deals.baseline, rows.deals.won)
     found: Statistic = getattr(pair_of(metric, rows.deals, replace(groups, unit=None), (), units=True), which)
     if found.units is None or not np.isfinite(found.units).all():
-        raise CallError(f"{metric.label} has no value in this history, so nothing can be said of how it varies.")
+        raise CallError(
+            f"{metric.label} has no value in this history, so nothing can be said of how it varies."
+        )
     return np.asarray(found.units * len(rows) / found.total, dtype=float)
 
 

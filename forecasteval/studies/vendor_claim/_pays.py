@@ -111,7 +111,8 @@ def attention(
         else on_the_list(matched, [candidate, *others], share)
     )
     mine = rows.table[candidate].fillna(rows.table[others[0]]) if others else rows.table[candidate]
-    rows = replace(rows, table=rows.table.assign(**{candidate: mine, ALL: 1.0, NOBODY: 0.0}))
+    columns: dict[str, Any] = {candidate: mine, ALL: 1.0, NOBODY: 0.0}
+    rows = replace(rows, table=rows.table.assign(**columns))
 
     def terms(d: Deals) -> Terms:
         gain = costs.gain if costs.gain is not None else costs.gain_share * d.amount  # type: ignore[operator]
