@@ -47,6 +47,29 @@ def number(value: float, places: int = 3) -> str:
     return text.replace("-", "−") if float(text) != 0 else text.replace("-", "")
 
 
+def ends(low: float, high: float, places: int | None = None) -> str:
+    """Both ends of an interval, with the digits that it supports if no other number of them is asked for.
+
+    Examples
+    --------
+    >>> ends(-0.0012, 0.0239), ends(-12.4, 3, 0)
+    ('−0.001 to 0.024', '−12 to 3')
+    """
+    places = decimals(low, high) if places is None else places
+    return f"{number(low, places)} to {number(high, places)}"
+
+
+def capital(text: str) -> str:
+    """With a capital, as a sentence starts.
+
+    Examples
+    --------
+    >>> capital("the reps say €4M"), capital("")
+    ('The reps say €4M', '')
+    """
+    return text[:1].upper() + text[1:]
+
+
 def percent(level: float) -> str:
     """A level in percent, with no digit too many or too few.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape, unescape
@@ -47,9 +47,9 @@ class Words:
     every page shares.
     """
 
-    def __init__(self, beside: str) -> None:
-        """Name a file of the study's folder."""
-        self.folder = Path(beside).parent
+    def __init__(self, beside: str, **known: Callable[..., Any]) -> None:
+        """Name a file of the study's folder, and functions of the study that its template calls."""
+        self.folder, self.known = Path(beside).parent, known
 
     @cached_property
     def _macros(self) -> Any:
@@ -65,29 +65,18 @@ class Words:
         environment.filters |= {"number": wording.number, "percent": wording.percent}
         environment.filters |= {"share": "{:.0%}".format, "thousands": "{:,}".format}
         environment.globals |= {
+            "capital": wording.capital,
             "count": wording.count,
             "decimals": wording.decimals,
             "in_unit": wording.in_unit,
         }
+        environment.globals |= self.known
         return environment.get_template("words.html.j2").module
 
     def __call__(self, macro: str, *values: Any, **named: Any) -> Html:
         """Render one macro; a line break in the template is a space."""
         rendered = str(getattr(self._macros, macro)(*values, **named))
         return Html.of(re.sub(r"\s*\n\s*", " ", rendered).strip())
-
-
-@dataclass(frozen=True)
-class Said:
-    """A section of words alone: a macro of a study's template and what it speaks about."""
-
-    say: Words
-    macro: str
-    about: tuple[Any, ...] = ()
-
-    def words(self) -> Html:
-        """The section as text."""
-        return self.say(self.macro, *self.about)
 
 
 def table(

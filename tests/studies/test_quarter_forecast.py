@@ -11,7 +11,7 @@ import forecasteval as fe
 from forecasteval.errors import CallError
 from forecasteval.report.make import make_report
 from forecasteval.sources import totals as totals_import
-from forecasteval.studies.quarter_forecast._sections import label, whose
+from forecasteval.studies.quarter_forecast._wording import called, whose
 from forecasteval.studies.quarter_forecast.study import Quarter
 from forecasteval.tables.organisation import Org
 
@@ -209,7 +209,7 @@ def test_what_is_asked_for_and_not_there_is_refused_by_name():
 
 
 def test_names_are_spoken_and_hostile_ones_stay_text():
-    assert label("rep_forecast_corrected") == "the reps, corrected by their past"
+    assert called("rep_forecast_corrected") == "the reps, corrected by their past"
     assert whose("manager_call") == "the managers'"
     org = totals(**{"<script>alert(1)</script>": (0.1, 0.1), "manager": (0.0, 0.1)})
     answer = Quarter(model="").run(org)

@@ -106,7 +106,7 @@ def overconfidence(curve: Curve, message: str, alt: str, note: str) -> Picture:
     return Picture("overconfidence", alt, figure)
 
 
-def segments(curve: Curve, drawn: pd.DataFrame, message: str, alt: str) -> Picture:
+def in_segments(curve: Curve, drawn: pd.DataFrame, message: str, alt: str) -> Picture:
     """The difference in each segment at the largest size."""
     shade, rows = colour("model"), drawn.to_dict("records")
     with canvas(1.7 + 0.5 * len(rows)) as (figure, ax):

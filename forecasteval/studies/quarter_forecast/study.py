@@ -27,15 +27,19 @@ from forecasteval.compare.overrides import Paid, decisions, not_yet_kept, which_
 from forecasteval.compare.results import plain
 from forecasteval.compare.totals import in_time, period_noun
 from forecasteval.compare.track_record import TrackRecord, own_ranges, track_record
+from forecasteval.compare.wording import capital
 from forecasteval.errors import CallError, nearest
 from forecasteval.matching.forecasters import BUILT_IN
 from forecasteval.matching.match import Panel
 from forecasteval.matching.matched import Matched, shown_as
 from forecasteval.matching.rollups import QUOTA, Rollups, rollups
-from forecasteval.report.blocks import Html
+from forecasteval.report.answer import Answer
+from forecasteval.report.blocks import Words
+from forecasteval.report.section import said
 from forecasteval.report.who_was_right import WhoWasRight
 from forecasteval.studies.parameters import Level, Names, Parameters, between
 from forecasteval.studies.quarter_forecast import _sections as sections
+from forecasteval.studies.quarter_forecast._wording import called
 from forecasteval.tables import ledger
 from forecasteval.tables.ledger import Ledger
 from forecasteval.tables.organisation import Org, about, names_of
@@ -94,7 +98,7 @@ class Quarter(Parameters):
     ledger: str = ""
     show_names: bool = False
 
-    def run(self, org: Org) -> Answer:
+    def run(self, org: Org) -> QuarterAnswer:
         """Put the question to an organisation's data, as :func:`forecasteval.read` gives them.
 
         Raises
@@ -102,15 +106,17 @@ class Quarter(Parameters):
         CallError
             Where there are no totals at all, and for a forecaster, week or period that is not there.
         """
-        return Answer(self, org)
+        return QuarterAnswer(self, org)
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class QuarterAnswer(Answer):
     """What the data say about the period; everything is computed when it is asked for, and once."""
 
     question: Quarter
     org: Org
+
+    say = Words(__file__, called=called)
 
     # --- who speaks, and when -------------------------------------------------------------------------
 
@@ -198,6 +204,20 @@ class Answer:
         there = set(self.company["forecaster"])
         names = [*self.people, self.machine, *_RULES[:2]]
         return [n for n in dict.fromkeys(names) if n in there][:6]
+
+    @property
+    def handed(self) -> str:
+        """Who hands a number to whom."""
+        return capital(" → ".join(called(n) for n in self.people))
+
+    @property
+    def explained(self) -> list[tuple[str, str]]:
+        """What each of those who are shown knew."""
+        return [
+            (capital(called(n)), capital(self.rollups.knew[n]))
+            for n in dict.fromkeys([*self.path.names, *self.shown])
+            if n in self.rollups.knew
+        ]
 
     # --- totals ---------------------------------------------------------------------------------------
 
@@ -423,7 +443,7 @@ class Answer:
 
     # --- the sections ---------------------------------------------------------------------------------
 
-    verdict = cached_property(sections.Verdict)
+    verdict = cached_property(sections.Outlook)
     path = cached_property(sections.Path)
     last = cached_property(sections.Last)
     ranges = cached_property(sections.Ranges)
@@ -431,14 +451,14 @@ class Answer:
     steps = cached_property(sections.Steps)
     overrides = cached_property(sections.Overrides)
     why = cached_property(sections.Why)
-    reps = cached_property(sections.Reps)
-    method = cached_property(sections.Method)
-    caveats = cached_property(sections.Caveats)
+    reps = cached_property(sections.Callers)
+    method = said("method")
+    caveats = cached_property(sections.Raised)
 
     @cached_property
     def apart(self) -> WhoWasRight:
         """Where rep and model disagree: who was right, and which deals are in dispute today."""
-        say = {_OWN: "the rep", self._scorer: sections.label(self._scorer)}
+        say = {_OWN: "the rep", self._scorer: called(self._scorer)}
         return WhoWasRight(self.disagreement, self.disputed, self.currency, say, _HOW)
 
     # --- what leaves with the report ------------------------------------------------------------------
@@ -495,7 +515,3 @@ class Answer:
             "reps": self.by_unit,
         }
         return {name: table for name, table in found.items() if table is not None}
-
-    def source(self, data: str) -> Html:
-        """What went in: the data as they were named, and the parameters."""
-        return sections.source(self.org.name, data, self.question.parameters)
