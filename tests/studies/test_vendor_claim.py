@@ -269,6 +269,8 @@ def test_a_backtest_is_labelled_and_complete(source, tmp_path):
     answer = Trial(candidate="vendor_z").run(source)
     assert answer.where == "backtest"
     assert "a backtest" in answer.verdict.words().text
+    assert not answer.late  # all outcomes existed, which the label says
+    assert answer.matched["won"].sum() > 10
 
 
 def test_a_claim_is_registered_from_the_command_line(claims, tmp_path, capsys):

@@ -210,9 +210,9 @@ class Held:
     def main(self) -> dict[str, Any]:
         """What the claim is judged by: value, low, high, reliable, reasons, and the verdict before the guardrail."""
         found = self._of_totals() if self.of_totals else self._of_deals()
-        if self.knew and not any(text in self.knew for text in found["reasons"]):
-            found["reasons"] = [*self.knew, *found["reasons"]]
-        return found | ({"reliable": False, "verdict": UNDECIDED} if self.knew else {})
+        others = [text for text in found["reasons"] if text not in self.knew]
+        knew = {"reliable": False, "verdict": UNDECIDED} if self.knew else {}
+        return found | {"reasons": [*self.knew, *others]} | knew
 
     def _of_totals(self) -> dict[str, Any]:
         line = (
@@ -252,7 +252,8 @@ class Held:
             codes = [r["code"] for r in against(self.first.row["reasons"])]
             if not all(code.startswith(_FEW) for code in codes):
                 return None
-        return self._needed(abs(self.main["value"] - self.trial.at_least))
+        apart = abs(self.main["value"] - self.trial.at_least)
+        return self._needed(apart) if math.isfinite(apart) else None
 
     def _needed(self, apart: float) -> Decidable | None:
         level = self.trial.level

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from forecasteval.studies.vendor_claim._labels import label
 from forecasteval.studies.vendor_claim.blind_pack import Scores
 from forecasteval.tables.ledger import Ledger
 
+_TIMES = ("registered_at", "made_at", "frozen_at")
 _COPIED = 0.95  # of the deals on which two say the same
 
 
@@ -67,6 +69,13 @@ def of_ledger(book: Ledger, candidate: str, also: Sequence[str], taken: Sequence
         found.append(
             f"{count(len(claims), 'agreements')} about {label(candidate)} stand in the ledger; the first counts, later ones ({later}) "
             "change nothing."
+        )
+    times = [str(next(e[k] for k in _TIMES if k in e)) for e in book.entries if any(k in e for k in _TIMES)]
+    back = next((i for i, (a, b) in enumerate(pairwise(times), start=2) if b < a), None)
+    if back is not None:
+        found.append(
+            f"Time runs backwards at line {back} of the ledger ({times[back - 1]} after {times[back - 2]}): a clock was set, or the "
+            "ledger was written anew."
         )
     packs = {s.entry["pack"] for s in taken}
     others = sorted({e["forecaster"] for e in book.of("scores") if e["pack"] in packs} - {candidate, *also})

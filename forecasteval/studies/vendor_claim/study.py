@@ -233,7 +233,8 @@ def _with_frozen(org: Org, frozen: list[Scores]) -> tuple[Org, list[str], list[s
     name = frozen[0].name
     others = None if org.forecasts is None else org.forecasts[org.forecasts["forecaster"] != name]
     forecasts = pd.concat([t for t in (others, *rows) if t is not None], ignore_index=True)
-    closed = [deal for s in frozen for deal in late(record, s)]
+    # of a backtest all outcomes existed, which its label says
+    closed = [deal for s in frozen if not s.entry["retrospective"] for deal in late(record, s)]
     return replace(org, forecasts=forecasts), sorted(set(days)), closed
 
 
