@@ -75,7 +75,9 @@ def test_a_pack_joined_by_amounts_and_dates_comes_back_with_outcomes(buyer, tmp_
     """The vendor sees the CRM of today: expected close and amount lead from the pack to the deals and their ends."""
     pack = make_pack(buyer, DAY, tmp_path / "pack")
     key = read_key(buyer.folder, ledger.read(claims_ledger(buyer.folder)).of("pack")[0])
-    ended = buyer.deals.set_index("deal_id")["outcome"].eq("won").astype(float)
+    ends = buyer.periods.set_index("period").loc[pack.about["period"], "ends_on"]
+    deals = buyer.deals.set_index("deal_id")
+    ended = (deals["outcome"].eq("won") & deals["closed_on"].le(ends)).astype(float)
     scores = sent(pack, tmp_path / "z.csv", lambda d: d["deal"].map(key).map(ended) * 0.8 + 0.1)
     freeze_scores(buyer, scores, "vendor_z", retrospective=True)
     answer = Trial(candidate="vendor_z").run(buyer)
