@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape, unescape
@@ -47,8 +47,8 @@ class Words:
     every page shares.
     """
 
-    def __init__(self, beside: str, **known: Callable[..., Any]) -> None:
-        """Name a file of the study's folder, and functions of the study that its template calls."""
+    def __init__(self, beside: str, **known: Any) -> None:
+        """Name a file of the study's folder, and what of the study its template uses."""
         self.folder, self.known = Path(beside).parent, known
 
     @cached_property

@@ -6,10 +6,11 @@ import math
 import textwrap
 from collections.abc import Sequence
 
+from forecasteval.compare.wording import capital
 from forecasteval.report.figures import FAINT, GREY, INK, Absent, Picture, canvas, colour, short, title
 from forecasteval.studies.vendor_claim._evidence import Found
 from forecasteval.studies.vendor_claim._held import Held
-from forecasteval.studies.vendor_claim._labels import capital, interval, label, shown
+from forecasteval.studies.vendor_claim._labels import interval, label, shown
 from forecasteval.studies.vendor_claim._pays import ALL
 
 

@@ -35,19 +35,13 @@ def label(name: str) -> str:
     return TOTALS[name].label if name in TOTALS else _LABELS.get(name) or _title(name)
 
 
-def capital(text: str) -> str:
-    """Text with a capital, the rest as it is."""
-    return text[:1].upper() + text[1:]
-
-
 def interval(low: float, high: float, *, percent: bool = False) -> str:
     """An interval, with the digits that it supports."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return "none"
     if percent:
         return f"{shown(low, percent=True)} to {shown(high, percent=True)}"
-    places = wording.decimals(low, high)
-    return f"{wording.number(low, places)} to {wording.number(high, places)}"
+    return wording.ends(low, high)
 
 
 def shown(value: Any, *, percent: bool = False) -> str:

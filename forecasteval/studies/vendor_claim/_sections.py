@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from forecasteval.compare import wording
 from forecasteval.inference.estimate import Estimate
-from forecasteval.report.blocks import Html, Words, flow_table
+from forecasteval.report.blocks import flow_table
 from forecasteval.report.figures import Absent, Picture
+from forecasteval.report.section import Section
 from forecasteval.studies.vendor_claim import _figures
 from forecasteval.studies.vendor_claim._evidence import Found
 from forecasteval.studies.vendor_claim._halves import EFFECTS
 from forecasteval.studies.vendor_claim._held import Held
-from forecasteval.studies.vendor_claim._labels import apart, capital, interval, is_share, label, shown
+from forecasteval.studies.vendor_claim._labels import apart, interval, is_share, label, shown
 from forecasteval.studies.vendor_claim._register import RULES, Registration
 from forecasteval.studies.vendor_claim._totals import TOTALS
 from forecasteval.studies.vendor_claim.claim import ROWS, needed
 
-_SAY = Words(__file__)
 _PARAMETERS = {
     "candidate": "Forecaster", "baseline": "Compared with", "measure": "Definition", "at_least": "Claimed, at least",
     "as_of": "Moment", "target": "Target", "population": "Deals", "margin": "Margin", "guard": "Not worse in any part of",
@@ -134,42 +133,13 @@ def _hashes(answer: Held) -> list[list[str]]:
     return [*rows, *([f"Scores of {day}", sha] for day, sha in answer.frozen)]
 
 
-_TOOLS: dict[str, Any] = {
-    "capital": capital, "readable": readable, "label": label, "interval": interval, "shown": shown, "is_share": is_share, "parameter": parameter, "rows": ROWS,
-    "needed": needed, "changes": _changes, "against": _against, "parts": _parts, "agreement": _agreement, "hashes": _hashes,
-    "agreed": _agreed, "worth": _worth, "both": _both, "effects": EFFECTS, "money": wording.money, "exact": _exact, "apart": apart,
+# what the template calls, beside what every template knows
+TOOLS: dict[str, Any] = {
+    "readable": readable, "label": label, "interval": interval, "shown": shown, "is_share": is_share, "parameter": parameter,
+    "card_rows": ROWS, "needed": needed, "changes": _changes, "against": _against, "parts": _parts, "agreement": _agreement,
+    "hashes": _hashes, "agreed": _agreed, "worth": _worth, "both": _both, "effects": EFFECTS, "money": wording.money,
+    "exact": _exact, "apart": apart, "flow_table": flow_table, "version": version("deal-forecasteval"),
 }  # fmt: skip
-
-
-class _Tools:
-    """The helpers as one value for the template."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _TOOLS:
-            raise AttributeError(name)
-        return _TOOLS[name]
-
-
-def say(macro: str, answer: Held, *more: Any) -> str:
-    """A macro as plain text."""
-    return _SAY(macro, answer, _Tools(), *more).text
-
-
-@dataclass(frozen=True, eq=False)
-class Section:
-    """One section: a macro and the answer that it speaks of."""
-
-    macro: str
-    answer: Held
-
-    def words(self) -> Html:
-        """The section as text."""
-        more = (
-            (flow_table(self.answer.first.comparison), version("deal-forecasteval"))
-            if self.macro == "document"
-            else ()
-        )
-        return _SAY(self.macro, self.answer, _Tools(), *more)
 
 
 class Definitions(Section):

@@ -135,7 +135,7 @@ _TOO_LONG = f"text of at most {_LONGEST:,} characters"
 Text = Annotated[
     str, said(_TOO_LONG, "Write it as text."), BeforeValidator(_text), StringConstraints(max_length=_LONGEST)
 ]
-Answer = Annotated[
+_Answer = Annotated[
     str, said(_TOO_LONG, "Write it as text."), BeforeValidator(_answer), StringConstraints(max_length=_LONGEST)
 ]  # fmt: skip
 
@@ -148,7 +148,7 @@ _Answers: Any = create_model(  # type: ignore[call-overload]
     "Answers",
     __base__=_Part,
     **{
-        key: (Answer, Field(NOT_STATED, title=row.title, description=row.question))
+        key: (_Answer, Field(NOT_STATED, title=row.title, description=row.question))
         for key, row in ROWS.items()
     },
 )
@@ -233,12 +233,12 @@ class Claim(_Part):
     """What somebody says that a forecast can do, and what is known of how that was found."""
 
     sentence: Annotated[Text, Field(min_length=1, description="The exact sentence, in the original words.")]
-    said_by: Annotated[Answer, Field(description="Who says it.")] = NOT_STATED
-    place: Annotated[Answer, Field(description="Where: page, slide, call.")] = NOT_STATED
-    url: Annotated[Answer, Field(description="Its address, where it has one.")] = NOT_STATED
-    said_on: Annotated[Answer, Field(description="When it was said, as 2026-03-20.")] = NOT_STATED
-    read_on: Annotated[Answer, Field(description="When it was read there.")] = NOT_STATED
-    who_gains: Annotated[Answer, Field(description="Who gains if it is believed.")] = NOT_STATED
+    said_by: Annotated[_Answer, Field(description="Who says it.")] = NOT_STATED
+    place: Annotated[_Answer, Field(description="Where: page, slide, call.")] = NOT_STATED
+    url: Annotated[_Answer, Field(description="Its address, where it has one.")] = NOT_STATED
+    said_on: Annotated[_Answer, Field(description="When it was said, as 2026-03-20.")] = NOT_STATED
+    read_on: Annotated[_Answer, Field(description="When it was read there.")] = NOT_STATED
+    who_gains: Annotated[_Answer, Field(description="Who gains if it is believed.")] = NOT_STATED
     about: Annotated[
         Literal["product", "study"],
         said("product or study", "product: what the buyer can try; study: a finding about others."),
@@ -250,7 +250,7 @@ class Claim(_Part):
         Field(description="better: than somebody or something; accuracy: a number on its own."),
     ] = "accuracy"
     study_found: Annotated[
-        Answer,
+        _Answer,
         Field(
             description="Only of a study: can it be found and read? Begin with yes or no; say where it was looked for."
         ),

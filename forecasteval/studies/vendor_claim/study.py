@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from forecasteval.errors import CallError, nearest
 from forecasteval.matching.deals_as_of import Record
 from forecasteval.matching.match import Panel
 from forecasteval.matching.matched import Matched
-from forecasteval.report.blocks import Html
+from forecasteval.report.answer import Answer
+from forecasteval.report.blocks import Words
+from forecasteval.report.section import Card, said
 from forecasteval.studies.vendor_claim import _evidence as evidence
 from forecasteval.studies.vendor_claim import _sections as sections
 from forecasteval.studies.vendor_claim._evidence import ABSOLUTE, MEASURES
@@ -54,7 +57,7 @@ forecast_over_actual, signed_miss_over_actual, smaller_over_larger, all_misses_o
 within_10_percent.
     """
 
-    def run(self, org: Org) -> Answer:
+    def run(self, org: Org) -> TrialAnswer:
         """Hold the claim against an organisation's data, as :func:`forecasteval.read` gives them.
 
         Raises
@@ -80,7 +83,7 @@ within_10_percent.
             *of_frozen(matched, taken, org.deals),
             *of_ledger(book, self.candidate, self.also, taken),
         )
-        return Answer(
+        return TrialAnswer(
             self,
             org,
             claim,
@@ -135,7 +138,7 @@ within_10_percent.
         if past.stop:
             return {}
         as_if = self.model_copy(update={"candidate": "model"})
-        answer = Answer(as_if, org, claim, "", past, past, "history", (), Registration())
+        answer = TrialAnswer(as_if, org, claim, "", past, past, "history", (), Registration())
         told = answer.told
         return {
             "told": plain(
@@ -239,77 +242,24 @@ def _with_frozen(org: Org, frozen: list[Scores]) -> tuple[Org, list[str], list[s
 
 
 @dataclass(frozen=True, eq=False)
-class Answer(Held):
+class TrialAnswer(Held, Answer):
     """What the evidence says of a claim, with the sections of its page; each is made when it is asked for."""
 
-    @property
-    def verdict(self) -> sections.Section:
-        """The card's score, and the verdict."""
-        return sections.Section("verdict", self)
+    say = Words(__file__, **sections.TOOLS)
 
-    @property
-    def facts(self) -> sections.Section:
-        """The claim card."""
-        return sections.Section("facts", self)
-
-    @property
-    def registered(self) -> sections.Section:
-        """What was registered, and what was changed since."""
-        return sections.Section("registered", self)
-
-    @property
-    def every_definition(self) -> sections.Definitions:
-        """The claim under all definitions."""
-        return sections.Definitions("definitions", self)
-
-    @property
-    def beside(self) -> sections.Beside:
-        """Beside what costs nothing."""
-        return sections.Beside("beside", self)
-
-    @property
-    def everywhere(self) -> sections.Section:
-        """The guardrail."""
-        return sections.Section("everywhere", self)
-
-    @property
-    def several(self) -> sections.Section:
-        """Several vendors on the same deals."""
-        return sections.Section("several", self)
-
-    @property
-    def exposure(self) -> sections.Section:
-        """What the sight of the scores changes."""
-        return sections.Section("exposure", self)
-
-    @property
-    def data_enough(self) -> sections.Section:
-        """The vendor's minimum of data, the buyer's count, and the learning curve."""
-        return sections.Section("enough", self)
-
-    @property
-    def pays(self) -> sections.Pays:
-        """What a stated rule is worth, where costs are given."""
-        return sections.Pays("pays", self)
-
-    @property
-    def trusted(self) -> sections.Section:
-        """What kind of evidence this is, and what it cannot exclude."""
-        return sections.Section("trusted", self)
-
-    @property
-    def when(self) -> sections.Section:
-        """What would decide it, and when."""
-        return sections.Section("when", self)
-
-    @property
-    def document(self) -> sections.Section:
-        """The annex and the result, to be signed."""
-        return sections.Section("document", self)
-
-    def words(self) -> Html:
-        """The verdict in words."""
-        return self.verdict.words()
+    verdict = cached_property(Card)
+    facts = said("facts")
+    registered = said("registered")
+    every_definition = cached_property(sections.Definitions)
+    beside = cached_property(sections.Beside)
+    everywhere = said("everywhere")
+    several = said("several")
+    exposure = said("exposure")
+    data_enough = said("enough")
+    pays = cached_property(sections.Pays)
+    trusted = said("trusted")
+    when = said("when")
+    document = said("document")
 
     def results(self) -> dict[str, Any]:
         """The content of `results.json`."""
@@ -320,7 +270,7 @@ class Answer(Held):
             {
                 "schema_version": 1,
                 "status": "cannot be compared" if cannot else "done",
-                "headline": sections.say("headline", self),
+                "headline": self.verdict.headline,
                 "about": about(self.org, self.matched["period"] if self.matched.has("period") else None)
                 | {
                     "inputs": "It sets what was forecast beside what became of the same deals, under the definition of the "
