@@ -68,6 +68,7 @@ class Words:
             "capital": wording.capital,
             "count": wording.count,
             "decimals": wording.decimals,
+            "ends": wording.ends,
             "in_unit": wording.in_unit,
         }
         environment.globals |= self.known
@@ -101,13 +102,17 @@ def table(
 
 def difference_cells(row: Mapping[Any, Any]) -> list[str]:
     """Difference and interval of a row of `comparison.table`, with the digits that the interval supports."""
-    places = wording.decimals(row["low"], row["high"])
-    interval = (
-        "none"
-        if math.isnan(row["low"])
-        else f"{wording.number(row['low'], places)} to {wording.number(row['high'], places)}"
-    )
-    return [wording.number(row["difference"], places), interval]
+    low, high = row["low"], row["high"]
+    interval = "none" if math.isnan(low) else wording.ends(low, high)
+    return [wording.number(row["difference"], wording.decimals(low, high)), interval]
+
+
+def difference_words(row: Mapping[Any, Any]) -> str:
+    """The same in a sentence."""
+    difference, interval = difference_cells(row)
+    if math.isnan(row["difference"]):
+        return "cannot be compared"
+    return f"{difference}, no interval" if interval == "none" else f"{difference} ({interval})"
 
 
 def verdict_words(row: Mapping[Any, Any]) -> str:

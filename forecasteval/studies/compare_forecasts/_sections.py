@@ -29,7 +29,7 @@ from forecasteval.compare.segments import Family, family
 from forecasteval.compare.totals import PeriodTotals, period_totals
 from forecasteval.compare.track_record import Coverage, coverage, of_calls
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, CANNOT, SAME, UNSURE
-from forecasteval.compare.wording import count, decimals, in_unit, number, scope, size
+from forecasteval.compare.wording import capital, count, decimals, ends, in_unit, number, scope, size
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import INFORMS, Estimate, Reason, against
 from forecasteval.inference.jackknife import t_quantile
@@ -68,10 +68,6 @@ def _metric(comparison: Comparison) -> Metric:
 def _against(reasons: Sequence[Reason]) -> str:
     """What speaks against believing a fit."""
     return " ".join(r["text"] for r in against(list(reasons)))
-
-
-def _interval(low: float, high: float, places: int = 2) -> str:
-    return f"{number(low, places)} to {number(high, places)}"
 
 
 def _p(value: float) -> str:
@@ -147,6 +143,7 @@ class Verdict:
         badge = f"{ahead} is better" + (" than the reps as entered" if beside not in ("", CANDIDATE) else "")
         values = (row["candidate_value"], row["baseline_value"])
         places = decimals(row["low"], row["high"])
+        near, far = sorted((abs(row["low"]), abs(row["high"])))
         return _SAY(
             "verdict",
             self,
@@ -155,10 +152,10 @@ class Verdict:
             ahead=ahead,
             behind=behind,
             beside=beside,
-            when=opening[:1].upper() + opening[1:],
+            when=capital(opening),
             unit=in_unit(row["metric"], values if ahead == c.candidate else values[::-1]),
             values=[number(v, places) for v in values],
-            near_far=[number(v, places) for v in sorted((abs(row["low"]), abs(row["high"])))],
+            near_far=ends(near, far, places),
             apart=number(abs(row["difference"]), places),
             label=_metric(c).label,
             direction="lower" if _metric(c).better == "lower" else "higher",
@@ -402,8 +399,8 @@ def _calibration_row(name: str, c: Calibration) -> list[str]:
     else:
         points = number(100 * gap.value, 0)
         one = points in ("1", "−1")
-        row += [f"{points} point{'' if one else 's'}", _interval(100 * gap.low, 100 * gap.high, 0)]
-    return row + (["–", "–"] if slope is None else [number(slope.value, 2), _interval(slope.low, slope.high)])
+        row += [f"{points} point{'' if one else 's'}", ends(100 * gap.low, 100 * gap.high, 0)]
+    return row + (["–", "–"] if slope is None else [number(slope.value, 2), ends(slope.low, slope.high, 2)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -428,9 +425,7 @@ class Added:
         known = []
         if e.candidate is not None and e.baseline is not None:
             known = [(c.candidate, c.baseline, e.candidate), (c.baseline, c.candidate, e.baseline)]
-        rows = [
-            [me, _adds(k, e.reliable), number(k.value, 2), _interval(k.low, k.high)] for me, _, k in known
-        ]
+        rows = [[me, _adds(k, e.reliable), number(k.value, 2), ends(k.low, k.high, 2)] for me, _, k in known]
         half = [_told(e.half["candidate"], c.candidate), _told(e.half["baseline"], c.baseline)]
         about = scope(c.generalise_to, c.nouns)
         return _SAY("added", e, c, known, rows, _against(e.reasons), about, half if all(half) else [])

@@ -21,7 +21,7 @@ from forecasteval.inference.logistic import EPSILON
 from forecasteval.matching.matched import Matched
 from forecasteval.matching.rolling_origin import Learning
 from forecasteval.report.answer import Answer
-from forecasteval.report.blocks import Words
+from forecasteval.report.blocks import Words, difference_words
 from forecasteval.scores.probability import METRICS
 from forecasteval.scores.reliability import reliability
 
@@ -43,7 +43,7 @@ class Curve(Answer):
     sizes_asked: bool  # or as far as they go
     segment_columns: Sequence[str]
 
-    say = Words(__file__)
+    say = Words(__file__, difference_words=difference_words)
 
     def compared(
         self, table: Matched, columns: Mapping[int, str], level: float | None = None

@@ -54,10 +54,7 @@ class _Line:
     @property
     def interval(self) -> str:
         """Its ends, empty where there are none."""
-        if not math.isfinite(self.low):
-            return ""
-        places = wording.decimals(self.low, self.high)
-        return f"{wording.number(self.low, places)} to {wording.number(self.high, places)}"
+        return wording.ends(self.low, self.high) if math.isfinite(self.low) else ""
 
 
 class Questions(_Section):
