@@ -57,7 +57,9 @@ def learning_curve(curve: Curve, message: str, alt: str, below: str) -> Picture:
         title(figure, message)
         ax.axhline(0, color=INK, lw=1)
         if "rule_difference" in table:
-            _series(ax, table, "rule_", colour(curve.rule), 1.05, f"{on_axis(curve.rule)}, from the same deals")
+            _series(
+                ax, table, "rule_", colour(curve.rule), 1.05, f"{on_axis(curve.rule)}, from the same deals"
+            )
         _series(ax, table, "", colour("model"), 1 / 1.03, curve.who)
         if curve.reached is not None:
             ax.axvspan(curve.reached / 1.12, curve.most * 1.25, color=FAINT, alpha=0.5, lw=0, zorder=0)
