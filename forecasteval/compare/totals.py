@@ -96,7 +96,7 @@ def period_noun(periods: Iterable[str]) -> str:
     >>> period_noun(["FY2025-Q1", "2024 Q3"]), period_noun(["2025-01"])
     ('quarters', 'periods')
     """
-    quarterly = all(re.search(r"(?i)q ?[1-4]|[1-4] ?q", p) for p in periods)
+    quarterly = all(re.search(r"(?i)q ?[1-4]|[1-4] ?q", p) for p in set(periods))
     return "quarters" if quarterly else "periods"
 
 

@@ -30,6 +30,7 @@ _SETTLES = np.timedelta64(
     31, "D"
 )  # a period whose first booking comes later may have begun before the records
 _KEY = ["period", "week", "as_of", "level", "unit"]
+_LOOK = ["as_of", "level", "unit"]
 _CATEGORIES = {"commit": ("Commit",), "best_case": ("Commit", "Most Likely", "Best Case"), "pipeline": ()}
 _GLOSSES = {
     "commit": "closed to date and the amounts of the deals in Commit, as categories and amounts stood then",
@@ -197,8 +198,11 @@ class _Book:
         self.record = Record(org.deals, org.history, periods, org.settings)
         ends = week_ends(periods).rename(columns={"ends_on": "as_of"}).merge(periods, on="period")
         ends["last_week"] = ends["period"].map(dict(zip(periods["period"], weeks_in(periods), strict=True)))
-        self.looks = ends[ends["as_of"] <= through].reset_index(drop=True)
-        self.wanted = sorted(self.looks["week"].unique()) if weeks is None else list(weeks)
+        ends = ends[ends["as_of"] <= through]
+        self.wanted = sorted(ends["week"].unique()) if weeks is None else list(weeks)
+        # of a shorter period the last week stands for one that it does not have
+        short = ends["week"].eq(ends["last_week"]) & (ends["last_week"] < max(self.wanted, default=0))
+        self.looks = ends[ends["week"].isin(self.wanted) | short].reset_index(drop=True)
         self.asked = self.looks[self.looks["week"].isin(self.wanted)]
         self.notes: list[str] = []
 
@@ -321,9 +325,11 @@ class _Book:
         found = found.sort_values("said_on", kind="stable").groupby([*_KEY, "forecaster"], sort=False).tail(1)
         age = (found["as_of"] - found["said_on"]).dt.days
         found["stale"] = age >= 7
+        target = found["forecaster"] == QUOTA  # holds for its whole period
         if "updated" in found:  # some tools say so themselves
             found["stale"] |= found["updated"].astype(str).str.lower().isin(["no", "false", "0"])
-        old = age > STALE_AFTER_DAYS
+        found["stale"] &= ~target
+        old = (age > STALE_AFTER_DAYS) & ~target
         if old.any():
             self.notes.append(
                 f"{int(old.sum()):,} calls older than {STALE_AFTER_DAYS} days count as silence."
@@ -362,59 +368,40 @@ class _Book:
 
     # --- those who speak ------------------------------------------------------------------------------
 
-    def _past(self, look: Any) -> pd.DataFrame:
-        """The looks at the same week of the periods that were frozen by then; the last week where one is shorter."""
-        looks = self.looks
-        before = looks["freezes_on"] <= look.as_of
-        return looks[before & (looks["week"] == np.minimum(look.week, looks["last_week"]))]
+    @cached_property
+    def _pasts(self) -> pd.DataFrame:
+        """Of each look that is asked for, those at the same week of periods frozen by then; the last week of a shorter one."""
+        before = self.looks.rename(columns={"as_of": "past", "week": "at"})
+        pairs = self.asked[["as_of", "week"]].merge(before.drop(columns="period"), how="cross")
+        same = pairs["at"] == np.minimum(pairs["week"], pairs["last_week"])
+        return pairs.loc[same & (pairs["freezes_on"] <= pairs["as_of"]), ["as_of", "past"]]
+
+    def _of_the_past(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """For each look what rows of past looks say; a look stands once for each row of its past."""
+        return self._pasts.merge(rows.rename(columns={"as_of": "past"}), on="past", how="left")
 
     def _converted(self, column: str | None) -> pd.DataFrame:
         """Open amount times the share of such amounts that was won at the same week before; a sum per look and unit."""
-        name = column or "all"
-        rows = self.open.assign(all="all") if column is None else self.open
-        by_label = (
-            rows.assign(label=rows[name].fillna("none"))
-            .groupby(["as_of", "label"])[["amount", "later"]]
-            .sum()
-        )
-        by_label = by_label.reset_index()
-        parts = []
-        for look in self.asked.itertuples():
-            before = self._past(look)
-            if before.empty:
-                continue
-            past = by_label[by_label["as_of"].isin(before["as_of"])]
-            total = past[["amount", "later"]].sum()
-            sums = past.groupby("label")[["amount", "later"]].sum()
-            # a label seldom seen is drawn to the rate of all, as if one period's share of it had shown that
-            overall = total["later"] / total["amount"] if total["amount"] > 0 else 0.0
-            typical = total["amount"] / max(len(past), 1)
-            rate = (sums["later"] + overall * typical * 0.5) / (sums["amount"] + typical * 0.5)
-            parts.append(pd.DataFrame({"as_of": look.as_of, "label": rate.index, "rate": rate.to_numpy()}))
-            parts.append(pd.DataFrame({"as_of": [look.as_of], "label": [""], "rate": [overall]}))
-        if not parts:
-            return pd.DataFrame(columns=["as_of", "level", "unit", "expected"])
-        rates = pd.concat(parts)
-        rows = rows.assign(label=rows[name].fillna("none")).merge(rates, on=["as_of", "label"], how="left")
-        general = rates[rates["label"] == ""].set_index("as_of")["rate"]
-        rows["expected"] = rows["amount"] * rows["rate"].fillna(rows["as_of"].map(general))
-        silent = pd.DataFrame(
-            {"as_of": general.index, "level": "company", "unit": "company", "expected": 0.0}
-        )
-        rows = pd.concat(
-            [self._by_unit(rows[rows["as_of"].isin(general.index)]), silent]
-        )  # nothing may be open any more
-        return rows.groupby(["as_of", "level", "unit"])["expected"].sum().reset_index()
+        rows = self.open.assign(label=self.open[column].fillna("none") if column else "all")
+        sums = ["amount", "later"]
+        past = self._of_the_past(rows.groupby(["as_of", "label"])[sums].sum().reset_index())
+        of_look = past.groupby("as_of")[sums]
+        total, by_label = of_look.sum(), past.groupby(["as_of", "label"])[sums].sum()
+        # a label seldom seen is drawn to the rate of all, as if one period's share of it had shown that
+        overall = (total["later"] / total["amount"]).where(total["amount"] > 0, 0.0)
+        typical = total["amount"] / of_look.count()["amount"].clip(lower=1) * 0.5
+        drawn = by_label.add(pd.DataFrame({"amount": typical, "later": overall * typical}), level="as_of")
+        rate = (drawn["later"] / drawn["amount"]).rename("rate")
+        rows = rows[rows["as_of"].isin(overall.index)].merge(rate, on=["as_of", "label"], how="left")
+        rows["expected"] = rows["amount"] * rows["rate"].fillna(rows["as_of"].map(overall))
+        nothing = {"as_of": overall.index, "level": "company", "unit": "company", "expected": 0.0}
+        return _expected(pd.concat([self._by_unit(rows), pd.DataFrame(nothing)]))  # even where nothing is open
 
     def _new_business(self) -> pd.Series:
         """What came to each unit, at the same week of the periods frozen by then, beyond what was closed or open; mean."""
         s = self.sums.assign(beyond=lambda t: t["actual"] - t["closed_to_date"] - t["from_open"])
-        parts = []
-        for look in self.asked.itertuples():
-            past = s[s["as_of"].isin(self._past(look)["as_of"])]
-            mean = past.groupby(["level", "unit"])["beyond"].mean()
-            parts.append(mean.rename("beyond").reset_index().assign(as_of=pd.Timestamp(str(look.as_of))))
-        return pd.concat(parts).set_index(["as_of", "level", "unit"])["beyond"]
+        past = self._of_the_past(s[[*_LOOK, "beyond"]])
+        return past.groupby(_LOOK)["beyond"].mean()
 
     def _probabilities(self, name: str) -> pd.DataFrame | None:
         """Sum of amount times probability of the open deals; a deal without one gets the mean of its look."""
@@ -438,7 +425,7 @@ class _Book:
                 f"{silent.mean():.0%} of the open deals have no {name}; each counts with the mean of its week."
             )
         rows["expected"] = rows["amount"] * rows[name].fillna(rows.groupby("as_of")[name].transform("mean"))
-        return self._by_unit(rows).groupby(["as_of", "level", "unit"])["expected"].sum().reset_index()
+        return _expected(self._by_unit(rows))
 
     def _earlier(self, before: dict[str, str]) -> pd.Series:
         """What the period that stands before each one had booked by each look; empty where records began within it."""
@@ -469,9 +456,7 @@ class _Book:
         def add(name: str, expected: pd.DataFrame | None) -> None:
             if expected is None or expected.empty:
                 return
-            e = base[["as_of", "level", "unit"]].merge(expected, on=["as_of", "level", "unit"], how="left")[
-                "expected"
-            ]
+            e = base[_LOOK].merge(expected, on=_LOOK, how="left")["expected"]
             spoke = base["as_of"].isin(expected["as_of"].unique())
             said[name] = (base["closed_to_date"] + e.fillna(0.0)).where(spoke)
 
@@ -479,13 +464,11 @@ class _Book:
             rows = self.open if name == "pipeline" else self.open[self.open["rep_category"].isin(labels)]
             if name == "pipeline" or self.open["rep_category"].notna().any():
                 sums = self._by_unit(rows.assign(expected=rows["amount"]))
-                empty = base[["as_of", "level", "unit"]].assign(expected=0.0)
-                sums = pd.concat([sums[["as_of", "level", "unit", "expected"]], empty])
-                add(name, sums.groupby(["as_of", "level", "unit"])["expected"].sum().reset_index())
+                add(name, _expected(pd.concat([sums, base[_LOOK].assign(expected=0.0)])))
         if self.open["rep_category"].notna().any():
             add("category_conversion", self._converted("rep_category"))
         add("stage_weighted", self._converted("stage"))
-        new = pd.MultiIndex.from_frame(base[["as_of", "level", "unit"]])
+        new = pd.MultiIndex.from_frame(base[_LOOK])
         beyond = pd.Series(self._new_business().reindex(new).to_numpy(), index=base.index)
         add("closed_and_conversion", self._converted(None))
         if "closed_and_conversion" in said:
@@ -540,23 +523,19 @@ class _Book:
         table = table[table["week"].isin(self.wanted)]
         order = [*COLUMNS, "stale", "fitted", "low", "high", "promised", "booked_squares", "freezes_on"]
         table = table.reindex(columns=order).sort_values(
-            ["as_of", "level", "unit", "forecaster"], ignore_index=True
+            [*_LOOK, "forecaster"], ignore_index=True
         )
         spoke = set(table["forecaster"])
         return Rollups(table, {n: k for n, k in knew.items() if n in spoke}, list(dict.fromkeys(self.notes)))
 
     def _corrected(self, own: pd.DataFrame) -> pd.Series:
         """A call times booked over called at the same week before; empty before the unit's second frozen period."""
-        looks = self.looks.set_index("as_of")
-        found = pd.Series(np.nan, index=own.index)
-        for day, rows in own[own["week"].isin(self.wanted)].groupby("as_of"):
-            look = looks.loc[day].rename_axis(None)
-            look["as_of"] = day
-            past = own[own["as_of"].isin(self._past(look)["as_of"])].dropna(subset=["actual"])
-            sums = past.groupby(["level", "unit"]).agg(
-                f=("amount", "sum"), a=("actual", "sum"), n=("period", "size")
-            )
-            ratio = (sums["a"] / sums["f"]).where((sums["n"] >= 2) & (sums["f"] > 0))
-            index = pd.MultiIndex.from_frame(rows[["level", "unit"]])
-            found.loc[rows.index] = rows["amount"].to_numpy() * ratio.reindex(index).to_numpy()
-        return found
+        past = self._of_the_past(own[[*_LOOK, "amount", "actual"]]).dropna(subset=["actual"])
+        sums = past.groupby(_LOOK).agg(f=("amount", "sum"), a=("actual", "sum"), n=("actual", "size"))
+        ratio = (sums["a"] / sums["f"]).where((sums["n"] >= 2) & (sums["f"] > 0))
+        return own["amount"] * ratio.reindex(pd.MultiIndex.from_frame(own[_LOOK])).to_numpy()
+
+
+def _expected(rows: pd.DataFrame) -> pd.DataFrame:
+    """What is expected, by look and unit."""
+    return rows.groupby(_LOOK)["expected"].sum().reset_index()
