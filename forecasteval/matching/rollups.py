@@ -31,6 +31,9 @@ _SETTLES = np.timedelta64(
 )  # a period whose first booking comes later may have begun before the records
 _KEY = ["period", "week", "as_of", "level", "unit"]
 _LOOK = ["as_of", "level", "unit"]
+_FACTS = ["closed_to_date", "actual", "booked_squares", "freezes_on"]
+_GOAL = ["period", "week", "level", "unit", "quota"]
+_MORE = ["stale", "low", "high", "promised", "booked_squares", "chance", "freezes_on"]
 _CATEGORIES = {"commit": ("Commit",), "best_case": ("Commit", "Most Likely", "Best Case"), "pipeline": ()}
 _GLOSSES = {
     "commit": "closed to date and the amounts of the deals in Commit, as categories and amounts stood then",
@@ -54,12 +57,15 @@ class Rollups:
     ``table`` has period, week, as_of, unit, level (rep, team or company), forecaster, amount, actual (booked by the
     freeze; empty for a period that is not frozen), closed_to_date, stale (a call carried on from an earlier week), fitted
     (by a forecaster that learns from past periods and is silent in the first ones) and low, high, promised (a person's or
-    vendor's own range and what was written of it), booked_squares (the sum of the squared amounts booked), freezes_on. ``knew`` says of each forecaster what it knew.
+    vendor's own range and what was written of it), booked_squares (the sum of the squared amounts booked), chance (of sums
+    of probabilities: the standard deviation that independent deals with these chances leave), freezes_on. ``knew`` says of
+    each forecaster what it knew. ``quota`` has period, week, unit, level, quota: what was to be reached, which is no forecast.
     """
 
     table: pd.DataFrame
     knew: dict[str, str]
     notes: list[str] = field(default_factory=list)
+    quota: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_GOAL))
 
     def at(self, week: int | None = None, level: str = "company") -> pd.DataFrame:
         """The totals of one week and level, which :func:`forecasteval.compare_totals` takes."""
@@ -140,23 +146,18 @@ def _of_plain(calls: pd.DataFrame, actuals: pd.DataFrame, weeks: Iterable[int] |
     )
     table = table.rename(columns={"unit": "level", "level": "promised"})
     table["unit"] = table["unit_id"].fillna("company")
-    for column in ("week", "as_of", "closed_to_date", "low", "high", "promised"):
-        table[column] = table.get(column, np.nan)
-    table["stale"], table["booked_squares"], table["freezes_on"] = False, np.nan, pd.NaT
+    table["stale"] = False
+    table = table.reindex(columns=[*COLUMNS, *_MORE])
     if weeks is not None:
         table = table[table["week"].isin(list(weeks))]
-    names = table["forecaster"].unique()
     notes = []
     if len(table) and "company" not in set(table["level"]):
-        summed = _company(table)
-        table = pd.concat([table, summed], ignore_index=True)
-        notes = (
-            ["The company's totals are the sums of its units, where all of them have one."]
-            if len(summed)
-            else []
-        )
-    return Rollups(table[[*COLUMNS, "stale", "low", "high", "promised", "booked_squares", "freezes_on"]].reset_index(drop=True),
-                   {n: _called(n) for n in names}, notes)  # fmt: skip
+        table = pd.concat([table, summed := _company(table)], ignore_index=True)
+        said = "The company's totals are the sums of its units, where all of them have one."
+        notes = [said] if len(summed) else []
+    goal = table["forecaster"] == QUOTA
+    table, quota = table[~goal].reset_index(drop=True), table[goal].rename(columns={"amount": "quota"})
+    return Rollups(table, {n: _called(n) for n in table["forecaster"].unique()}, notes, quota[_GOAL])
 
 
 def _company(table: pd.DataFrame) -> pd.DataFrame:
@@ -353,7 +354,8 @@ class _Book:
                 )
                 summed["stale"] = summed["stale"] >= 0.5
                 parts.append(summed.assign(low=np.nan, high=np.nan, promised=None))
-                self.notes.append(f"The {level}'s {name} is the sum of those who gave one.")
+                if name != QUOTA:
+                    self.notes.append(f"The {level}'s {name} is the sum of those who gave one.")
         return parts
 
     @cached_property
@@ -424,8 +426,9 @@ class _Book:
             self.notes.append(
                 f"{silent.mean():.0%} of the open deals have no {name}; each counts with the mean of its week."
             )
-        rows["expected"] = rows["amount"] * rows[name].fillna(rows.groupby("as_of")[name].transform("mean"))
-        return _expected(self._by_unit(rows))
+        p = rows[name].fillna(rows.groupby("as_of")[name].transform("mean"))
+        rows["expected"], rows["chance"] = rows["amount"] * p, rows["amount"] ** 2 * p * (1 - p)
+        return self._by_unit(rows).groupby(_LOOK)[["expected", "chance"]].sum().reset_index()
 
     def _earlier(self, before: dict[str, str]) -> pd.Series:
         """What the period that stands before each one had booked by each look; empty where records began within it."""
@@ -452,13 +455,16 @@ class _Book:
         """Everybody's totals in one table."""
         base, knew = self.sums, dict(_GLOSSES)
         said: dict[str, pd.Series] = {}
+        chance: dict[str, pd.Series] = {}
 
         def add(name: str, expected: pd.DataFrame | None) -> None:
             if expected is None or expected.empty:
                 return
-            e = base[_LOOK].merge(expected, on=_LOOK, how="left")["expected"]
+            e = base[_LOOK].merge(expected, on=_LOOK, how="left")
             spoke = base["as_of"].isin(expected["as_of"].unique())
-            said[name] = (base["closed_to_date"] + e.fillna(0.0)).where(spoke)
+            said[name] = (base["closed_to_date"] + e["expected"].fillna(0.0)).where(spoke)
+            if "chance" in e:
+                chance[name] = chance[f"{name}_and_new"] = np.sqrt(e["chance"].fillna(0.0))
 
         for name, labels in _CATEGORIES.items():
             rows = self.open if name == "pipeline" else self.open[self.open["rep_category"].isin(labels)]
@@ -489,16 +495,20 @@ class _Book:
             knew[f"{name}_and_new"] = (
                 f"{knew[name]}, and the new business that came after that week before, on average"
             )
-        return self._long(base, said, scored, knew)
+        parts = [
+            base[[*_KEY, *_FACTS]].assign(forecaster=n, amount=v, chance=chance.get(n, np.nan)) for n, v in said.items()
+        ]
+        return self._long(base, parts, {n: said[f"{n}_and_new"] for n in scored}, knew)
 
     def _long(
-        self, base: pd.DataFrame, said: dict[str, pd.Series], scored: list[str], knew: dict[str, str]
+        self, base: pd.DataFrame, parts: list[pd.DataFrame], scored: dict[str, pd.Series], knew: dict[str, str]
     ) -> Rollups:
         """One row per forecaster, with the calls, the calls corrected by their own past, and mixes."""
-        key = [*_KEY, "closed_to_date", "actual", "booked_squares", "freezes_on"]
-        parts = [base[key].assign(forecaster=n, amount=v) for n, v in said.items()]
+        key = [*_KEY, *_FACTS]
         calls = self.calls.merge(base[key], on=_KEY, how="left")
-        people = [n for n in calls["forecaster"].unique() if n != QUOTA]
+        goal = calls["forecaster"] == QUOTA
+        calls, quota = calls[~goal], calls.loc[goal & calls["week"].isin(self.wanted)]
+        people = list(calls["forecaster"].unique())
         for name in people:
             knew[name] = _called(name)
             own = calls[calls["forecaster"] == name]
@@ -507,10 +517,8 @@ class _Book:
                 f"{name} times booked over called at the same week of periods frozen by then"
             )
             parts.append(own[key].assign(forecaster=f"{name}_corrected", amount=corrected))
-            for other in scored:
-                both = own[[*key, "amount"]].merge(
-                    base[_KEY].assign(other=said[f"{other}_and_new"]), on=_KEY, how="left"
-                )
+            for other, new in scored.items():
+                both = own[[*key, "amount"]].merge(base[_KEY].assign(other=new), on=_KEY, how="left")
                 mixed = both[key].assign(
                     forecaster=f"{name}_{other}_mix", amount=(both["amount"] + both["other"]) / 2
                 )
@@ -521,12 +529,10 @@ class _Book:
         outside = set() if self.org.forecasts is None else set(self.org.forecasts["forecaster"])
         table["fitted"] = table["forecaster"].isin(set(knew) - set(_CATEGORIES) - set(people) - outside)
         table = table[table["week"].isin(self.wanted)]
-        order = [*COLUMNS, "stale", "fitted", "low", "high", "promised", "booked_squares", "freezes_on"]
-        table = table.reindex(columns=order).sort_values(
-            [*_LOOK, "forecaster"], ignore_index=True
-        )
+        table = table.reindex(columns=[*COLUMNS, "fitted", *_MORE]).sort_values([*_LOOK, "forecaster"], ignore_index=True)
         spoke = set(table["forecaster"])
-        return Rollups(table, {n: k for n, k in knew.items() if n in spoke}, list(dict.fromkeys(self.notes)))
+        knew = {n: k for n, k in knew.items() if n in spoke}
+        return Rollups(table, knew, list(dict.fromkeys(self.notes)), quota.rename(columns={"amount": "quota"})[_GOAL])
 
     def _corrected(self, own: pd.DataFrame) -> pd.Series:
         """A call times booked over called at the same week before; empty before the unit's second frozen period."""
