@@ -92,7 +92,9 @@ class Chain:
             order = [m for m in _MOVES if m in set(own)] if name == "move" else sorted(own.unique())
             for part in order:
                 mine = rows[own == part]
-                closer = (mine["candidate"] - mine["actual"]).abs() < (mine["baseline"] - mine["actual"]).abs()
+                closer = (mine["candidate"] - mine["actual"]).abs() < (
+                    mine["baseline"] - mine["actual"]
+                ).abs()
                 c = self._two(mine).compared(mine, _flow(len(mine)))
                 found.append(self._row(str(step), c) | {name: part, "helped": float(closer.mean())})
         columns = ["step", name, "before", "after", "helped", *_COLUMNS, "reasons"]

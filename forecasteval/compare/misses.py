@@ -61,7 +61,17 @@ def _standing(org: Org, days: Any) -> pd.DataFrame:
     assert org.deals is not None
     assert org.periods is not None
     found = states(org.history, days, org.settings)
-    columns = ["deal_id", "as_of", "rep", "status", "close_on", "amount", "rep_category", "stage", "values_state"]
+    columns = [
+        "deal_id",
+        "as_of",
+        "rep",
+        "status",
+        "close_on",
+        "amount",
+        "rep_category",
+        "stage",
+        "values_state",
+    ]
     if org.history["status"].ne("open").any():
         return found[columns]
     ended = closings(Record(org.deals, org.history, org.periods, org.settings))
@@ -246,7 +256,9 @@ def close_dates(org: Org, *, ahead: int = 8, through: Any = None) -> pd.DataFram
     then["ahead"] = np.ceil((then["close_on"] - then["as_of"]).dt.days / 7).astype(int)
     then["due"] = then["as_of"] + pd.to_timedelta(7 * then["ahead"], unit="D")
     then = then[then["ahead"].between(1, ahead) & (then["due"] <= last)]
-    looked = then[["deal_id", "as_of", "due", "ahead", "period"]].assign(at=moment(then["as_of"], org.settings))
+    looked = then[["deal_id", "as_of", "due", "ahead", "period"]].assign(
+        at=moment(then["as_of"], org.settings)
+    )
     looked, ends = looked.astype({"deal_id": "str"}).sort_values("at", kind="stable"), _endings(org)
     looked["at"] = looked["at"].astype(ends["at"].dtype)
     found = pd.merge_asof(looked, ends, on="at", by="deal_id", direction="forward")
@@ -255,7 +267,15 @@ def close_dates(org: Org, *, ahead: int = 8, through: Any = None) -> pd.DataFram
     rows = []
     for weeks_ahead, part in found.groupby("ahead"):
         share = _share(part, "closed", "looks", "period")
-        rows.append({"ahead": weeks_ahead, "looks": len(part), "closed": share.pop("share"), **share, "won": part["won"].mean()})
+        rows.append(
+            {
+                "ahead": weeks_ahead,
+                "looks": len(part),
+                "closed": share.pop("share"),
+                **share,
+                "won": part["won"].mean(),
+            }
+        )
     return pd.DataFrame(rows, columns=["ahead", "looks", "closed", "low", "high", "won"])
 
 
@@ -290,7 +310,12 @@ def pushes(org: Org, *, through: Any = None) -> pd.DataFrame:
     decided = decided.assign(rep=deals["rep"].fillna(""))[deals["outcome"].isin(["won", "lost"])]
     return pd.DataFrame(
         [
-            {"pushes": number, "deals": len(own), "won": int(own["won"].sum()), **_share(own, "won", "deals", "rep")}
+            {
+                "pushes": number,
+                "deals": len(own),
+                "won": int(own["won"].sum()),
+                **_share(own, "won", "deals", "rep"),
+            }
             for number, own in decided.groupby("pushes")
         ],
         columns=["pushes", "deals", "won", "share", "low", "high"],

@@ -413,7 +413,9 @@ class Two:
         base |= {"clusters": {}, "generalise_to": question}
         base["estimand"] = wording.estimand(question, self.candidate, self.baseline, about, shown)
         if missing:
-            found = [COLUMNS | base | {"metric": m.name, "better": m.better, "reasons": missing} for m in chosen]
+            found = [
+                COLUMNS | base | {"metric": m.name, "better": m.better, "reasons": missing} for m in chosen
+            ]
         else:
             gone = flow[-1]["dropped"] / max(flow[-2]["deals"], 1)
             pairs = _Totals(rows, question, nouns, base, self.level, gone)

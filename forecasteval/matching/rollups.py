@@ -397,7 +397,9 @@ class _Book:
         rows = rows[rows["as_of"].isin(overall.index)].merge(rate, on=["as_of", "label"], how="left")
         rows["expected"] = rows["amount"] * rows["rate"].fillna(rows["as_of"].map(overall))
         nothing = {"as_of": overall.index, "level": "company", "unit": "company", "expected": 0.0}
-        return _expected(pd.concat([self._by_unit(rows), pd.DataFrame(nothing)]))  # even where nothing is open
+        return _expected(
+            pd.concat([self._by_unit(rows), pd.DataFrame(nothing)])
+        )  # even where nothing is open
 
     def _new_business(self) -> pd.Series:
         """What came to each unit, at the same week of the periods frozen by then, beyond what was closed or open; mean."""
@@ -496,12 +498,17 @@ class _Book:
                 f"{knew[name]}, and the new business that came after that week before, on average"
             )
         parts = [
-            base[[*_KEY, *_FACTS]].assign(forecaster=n, amount=v, chance=chance.get(n, np.nan)) for n, v in said.items()
+            base[[*_KEY, *_FACTS]].assign(forecaster=n, amount=v, chance=chance.get(n, np.nan))
+            for n, v in said.items()
         ]
         return self._long(base, parts, {n: said[f"{n}_and_new"] for n in scored}, knew)
 
     def _long(
-        self, base: pd.DataFrame, parts: list[pd.DataFrame], scored: dict[str, pd.Series], knew: dict[str, str]
+        self,
+        base: pd.DataFrame,
+        parts: list[pd.DataFrame],
+        scored: dict[str, pd.Series],
+        knew: dict[str, str],
     ) -> Rollups:
         """One row per forecaster, with the calls, the calls corrected by their own past, and mixes."""
         key = [*_KEY, *_FACTS]
@@ -529,10 +536,14 @@ class _Book:
         outside = set() if self.org.forecasts is None else set(self.org.forecasts["forecaster"])
         table["fitted"] = table["forecaster"].isin(set(knew) - set(_CATEGORIES) - set(people) - outside)
         table = table[table["week"].isin(self.wanted)]
-        table = table.reindex(columns=[*COLUMNS, "fitted", *_MORE]).sort_values([*_LOOK, "forecaster"], ignore_index=True)
+        table = table.reindex(columns=[*COLUMNS, "fitted", *_MORE]).sort_values(
+            [*_LOOK, "forecaster"], ignore_index=True
+        )
         spoke = set(table["forecaster"])
         knew = {n: k for n, k in knew.items() if n in spoke}
-        return Rollups(table, knew, list(dict.fromkeys(self.notes)), quota.rename(columns={"amount": "quota"})[_GOAL])
+        return Rollups(
+            table, knew, list(dict.fromkeys(self.notes)), quota.rename(columns={"amount": "quota"})[_GOAL]
+        )
 
     def _corrected(self, own: pd.DataFrame) -> pd.Series:
         """A call times booked over called at the same week before; empty before the unit's second frozen period."""

@@ -35,7 +35,9 @@ def share(hits, runs):
 def frame(periods, units):
     """Periods and units in order of time."""
     quarters = [f"{2020 + i // 4}-Q{i % 4 + 1}" for i in range(periods)]
-    return pd.DataFrame({"period": np.repeat(quarters, units), "unit": [f"t{u}" for u in range(units)] * periods})
+    return pd.DataFrame(
+        {"period": np.repeat(quarters, units), "unit": [f"t{u}" for u in range(units)] * periods}
+    )
 
 
 def booked(rng, runs, periods, units):
@@ -117,12 +119,16 @@ def called_chains(runs):
         hits = {"steps": 0, "units": 0, "moves": 0}
         for i in range(runs):
             of_run = np.concatenate([a[i].ravel() for a in amounts])
-            found = chain(long.assign(actual=np.tile(actual[i].ravel(), 4), amount=of_run), names[:3], beside=names[3:])
+            found = chain(
+                long.assign(actual=np.tile(actual[i].ravel(), 4), amount=of_run), names[:3], beside=names[3:]
+            )
             for part in ("steps", "units"):
                 hits[part] += (getattr(found, part)["verdict"] != UNSURE).any()
             told = found.moves[found.moves["verdict"] != UNSURE]
             real = [truth[key] for key in zip(told["step"], told["move"], strict=True)]
-            hits["moves"] += any(abs(m) < sure or m * d < 0 for (m, sure), d in zip(real, told["difference"], strict=True))
+            hits["moves"] += any(
+                abs(m) < sure or m * d < 0 for (m, sure), d in zip(real, told["difference"], strict=True)
+            )
         said = [share(k, runs) for k in hits.values()]
         print(f"{periods:2} quarters {'':38} {said[0]:13} {said[1]:13} {said[2]}", flush=True)
 
@@ -141,15 +147,22 @@ def ranges(runs):
             e[:, past // 2 :] *= 1.5 if kind == "wilder of late" else 1.0
             said = rng.lognormal(0, 0.3, e.shape)
             came = said * np.exp(e)
-            made = [conformal_range(f[-1], f[:-1], a[:-1], level=0.8) for f, a in zip(said, came, strict=True)]
+            made = [
+                conformal_range(f[-1], f[:-1], a[:-1], level=0.8) for f, a in zip(said, came, strict=True)
+            ]
             held = sum(r.low <= a <= r.high for r, a in zip(made, came[:, -1], strict=True))
-            print(f"{f'{past} past quarters, {kind}':50} {100 * made[0].level:4.1f}%   {share(held, runs)}", flush=True)
+            print(
+                f"{f'{past} past quarters, {kind}':50} {100 * made[0].level:4.1f}%   {share(held, runs)}",
+                flush=True,
+            )
     print(f"\n{'how often such ranges held: 95% interval of it':50} holds the share that was stated")
     for quarters in (8, 12):
         rng, hits, n = np.random.default_rng(quarters), 0, min(runs, 1000)
         for _ in range(n):
             a = rng.lognormal(0, 0.3, quarters)
-            table = frame(quarters, 1).assign(forecaster="x", amount=a, actual=a * np.exp(rng.normal(0, 0.2, quarters)))
+            table = frame(quarters, 1).assign(
+                forecaster="x", amount=a, actual=a * np.exp(rng.normal(0, 0.2, quarters))
+            )
             found = track_record(table, "x")
             c, stated = found.coverage(), found.table["promised"].mean()
             low, high = share_interval(c.held, c.ranges)

@@ -43,7 +43,10 @@ def worlds(rng, runs, reps, quarters, deals, by_rep, by_quarter, noise):
                           "region": np.array(["East", "West", "South"])[rep % 3]})  # fmt: skip
     said = {"won": (rng.random((runs, n)) < pi).astype(int)}
     for name in ("model", "rep_forecast"):
-        off = rng.normal(0, by_rep, (runs, reps))[:, rep] + rng.normal(0, by_quarter, (runs, quarters))[:, quarter]
+        off = (
+            rng.normal(0, by_rep, (runs, reps))[:, rep]
+            + rng.normal(0, by_quarter, (runs, quarters))[:, quarter]
+        )
         said[name] = expit(logit(pi) + off + rng.normal(0, noise, (runs, n)))
     return frame, said
 

@@ -311,3 +311,77 @@ def reps(section: Any) -> Picture | Absent:
         for r in t.to_dict("records")
     )
     return Picture("rep_bias", f"{message}. {said}.", figure)
+
+
+def pacing(section: Any) -> Picture | Absent:
+    """The share of the quota that was booked, week by week, beside the periods before."""
+    now, t, a = section.now, section.company, section.answer
+    if now is None:
+        return Absent(section.why)
+    if t["week"].nunique() < 2:
+        return Absent("One moment only: there is no pace to draw.")
+    before = section.before
+    message = f"{now['reached']:.0%} of the quota is booked at week {a.week}"
+    if len(before):
+        message += f"; {before['reached'].min():.0%} to {before['reached'].max():.0%} at this week before"
+    with canvas(2.9) as (figure, ax):
+        title(figure, message)
+        end = int(t["week"].max())
+        for _, own in t[t["period"] != a.period].groupby("period", sort=False):
+            own = own.sort_values("week")
+            ax.plot(own["week"], own["reached"], color=FAINT, lw=1.2)
+            final = float((own["actual"] / own["quota"]).iloc[-1])
+            if math.isfinite(final):
+                ax.plot(
+                    [own["week"].iloc[-1], end + 1], [own["reached"].iloc[-1], final], color=FAINT, lw=1.2
+                )
+                ax.plot([end + 1], [final], "o", ms=4, color=_GAIN if final >= 1 else _LOSS)
+        own = t[t["period"] == a.period].sort_values("week")
+        ax.plot(own["week"], own["reached"], "o-", ms=4, lw=2.2, color=INK)
+        ax.annotate(short(a.period, 14), (own["week"].iloc[-1], own["reached"].iloc[-1]), (6, -3), textcoords="offset points",
+                    fontsize=8.5, color=INK, va="top")  # fmt: skip
+        ax.axhline(1, color=INK, lw=1, ls=(0, (4, 3)))
+        ax.set_ylim(bottom=0)
+        ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
+        ax.set_xlabel("Week of the period; last dots: booked in the end", fontsize=9)
+        ax.locator_params(axis="x", integer=True)
+        _note(
+            figure,
+            "Booked to date as a share of the quota. Grey: earlier ones; green dots reached it, red ones did not.",
+        )
+    said = "; ".join(f"{p}: {r:.0%}" for p, r in zip(before["period"], before["reached"], strict=True))
+    return Picture("pacing", f"{message}. At this week before: {said}.", figure)
+
+
+def at_its_word(section: Any) -> Picture | Absent:
+    """Close dates' own calibration, and what pushes say."""
+    d, p = section.dates, section.pushes
+    if d.empty:
+        return Absent(section.why)
+    first = d.iloc[0]
+    ahead = "a week" if first["ahead"] == 1 else f"{first['ahead']} weeks"
+    message = f"Of deals dated {ahead} ahead, {first['closed']:.0%} had closed by then"
+    with canvas(2.7, 2) as (figure, (left, right)):
+        title(figure, message)
+        left.fill_between(d["ahead"], d["low"], d["high"], color=INK, alpha=0.12, lw=0)
+        left.plot(d["ahead"], d["closed"], "o-", ms=3.5, color=INK, lw=1.8)
+        left.plot(d["ahead"], d["won"], "o-", ms=3.5, color=_GAIN, lw=1.8)
+        for name, shade in (("closed", INK), ("won", _GAIN)):
+            left.annotate(name, (d["ahead"].iloc[-1], d[name].iloc[-1]), (5, 0), textcoords="offset points", va="center",
+                          fontsize=8.5, color=shade, annotation_clip=False)  # fmt: skip
+        left.set_xlabel("Weeks ahead that it is dated", fontsize=8.5)
+        left.set_title("Closed by its date", fontsize=9)
+        right.vlines(p["pushes"], p["low"], p["high"], color=colour("rep_forecast"), lw=2.2)
+        right.plot(p["pushes"], p["share"], "o", ms=5.5, color=colour("rep_forecast"))
+        right.set_xlabel("Times the date moved back", fontsize=8.5)
+        right.set_title("Won in the end", fontsize=9)
+        right.set_xticks(p["pushes"], [f"{n}+" if n == 5 else str(n) for n in p["pushes"]])
+        for ax in (left, right):
+            ax.set_ylim(0, 1)
+            ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
+        left.locator_params(axis="x", integer=True)
+    said = "; ".join(f"{count(r['ahead'], 'weeks')} ahead {r['closed']:.0%}" for r in d.to_dict("records"))
+    more = "; ".join(
+        f"moved back {count(r['pushes'], 'times')} {r['share']:.0%} won" for r in p.to_dict("records")
+    )
+    return Picture("at_its_word", f"{message}. Closed by then: {said}. {more}.", figure)

@@ -7,6 +7,7 @@ past deals of that kind say who tends to be right. What needs deals is left out 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import Field
 
-from forecasteval.compare.accuracy import Accuracy, accuracy, by_person
+from forecasteval.compare.accuracy import Accuracy, accuracy, by_person, floor
 from forecasteval.compare.chain import Chain, chain
 from forecasteval.compare.compare import compare
 from forecasteval.compare.disagreement import Disagreement, disagreement, open_disagreements
@@ -38,6 +39,7 @@ from forecasteval.report.blocks import Words
 from forecasteval.report.section import said
 from forecasteval.report.who_was_right import WhoWasRight
 from forecasteval.studies.parameters import Level, Names, Parameters, between
+from forecasteval.studies.quarter_forecast import _pipeline as pipeline
 from forecasteval.studies.quarter_forecast import _sections as sections
 from forecasteval.studies.quarter_forecast._wording import called
 from forecasteval.tables import ledger
@@ -134,7 +136,8 @@ class QuarterAnswer(Answer):
             table = table.sort_values("as_of", kind="stable").drop_duplicates(key, keep="last")
         if table.empty:
             raise CallError("There are no totals: nobody called a number, and no deal has a history.")
-        return Rollups(table, found.knew, found.notes)
+        quota = found.quota.assign(week=found.quota["week"].fillna(0).astype(int))
+        return Rollups(table, found.knew, found.notes, quota)
 
     @cached_property
     def period(self) -> str:
@@ -315,14 +318,24 @@ class QuarterAnswer(Answer):
                 return found.sort_values("actual", ascending=False, kind="stable", ignore_index=True)
         return None
 
+    @property
+    def listed(self) -> str:
+        """Which open deals were expected to be won: those in Commit, or all where no categories are kept."""
+        history = self.org.history
+        return "commit" if history is not None and history["rep_category"].notna().any() else "all"
+
+    @cached_property
+    def floor(self) -> float:
+        """What even a calibrated forecast would have missed at this week; NaN without probabilities."""
+        return floor(self.this_week, self.machine) if self.machine else math.nan
+
     @cached_property
     def missed(self) -> Misses | str:
         """Why each period that is over was missed, from this week's list to what was booked; or why nobody knows."""
         if self.org.history is None or self.org.deals is None:
             return "This needs deals with a history; here are totals only."
-        listed = "commit" if self.org.history["rep_category"].notna().any() else "all"
         try:
-            return misses(self.org, week=self.week, deals=listed)
+            return misses(self.org, week=self.week, deals=self.listed)
         except CallError as error:
             return str(error)
 
@@ -452,6 +465,9 @@ class QuarterAnswer(Answer):
     overrides = cached_property(sections.Overrides)
     why = cached_property(sections.Why)
     reps = cached_property(sections.Callers)
+    pacing = cached_property(pipeline.Pacing)
+    at_its_word = cached_property(pipeline.AtItsWord)
+    kinds = cached_property(pipeline.Kinds)
     method = said("method")
     caveats = cached_property(sections.Raised)
 
@@ -497,6 +513,10 @@ class QuarterAnswer(Answer):
             "overrides": {"entries": len(self.book.entries), "new": len(self.decided), **self.paid.to_dict()},
             "why_missed": self.why.results(),
             "reps": None if self.by_unit is None else self.by_unit.to_dict("records"),
+            "quota": self.pacing.results(),
+            "at_its_word": self.at_its_word.results(),
+            "kinds": self.kinds.results(),
+            "error_floor": self.floor,
             "knew_the_outcome": self.knew,
         })  # fmt: skip
 
@@ -513,5 +533,9 @@ class QuarterAnswer(Answer):
             "open_disagreements": self.disputed if len(self.disputed) else None,
             "why_missed": None if isinstance(m, str) else m.table,
             "reps": self.by_unit,
+            "pacing": self.pacing.table if len(self.pacing.table) else None,
+            "close_dates": self.at_its_word.dates if len(self.at_its_word.dates) else None,
+            "pushes": self.at_its_word.pushes if len(self.at_its_word.pushes) else None,
+            "kinds": self.kinds.table if len(self.kinds.table) else None,
         }
         return {name: table for name, table in found.items() if table is not None}
