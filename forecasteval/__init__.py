@@ -1,7 +1,7 @@
 """Measure deal forecasts against each other, on the same deals, with intervals that can be believed."""
 
 from forecasteval import scores
-from forecasteval.compare.compare import Comparison, compare
+from forecasteval.compare.compare import Comparison, cells, compare, compare_cells
 from forecasteval.compare.null_check import does_it_hold
 from forecasteval.compare.repeated import against, by_group, influence, ladder
 from forecasteval.compare.totals import compare_totals
@@ -16,7 +16,9 @@ __all__ = [
     "Question",
     "against",
     "by_group",
+    "cells",
     "compare",
+    "compare_cells",
     "compare_totals",
     "does_it_hold",
     "influence",

@@ -18,6 +18,7 @@ import typer
 import yaml
 from typer.core import TyperGroup
 
+from forecasteval.compare import sql
 from forecasteval.compare.verdicts import CANNOT
 from forecasteval.compare.wording import count
 from forecasteval.errors import CallError, InputError, Problem, Refusal, RunFailed
@@ -29,6 +30,7 @@ from forecasteval.report.parameters import parameters_of, read_values
 from forecasteval.report.summary import verdict_line
 from forecasteval.report.time_limit import time_limit as limited
 from forecasteval.report.verify import verify
+from forecasteval.scores.probability import DEFAULT_METRICS
 from forecasteval.sources import flat_table, flat_table_draft, totals
 from forecasteval.sources import folder as folders
 from forecasteval.sources.system import SYSTEMS, guess
@@ -565,6 +567,56 @@ def _claim_read(
 def _claim_schema() -> None:
     """The JSON schema of a claim's file."""
     print(json.dumps(claims.schema(), indent=2, ensure_ascii=False))
+
+
+_queries = typer.Typer(
+    help="Queries for a warehouse that data may not leave.",
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+)
+_app.add_typer(_queries, name="sql")
+
+
+@_queries.callback()
+def _sql() -> None:
+    """What to run where the rows are; `fe.compare_cells` reads what comes back."""
+
+
+@_queries.command("compare")
+def _sql_compare(
+    candidate: Annotated[str, _option("COLUMN", "The forecaster that is compared.")],
+    baseline: Annotated[str, _option("COLUMN", "The one it is compared with.")],
+    dialect: Annotated[str, _option("NAME", f"One of {', '.join(sql.DIALECTS)}.")],
+    table: Annotated[str, _option("NAME", "The matched table: a row per deal and as-of.")] = "matched",
+    metric: Annotated[list[str] | None, _option("NAME", "Score, repeatable; all default ones.")] = None,
+    by: Annotated[list[str] | None, _option("COLUMN", "rep, period or account, repeatable.")] = None,
+    one_row_per_deal: Annotated[bool, typer.Option(help="No deal stands in the table twice.")] = False,
+    amount_won: Annotated[bool, typer.Option(help="The table has amount_won.")] = False,
+    rows: Annotated[int, _option("N", "At most so many rows; the grain of sums follows.")] = 100_000_000,
+    largest_amount: Annotated[float, _option("N", "No amount is larger.")] = 1e8,
+    digits: Annotated[int | None, _option("N", "Forecasts are ranked to so many digits.")] = None,
+    out: Annotated[Path | None, _option("FOLDER", "Write cells.sql and curve.sql there.", "--out")] = None,
+) -> None:
+    """The two queries of a comparison; their results, as CSV, go into fe.compare_cells(cells, curve)."""
+    asked = sql.Ask(
+        candidate,
+        baseline,
+        sql.metrics_of(metric or DEFAULT_METRICS),
+        tuple(by or ("rep", "period")),
+        one_row_per_deal,
+        amount_won,
+        rows,
+        largest_amount,
+        digits=digits,
+    )
+    for name, query in zip(("cells", "curve"), sql.queries(table, asked, dialect), strict=True):
+        if out is None:
+            print(f"-- {name}: save the result as {name}.csv\n{query}")
+            continue
+        _new_file(out / f"{name}.sql")
+        (out / f"{name}.sql").write_text(query, "utf-8")
+        print(out / f"{name}.sql")
 
 
 _DATA = "Data folder, as data/acme."

@@ -52,6 +52,7 @@ def test_conda_and_pip_users_get_the_same_packages():
     names = [d for d in conda if isinstance(d, str)]
     assert [d["pip"] for d in conda if isinstance(d, dict)] == [["--editable ."]]
     ours = {r.name: r.specifier for r in map(Requirement, PROJECT["dependencies"] + EXTRAS["lab"])}
+    ours["python-duckdb"] = ours.pop("duckdb")  # conda's name for it
     theirs = {r.name: r.specifier for r in map(Requirement, names) if r.name != "pip"}
     assert theirs.pop("python") == Requirement(f"python{PROJECT['requires-python']}").specifier
     assert theirs == ours
@@ -88,7 +89,7 @@ def named(requirements):
 def test_what_is_imported_is_declared_and_what_is_declared_is_used():
     needed = imported_by("forecasteval") | imported_by("notebooks")
     beside = named(
-        EXTRAS["duckdb"] + EXTRAS["postgresql"] + EXTRAS["share"]
+        EXTRAS["postgresql"] + EXTRAS["share"] + EXTRAS["sql"]
     )  # imported where they are asked for
     assert (needed | {"ipykernel"}) - beside == named(PROJECT["dependencies"])  # a notebook runs in a kernel
     assert beside <= needed

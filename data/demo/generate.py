@@ -48,6 +48,11 @@ CENTRAL_MOVES, HAIRCUT = (
     0.25,
     0.8,
 )  # sd of a manager's changes that know nothing; what the head of sales leaves of a number
+QUOTA_FIRST, QUOTA_STEP = (
+    4_900_000,
+    100_000,
+)  # of the company: of the first exported quarter, and more in each later one
+QUOTA_SHARES = (0.58, 0.22, 0.20)  # of the regions
 CLEAR = 0.005  # a smaller expected difference is called no clear difference
 
 STAGES = ["Qualification", "Discovery", "Evaluation", "Proposal", "Negotiation", "Closed Won", "Closed Lost"]
@@ -826,8 +831,26 @@ def stage_table():
     return pd.DataFrame(table)
 
 
+def quotas(w):
+    """The company's quota by quarter."""
+    exported = [q.name for q in w.quarters if q.start >= FIRST]
+    return {name: QUOTA_FIRST + QUOTA_STEP * i for i, name in enumerate(exported)}
+
+
+def quota_table(w):
+    """What is to be reached, for the company and each region, set on the first day of the quarter."""
+    goal, starts = quotas(w), {q.name: q.start for q in w.quarters}
+    rows = [
+        {"unit": unit, "unit_id": who, "period": name, "as_of": dates(np.array([starts[name]]))[0],
+         "forecaster": "quota", "amount": round(share * amount / 1000) * 1000}
+        for name, amount in goal.items()
+        for unit, who, share in (("company", "", 1), *(("team", r, s) for r, s in zip(REGIONS, QUOTA_SHARES, strict=True)))
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 def call_table(w, rep_id):
-    """calls.csv: the reps' weekly submissions, then the managers' calls and those of the head of sales."""
+    """calls.csv: the reps' weekly submissions, the managers' calls, those of the head of sales, and the quotas."""
     calls = w.calls
     table = {
         "unit": "rep",
@@ -849,6 +872,7 @@ def call_table(w, rep_id):
         said_on = dates(said.day.to_numpy() + after)
         about = {"unit": unit, "unit_id": who, "period": said.period, "as_of": said_on, "forecaster": name}
         parts.append(pd.DataFrame(about | {"amount": said.amount, "level": "commit"}))
+    parts.append(quota_table(w))
     found = pd.concat(parts, ignore_index=True)
     return found.astype({"low": "Int64", "high": "Int64"})
 
@@ -1055,6 +1079,7 @@ def planted_truth(w, tables, latent, rep_id, seed):
         },
         "reps": rep_truth(w, scored, rep_id),
         "chain": chain_truth(w),
+        "quota": quotas(w),
         "stage_default_share": default_share(tables, latent),
         "mess": mess(tables),
     }
@@ -1068,6 +1093,7 @@ fiscal_year_start_month: 2
 grace_business_days: 10
 max_age_days: 0  # any age: this example is not renewed
 segments: [region, segment]
+deal_type: type  # tells new business from existing
 """
 
 

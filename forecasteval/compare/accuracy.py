@@ -137,21 +137,47 @@ def by_person(table: pd.DataFrame, forecaster: str, *, level: float = 0.95) -> p
     return pd.DataFrame(found)
 
 
-def pacing(table: pd.DataFrame, quota: str = "quota", pipeline: str = "pipeline") -> pd.DataFrame:
+def floor(table: pd.DataFrame, forecaster: str) -> float:
+    """How far even a calibrated forecast misses the totals by chance alone, as a share of them; NaN if unknown.
+
+    mean of sd sqrt(2/pi) / F, sd = sqrt(sum a^2 p (1 - p)) of the deals that were still open, each with the chance p that
+    the forecaster gave it. Deals are taken to be independent, and new business to be no surprise: it is a lower bound.
+
+    Parameters
+    ----------
+    table : of :func:`forecasteval.rollups`, with the column `chance` (the sd)
+
+    See Also
+    --------
+    forecasteval.scores.amounts.error_floor : the same from deals
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"forecaster": "model", "amount": [100.0, 200.0], "chance": [10.0, 20.0], "actual": 1.0})
+    >>> round(floor(rows, "model"), 3)
+    0.08
+    """
+    rows = table[table["forecaster"] == forecaster] if "chance" in table else table.head(0)
+    rows = rows[rows["chance"].notna() & rows["amount"].gt(0) & rows["actual"].notna()] if len(rows) else rows
+    return float((rows["chance"] / rows["amount"]).mean()) * math.sqrt(2 / math.pi) if len(rows) else math.nan
+
+
+def pacing(table: pd.DataFrame, quota: pd.DataFrame, pipeline: str = "pipeline") -> pd.DataFrame:
     """Where each period stood against its quota at each week: share reached, what is missing, and coverage.
 
     coverage = open pipeline / (quota - closed to date): how many times over what is missing stands in the list. Takes
-    roll-ups in which somebody "called" the quota; empty without one.
+    the `table` and the `quota` of :func:`forecasteval.rollups`; empty without a quota.
 
-    >>> rows = pd.DataFrame({"period": "2025-Q1", "week": 4, "unit": "company", "forecaster": ["quota", "pipeline"],
-    ...     "amount": [100.0, 260.0], "closed_to_date": 20.0, "actual": 90.0})
-    >>> pacing(rows)[["reached", "missing", "coverage"]].values.tolist()
+    >>> rows = pd.DataFrame({"period": "2025-Q1", "week": 4, "unit": "company", "forecaster": ["pipeline"],
+    ...     "amount": [260.0], "closed_to_date": 20.0, "actual": 90.0})
+    >>> goal = pd.DataFrame({"period": ["2025-Q1"], "week": 4, "unit": "company", "quota": 100.0})
+    >>> pacing(rows, goal)[["reached", "missing", "coverage"]].values.tolist()
     [[0.2, 80.0, 3.0]]
     """
     key = ["period", "week", "unit"]
-    goal = table[table["forecaster"] == quota].rename(columns={"amount": "quota"})
+    known = table.drop_duplicates(key)[[*key, "closed_to_date", "actual"]]
     listed = table.loc[table["forecaster"] == pipeline, [*key, "amount"]]
-    found = goal[[*key, "quota", "closed_to_date", "actual"]].merge(listed, on=key, how="left")
+    found = quota[[*key, "quota"]].merge(known, on=key).merge(listed, on=key, how="left")
     found["open"] = (found.pop("amount") - found["closed_to_date"]).clip(lower=0)
     found["reached"] = found["closed_to_date"] / found["quota"]
     found["missing"] = (found["quota"] - found["closed_to_date"]).clip(lower=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from forecasteval.inference.auc import Ranks
 from forecasteval.inference.estimate import Reason
 from forecasteval.inference.grouping import Codes, added
 from forecasteval.inference.limits import Weights
+from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import Floats, Metric
 
 
@@ -38,7 +39,7 @@ class Ranking:
         wins, rows = float(self.cells["won"].sum()), float(self.cells["rows"].sum())
         return float(self.cells["placed"].sum() / 2 / (wins * (rows - wins)))
 
-    def ranks(self, labels: Mapping[str, Sequence[Any]], dimensions: tuple[str, ...]) -> Ranks:
+    def ranks(self, labels: Mapping[str, list[Any]], dimensions: tuple[str, ...]) -> Ranks:
         """In the order in which clusters are numbered."""
         inside = {
             d: self.inside[d].to_numpy() if d == "cell" else self.inside[d].reindex(labels[d]).to_numpy()
@@ -72,6 +73,16 @@ class Cells:
     flow: tuple[dict[str, Any], ...] = ()
     notes: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
     asked: int = 0
+    about: Matched | None = None
+    question: tuple[str, ...] = ()
+
+    @property
+    def outline(self) -> Matched:
+        """What is known of the table: its own outline, or one with the columns that the sums are about."""
+        if self.about is not None:
+            return self.about
+        columns = {d: ["there"] for d in self.dimensions} | {n: [0.5] for n in self.names}
+        return Matched(pd.DataFrame({"deal_id": ["d"], "won": [0], **columns}))
 
     @property
     def same_kind(self) -> bool:
@@ -87,9 +98,10 @@ class Cells:
         """The dimension whose clusters hold whole deals: reps, or the whole table."""
         return "rep" if "rep" in self.dimensions else ""
 
-    def _member(self, cells: pd.DataFrame) -> tuple[dict[str, Codes], dict[str, Any]]:
+    def _member(self, cells: pd.DataFrame) -> tuple[dict[str, Codes], dict[str, list[Any]]]:
         """Cluster numbers of cells, by dimension, and the labels of the clusters."""
-        member, labels = {"cell": np.arange(len(cells), dtype=np.int32)}, {}
+        member = {"cell": np.arange(len(cells), dtype=np.int32)}
+        labels: dict[str, list[Any]] = {}
         for d in self.dimensions:
             order = sorted(cells[d].unique(), key=str)
             if d == "period":
@@ -99,9 +111,7 @@ class Cells:
             member[d] = pd.Categorical(cells[d], categories=order).codes.astype(np.int32)
         return member, labels
 
-    def _sums(
-        self, block: str, cells: pd.DataFrame, labels: Mapping[str, Sequence[Any]], *, units: bool
-    ) -> Sums:
+    def _sums(self, block: str, cells: pd.DataFrame, labels: Mapping[str, list[Any]], *, units: bool) -> Sums:
         grain, mark = self.grains[block], self.marks[block]
         c, b = (_scaled(cells[f"{block}__{w}"], grain.terms) for w in "cb")
         z = _scaled(cells[f"{block}__z"], grain.terms) if f"{block}__z" in cells else cells[f"{mark}__rows"]
@@ -158,17 +168,19 @@ class Cells:
             if metric.terms is None:
                 assert self.rankings is not None
                 moments = self._moments("auc") if units else None
-                c, b = (r.ranks(labels, dimensions) for r in self.rankings)
-                same = c.value == b.value and bool(np.array_equal(c.placed, b.placed))
-                return pair_of_ranks(c, b, member, moments, identical=same)
+                mine, theirs = (r.ranks(labels, dimensions) for r in self.rankings)
+                same = mine.value == theirs.value and bool(np.array_equal(mine.placed, theirs.placed))
+                return pair_of_ranks(mine, theirs, member, moments, identical=same)
             found = self._sums(block, cells, labels, units=units)
             if metric.name == "log_score" and any(sure):
                 said = zip("cb", (found.candidate, found.baseline), strict=True)
                 c, b = (np.where(cells[f"{block}__sure_{who}"] > 0, math.inf, v) for who, v in said)
                 found = replace(found, candidate=c, baseline=b)
             biases = f"{block}_and_bias" if f"{block}_and_bias" in self.grains else "bias"
-            mine = Biases(self._sums(biases, cells, labels, units=False)) if self.same_kind else None
-            return found.pair(member, dimensions, better=metric.better, is_skill=metric.is_skill, biases=mine)
+            promised = Biases(self._sums(biases, cells, labels, units=False)) if self.same_kind else None
+            return found.pair(
+                member, dimensions, better=metric.better, is_skill=metric.is_skill, biases=promised
+            )
 
         return Scored(
             count,

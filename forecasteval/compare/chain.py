@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.compare.compare import Comparison
-from forecasteval.compare.totals import compare_totals, period_noun
+from forecasteval.compare.totals import Two, in_time, period_noun
 from forecasteval.errors import CallError, nearest
 
 _LARGE = 0.10  # fixed beforehand: a change of 10% and more is large
@@ -28,14 +28,20 @@ _COLUMNS = ["level", "rows", "periods", "before_value", "after_value", "differen
 class Chain:
     """What each hand-over did to the error, paired by period and unit; no sign is assumed beforehand.
 
-    ``rows`` has step, period, unit, before, after, actual of every total that both ends of a step speak about.
-    ``comparisons`` holds one comparison for each step, after minus before: below 0 the error became smaller.
+    ``rows`` has step, from, to, period, unit, baseline (before), candidate (after), actual of every total that both ends
+    of a step speak about. ``comparisons`` has one for each step, after minus before: below 0 the error became smaller.
     """
 
     rows: pd.DataFrame
-    comparisons: dict[str, Comparison]
+    flows: dict[str, list[dict[str, Any]]]
     level: float
     noun: str
+
+    @cached_property
+    def comparisons(self) -> dict[str, Comparison]:
+        """One comparison for each step."""
+        steps = {str(step): rows for step, rows in self.rows.groupby("step", sort=False)}
+        return {s: self._two(rows).compared(rows, self.flows[s]) for s, rows in steps.items()}
 
     @cached_property
     def steps(self) -> pd.DataFrame:
@@ -46,7 +52,7 @@ class Chain:
     @cached_property
     def moves(self) -> pd.DataFrame:
         """The steps by direction and size of the change (1% and 10% are the borders), with the share that helped."""
-        return self._judged(self._parts(self._kind_of_move(self.rows), "move"))
+        return self._judged(self._parts(move_of(self.rows["baseline"], self.rows["candidate"]), "move"))
 
     @cached_property
     def units(self) -> pd.DataFrame:
@@ -73,12 +79,10 @@ class Chain:
         text = f"{told} ({a:.0f} to {b:.0f} points better)".replace("-", "−")
         return f"{text}: {row['verdict']}."
 
-    def _kind_of_move(self, rows: pd.DataFrame) -> pd.Series:
-        change = (rows["after"] - rows["before"]) / rows["before"].abs().where(rows["before"] != 0)
-        change = change.fillna(np.sign(rows["after"]))
-        size = np.where(change.abs() >= _LARGE, "large", "small")
-        kind = pd.Series(np.where(change > 0, "up, ", "down, "), index=rows.index) + size
-        return kind.mask(change.abs() < _ALONE, "left alone")
+    def _two(self, rows: pd.DataFrame) -> Two:
+        """Both ends of a step, the later one as the candidate."""
+        first = rows.iloc[0]
+        return Two(first["to"], first["from"], self.noun, first["level"], self.level)
 
     def _parts(self, of: pd.Series, name: str) -> pd.DataFrame:
         """Each step, part by part."""
@@ -88,8 +92,10 @@ class Chain:
             order = [m for m in _MOVES if m in set(own)] if name == "move" else sorted(own.unique())
             for part in order:
                 mine = rows[own == part]
-                closer = (mine["after"] - mine["actual"]).abs() < (mine["before"] - mine["actual"]).abs()
-                c = _compared(mine, self.level)
+                closer = (mine["candidate"] - mine["actual"]).abs() < (
+                    mine["baseline"] - mine["actual"]
+                ).abs()
+                c = self._two(mine).compared(mine, _flow(len(mine)))
                 found.append(self._row(str(step), c) | {name: part, "helped": float(closer.mean())})
         columns = ["step", name, "before", "after", "helped", *_COLUMNS, "reasons"]
         return pd.DataFrame(found, columns=columns)
@@ -118,12 +124,12 @@ class Chain:
         return table.assign(p_adjusted=adjusted, verdict=verdict)
 
 
-def _compared(rows: pd.DataFrame, level: float, names: tuple[str, str] = ("after", "before")) -> Comparison:
-    """One step's totals, after against before."""
-    key = rows[[c for c in ("period", "unit", "actual", "as_of") if c in rows]]
-    ends = zip(names, ("after", "before"), strict=True)
-    long = pd.concat([key.assign(forecaster=n, amount=rows[end]) for n, end in ends])
-    return compare_totals(long, *names, metrics=["wmape"], level=level)
+def move_of(before: pd.Series, after: pd.Series) -> pd.Series:
+    """Direction and size of each change: up or down, small or large, or left alone."""
+    change = ((after - before) / before.abs().where(before != 0)).fillna(np.sign(after))
+    size = np.where(change.abs() >= _LARGE, "large", "small")
+    kind = pd.Series(np.where(change > 0, "up, ", "down, "), index=change.index) + size
+    return kind.mask(change.abs() < _ALONE, "left alone")
 
 
 def chain(
@@ -164,28 +170,46 @@ def chain(
         raise CallError("The table holds several weeks: take one of them at a time.")
     table = table.assign(unit=table.get("unit", "company"))
     table["level"] = table.get("level", "unit")
-    steps = [*pairwise(people), *((people[-1], other) for other in beside)]
-    parts, comparisons = [], {}
-    for before, after in steps:
+    place, parts, flows = in_time(table), [], {}
+    for before, after in [*pairwise(people), *((people[-1], other) for other in beside)]:
         rows = _step(table, before, after, unit_level)
+        rows = rows.sort_values(["period", "unit"], key=lambda c: c.map(place) if c.name == "period" else c)
+        booked = rows.dropna(subset=["actual"])
+        begun = booked[booked["candidate"].notna().groupby(booked["unit"]).cummax()]
+        both = begun.dropna(subset=["candidate", "baseline"])
         step = f"{before} to {after}"
-        parts.append(rows.assign(step=step, **{"from": before, "to": after}))
-        comparisons[step] = _compared(rows, level, (after, before))
-    return Chain(pd.concat(parts, ignore_index=True), comparisons, level, period_noun(table["period"]))
+        flows[step] = _flow(*map(len, (rows, booked, begun, both)))
+        parts.append(both.assign(step=step, **{"from": before, "to": after}))
+    return Chain(pd.concat(parts, ignore_index=True), flows, level, period_noun(table["period"]))
+
+
+def _flow(*left: int) -> list[dict[str, Any]]:
+    """What fell out on the way, where so many totals were left after each step; nothing did where one number is given."""
+    steps = {
+        "totals of whoever hands on": "",
+        "booked amount known": "nothing says yet what was booked",
+        "the other had begun": "before the first number of whom it is handed to",
+        "both have spoken": "one of the two gave no number",
+    }
+    left = left if len(left) > 1 else left * len(steps)
+    gone = (0, *(a - b for a, b in pairwise(left)))
+    return [
+        {"step": step, "deals": n, "dropped": d, "why": why}
+        for (step, why), n, d in zip(steps.items(), left, gone, strict=True)
+    ]
 
 
 def _step(table: pd.DataFrame, before: str, after: str, unit_level: str | None) -> pd.DataFrame:
-    """The booked totals that both speak about, at the finest level where they do."""
+    """The totals of the one before at the finest level where both speak about something booked."""
     key = ["level", "period", "unit"]
-    kept = [*key, "amount", "actual", *(["as_of"] if "as_of" in table else [])]
-    own = {n: table.loc[table["forecaster"] == n, kept] for n in (before, after)}
-    later = own[after].rename(columns={"amount": "after"})[[*key, "after"]]
-    both = own[before].rename(columns={"amount": "before"}).merge(later, on=key)
-    both = both.dropna(subset=["before", "after", "actual"])
-    there = [level for level in (*_LEVELS, "unit") if level in set(both["level"])]
+    own = {n: table.loc[table["forecaster"] == n] for n in (before, after)}
+    later = own[after].rename(columns={"amount": "candidate"})[[*key, "candidate"]]
+    rows = own[before].rename(columns={"amount": "baseline"})[[*key, "baseline", "actual"]]
+    rows = rows.merge(later, on=key, how="left")
+    both = set(rows.dropna()["level"])
+    there = [level for level in (*_LEVELS, "unit") if level in both]
     wanted = unit_level or (there[0] if there else "")
-    rows = both[both["level"] == wanted]
-    if rows.empty:
+    if wanted not in both:
         at = f" at the level {unit_level}" if unit_level else ""
         raise CallError(f"There is no booked total{at} for which both {before} and {after} gave a number.")
-    return rows
+    return rows[rows["level"] == wanted]

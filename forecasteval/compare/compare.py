@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from forecasteval.compare import parquet, wording
+from forecasteval.compare import parquet, sql, wording
+from forecasteval.compare.cells import Cells
 from forecasteval.compare.pair import Pair
 from forecasteval.compare.remote import Remote, is_lazy
 from forecasteval.compare.results import plain
@@ -307,13 +308,13 @@ class _Call:
 # --- the public door --------------------------------------------------------------------------------
 
 
-def _chosen_metrics(metrics: Sequence[str] | None) -> list[Metric]:
+def _chosen_metrics(metrics: Sequence[str | Metric] | None) -> list[Metric]:
     names = [metrics] if isinstance(metrics, str) else list(DEFAULT_METRICS if metrics is None else metrics)
-    unknown = [m for m in names if m not in METRICS]
+    unknown = [m for m in names if not isinstance(m, Metric) and m not in METRICS]
     if unknown or not names:
         said = f"Unknown metric {', '.join(map(repr, unknown))}" if unknown else "No metric is named"
         raise CallError(f"{said}; choose from {', '.join(METRICS)}.")
-    return [METRICS[m] for m in dict.fromkeys(names)]
+    return [m if isinstance(m, Metric) else METRICS[m] for m in dict.fromkeys(names)]
 
 
 def _chosen_question(
@@ -362,8 +363,8 @@ def margins_of(
     return by_metric
 
 
-def _stops(matched: Matched, candidate: str, baseline: str) -> list[Reason]:
-    """Why the two cannot be compared at all, if so."""
+def _stops(matched: Matched, candidate: str, baseline: str, *, remote: bool = False) -> list[Reason]:
+    """Why the two cannot be compared at all, if so; what remote columns hold is asked later."""
     if matched.stop:
         return [dict(r) for r in matched.stop]
     stops = []
@@ -374,6 +375,8 @@ def _stops(matched: Matched, candidate: str, baseline: str) -> list[Reason]:
                 f"{nearest(name, matched.names)}"
             )
             stops.append(reason("missing_column", text.rstrip()))
+            continue
+        if remote:
             continue
         try:
             numbers(matched.table, name)
@@ -419,6 +422,7 @@ def _compared(
     kinds: Mapping[str, str] | None,
     beyond_margin: bool,
     seed: int,
+    evidence: Evidence | None = None,
 ) -> Comparison:
     """A call that has been understood, metric by metric."""
     candidate, baseline = names
@@ -437,7 +441,8 @@ def _compared(
         "estimand": wording.estimand(question, candidate, baseline, matched, nouns),
         "clusters": {},
     }
-    stops = _stops(matched, candidate, baseline)
+    remote = isinstance(table, Remote)
+    stops = [] if evidence else _stops(matched, candidate, baseline, remote=remote)
     if stops:
         reasons = {"reasons": [*dropped, *stops]}
         found = [COLUMNS | base | {"metric": m.name, "better": m.better} | reasons for m in chosen]
@@ -452,8 +457,9 @@ def _compared(
                 f"kinds={strange!r}: name forecasters of the table, each with one of {', '.join(_KINDS)}."
             )
         options: dict[str, Any] = {"epsilon": epsilon, "kinds": kinds, "reasons": dropped}
-        evidence: Evidence
-        if isinstance(table, Remote):
+        if evidence is not None:
+            pass
+        elif isinstance(table, Remote):
             evidence = table.evidence(names, question, chosen, **options)
         else:
             amounts = any(m.needs for m in chosen)
@@ -465,7 +471,7 @@ def _compared(
         candidate,
         baseline,
         pd.DataFrame(found, columns=list(COLUMNS)),
-        wording.headline(found[0], METRICS[found[0]["metric"]], nouns, matched),
+        wording.headline(found[0], chosen[0], nouns, matched),
         pd.DataFrame(flow, columns=["step", "deals", "dropped", "why"]),
         str(base["estimand"]),
         question,
@@ -474,12 +480,133 @@ def _compared(
     )
 
 
-def compare(
+def cells(
     matched: Matched | IntoFrame | Org | str | PathLike[str],
     candidate: str,
     baseline: str,
     *,
     metrics: Sequence[str] | None = None,
+    generalise_to: Sequence[str] | str | None = None,
+    epsilon: float = 0.0,
+    kinds: Mapping[str, str] | None = None,
+    one_row_per_deal: bool = False,
+) -> Cells:
+    """What the rows of two forecasters sum to by rep and period: all that :func:`compare_cells` needs of them.
+
+    Parameters
+    ----------
+    matched, candidate, baseline, metrics, generalise_to, epsilon, kinds, one_row_per_deal : as in :func:`compare`
+
+    Returns
+    -------
+    Cells; nothing in it is about a single deal where every rep has several
+
+    Raises
+    ------
+    ValueError
+        As :func:`compare`.
+
+    Examples
+    --------
+    >>> deals = pd.DataFrame({"deal_id": list("abcd"), "won": [1, 0, 0, 1], "rep": list("xxyy"),
+    ...     "model": [0.8, 0.2, 0.3, 0.6], "rep_forecast": [0.9, 0.6, 0.5, 0.4]})
+    >>> found = cells(deals, "model", "rep_forecast", generalise_to="rep")
+    >>> compare_cells(found, metrics=["brier"]).table["difference"].round(4).tolist()
+    [-0.1625]
+    """
+    chosen = _chosen_metrics(metrics)
+    table = _opened(matched, one_row_per_deal=one_row_per_deal)
+    if isinstance(table, Matched):
+        table = Remote.of(parquet.relation_of(table.table), outline=table, one_row_per_deal=one_row_per_deal)
+    question, dropped = _chosen_question(table.outline, generalise_to)
+    if stops := _stops(table.outline, candidate, baseline, remote=True):
+        raise CallError(" ".join(r["text"] for r in stops))
+    names = (candidate, baseline)
+    made = table.evidence(names, question, chosen, epsilon=epsilon, kinds=kinds, reasons=dropped)
+    return replace(made, about=table.outline, question=question)
+
+
+def compare_cells(
+    cells: Cells | pd.DataFrame | str | PathLike[str],
+    curve: pd.DataFrame | str | PathLike[str] | None = None,
+    *,
+    metrics: Sequence[str] | None = None,
+    generalise_to: Sequence[str] | str | None = None,
+    level: float = 0.95,
+    margin: float | Mapping[str, float] | None = None,
+    beyond_margin: bool = False,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two forecasters from sums that were formed elsewhere, with the verdict that the rows themselves give.
+
+    Parameters
+    ----------
+    cells : Cells, DataFrame or path of a CSV
+        What :func:`cells` gives, or the result of the first query of `forecasteval sql compare`.
+    curve : DataFrame or path of a CSV, optional
+        The result of its second query; without it there is no AUC, and hindsight is not looked for.
+    metrics : list of str, optional
+        Those that the sums hold; the default is all of them in the usual order.
+    generalise_to : tuple of str, optional
+        As in :func:`compare`, for dimensions that the sums hold.
+    level, margin, beyond_margin, seed : as in :func:`compare`
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ValueError
+        For sums that lack what is asked; the sentence says what is there.
+
+    Examples
+    --------
+    See :func:`cells`.
+    """
+    if isinstance(cells, Cells):
+        found = cells
+    else:
+        found = sql.cells_of(sql.table_of(cells), None if curve is None else sql.table_of(curve))
+    there = [m for m in METRICS if m in found.marks and (m != "auc" or found.rankings is not None)]
+    usual = [m for m in (*DEFAULT_METRICS, *there) if m in there]
+    chosen = _chosen_metrics(list(dict.fromkeys(usual)) if metrics is None else metrics)
+    if missing := [m.name for m in chosen if m.name not in there]:
+        raise CallError(f"The sums hold no {', '.join(missing)}; they hold {', '.join(there)}.")
+    if not (_is_number(level) and 0 < level < 1):
+        raise CallError(f"level must lie between 0 and 1, not {level!r}; 0.95 is usual.")
+    about = found.outline
+    question, dropped = _chosen_question(about, generalise_to or found.question or None)
+    lost = [d for d in needed(question) if d != "cell" and d not in found.dimensions]
+    if lost or ("deal" in question and found.question and "deal" not in found.question):
+        raise CallError(
+            f"generalise_to={question!r} needs sums by {' and '.join(lost) or 'deal'}; these are by "
+            f"{' and '.join(found.dimensions)}."
+        )
+    if "deal" in question and "auc" in [m.name for m in chosen]:
+        chosen = [m for m in chosen if m.name != "auc" or "auc__cc" in found.deals[found.home]]
+    return _compared(
+        about,
+        found.names,
+        chosen,
+        margins_of(margin, chosen),
+        question,
+        () if isinstance(cells, Cells) else dropped,
+        level,
+        epsilon=0.0,
+        kinds=None,
+        beyond_margin=beyond_margin,
+        seed=seed,
+        evidence=found,
+    )
+
+
+def compare(
+    matched: Matched | IntoFrame | Org | str | PathLike[str],
+    candidate: str,
+    baseline: str,
+    *,
+    metrics: Sequence[str | Metric] | None = None,
     generalise_to: Sequence[str] | str | None = None,
     level: float = 0.95,
     margin: float | Mapping[str, float] | None = None,
@@ -504,7 +631,8 @@ def compare(
     candidate, baseline : str
         Names of two forecaster columns. Every difference is candidate minus baseline.
     metrics : list of str, optional
-        From :data:`forecasteval.scores.METRICS`; the first is primary and carries the headline.
+        From :data:`forecasteval.scores.METRICS`, or a :class:`forecasteval.scores.Metric` of one's own; the first is primary
+        and carries the headline.
     generalise_to : tuple of str, optional
         What may be different next time: ("deal",), ("account",), ("rep",), ("period",),
         ("deal", "period") or ("rep", "period"). The default is the last, or what of it the table has.
@@ -550,6 +678,12 @@ def compare(
         raise CallError(f"candidate and baseline are both {candidate!r}; name two forecasters.")
     margins = margins_of(margin, chosen)
     outline = table.outline if isinstance(table, Remote) else table
+    own = [m.name for m in chosen if METRICS.get(m.name) is not m]
+    if own and isinstance(table, Remote):
+        raise CallError(
+            f"{', '.join(own)} is a metric of your own, which works on rows in memory; a table on an engine or in files takes "
+            f"{', '.join(METRICS)}."
+        )
     question, dropped = _chosen_question(outline, generalise_to)
     options: dict[str, Any] = {
         "epsilon": epsilon,

@@ -10,7 +10,6 @@ from scipy.optimize import isotonic_regression
 
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
-from forecasteval.scores.probability import METRICS
 
 
 def crossing(comparisons: Mapping[int, Comparison]) -> int | None:
@@ -62,7 +61,7 @@ class Crossing:
         behind = np.array([r["difference"] for r in rows], dtype=float)
         if not rows or not np.isfinite(behind).all():
             return cls(None, low, high)
-        if METRICS[rows[0]["metric"]].better == "higher":
+        if rows[0]["better"] == "higher":
             behind = -behind
         falling = isotonic_regression(behind, increasing=False).x
         if falling[0] <= 0 or falling[-1] >= 0:

@@ -86,7 +86,7 @@ def band_names(candidate: str, baseline: str) -> list[str]:
     ]
 
 
-def _band(apart: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def band_of(apart: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The number of each deal's band; `apart` is candidate minus baseline."""
     place: np.ndarray[Any, Any] = np.full(apart.shape, 2)
     place[apart <= -APART], place[apart >= APART] = 1, 3
@@ -98,7 +98,7 @@ def _spoken(matched: Matched, candidate: str, baseline: str) -> Matched:
     """The rows about which both have spoken, with `apart` and `band`."""
     both = matched.rows(matched.table[[candidate, baseline]].notna().all(axis=1).to_numpy(), flow=[])
     apart = (both.numbers(candidate) - both.numbers(baseline)).round(_ROUND)
-    return replace(both, table=both.table.assign(apart=apart, band=_band(apart)))
+    return replace(both, table=both.table.assign(apart=apart, band=band_of(apart)))
 
 
 def disagreement(

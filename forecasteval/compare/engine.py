@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 
 from forecasteval.inference.auc import STEPS, span
@@ -41,6 +42,11 @@ def grouped(frame: Any, keys: Sequence[str], aggregates: Columns) -> Any:
     if not keys:
         frame, keys = frame.with_columns(nw.lit(0).alias("everything")), ["everything"]
     return frame.group_by(*keys).agg(**aggregates)
+
+
+def widened(frame: Any, columns: Columns) -> Any:
+    """A frame with more columns, if there are any."""
+    return frame.with_columns(**columns) if columns else frame
 
 
 def sums(names: Iterable[str]) -> dict[str, nw.Expr]:
@@ -137,7 +143,7 @@ def with_terms(frame: Any, blocks: Sequence[Block], grains: Mapping[str, Grain],
         if mark != "kept":
             weight = nw.when(nw.col(mark) == 1).then(nw.col("amount")).otherwise(nw.lit(0.0))
             whole[f"{mark}__weight"] = nw.col("amount") if mark in _like_kept(blocks) else weight
-    return frame.with_columns(**given).with_columns(**floats).with_columns(**whole)
+    return widened(widened(widened(frame, given), floats), whole)
 
 
 def _marks(blocks: Sequence[Block]) -> list[str]:
@@ -157,12 +163,17 @@ def _cell_columns(blocks: Sequence[Block]) -> list[str]:
     ]
 
 
+def cell_sums(frame: Any, keys: Sequence[str], blocks: Sequence[Block]) -> Any:
+    """Sums of every block by cell, as the engine will form them."""
+    return grouped(frame, keys, sums(_cell_columns(blocks)))
+
+
 def by_cell(frame: Any, keys: Sequence[str], blocks: Sequence[Block]) -> pd.DataFrame:
     """Sums of every block by cell."""
-    return _copied(collected(grouped(frame, keys, sums(_cell_columns(blocks)))), blocks)
+    return copied(collected(cell_sums(frame, keys, blocks)), blocks)
 
 
-def _copied(found: pd.DataFrame, blocks: Sequence[Block]) -> pd.DataFrame:
+def copied(found: pd.DataFrame, blocks: Sequence[Block]) -> pd.DataFrame:
     """Counts of marks that hold all rows are those of the rows."""
     counts = {
         f"{m}__{c}": found[f"kept__{c}"]
@@ -173,14 +184,14 @@ def _copied(found: pd.DataFrame, blocks: Sequence[Block]) -> pd.DataFrame:
     return found.assign(**counts)
 
 
-def by_deal(
+def deal_sums(
     frame: Any,
     keys: Sequence[str],
     blocks: Sequence[Block],
     grains: Mapping[str, Grain],
     *,
     several: bool,
-) -> pd.DataFrame:
+) -> Any:
     """What the deals of each cluster sum to: how many, won and not, their weights, and products of their terms.
 
     Where every row is a deal, what :func:`by_cell` gives stands beside it.
@@ -217,7 +228,14 @@ def by_deal(
     each = [*columns, *(f"{b.name}__{w}" for b in blocks for w in b.columns if w in "cbz")]
     each += [f"{m}__rows" for m in marks if m not in alike]
     each = list(dict.fromkeys(each if several else [*each, *_cell_columns(blocks)]))
-    found = _copied(collected(grouped(frame.with_columns(**columns), keys, sums(each) | heaviest)), blocks)
+    return grouped(widened(frame, columns), keys, sums(each) | heaviest)
+
+
+def by_deal(
+    frame: Any, keys: Sequence[str], blocks: Sequence[Block], grains: Mapping[str, Grain], *, several: bool
+) -> pd.DataFrame:
+    """What the deals of each cluster sum to."""
+    found = copied(collected(deal_sums(frame, keys, blocks, grains, several=several)), blocks)
     return found if several else each_a_deal(found, blocks)
 
 
@@ -231,6 +249,17 @@ def each_a_deal(found: pd.DataFrame, blocks: Sequence[Block]) -> pd.DataFrame:
             counts |= {f"{m}__{name}": n for name in ("weighing", "total", "square")}
             counts[f"{m}__heaviest"] = n.clip(upper=1)
     return found.assign(**counts)
+
+
+def added_up(of_cells: pd.DataFrame, dimension: str) -> pd.DataFrame:
+    """Sums over deals of the clusters of a dimension, from those of the cells; of all where it has no name."""
+    by = of_cells[dimension] if dimension else np.zeros(len(of_cells), dtype=int)
+    heaviest = [c for c in of_cells if str(c).endswith("__heaviest")]
+    summed = [c for c in of_cells if "__" in str(c) and c not in heaviest]
+    grouped = of_cells.groupby(by)
+    return pd.concat([grouped[summed].sum(), grouped[heaviest].max()], axis=1).reset_index(
+        names=dimension or "all"
+    )
 
 
 def differs(frame: Any, block: Block) -> bool:

@@ -62,7 +62,10 @@ def by_value(said: Floats, won: Floats) -> ByValue:
         level = steps(said)
         rows = np.bincount(level, minlength=STEPS + 1)
         low, high = span(float(said.min()), float(said.max()))
-        values, wins = np.linspace(low, high, STEPS + 1), np.bincount(level, weights=won, minlength=STEPS + 1)
+        values, wins = (
+            np.linspace(low, high, STEPS + 1),
+            np.bincount(level, weights=won, minlength=STEPS + 1).astype(float),
+        )
         return values[rows > 0], rows[rows > 0], wins[rows > 0]
     values, at = np.unique(said, return_inverse=True)
     return values, np.bincount(at), np.bincount(at, weights=won).astype(np.float64)

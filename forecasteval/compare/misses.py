@@ -197,6 +197,15 @@ def _waterfall(found: pd.DataFrame, periods: list[str], called: pd.DataFrame | N
     )
 
 
+def _share(rows: pd.DataFrame, hits: str, of: str, cluster: str) -> dict[str, float]:
+    """sum hits / sum of, with its interval for new periods (reps)."""
+    by = rows.groupby(cluster)[[hits, of]].sum()
+    total = by.sum()
+    share = float(total[hits] / total[of]) if total[of] > 0 else np.nan
+    e = mean_over_clusters(share, by[hits], by[of], least=MIN_CLUSTERS[cluster])
+    return {"share": share, "low": float(np.maximum(e.low, 0.0)), "high": float(np.minimum(e.high, 1.0))}
+
+
 def conversion(table: Misses) -> pd.DataFrame:
     """Of the listed deals of each period (Commit, say), the share won in it: by count and by amount.
 
@@ -215,17 +224,29 @@ def conversion(table: Misses) -> pd.DataFrame:
     ).reset_index()
 
 
+def converted(table: pd.DataFrame) -> pd.DataFrame:
+    """All periods of :func:`conversion` together, by count and by amount, each share with its interval for new periods.
+
+    >>> periods = pd.DataFrame({"period": list("abcd"), "deals": 10, "won": [6, 5, 7, 6], "amount": 1.0, "won_amount": 0.5})
+    >>> converted(periods)[["by", "share"]].values.tolist()
+    [['deals', 0.6], ['amount', 0.5]]
+    """
+    pairs = (("deals", "won"), ("amount", "won_amount"))
+    return pd.DataFrame([{"by": of, **_share(table, hits, of, "period")} for of, hits in pairs])
+
+
 def close_dates(org: Org, *, ahead: int = 8, through: Any = None) -> pd.DataFrame:
     """Of the deals dated into a week, how many had closed by its end: close dates' own calibration, by weeks ahead.
 
     Every look at every open deal counts whose expected date lies 0 to `ahead` weeks after the week of the look; the
-    interval is for new periods (a delete-one jackknife), since the deals of one period share its fate.
+    interval is for new periods (a delete-one jackknife), since the deals of one period share its fate. A deal that was
+    open again at the look is judged by how it ended after it.
 
     Returns
     -------
     DataFrame with ahead, looks, closed (share closed by the end of that week), low, high, won (share won by then)
     """
-    if org.history is None or org.periods is None:
+    if org.history is None or org.periods is None or org.deals is None:
         raise CallError("Close dates can only be judged from deals with a history.")
     last = newest_record(org) if through is None else pd.Timestamp(through)
     weeks = week_ends(org.periods)
@@ -235,25 +256,48 @@ def close_dates(org: Org, *, ahead: int = 8, through: Any = None) -> pd.DataFram
     then["ahead"] = np.ceil((then["close_on"] - then["as_of"]).dt.days / 7).astype(int)
     then["due"] = then["as_of"] + pd.to_timedelta(7 * then["ahead"], unit="D")
     then = then[then["ahead"].between(1, ahead) & (then["due"] <= last)]
-    closed = org.history[org.history["status"] != "open"][["deal_id", "valid_from", "status"]]
-    first = closed.sort_values("valid_from").drop_duplicates("deal_id")
-    then = then.drop(columns="status").merge(first, on="deal_id", how="left")
-    by_then = then["valid_from"].to_numpy() < moment(then["due"], org.settings).to_numpy()
-    then = then.assign(
-        closed=by_then.astype(float), won=(by_then & then["status"].eq("won").to_numpy()).astype(float)
+    looked = then[["deal_id", "as_of", "due", "ahead", "period"]].assign(
+        at=moment(then["as_of"], org.settings)
     )
-    found = []
-    for weeks_ahead, rows in then.groupby("ahead"):
-        share = float(rows["closed"].mean())
-        by = rows.groupby("period")["closed"].agg(["sum", "size"])
-        e = mean_over_clusters(share, by["sum"], by["size"], least=MIN_CLUSTERS["period"])
-        found.append({"ahead": weeks_ahead, "looks": len(rows), "closed": share, "low": np.maximum(e.low, 0.0),
-                      "high": np.minimum(e.high, 1.0), "won": float(rows["won"].mean())})  # fmt: skip
-    return pd.DataFrame(found)
+    looked, ends = looked.astype({"deal_id": "str"}).sort_values("at", kind="stable"), _endings(org)
+    looked["at"] = looked["at"].astype(ends["at"].dtype)
+    found = pd.merge_asof(looked, ends, on="at", by="deal_id", direction="forward")
+    by_then = found["ended"] < moment(found["due"], org.settings)
+    found = found.assign(closed=by_then.astype(float), won=by_then & found["status"].eq("won"), looks=1)
+    rows = []
+    for weeks_ahead, part in found.groupby("ahead"):
+        share = _share(part, "closed", "looks", "period")
+        rows.append(
+            {
+                "ahead": weeks_ahead,
+                "looks": len(part),
+                "closed": share.pop("share"),
+                **share,
+                "won": part["won"].mean(),
+            }
+        )
+    return pd.DataFrame(rows, columns=["ahead", "looks", "closed", "low", "high", "won"])
+
+
+def _endings(org: Org) -> pd.DataFrame:
+    """When deals were recorded as closed, each time, and how: deal_id, status, ended; `at` is the same for the merge."""
+    assert org.history is not None
+    assert org.deals is not None
+    assert org.periods is not None
+    h = org.history[org.history["status"] != "open"]
+    if h.empty:  # copies of open deals only: today's record says how they ended
+        h = closings(Record(org.deals, org.history, org.periods, org.settings))
+        h = h[h["status"] != "open"].dropna(subset=["known_on"])
+        h = h.assign(valid_from=moment(h["known_on"], org.settings) - pd.Timedelta(seconds=1))
+    h = h[["deal_id", "status", "valid_from"]].rename(columns={"valid_from": "ended"})
+    return h.assign(at=h["ended"]).astype({"deal_id": "str"}).sort_values("at", kind="stable")
 
 
 def pushes(org: Org, *, through: Any = None) -> pd.DataFrame:
-    """How the deals that were decided had moved their close date before: pushes, deals, won, share."""
+    """How the deals that were decided had moved their close date before: pushes (5 and more are one), deals, won, share.
+
+    The interval of the share is for new reps.
+    """
     if org.history is None or org.deals is None:
         raise CallError("Pushes can only be counted from deals with a history.")
     h = org.history.sort_values(["deal_id", "valid_from"], kind="stable")
@@ -261,10 +305,18 @@ def pushes(org: Org, *, through: Any = None) -> pd.DataFrame:
         h = h[h["valid_from"] <= pd.Timestamp(through)]
     same = h["deal_id"].eq(h["deal_id"].shift()) & h["status"].eq("open")
     back = (same & (h["close_on"] > h["close_on"].shift())).groupby(h["deal_id"]).sum()
-    outcome = org.deals.set_index("deal_id")["outcome"]
-    decided = pd.DataFrame({"pushes": back.clip(upper=5), "outcome": outcome.reindex(back.index)})
-    decided = decided[decided["outcome"].isin(["won", "lost"])]
-    by = (
-        decided.assign(won=decided["outcome"].eq("won")).groupby("pushes")["won"].agg(["size", "sum", "mean"])
+    deals = org.deals.set_index("deal_id").reindex(back.index)
+    decided = pd.DataFrame({"pushes": back.clip(upper=5), "won": deals["outcome"].eq("won"), "deals": 1})
+    decided = decided.assign(rep=deals["rep"].fillna(""))[deals["outcome"].isin(["won", "lost"])]
+    return pd.DataFrame(
+        [
+            {
+                "pushes": number,
+                "deals": len(own),
+                "won": int(own["won"].sum()),
+                **_share(own, "won", "deals", "rep"),
+            }
+            for number, own in decided.groupby("pushes")
+        ],
+        columns=["pushes", "deals", "won", "share", "low", "high"],
     )
-    return by.set_axis(["deals", "won", "share"], axis=1).reset_index()

@@ -18,7 +18,7 @@ from forecasteval.inference.auc import Ranks, ranked
 from forecasteval.inference.exact_sums import places, sum_of, sums_by, whole
 from forecasteval.inference.few_clusters import components, skewness, tail_of_biases, tail_of_losses
 from forecasteval.inference.grouping import Codes, Grouping, added
-from forecasteval.inference.jackknife import Strata
+from forecasteval.inference.jackknife import Strata, leave_one_out
 from forecasteval.inference.statistic import LeftOut, Statistic
 from forecasteval.scores.probability import Deals, Floats, Metric, Terms
 
@@ -344,11 +344,14 @@ def pair_of(
     """
     if metric.terms is None:
         return _pair_of_ranks(deals, groups, dimensions, units=units)
+    terms = metric.terms(deals)
+    if terms.z_baseline is not None:
+        return _pair_of_own(terms, groups, dimensions, units=units)
     amount, booked = (
         0.0 if a is None else float(a.max(initial=0.0)) for a in (deals.amount, deals.amount_won)
     )
     largest = largest_term(metric.name, amount, booked)
-    return Sums.of(metric.terms(deals), groups, largest=largest, moments=units).pair(
+    return Sums.of(terms, groups, largest=largest, moments=units).pair(
         groups.member, dimensions, better=metric.better, is_skill=metric.is_skill, biases=biases
     )
 
@@ -364,6 +367,57 @@ def largest_term(metric: str, amount: float, booked: float) -> float | None:
         "bias_by_amount": amount + booked,
     }
     return known.get(metric)
+
+
+def influences(metric: Metric, deals: Deals, which: str = "difference") -> Floats:
+    """What each row adds to the score of candidate, baseline or their difference, on the scale of the score."""
+    n = deals.won.size
+    alone = Grouping.of(None, None, None, None, n)
+    if metric.terms is None:
+        mine, theirs = (ranked(f, deals.won, alone, ()).influence for f in (deals.candidate, deals.baseline))
+    else:
+        t = metric.terms(deals)
+        one = np.ones(n) if t.z is None else t.z
+        if metric.is_skill:
+            lost = t.baseline.sum()
+            mine, theirs = (t.baseline * t.candidate.sum() / lost - t.candidate) * n / lost, np.zeros(n)
+        else:
+            own = one if t.z_baseline is None else t.z_baseline
+            with np.errstate(divide="ignore", invalid="ignore"):
+                mine, theirs = (
+                    (x - x.sum() / z.sum() * z) * n / z.sum()
+                    for x, z in ((t.candidate, one), (t.baseline, own))
+                )
+    return np.asarray({"candidate": mine, "baseline": theirs, "difference": mine - theirs}[which])
+
+
+def _pair_of_own(terms: Terms, groups: Grouping, dimensions: tuple[str, ...], *, units: bool) -> Pair:
+    """Two ratios of sums with denominators of their own, and their difference; clusters weigh by their rows."""
+    counts = groups.sums(None)
+    rows = counts.sum()
+    values, without, influence = [], [], []
+    for x, z in ((terms.candidate, terms.z), (terms.baseline, terms.z_baseline)):
+        assert z is not None
+        above, below = groups.sums(x), groups.sums(z)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values.append(float(above.sum() / below.sum()))
+            without.append({d: leave_one_out(groups.by(d, above), groups.by(d, below)) for d in dimensions})
+            influence.append(groups.unit_sums((x - values[-1] * z) * rows / below.sum()))
+
+    def statistic(sign: tuple[int, int]) -> Statistic:
+        a, b = sign
+        over = {
+            d: LeftOut(a * without[0][d] + b * without[1][d], groups.by(d, counts) / rows) for d in dimensions
+        }
+        residual = a * influence[0] + b * influence[1]
+        strata = Strata.of(residual, groups.stratum) if units else None
+        value, scale = a * values[0] + b * values[1], abs(values[0]) + abs(values[1])
+        return Statistic(value, over, strata, float(rows), scale)
+
+    same = np.array_equal(terms.candidate, terms.baseline) and np.array_equal(terms.z, terms.z_baseline)  # type: ignore[arg-type]
+    if not np.isfinite(values).all():
+        return Pair(*_three(Statistic(v) for v in (*values, values[0] - values[1])))
+    return Pair(*_three(statistic(s) for s in ((1, 0), (0, 1), (1, -1))), identical=bool(same))
 
 
 def _pair_of_ranks(deals: Deals, groups: Grouping, dimensions: tuple[str, ...], *, units: bool) -> Pair:

@@ -7,6 +7,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from forecasteval.errors import CallError
 
 
@@ -29,6 +31,15 @@ def first_empty(path: str | PathLike[str], column: str) -> str:
                 return f"row {row}" + (f" of {file.name}" if len(files) > 1 else "")
             at += len(values)
     return "not found again"
+
+
+def relation_of(table: pd.DataFrame) -> Any:
+    """A frame in memory as a relation."""
+    import duckdb
+    import pyarrow as pa
+
+    connection = duckdb.connect()
+    return connection.from_arrow(pa.Table.from_pandas(table, preserve_index=False))
 
 
 def opened(path: str | PathLike[str]) -> tuple[Any, dict[str, Any]]:

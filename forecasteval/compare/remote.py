@@ -23,8 +23,9 @@ from forecasteval.matching.matched import DAYS_AHEAD, Matched
 from forecasteval.scores.probability import Metric
 
 _ROUNDING = 1e-9
+_SLIPS = 200  # labels that are to be read as others, one by one
 _DIMENSIONS = ("rep", "period", "account")
-_MARK = {"brier_by_amount": "with_amount", "bias_by_amount": "with_both"}
+MARKS = {"brier_by_amount": "with_amount", "bias_by_amount": "with_both"}
 _MONEY: dict[str, tuple[str, ...]] = {
     "kept": (),
     "with_amount": ("amount",),
@@ -32,7 +33,7 @@ _MONEY: dict[str, tuple[str, ...]] = {
 }
 
 
-def _usable(names: Iterable[str]) -> dict[str, nw.Expr]:
+def usable_amounts(names: Iterable[str]) -> dict[str, nw.Expr]:
     """By mark the rows whose amounts are there and not negative."""
     there = {m: money for m, money in _MONEY.items() if money and set(money) <= set(names)}
     found = {}
@@ -40,12 +41,6 @@ def _usable(names: Iterable[str]) -> dict[str, nw.Expr]:
         ok = [~nw.col(m).is_null() & (nw.col(m) >= 0) for m in money]
         found[mark] = ok[0] if len(ok) == 1 else ok[0] & ok[1]
     return found
-
-
-def _clean(labels: pd.Series) -> bool:
-    """Does every label stand for itself?"""
-    texts = labels.dropna().astype(str)
-    return bool(((texts == texts.str.strip()) & (texts != "")).all())
 
 
 def _only(frame: Any) -> dict[str, Any]:
@@ -69,18 +64,26 @@ class Remote:
     first_empty: Callable[[str], str] | None = None
 
     @classmethod
-    def of(cls, native: Any, attrs: Mapping[str, Any] | None = None, **known: Any) -> Remote:
-        """Look at a table's columns and first rows."""
+    def of(
+        cls,
+        native: Any,
+        attrs: Mapping[str, Any] | None = None,
+        outline: Matched | None = None,
+        **known: Any,
+    ) -> Remote:
+        """Look at a table's columns and first rows, unless an outline is there already."""
         frame = nw.from_native(native)
         names = frame.collect_schema().names()
         n = int(collected(grouped(frame, [], {"n": nw.len()}))["n"].sum())
+        if outline is not None:
+            return cls(frame, outline, n, **known)
         head = collected(frame.head(5))
         for d in set(_DIMENSIONS) & set(names):
             if head[d].isna().all() and not _any(frame, d):
                 head = head.drop(columns=d)
             else:
                 head[d] = "there"
-        head.attrs = dict(attrs or {})
+        head.attrs = {str(k): v for k, v in (attrs or {}).items()}
         outline = replace(Matched.of(head), joined=[])
         return cls(frame, outline, n, **known)
 
@@ -142,7 +145,7 @@ class _Asked:
         )
         frame = self.read = self._read()
         look, self.whole = self._looked(frame)
-        if self.whole["nan"] or not all(_clean(look[d]) for d in ("rep", "period") if d in look):
+        if self.whole["nan"]:
             frame = self.read = self._read(tidy=True)
             look, self.whole = self._looked(frame)
         frame, joined = self._joined(frame, look)
@@ -177,7 +180,7 @@ class _Asked:
 
         def text(name: str) -> nw.Expr:
             column = nw.col(name) if schema[name] == nw.String else nw.col(name).cast(nw.String)
-            if schema[name].is_numeric() or not (tidy or name == "account"):
+            if schema[name].is_numeric() or name != "account":
                 return column
             column = column.str.strip_chars()
             return nw.when(column != "").then(column).otherwise(None)
@@ -195,7 +198,7 @@ class _Asked:
                 columns["u"] = nw.col(name)
             else:
                 columns[name] = nw.col(name)
-        self.moment = "as_of" if "as_of" in columns else None
+        self.moment = "as_of" if "as_of" in columns else ""
         if (
             "amount" in columns
             and any(m.name == "bias_by_amount" for m in self.metrics)
@@ -233,7 +236,7 @@ class _Asked:
             return look, whole | self._gaps(frame, names)
         # nothing is missing, as is usual: the rows need not be asked again
         whole |= {"no_c": 0, "no_b": 0, "filled": 0, "kept__rows": n}
-        for mark in _usable(names):
+        for mark in usable_amounts(names):
             whole |= {f"{mark}__rows": n, **{f"{mark}__{m}": whole[f"max_{m}"] for m in _MONEY[mark]}}
         return look, whole
 
@@ -242,7 +245,7 @@ class _Asked:
         silent, spoken = nw.col("c").is_null(), ~nw.col("b").is_null()
         columns = {"no_c": flag(silent), "no_b": flag(~spoken), "filled": flag(silent & spoken)}
         columns["kept__rows"], large = flag(spoken), {}
-        for mark, ok in _usable(names).items():
+        for mark, ok in usable_amounts(names).items():
             columns[f"{mark}__rows"] = flag(ok & spoken)
             for m in _MONEY[mark]:
                 large[f"{mark}__{m}"] = nw.when(ok & spoken).then(nw.col(m)).otherwise(nw.lit(0.0))
@@ -263,18 +266,21 @@ class _Asked:
             if d == "account":
                 labels = collected(grouped(frame.filter(~nw.col(d).is_null()), [d], {"rows": nw.len()}))
             else:
-                labels = look.dropna(subset=[d]).groupby(d, as_index=False)["rows"].sum()
+                labels = look.dropna(subset=[d]).groupby(d, as_index=False)[["rows"]].sum()
             labels = labels.sort_values(d, ignore_index=True)
             clean, said = joined_ids(labels[d].astype(object), d, labels["rows"].to_numpy())
             told += [reason("ids_joined", said)] if said else []
             changed = [(a, b) for a, b in zip(labels[d], clean, strict=True) if a != b]
             column = nw.col(d)
-            for old, new in changed:
-                column = nw.when(nw.col(d) == old).then(nw.lit(new)).otherwise(column)
+            if len(changed) > _SLIPS:  # no slips of the pen but spaces around every label
+                column = column.str.strip_chars()
+            for old, new in changed if len(changed) <= _SLIPS else ():
+                label = nw.lit(None) if pd.isna(new) else nw.lit(new)
+                column = nw.when(nw.col(d) == old).then(label).otherwise(column)
             if changed:
                 frame = frame.with_columns(**{d: column})
                 if d in look:
-                    look[d] = look[d].replace(dict(changed))
+                    look[d] = look[d].map(lambda label, new=dict(changed): new.get(label, label))
         return frame, told
 
     def _refuse(self, look: pd.DataFrame) -> None:
@@ -318,7 +324,8 @@ class _Asked:
 
     def _kinds(self, frame: Any) -> tuple[Any, tuple[str, str], list[Reason]]:
         """What either forecaster gives; probabilities that lie outside by rounding are moved."""
-        kinds, notes = [], []
+        kinds: list[str] = []
+        notes: list[Reason] = []
         self.range: dict[str, tuple[float, float]] = {}
         for who, name in zip("cb", self.names, strict=True):
             least, most = (float(self.whole[f"{end}_{who}"]) for end in ("min", "max"))
@@ -479,18 +486,19 @@ class _Asked:
     def _notes(self) -> dict[str, tuple[Reason, ...]]:
         """What is said of the rows that metrics of amounts cannot use; marks those that they can."""
         found: dict[str, tuple[Reason, ...]] = {}
-        marks = _usable(self.frame.collect_schema().names())
+        marks = usable_amounts(self.frame.collect_schema().names())
         missing = {mark for mark in marks if int(self.whole[f"{mark}__rows"]) < self.kept}
         ok = {m: flag(usable) if m in missing else nw.lit(1) for m, usable in marks.items()}
-        self.frame = self.frame.with_columns(**ok)
-        for metric in (m for m in self.metrics if m.needs and _MARK[m.name] in marks):
-            mark, notes = _MARK[metric.name], []
+        self.frame = engine.widened(self.frame, ok)
+        for metric in (m for m in self.metrics if m.needs and MARKS[m.name] in marks):
+            mark = MARKS[metric.name]
+            notes: list[Reason] = []
             if metric.name == "bias_by_amount" and "amount_won" not in self.present:
                 notes.append(rows.BOOKED_ASSUMED)
-            if missing := self.kept - int(self.whole[f"{mark}__rows"]):
+            if lost := self.kept - int(self.whole[f"{mark}__rows"]):
                 frame, self.frame = self.frame, self.frame.with_columns(gap=nw.lit(1) - nw.col(mark))
                 losses = {n: _squared(w) for n, w in zip(self.names, "cb", strict=True)}
-                notes += [rows.no_amount(missing), *self._silence("gap", "the amount is missing", losses)]
+                notes += [rows.no_amount(lost), *self._silence("gap", "the amount is missing", losses)]
                 self.frame = frame
             found[metric.name] = tuple(notes)
         return found
@@ -503,9 +511,9 @@ class _Asked:
                 blocks.append(Block(m.name, m.name, sure=self.sure, counted=counted))
             elif same_kind and m.name in notes:
                 some = any(n["code"] == "amount_missing" for n in notes[m.name])
-                blocks.append(Block(m.name, m.name, _MARK[m.name], not some))
+                blocks.append(Block(m.name, m.name, MARKS[m.name], not some))
                 if some:
-                    blocks.append(Block(f"{m.name}_and_bias", "bias", _MARK[m.name], False))
+                    blocks.append(Block(f"{m.name}_and_bias", "bias", MARKS[m.name], False))
         if same_kind and not any(b.name == "bias" for b in blocks):
             blocks.append(Block("bias", "bias"))
         return blocks
@@ -545,11 +553,11 @@ class _Asked:
             deals = {d: engine.by_deal(frame, [d] if d else [], blocks, grains, several=True) for d in levels}
         elif "deal" in self.question:
             cells = engine.by_deal(frame, keys, blocks, grains, several=False)
-            deals = {d: _added_up(cells, d) for d in (*keys, "")}
+            deals = {d: engine.added_up(cells, d) for d in (*keys, "")}
         else:  # products are summed over all deals alone, which is twice as fast
             cells = engine.by_cell(frame, keys, blocks)
             deals = {"": engine.by_deal(frame, [], blocks, grains, several=False)}
-            deals |= {d: _added_up(engine.each_a_deal(cells, blocks), d) for d in keys}
+            deals |= {d: engine.added_up(engine.each_a_deal(cells, blocks), d) for d in keys}
         alike = [b for b in blocks if b.counted and (cells[f"{b.name}__c"] == cells[f"{b.name}__b"]).all()]
         identical = frozenset(b.name for b in alike if not engine.differs(frame, b))
         first = self._first(look)
@@ -600,7 +608,7 @@ class _Asked:
             if not exact or moments:
                 frame = engine.with_placements(frame, who, n, k, COARSE)
             if exact:
-                ranking = _from_curve(curve, keys, ["cell", *keys])
+                ranking = ranking_from(curve, keys)
             else:
                 tied = Levels.of(curve["rows"].to_numpy(), curve["won"].to_numpy()).tied
                 ranking = self._from_coarse(frame, who, keys, tied)
@@ -617,18 +625,7 @@ class _Asked:
         return _ranks_of(found.rename(columns={coarse: "level"}), keys, ["cell", *keys], tied)
 
 
-def _added_up(of_cells: pd.DataFrame, dimension: str) -> pd.DataFrame:
-    """Sums over deals of the clusters of a dimension, from those of the cells; of all where it has no name."""
-    by = of_cells[dimension] if dimension else np.zeros(len(of_cells), dtype=int)
-    heaviest = [c for c in of_cells if c.endswith("__heaviest")]
-    summed = [c for c in of_cells if "__" in c and c not in heaviest]
-    grouped = of_cells.groupby(by)
-    return pd.concat([grouped[summed].sum(), grouped[heaviest].max()], axis=1).reset_index(
-        names=dimension or "all"
-    )
-
-
-def _from_curve(curve: pd.DataFrame, keys: list[str], dims: list[str]) -> Ranking:
+def ranking_from(curve: pd.DataFrame, keys: list[str]) -> Ranking:
     """Everything from the rows and wins at each value, by cell."""
     at = np.unique(curve["level"].to_numpy(), return_inverse=True)[1]
     levels = Levels.of(
@@ -636,7 +633,7 @@ def _from_curve(curve: pd.DataFrame, keys: list[str], dims: list[str]) -> Rankin
     )
     lost = curve["rows"] - curve["won"]
     placed = 2 * (curve["won"] * levels.below[at] + lost * levels.above[at])
-    return _ranks_of(curve.assign(level=at, placed=placed), keys, dims, 0.0)
+    return _ranks_of(curve.assign(level=at, placed=placed), keys, ["cell", *keys], 0.0)
 
 
 def _ranks_of(found: pd.DataFrame, keys: list[str], dims: list[str], tied: float) -> Ranking:

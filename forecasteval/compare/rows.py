@@ -430,7 +430,7 @@ def _in_time(matched: pd.DataFrame, labels: dict[str, NDArray[Any]]) -> Codes | 
         first = pd.Series(0, index=np.unique(codes))
 
     names = labels["period"]
-    ordered = in_time(names, first.to_numpy())
+    ordered = in_time(names.tolist(), first.tolist())
     place = {name: i for i, name in enumerate(ordered)}
     labels["period"] = np.asarray(ordered, dtype=names.dtype)
     return np.array([place[n] for n in names], dtype=np.int32)[codes]

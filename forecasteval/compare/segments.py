@@ -14,7 +14,6 @@ from forecasteval.compare.verdicts import UNSURE
 from forecasteval.errors import CallError
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.matching.matched import Matched
-from forecasteval.scores.probability import METRICS
 
 _MOST_SEGMENTS = 30
 
@@ -133,7 +132,7 @@ def _row(
 ) -> dict[str, Any]:
     row = comparison.primary
     reasons = [r["text"] for r in row["reasons"]]
-    worse = row["difference"] * (-1 if METRICS[str(row["metric"])].better == "higher" else 1)
+    worse = row["difference"] * (-1 if row["better"] == "higher" else 1)
     half = row["p_value"] / 2  # of the test that agrees with the interval
     testable = counted and math.isfinite(row["p_value"])
     if not counted:

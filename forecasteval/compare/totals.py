@@ -96,7 +96,7 @@ def period_noun(periods: Iterable[str]) -> str:
     >>> period_noun(["FY2025-Q1", "2024 Q3"]), period_noun(["2025-01"])
     ('quarters', 'periods')
     """
-    quarterly = all(re.search(r"(?i)q ?[1-4]|[1-4] ?q", p) for p in periods)
+    quarterly = all(re.search(r"(?i)q ?[1-4]|[1-4] ?q", p) for p in set(periods))
     return "quarters" if quarterly else "periods"
 
 
@@ -376,30 +376,57 @@ def compare_totals(
     chosen = _chosen(metrics, candidate, baseline, level)
     margins = margins_of(margin, chosen, TOTAL_METRICS)
     totals = _totals_of(table)
-    noun, kind = period_noun(totals["period"]), totals["level"].iloc[0]
+    noun = period_noun(totals["period"])
     rows, flow = _paired(totals, candidate, baseline, noun.removesuffix("s"))
-    units = f"{kind}s" if kind != "company" else ""
-    nouns = {"period": noun, "deal": "totals", "rep": units}
-    shown = nouns | {"rep": units or "units", "unit": units or "units"}
-    asked = _question(generalise_to, rows["unit"].nunique())
-    question = _QUESTIONS[asked]
-    about = Matched(pd.DataFrame(), population=f"{kind} totals by {noun.removesuffix('s')}")
-    base: dict[str, Any] = {"candidate": candidate, "baseline": baseline, "level": level, "clusters": {}}
-    base["generalise_to"] = question
-    base["estimand"] = wording.estimand(question, candidate, baseline, about, shown)
-    if missing := _missing(totals, candidate, baseline):
-        found = [COLUMNS | base | {"metric": m.name, "better": m.better, "reasons": missing} for m in chosen]
-    else:
-        gone = flow[-1]["dropped"] / max(flow[-2]["deals"], 1)
-        pairs = _Totals(rows, question, nouns, base, level, gone)
-        found = [pairs.row(m, margins[m.name]) for m in chosen]
-    found[0]["primary"] = True
-    headline = wording.headline(found[0], chosen[0], shown, Matched(pd.DataFrame()))
-    found = [row | {"generalise_to": asked} for row in found]
-    return Comparison(
-        candidate, baseline, pd.DataFrame(found, columns=list(COLUMNS)), headline,
-        pd.DataFrame(flow, columns=["step", "deals", "dropped", "why"]), str(base["estimand"]), asked, level, shown,
-    )  # fmt: skip
+    missing = _missing(totals, candidate, baseline)
+    about = Two(candidate, baseline, noun, totals["level"].iloc[0], level)
+    return about.compared(rows, flow, chosen, margins, generalise_to, missing)
+
+
+@dataclass(frozen=True)
+class Two:
+    """Two forecasters, the totals that they speak about (of companies, teams, reps), and how sure one wants to be."""
+
+    candidate: str
+    baseline: str
+    noun: str  # what the periods are called
+    kind: str
+    level: float
+
+    def compared(
+        self,
+        rows: pd.DataFrame,
+        flow: Sequence[Mapping[str, Any]],
+        chosen: Sequence[Metric] = (TOTAL_METRICS["wmape"],),
+        margins: Mapping[str, float | None] | None = None,
+        generalise_to: Sequence[str] | str | None = None,
+        missing: Sequence[Reason] = (),
+    ) -> Comparison:
+        """The comparison on rows of period, unit, candidate, baseline, actual in order of time."""
+        units = f"{self.kind}s" if self.kind != "company" else ""
+        nouns = {"period": self.noun, "deal": "totals", "rep": units}
+        shown = nouns | {"rep": units or "units", "unit": units or "units"}
+        asked = _question(generalise_to, rows["unit"].nunique())
+        question = _QUESTIONS[asked]
+        about = Matched(pd.DataFrame(), population=f"{self.kind} totals by {self.noun.removesuffix('s')}")
+        base: dict[str, Any] = {n: getattr(self, n) for n in ("candidate", "baseline", "level")}
+        base |= {"clusters": {}, "generalise_to": question}
+        base["estimand"] = wording.estimand(question, self.candidate, self.baseline, about, shown)
+        if missing:
+            found = [
+                COLUMNS | base | {"metric": m.name, "better": m.better, "reasons": missing} for m in chosen
+            ]
+        else:
+            gone = flow[-1]["dropped"] / max(flow[-2]["deals"], 1)
+            pairs = _Totals(rows, question, nouns, base, self.level, gone)
+            found = [pairs.row(m, (margins or {}).get(m.name)) for m in chosen]
+        found[0]["primary"] = True
+        headline = wording.headline(found[0], chosen[0], shown, Matched(pd.DataFrame()))
+        found = [row | {"generalise_to": asked} for row in found]
+        return Comparison(
+            self.candidate, self.baseline, pd.DataFrame(found, columns=list(COLUMNS)), headline,
+            pd.DataFrame(flow, columns=["step", "deals", "dropped", "why"]), str(base["estimand"]), asked, self.level, shown,
+        )  # fmt: skip
 
 
 # --- totals of deals ----------------------------------------------------------------------------------

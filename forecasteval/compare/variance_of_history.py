@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from forecasteval.compare.pair import influences
 from forecasteval.compare.rows import Rows
 from forecasteval.errors import CallError
 from forecasteval.inference.variance_components import NAMES, Components, Crossed, Floats
 from forecasteval.matching.matched import Matched
-from forecasteval.scores.probability import brier
+from forecasteval.scores.probability import METRICS, Metric, brier
 
 _WORDS = {
     "rep": "between reps",
@@ -64,8 +65,29 @@ def four_of_five(values: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def measure(matched: Matched | pd.DataFrame, candidate: str, baseline: str, *, seed: int = 0) -> History:
-    """Estimate the components of the Brier difference from matched deals, with `rep`, and `period` if there is one.
+def measure(
+    matched: Matched | pd.DataFrame,
+    candidate: str,
+    baseline: str,
+    *,
+    seed: int = 0,
+    metric: Metric = METRICS["brier"],
+    which: str = "difference",
+    epsilon: float = 0.0,
+) -> History:
+    """Estimate the components of a score's difference from matched deals, with `rep`, and `period` if there is one.
+
+    What a deal adds to the difference of the means; of a score that is no mean over deals, its influence: how far the score
+    moves with the deal, in the score's own unit (Hampel 1974, JASA 69(346), 383-393).
+
+    Parameters
+    ----------
+    metric : Metric
+        The Brier score, or another one.
+    which : str
+        "difference", or "candidate" for the candidate's own value.
+    epsilon : float
+        For the log score.
 
     Raises
     ------
@@ -93,9 +115,10 @@ def measure(matched: Matched | pd.DataFrame, candidate: str, baseline: str, *, s
             "plan from assumptions."
         )
     dimensions = ("rep", "period") if matched.has("period") else ("rep",)
-    rows = Rows.of(matched, candidate, baseline, dimensions)
-    d = brier(rows.deals.candidate, rows.deals.won) - brier(rows.deals.baseline, rows.deals.won)
+    rows = Rows.of(matched, candidate, baseline, dimensions, amounts=bool(metric.needs), epsilon=epsilon)
+    rows = rows.with_amounts(metric) if metric.needs and rows.deals.amount is not None else rows
     groups = rows.groups
+    d = _added(rows, metric, which)
     cells = groups.member["cell"].size
     # looks at a deal within a cell are one: their mean
     part = np.arange(d.size) if rows.unit is None else rows.unit.astype(np.int64) * cells + groups.cell
@@ -120,6 +143,18 @@ def measure(matched: Matched | pd.DataFrame, candidate: str, baseline: str, *, s
         notes=(),
     )
     return replace(history, notes=_notes(history.measured, estimate))
+
+
+def _added(rows: Rows, metric: Metric, which: str) -> Floats:
+    """What each row adds to the score, on the scale of the score."""
+    if metric.name == "brier" and which == "difference":
+        return brier(rows.deals.candidate, rows.deals.won) - brier(rows.deals.baseline, rows.deals.won)
+    found = influences(metric, rows.deals, which)
+    if not np.isfinite(found).all():
+        raise CallError(
+            f"{metric.label} has no value in this history, so nothing can be said of how it varies."
+        )
+    return found
 
 
 def _notes(measured: Sequence[str], estimate: Floats) -> tuple[str, ...]:

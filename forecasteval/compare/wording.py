@@ -47,6 +47,29 @@ def number(value: float, places: int = 3) -> str:
     return text.replace("-", "−") if float(text) != 0 else text.replace("-", "")
 
 
+def ends(low: float, high: float, places: int | None = None) -> str:
+    """Both ends of an interval, with the digits that it supports if no other number of them is asked for.
+
+    Examples
+    --------
+    >>> ends(-0.0012, 0.0239), ends(-12.4, 3, 0)
+    ('−0.001 to 0.024', '−12 to 3')
+    """
+    places = decimals(low, high) if places is None else places
+    return f"{number(low, places)} to {number(high, places)}"
+
+
+def capital(text: str) -> str:
+    """With a capital, as a sentence starts.
+
+    Examples
+    --------
+    >>> capital("the reps say €4M"), capital("")
+    ('The reps say €4M', '')
+    """
+    return text[:1].upper() + text[1:]
+
+
 def percent(level: float) -> str:
     """A level in percent, with no digit too many or too few.
 
@@ -154,7 +177,7 @@ def size_tells(row: Mapping[str, Any], noun: str) -> str:
     places, each = decimals(row["low"], row["high"]), row["per_rep"]
 
     def said(of: Mapping[str, Any]) -> str:
-        return f"{number(of['difference'], places)} ({number(of['low'], places)} to {number(of['high'], places)})"
+        return f"{number(of['difference'], places)} ({ends(of['low'], of['high'], places)})"
 
     return (
         f"{noun.capitalize()} with many deals differ in this from {noun} with few: the difference per deal is {said(row)}; "
@@ -237,7 +260,7 @@ def _sentence(row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str]) 
             return f"{candidate} and {baseline} are practically the same: every {label} difference is 0; {behind}."
         return (
             f"{candidate} and {baseline} are practically the same: {label} difference {number(difference, places)} "
-            f"({level} interval {number(low, places)} to {number(high, places)}), within the margin of "
+            f"({level} interval {ends(low, high)}), within the margin of "
             f"{row['margin']:g}, for {about}; {behind}."
         )
     if verdict in ("candidate better", "baseline better"):
@@ -246,7 +269,7 @@ def _sentence(row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str]) 
         direction = "lower" if metric.better == "lower" else "higher"
         return (
             f"{winner} is better than {loser}: {label} {number(abs(difference), places)} {direction} "
-            f"({level} interval {number(a, places)} to {number(b, places)}), for {about}; {behind}."
+            f"({level} interval {ends(a, b, places)}), for {about}; {behind}."
         )
     start = f"Not enough evidence to tell {candidate} from {baseline}"
     if told := " ".join(r["text"] for r in row["reasons"] if r["code"] == "hindsight"):
@@ -254,8 +277,5 @@ def _sentence(row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str]) 
     if math.isnan(low):
         return f"{start}: {label} difference {number(difference)}, with no interval for {about}; {behind}. {why}".strip()
     side = candidate if metric.better == "higher" else baseline
-    text = (
-        f"{start}: {label} difference {number(difference, places)} ({level} interval {number(low, places)} to "
-        f"{number(high, places)}; above 0 favours {side}), for {about}; {behind}."
-    )
+    text = f"{start}: {label} difference {number(difference, places)} ({level} interval {ends(low, high)}; above 0 favours {side}), for {about}; {behind}."
     return text if row["reliable"] else f"{text} The interval is not reliable: {why}"

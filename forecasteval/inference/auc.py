@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +138,7 @@ class Levels:
     tied: float
 
     @classmethod
-    def of(cls, rows: NDArray[np.integer], won: Floats) -> Levels:
+    def of(cls, rows: NDArray[Any], won: NDArray[Any]) -> Levels:
         """Count what lies below and above, from the rows and the won ones at each value."""
         lost = rows - won
         below, above = np.cumsum(lost) - lost / 2, won.sum() - np.cumsum(won) + won / 2
@@ -162,7 +163,7 @@ def pairs_within(
     codes: NDArray[np.integer],
     level: NDArray[np.integer],
     rows: NDArray[np.integer],
-    won: Floats,
+    won: NDArray[Any],
     clusters: int,
 ) -> Floats:
     """Pairs of one cluster in which the won row is above, ties half, from the rows and wins at each level.

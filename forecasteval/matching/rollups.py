@@ -30,6 +30,10 @@ _SETTLES = np.timedelta64(
     31, "D"
 )  # a period whose first booking comes later may have begun before the records
 _KEY = ["period", "week", "as_of", "level", "unit"]
+_LOOK = ["as_of", "level", "unit"]
+_FACTS = ["closed_to_date", "actual", "booked_squares", "freezes_on"]
+_GOAL = ["period", "week", "level", "unit", "quota"]
+_MORE = ["stale", "low", "high", "promised", "booked_squares", "chance", "freezes_on"]
 _CATEGORIES = {"commit": ("Commit",), "best_case": ("Commit", "Most Likely", "Best Case"), "pipeline": ()}
 _GLOSSES = {
     "commit": "closed to date and the amounts of the deals in Commit, as categories and amounts stood then",
@@ -53,12 +57,15 @@ class Rollups:
     ``table`` has period, week, as_of, unit, level (rep, team or company), forecaster, amount, actual (booked by the
     freeze; empty for a period that is not frozen), closed_to_date, stale (a call carried on from an earlier week), fitted
     (by a forecaster that learns from past periods and is silent in the first ones) and low, high, promised (a person's or
-    vendor's own range and what was written of it), booked_squares (the sum of the squared amounts booked), freezes_on. ``knew`` says of each forecaster what it knew.
+    vendor's own range and what was written of it), booked_squares (the sum of the squared amounts booked), chance (of sums
+    of probabilities: the standard deviation that independent deals with these chances leave), freezes_on. ``knew`` says of
+    each forecaster what it knew. ``quota`` has period, week, unit, level, quota: what was to be reached, which is no forecast.
     """
 
     table: pd.DataFrame
     knew: dict[str, str]
     notes: list[str] = field(default_factory=list)
+    quota: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_GOAL))
 
     def at(self, week: int | None = None, level: str = "company") -> pd.DataFrame:
         """The totals of one week and level, which :func:`forecasteval.compare_totals` takes."""
@@ -139,23 +146,18 @@ def _of_plain(calls: pd.DataFrame, actuals: pd.DataFrame, weeks: Iterable[int] |
     )
     table = table.rename(columns={"unit": "level", "level": "promised"})
     table["unit"] = table["unit_id"].fillna("company")
-    for column in ("week", "as_of", "closed_to_date", "low", "high", "promised"):
-        table[column] = table.get(column, np.nan)
-    table["stale"], table["booked_squares"], table["freezes_on"] = False, np.nan, pd.NaT
+    table["stale"] = False
+    table = table.reindex(columns=[*COLUMNS, *_MORE])
     if weeks is not None:
         table = table[table["week"].isin(list(weeks))]
-    names = table["forecaster"].unique()
     notes = []
     if len(table) and "company" not in set(table["level"]):
-        summed = _company(table)
-        table = pd.concat([table, summed], ignore_index=True)
-        notes = (
-            ["The company's totals are the sums of its units, where all of them have one."]
-            if len(summed)
-            else []
-        )
-    return Rollups(table[[*COLUMNS, "stale", "low", "high", "promised", "booked_squares", "freezes_on"]].reset_index(drop=True),
-                   {n: _called(n) for n in names}, notes)  # fmt: skip
+        table = pd.concat([table, summed := _company(table)], ignore_index=True)
+        said = "The company's totals are the sums of its units, where all of them have one."
+        notes = [said] if len(summed) else []
+    goal = table["forecaster"] == QUOTA
+    table, quota = table[~goal].reset_index(drop=True), table[goal].rename(columns={"amount": "quota"})
+    return Rollups(table, {n: _called(n) for n in table["forecaster"].unique()}, notes, quota[_GOAL])
 
 
 def _company(table: pd.DataFrame) -> pd.DataFrame:
@@ -197,8 +199,11 @@ class _Book:
         self.record = Record(org.deals, org.history, periods, org.settings)
         ends = week_ends(periods).rename(columns={"ends_on": "as_of"}).merge(periods, on="period")
         ends["last_week"] = ends["period"].map(dict(zip(periods["period"], weeks_in(periods), strict=True)))
-        self.looks = ends[ends["as_of"] <= through].reset_index(drop=True)
-        self.wanted = sorted(self.looks["week"].unique()) if weeks is None else list(weeks)
+        ends = ends[ends["as_of"] <= through]
+        self.wanted = sorted(ends["week"].unique()) if weeks is None else list(weeks)
+        # of a shorter period the last week stands for one that it does not have
+        short = ends["week"].eq(ends["last_week"]) & (ends["last_week"] < max(self.wanted, default=0))
+        self.looks = ends[ends["week"].isin(self.wanted) | short].reset_index(drop=True)
         self.asked = self.looks[self.looks["week"].isin(self.wanted)]
         self.notes: list[str] = []
 
@@ -321,9 +326,11 @@ class _Book:
         found = found.sort_values("said_on", kind="stable").groupby([*_KEY, "forecaster"], sort=False).tail(1)
         age = (found["as_of"] - found["said_on"]).dt.days
         found["stale"] = age >= 7
+        target = found["forecaster"] == QUOTA  # holds for its whole period
         if "updated" in found:  # some tools say so themselves
             found["stale"] |= found["updated"].astype(str).str.lower().isin(["no", "false", "0"])
-        old = age > STALE_AFTER_DAYS
+        found["stale"] &= ~target
+        old = (age > STALE_AFTER_DAYS) & ~target
         if old.any():
             self.notes.append(
                 f"{int(old.sum()):,} calls older than {STALE_AFTER_DAYS} days count as silence."
@@ -347,7 +354,8 @@ class _Book:
                 )
                 summed["stale"] = summed["stale"] >= 0.5
                 parts.append(summed.assign(low=np.nan, high=np.nan, promised=None))
-                self.notes.append(f"The {level}'s {name} is the sum of those who gave one.")
+                if name != QUOTA:
+                    self.notes.append(f"The {level}'s {name} is the sum of those who gave one.")
         return parts
 
     @cached_property
@@ -362,59 +370,42 @@ class _Book:
 
     # --- those who speak ------------------------------------------------------------------------------
 
-    def _past(self, look: Any) -> pd.DataFrame:
-        """The looks at the same week of the periods that were frozen by then; the last week where one is shorter."""
-        looks = self.looks
-        before = looks["freezes_on"] <= look.as_of
-        return looks[before & (looks["week"] == np.minimum(look.week, looks["last_week"]))]
+    @cached_property
+    def _pasts(self) -> pd.DataFrame:
+        """Of each look that is asked for, those at the same week of periods frozen by then; the last week of a shorter one."""
+        before = self.looks.rename(columns={"as_of": "past", "week": "at"})
+        pairs = self.asked[["as_of", "week"]].merge(before.drop(columns="period"), how="cross")
+        same = pairs["at"] == np.minimum(pairs["week"], pairs["last_week"])
+        return pairs.loc[same & (pairs["freezes_on"] <= pairs["as_of"]), ["as_of", "past"]]
+
+    def _of_the_past(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """For each look what rows of past looks say; a look stands once for each row of its past."""
+        return self._pasts.merge(rows.rename(columns={"as_of": "past"}), on="past", how="left")
 
     def _converted(self, column: str | None) -> pd.DataFrame:
         """Open amount times the share of such amounts that was won at the same week before; a sum per look and unit."""
-        name = column or "all"
-        rows = self.open.assign(all="all") if column is None else self.open
-        by_label = (
-            rows.assign(label=rows[name].fillna("none"))
-            .groupby(["as_of", "label"])[["amount", "later"]]
-            .sum()
-        )
-        by_label = by_label.reset_index()
-        parts = []
-        for look in self.asked.itertuples():
-            before = self._past(look)
-            if before.empty:
-                continue
-            past = by_label[by_label["as_of"].isin(before["as_of"])]
-            total = past[["amount", "later"]].sum()
-            sums = past.groupby("label")[["amount", "later"]].sum()
-            # a label seldom seen is drawn to the rate of all, as if one period's share of it had shown that
-            overall = total["later"] / total["amount"] if total["amount"] > 0 else 0.0
-            typical = total["amount"] / max(len(past), 1)
-            rate = (sums["later"] + overall * typical * 0.5) / (sums["amount"] + typical * 0.5)
-            parts.append(pd.DataFrame({"as_of": look.as_of, "label": rate.index, "rate": rate.to_numpy()}))
-            parts.append(pd.DataFrame({"as_of": [look.as_of], "label": [""], "rate": [overall]}))
-        if not parts:
-            return pd.DataFrame(columns=["as_of", "level", "unit", "expected"])
-        rates = pd.concat(parts)
-        rows = rows.assign(label=rows[name].fillna("none")).merge(rates, on=["as_of", "label"], how="left")
-        general = rates[rates["label"] == ""].set_index("as_of")["rate"]
-        rows["expected"] = rows["amount"] * rows["rate"].fillna(rows["as_of"].map(general))
-        silent = pd.DataFrame(
-            {"as_of": general.index, "level": "company", "unit": "company", "expected": 0.0}
-        )
-        rows = pd.concat(
-            [self._by_unit(rows[rows["as_of"].isin(general.index)]), silent]
-        )  # nothing may be open any more
-        return rows.groupby(["as_of", "level", "unit"])["expected"].sum().reset_index()
+        rows = self.open.assign(label=self.open[column].fillna("none") if column else "all")
+        sums = ["amount", "later"]
+        past = self._of_the_past(rows.groupby(["as_of", "label"])[sums].sum().reset_index())
+        of_look = past.groupby("as_of")[sums]
+        total, by_label = of_look.sum(), past.groupby(["as_of", "label"])[sums].sum()
+        # a label seldom seen is drawn to the rate of all, as if one period's share of it had shown that
+        overall = (total["later"] / total["amount"]).where(total["amount"] > 0, 0.0)
+        typical = total["amount"] / of_look.count()["amount"].clip(lower=1) * 0.5
+        drawn = by_label.add(pd.DataFrame({"amount": typical, "later": overall * typical}), level="as_of")
+        rate = (drawn["later"] / drawn["amount"]).rename("rate")
+        rows = rows[rows["as_of"].isin(overall.index)].merge(rate, on=["as_of", "label"], how="left")
+        rows["expected"] = rows["amount"] * rows["rate"].fillna(rows["as_of"].map(overall))
+        nothing = {"as_of": overall.index, "level": "company", "unit": "company", "expected": 0.0}
+        return _expected(
+            pd.concat([self._by_unit(rows), pd.DataFrame(nothing)])
+        )  # even where nothing is open
 
     def _new_business(self) -> pd.Series:
         """What came to each unit, at the same week of the periods frozen by then, beyond what was closed or open; mean."""
         s = self.sums.assign(beyond=lambda t: t["actual"] - t["closed_to_date"] - t["from_open"])
-        parts = []
-        for look in self.asked.itertuples():
-            past = s[s["as_of"].isin(self._past(look)["as_of"])]
-            mean = past.groupby(["level", "unit"])["beyond"].mean()
-            parts.append(mean.rename("beyond").reset_index().assign(as_of=pd.Timestamp(str(look.as_of))))
-        return pd.concat(parts).set_index(["as_of", "level", "unit"])["beyond"]
+        past = self._of_the_past(s[[*_LOOK, "beyond"]])
+        return past.groupby(_LOOK)["beyond"].mean()
 
     def _probabilities(self, name: str) -> pd.DataFrame | None:
         """Sum of amount times probability of the open deals; a deal without one gets the mean of its look."""
@@ -437,8 +428,9 @@ class _Book:
             self.notes.append(
                 f"{silent.mean():.0%} of the open deals have no {name}; each counts with the mean of its week."
             )
-        rows["expected"] = rows["amount"] * rows[name].fillna(rows.groupby("as_of")[name].transform("mean"))
-        return self._by_unit(rows).groupby(["as_of", "level", "unit"])["expected"].sum().reset_index()
+        p = rows[name].fillna(rows.groupby("as_of")[name].transform("mean"))
+        rows["expected"], rows["chance"] = rows["amount"] * p, rows["amount"] ** 2 * p * (1 - p)
+        return self._by_unit(rows).groupby(_LOOK)[["expected", "chance"]].sum().reset_index()
 
     def _earlier(self, before: dict[str, str]) -> pd.Series:
         """What the period that stands before each one had booked by each look; empty where records began within it."""
@@ -465,27 +457,26 @@ class _Book:
         """Everybody's totals in one table."""
         base, knew = self.sums, dict(_GLOSSES)
         said: dict[str, pd.Series] = {}
+        chance: dict[str, pd.Series] = {}
 
         def add(name: str, expected: pd.DataFrame | None) -> None:
             if expected is None or expected.empty:
                 return
-            e = base[["as_of", "level", "unit"]].merge(expected, on=["as_of", "level", "unit"], how="left")[
-                "expected"
-            ]
+            e = base[_LOOK].merge(expected, on=_LOOK, how="left")
             spoke = base["as_of"].isin(expected["as_of"].unique())
-            said[name] = (base["closed_to_date"] + e.fillna(0.0)).where(spoke)
+            said[name] = (base["closed_to_date"] + e["expected"].fillna(0.0)).where(spoke)
+            if "chance" in e:
+                chance[name] = chance[f"{name}_and_new"] = np.sqrt(e["chance"].fillna(0.0))
 
         for name, labels in _CATEGORIES.items():
             rows = self.open if name == "pipeline" else self.open[self.open["rep_category"].isin(labels)]
             if name == "pipeline" or self.open["rep_category"].notna().any():
                 sums = self._by_unit(rows.assign(expected=rows["amount"]))
-                empty = base[["as_of", "level", "unit"]].assign(expected=0.0)
-                sums = pd.concat([sums[["as_of", "level", "unit", "expected"]], empty])
-                add(name, sums.groupby(["as_of", "level", "unit"])["expected"].sum().reset_index())
+                add(name, _expected(pd.concat([sums, base[_LOOK].assign(expected=0.0)])))
         if self.open["rep_category"].notna().any():
             add("category_conversion", self._converted("rep_category"))
         add("stage_weighted", self._converted("stage"))
-        new = pd.MultiIndex.from_frame(base[["as_of", "level", "unit"]])
+        new = pd.MultiIndex.from_frame(base[_LOOK])
         beyond = pd.Series(self._new_business().reindex(new).to_numpy(), index=base.index)
         add("closed_and_conversion", self._converted(None))
         if "closed_and_conversion" in said:
@@ -506,16 +497,25 @@ class _Book:
             knew[f"{name}_and_new"] = (
                 f"{knew[name]}, and the new business that came after that week before, on average"
             )
-        return self._long(base, said, scored, knew)
+        parts = [
+            base[[*_KEY, *_FACTS]].assign(forecaster=n, amount=v, chance=chance.get(n, np.nan))
+            for n, v in said.items()
+        ]
+        return self._long(base, parts, {n: said[f"{n}_and_new"] for n in scored}, knew)
 
     def _long(
-        self, base: pd.DataFrame, said: dict[str, pd.Series], scored: list[str], knew: dict[str, str]
+        self,
+        base: pd.DataFrame,
+        parts: list[pd.DataFrame],
+        scored: dict[str, pd.Series],
+        knew: dict[str, str],
     ) -> Rollups:
         """One row per forecaster, with the calls, the calls corrected by their own past, and mixes."""
-        key = [*_KEY, "closed_to_date", "actual", "booked_squares", "freezes_on"]
-        parts = [base[key].assign(forecaster=n, amount=v) for n, v in said.items()]
+        key = [*_KEY, *_FACTS]
         calls = self.calls.merge(base[key], on=_KEY, how="left")
-        people = [n for n in calls["forecaster"].unique() if n != QUOTA]
+        goal = calls["forecaster"] == QUOTA
+        calls, quota = calls[~goal], calls.loc[goal & calls["week"].isin(self.wanted)]
+        people = list(calls["forecaster"].unique())
         for name in people:
             knew[name] = _called(name)
             own = calls[calls["forecaster"] == name]
@@ -524,10 +524,8 @@ class _Book:
                 f"{name} times booked over called at the same week of periods frozen by then"
             )
             parts.append(own[key].assign(forecaster=f"{name}_corrected", amount=corrected))
-            for other in scored:
-                both = own[[*key, "amount"]].merge(
-                    base[_KEY].assign(other=said[f"{other}_and_new"]), on=_KEY, how="left"
-                )
+            for other, new in scored.items():
+                both = own[[*key, "amount"]].merge(base[_KEY].assign(other=new), on=_KEY, how="left")
                 mixed = both[key].assign(
                     forecaster=f"{name}_{other}_mix", amount=(both["amount"] + both["other"]) / 2
                 )
@@ -538,25 +536,23 @@ class _Book:
         outside = set() if self.org.forecasts is None else set(self.org.forecasts["forecaster"])
         table["fitted"] = table["forecaster"].isin(set(knew) - set(_CATEGORIES) - set(people) - outside)
         table = table[table["week"].isin(self.wanted)]
-        order = [*COLUMNS, "stale", "fitted", "low", "high", "promised", "booked_squares", "freezes_on"]
-        table = table.reindex(columns=order).sort_values(
-            ["as_of", "level", "unit", "forecaster"], ignore_index=True
+        table = table.reindex(columns=[*COLUMNS, "fitted", *_MORE]).sort_values(
+            [*_LOOK, "forecaster"], ignore_index=True
         )
         spoke = set(table["forecaster"])
-        return Rollups(table, {n: k for n, k in knew.items() if n in spoke}, list(dict.fromkeys(self.notes)))
+        knew = {n: k for n, k in knew.items() if n in spoke}
+        return Rollups(
+            table, knew, list(dict.fromkeys(self.notes)), quota.rename(columns={"amount": "quota"})[_GOAL]
+        )
 
     def _corrected(self, own: pd.DataFrame) -> pd.Series:
         """A call times booked over called at the same week before; empty before the unit's second frozen period."""
-        looks = self.looks.set_index("as_of")
-        found = pd.Series(np.nan, index=own.index)
-        for day, rows in own[own["week"].isin(self.wanted)].groupby("as_of"):
-            look = looks.loc[day].rename_axis(None)
-            look["as_of"] = day
-            past = own[own["as_of"].isin(self._past(look)["as_of"])].dropna(subset=["actual"])
-            sums = past.groupby(["level", "unit"]).agg(
-                f=("amount", "sum"), a=("actual", "sum"), n=("period", "size")
-            )
-            ratio = (sums["a"] / sums["f"]).where((sums["n"] >= 2) & (sums["f"] > 0))
-            index = pd.MultiIndex.from_frame(rows[["level", "unit"]])
-            found.loc[rows.index] = rows["amount"].to_numpy() * ratio.reindex(index).to_numpy()
-        return found
+        past = self._of_the_past(own[[*_LOOK, "amount", "actual"]]).dropna(subset=["actual"])
+        sums = past.groupby(_LOOK).agg(f=("amount", "sum"), a=("actual", "sum"), n=("actual", "size"))
+        ratio = (sums["a"] / sums["f"]).where((sums["n"] >= 2) & (sums["f"] > 0))
+        return own["amount"] * ratio.reindex(pd.MultiIndex.from_frame(own[_LOOK])).to_numpy()
+
+
+def _expected(rows: pd.DataFrame) -> pd.DataFrame:
+    """What is expected, by look and unit."""
+    return rows.groupby(_LOOK)["expected"].sum().reset_index()

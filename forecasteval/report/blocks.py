@@ -47,9 +47,9 @@ class Words:
     every page shares.
     """
 
-    def __init__(self, beside: str) -> None:
-        """Name a file of the study's folder."""
-        self.folder = Path(beside).parent
+    def __init__(self, beside: str, **known: Any) -> None:
+        """Name a file of the study's folder, and what of the study its template uses."""
+        self.folder, self.known = Path(beside).parent, known
 
     @cached_property
     def _macros(self) -> Any:
@@ -65,29 +65,19 @@ class Words:
         environment.filters |= {"number": wording.number, "percent": wording.percent}
         environment.filters |= {"share": "{:.0%}".format, "thousands": "{:,}".format}
         environment.globals |= {
+            "capital": wording.capital,
             "count": wording.count,
             "decimals": wording.decimals,
+            "ends": wording.ends,
             "in_unit": wording.in_unit,
         }
+        environment.globals |= self.known
         return environment.get_template("words.html.j2").module
 
     def __call__(self, macro: str, *values: Any, **named: Any) -> Html:
         """Render one macro; a line break in the template is a space."""
         rendered = str(getattr(self._macros, macro)(*values, **named))
         return Html.of(re.sub(r"\s*\n\s*", " ", rendered).strip())
-
-
-@dataclass(frozen=True)
-class Said:
-    """A section of words alone: a macro of a study's template and what it speaks about."""
-
-    say: Words
-    macro: str
-    about: tuple[Any, ...] = ()
-
-    def words(self) -> Html:
-        """The section as text."""
-        return self.say(self.macro, *self.about)
 
 
 def table(
@@ -112,13 +102,17 @@ def table(
 
 def difference_cells(row: Mapping[Any, Any]) -> list[str]:
     """Difference and interval of a row of `comparison.table`, with the digits that the interval supports."""
-    places = wording.decimals(row["low"], row["high"])
-    interval = (
-        "none"
-        if math.isnan(row["low"])
-        else f"{wording.number(row['low'], places)} to {wording.number(row['high'], places)}"
-    )
-    return [wording.number(row["difference"], places), interval]
+    low, high = row["low"], row["high"]
+    interval = "none" if math.isnan(low) else wording.ends(low, high)
+    return [wording.number(row["difference"], wording.decimals(low, high)), interval]
+
+
+def difference_words(row: Mapping[Any, Any]) -> str:
+    """The same in a sentence."""
+    difference, interval = difference_cells(row)
+    if math.isnan(row["difference"]):
+        return "cannot be compared"
+    return f"{difference}, no interval" if interval == "none" else f"{difference} ({interval})"
 
 
 def verdict_words(row: Mapping[Any, Any]) -> str:

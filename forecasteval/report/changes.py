@@ -110,9 +110,8 @@ def estimate_in_words(results: Mapping[str, Any]) -> str:
     if math.isnan(low):
         return f"{wording.number(difference)}, without an interval"
     places = wording.decimals(low, high)
-    ends = f"{wording.number(low, places)} to {wording.number(high, places)}"
     sure = "interval" if math.isnan(level) else f"{100 * level:g}% interval"
-    return f"{wording.number(difference, places)} ({sure} {ends})"
+    return f"{wording.number(difference, places)} ({sure} {wording.ends(low, high)})"
 
 
 def _number(value: Any) -> float:

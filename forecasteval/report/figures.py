@@ -19,9 +19,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from forecasteval.compare import wording
 from forecasteval.compare.compare import Comparison
 from forecasteval.report._harvest import MIME
+from forecasteval.report.blocks import difference_words
 from forecasteval.report.labels import in_words, on_axis
 from forecasteval.scores.probability import METRICS
 
@@ -145,18 +145,43 @@ def title(figure: Figure, message: str) -> None:
     )
 
 
-def _direction(comparison: Comparison) -> tuple[str, str]:
+def note(figure: Figure, text: str) -> None:
+    """Write what the marks of a picture mean below it."""
+    if text:
+        figure.supxlabel(textwrap.fill(text, 82), fontsize=8, color=GREY, x=0.01, ha="left")
+
+
+def labelled(ax: Axes, labels: Sequence[str], size: float = 8.5) -> list[int]:
+    """Label rows from the top down, without an axis beside them; gives their heights."""
+    heights = list(range(len(labels), 0, -1))
+    ax.set_yticks(heights, labels, fontsize=size)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    return heights
+
+
+def ahead(ax: Axes, above: str, below: str) -> None:
+    """Say in the corners what lies above zero and what below it."""
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.8}
+    for text, y, va in ((f"↑ {above}", 0.99, "top"), (f"↓ {below}", 0.01, "bottom")):
+        ax.text(0.995, y, text, transform=ax.transAxes, ha="right", va=va, fontsize=9, color=GREY, bbox=box)
+
+
+def sides(comparison: Comparison) -> tuple[str, str]:
     """Who is better to the left and to the right of zero."""
     left_is_candidate = METRICS[str(comparison.primary["metric"])].better != "higher"
     names = (short(on_axis(comparison.candidate), 20), short(on_axis(comparison.baseline), 20))
     return names if left_is_candidate else (names[1], names[0])
 
 
-def axis_label(comparison: Comparison) -> str:
+def difference_axis(measure: str, left: str, right: str) -> str:
     """What the axis measures, and who is better to either side of zero."""
-    left, right = _direction(comparison)
-    label = METRICS[str(comparison.primary["metric"])].label
-    return f"Difference in {label}\n← {left} better   |   {right} better →"
+    return f"Difference in {measure}\n← {left} better   |   {right} better →"
+
+
+def axis_label(comparison: Comparison) -> str:
+    """The axis of a comparison's difference."""
+    return difference_axis(METRICS[str(comparison.primary["metric"])].label, *sides(comparison))
 
 
 def _interval(ax: Axes, y: float, row: Mapping[str, Any], shade: str) -> None:
@@ -168,32 +193,29 @@ def _interval(ax: Axes, y: float, row: Mapping[str, Any], shade: str) -> None:
     ax.plot([row["difference"]], [y], "o", ms=7, mfc=face, mec=shade, mew=1.6)
 
 
-def _in_words(row: Mapping[str, Any]) -> str:
-    places = wording.decimals(row["low"], row["high"])
-    if math.isnan(row["difference"]):
-        return "cannot be compared"
-    if math.isnan(row["low"]):
-        return f"{wording.number(row['difference'])}, no interval"
-    low, high = wording.number(row["low"], places), wording.number(row["high"], places)
-    return f"{wording.number(row['difference'], places)} ({low} to {high})"
-
-
 _ROOM = 0.5  # share of the axis that an estimate with its interval takes in figures
 
 
 def stacked(
-    name: str, message: str, rows: Sequence[tuple[str, Comparison, str]], axis_label: str, note: str
+    name: str,
+    message: str,
+    rows: Sequence[tuple[str, Mapping[Any, Any], str]],
+    axis_label: str,
+    below: str = "",
+    alt: str = "",
 ) -> Picture:
-    """Estimates with intervals one under the other, around a zero line."""
+    """Estimates with intervals one under the other, around a zero line.
+
+    `rows` are labels, rows of `comparison.table` (of which difference, low, high and reliable are drawn) and colours;
+    the text alternative is made of them unless it is given.
+    """
     with canvas(1.5 + 0.55 * len(rows)) as (figure, ax):
         title(figure, message)
         ax.axvline(0, color=INK, lw=1)
-        for i, (_, comparison, shade) in enumerate(rows):
-            _interval(ax, -i, comparison.primary, shade)
-        ax.set_yticks([-i for i in range(len(rows))], [r[0] for r in rows])
-        ax.set_ylim(-len(rows) + 0.45, 0.6)
-        ax.tick_params(axis="y", length=0)
-        ax.spines["left"].set_visible(False)
+        heights = labelled(ax, [label for label, *_ in rows], 10)
+        for at, (_, row, shade) in zip(heights, rows, strict=True):
+            _interval(ax, at, row, shade)
+        ax.set_ylim(0.45, len(rows) + 0.6)
         ax.set_xlabel(axis_label, fontsize=9)
         ax.margins(x=0.08)
         ax.locator_params(axis="x", nbins=5)
@@ -201,16 +223,15 @@ def stacked(
         zero = -lowest / (highest - lowest)
         # figures stand on the side of the zero line that has room for them, so as not to cross it
         side: Literal["left", "right"] = "left" if zero < 1 - _ROOM else "right"
-        at = zero if zero > _ROOM or side == "left" else 1.0
-        away = 0 if at == 1.0 else 5 if side == "left" else -5
-        for i, (_, comparison, _) in enumerate(rows):
+        edge = zero if zero > _ROOM or side == "left" else 1.0
+        away = 0 if edge == 1.0 else 5 if side == "left" else -5
+        for at, (_, row, _) in zip(heights, rows, strict=True):
             ax.annotate(
-                _in_words(comparison.primary), (at, -i), (away, 9), xycoords=("axes fraction", "data"),
+                difference_words(row), (edge, at), (away, 9), xycoords=("axes fraction", "data"),
                 textcoords="offset points", ha=side, va="center", fontsize=8.5, color=GREY, zorder=1,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
             )  # fmt: skip
         ax.set_xlim(lowest, highest)
-        if note:
-            figure.supxlabel(textwrap.fill(note, 80), fontsize=8, color=GREY, x=0.01, ha="left")
-    said = "; ".join(f"{label}: {_in_words(c.primary)}".replace("\n", " ") for label, c, _ in rows)
-    return Picture(name, f"{message} Differences with intervals. {said}.", figure)
+        note(figure, below)
+    said = "; ".join(f"{label}: {difference_words(row)}".replace("\n", " ") for label, row, _ in rows)
+    return Picture(name, alt or f"{message} Differences with intervals. {said}.", figure)

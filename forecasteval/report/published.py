@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from forecasteval.report._harvest import MIME
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from forecasteval.report.answer import Answer
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -34,16 +36,6 @@ class _Published:
         """What is published, in one line."""
         tables = ", ".join(self.tables) or "none"
         return f"Published for results.json: {', '.join(self.results) or 'nothing'}; tables: {tables}"
-
-
-class Answer(Protocol):
-    """What a study found: everything that leaves with its report."""
-
-    def results(self) -> Mapping[str, Any]:
-        """The content of ``results.json``."""
-
-    def tables(self) -> Mapping[str, pd.DataFrame]:
-        """Name to table."""
 
 
 def publish(

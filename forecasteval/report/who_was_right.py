@@ -12,7 +12,7 @@ import pandas as pd
 
 from forecasteval.compare.disagreement import FAR, Disagreement
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
-from forecasteval.compare.wording import money
+from forecasteval.compare.wording import capital, money
 from forecasteval.report.blocks import Html, Words
 
 if TYPE_CHECKING:
@@ -41,12 +41,7 @@ class WhoWasRight:
         """A text with the two as people speak of them."""
         for name in sorted(self.say, key=len, reverse=True):
             text = text.replace(name, self.say[name])
-        return self.starts(text)
-
-    @staticmethod
-    def starts(text: str) -> str:
-        """With a capital, as a sentence starts."""
-        return text[:1].upper() + text[1:]
+        return capital(text)
 
     def money(self, amount: float) -> str:
         """In the organisation's currency."""
@@ -106,7 +101,7 @@ class WhoWasRight:
         """Segments and reps in which one of the two is shown to be better on such deals."""
         assert isinstance(self.found, Disagreement)
         return [
-            [by[:1].upper() + by[1:], str(r["segment"]), f"{r['deals']:,}", self._told(r["verdict"])]
+            [capital(by), str(r["segment"]), f"{r['deals']:,}", self._told(r["verdict"])]
             for by, f in self.found.parts.items()
             for r in f.table.to_dict("records")
             if r["in_family"] and r["verdict"] in (CANDIDATE, BASELINE)

@@ -121,11 +121,15 @@ class Deals:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Per-deal numerators of candidate and baseline and their common denominator, shape (deals,)."""
+    """Per-deal numerators of candidate and baseline and their common denominator, shape (deals,).
+
+    Where the baseline has a denominator of its own (of the deals that each calls won, say), it is ``z_baseline``.
+    """
 
     candidate: Floats
     baseline: Floats
     z: Floats | None  # None stands for 1 a deal
+    z_baseline: Floats | None = None
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,8 @@ class _Export:
         parts = []
         for day, rows in records.items():
             sheet = sheets[day]
-            own = segment_columns(dialect, sheet, self.raw.settings.segments if day is newest else ())
+            settings = self.raw.settings if day is newest else Settings()
+            own = segment_columns(dialect, sheet, settings.segments, settings.deal_type)
             seen_at = None if pd.isna(day) else moment(day, self.raw.settings)
             settled = self.settle(rows, labels, sheet, seen_at)
             status = self.status(settled, labels)

@@ -95,17 +95,20 @@ def _one_currency(fields: Fields, currency: pd.Series) -> None:
         fields.sheet.wrong(None, fields.header["currency"], found, "one currency", advice)
 
 
-def segment_columns(dialect: Dialect, sheet: Sheet, chosen: tuple[str, ...]) -> dict[str, pd.Series]:
+def segment_columns(
+    dialect: Dialect, sheet: Sheet, chosen: tuple[str, ...], also: str | None = None
+) -> dict[str, pd.Series]:
     """The columns that become segments, by their tidy names.
 
     The organisation's own fields (``Region__c`` -> ``region``) of few values and some standard ones; with
-    ``chosen``, those and nothing else.
+    ``chosen``, those and nothing else, but for the one that is asked for ``also``.
     """
     named = {
         _segment_name(dialect, str(header)): str(header) for header in reversed(list(sheet.cells.columns))
     }
+    asked = _chosen_segments(sheet, named, chosen if also is None else (*chosen, also))
     if chosen:
-        return _chosen_segments(sheet, named, chosen)
+        return asked
     used = {normal(name) for spellings in dialect.fields.values() for name in spellings}
     report = dialect.is_report(sheet)
     segments = {}
@@ -117,7 +120,7 @@ def segment_columns(dialect: Dialect, sheet: Sheet, chosen: tuple[str, ...]) -> 
             values = sheet.text(header)
             if 1 < values.nunique() <= _FEW or (standard and values.notna().any()):
                 segments[name] = values
-    return segments
+    return segments | asked
 
 
 def _chosen_segments(sheet: Sheet, named: Mapping[str, str], chosen: tuple[str, ...]) -> dict[str, pd.Series]:

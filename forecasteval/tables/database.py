@@ -36,10 +36,8 @@ def is_url(source: object) -> bool:
 
 def read_duckdb(path: Path, name: str, table: str | None) -> _Read:
     """A table or view of a DuckDB file; what it would read from elsewhere stays closed."""
-    try:
-        import duckdb
-    except ImportError:
-        return _missing(name, "DuckDB file", "duckdb")
+    import duckdb
+
     shut: dict[str, Any] = {"enable_external_access": "false", "autoinstall_known_extensions": "false"}
     try:
         with duckdb.connect(str(path), read_only=True, config=shut) as base:

@@ -66,7 +66,9 @@ def knows(said: _Floats, won: _Floats, days: float | None = None) -> str:
     if there.size > _MOST_ROWS:
         there = there[np.unique(np.random.default_rng(0).integers(0, there.size, _MOST_ROWS))]
     values, at = np.unique(said[there], return_inverse=True)
-    return knows_by_value(values, np.bincount(at), np.bincount(at, weights=won[there]), days)
+    return knows_by_value(
+        values, np.bincount(at), np.bincount(at, weights=won[there]).astype(np.float64), days
+    )
 
 
 def knows_by_value(

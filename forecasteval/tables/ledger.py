@@ -23,6 +23,7 @@ from typing import IO, Any
 from forecasteval.errors import Busy, CallError
 
 _START = hashlib.sha256(b"forecasteval ledger 1").hexdigest()  # what the first line follows
+_SHORTEST = 16  # digits of a receipt that tell it from others
 Entry = dict[str, Any]
 
 
@@ -168,6 +169,26 @@ def append(ledger: Ledger, entries: Sequence[Mapping[str, Any]]) -> Ledger:
     except OSError as error:
         raise CallError(f"Cannot write the ledger {path}: {error.strerror}.") from error
     return Ledger(path, (*ledger.entries, *new), new[-1]["hash"], ledger.size + len(content))
+
+
+def vouch(ledger: Ledger, receipts: Sequence[str]) -> None:
+    """Refuse a ledger that lacks a line of which somebody holds the receipt, its hash: it was written anew, or another one.
+
+    A ledger that is rebuilt from its first line holds together in itself; only what was given away before can tell.
+
+    >>> vouch(Ledger(Path("claims.jsonl"), (), _START, 0), ["5e1f" * 16])
+    Traceback (most recent call last):
+    ...
+    forecasteval.errors.CallError: The ledger claims.jsonl has no line with the receipt 5e1f5e1f5e1f5e1f...: it was written anew since \
+the receipt was given, or it is another one. Put the file back from a backup; to start anew, name another ledger.
+    """
+    known = [str(e["hash"]) for e in ledger.entries]
+    for told in (r.strip().lower() for r in receipts):
+        if len(told) < _SHORTEST or not any(h.startswith(told) for h in known):
+            raise _broken(
+                f"The ledger {ledger.path} has no line with the receipt {told[:16]}...: it was written anew since the receipt was "
+                "given, or it is another one."
+            )
 
 
 def copy(path: Path, target: Path, size: int) -> None:

@@ -81,6 +81,7 @@ class Settings(BaseModel):
     grace_business_days : between the end of a period and its freeze
     max_age_days : older data is stale; 0 = any age, for an example that is not renewed
     segments : columns of the export that become segments; empty = chosen by the importer
+    deal_type : the column of the export that tells new business, expansion and renewal apart
     snapshot_max_age_days : how long a dated copy is taken to hold when the next one is missing
     owners_tracked_since : the day (YYYY-MM-DD) on which the CRM began to record owner changes; without it,
         the day of the first owner change in the export
@@ -100,6 +101,7 @@ class Settings(BaseModel):
     grace_business_days: Annotated[int, _whole(0, 366)] = 10
     max_age_days: Annotated[int, _whole(0, 100_000)] = 14
     segments: _Names = ()
+    deal_type: _Words = None
     snapshot_max_age_days: Annotated[int, _whole(1, 366)] = 7
     owners_tracked_since: _Day = None
     decimal_mark: _Mark = None
@@ -121,7 +123,7 @@ def read_settings(folder: Path) -> tuple[Settings, list[Problem]]:
     >>> settings, problems = read_settings(place)
     >>> print(problems[0])
     organisation.yaml, row 2, column timezon: found an unknown key; expected one of name, contact, timezone, cut_off_hour, \
-currency, fiscal_year_start_month, grace_business_days, max_age_days, segments, snapshot_max_age_days, owners_tracked_since, \
+currency, fiscal_year_start_month, grace_business_days, max_age_days, segments, deal_type, snapshot_max_age_days, owners_tracked_since, \
 decimal_mark, system, allow_cut. Did you mean \
 timezone? Correct or remove the line.
     """

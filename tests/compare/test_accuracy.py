@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from forecasteval.compare.accuracy import accuracy, by_person, pacing
+from forecasteval.compare.accuracy import accuracy, by_person, floor, pacing
 from forecasteval.errors import CallError
+from forecasteval.scores.amounts import error_floor
 
 
 def table(amounts, actuals, closed=0.0, unit="company"):
@@ -71,4 +72,16 @@ def test_the_interval_per_person_holds_for_a_chance_number_of_deals():
 
 
 def test_pacing_needs_a_quota():
-    assert pacing(table([100], [90]).assign(week=4)).empty
+    rows = table([100], [90]).assign(week=4, closed_to_date=20.0)
+    goal = rows[["period", "week", "unit"]].assign(quota=50.0)
+    assert pacing(rows, goal.head(0)).empty
+    assert pacing(rows, goal)[["reached", "missing"]].to_numpy().tolist() == [[0.4, 30.0]]
+
+
+def test_the_floor_of_totals_is_that_of_their_deals():
+    rng = np.random.default_rng(1)
+    p, a = rng.uniform(0, 1, 80), rng.lognormal(0, 1, 80)
+    rows = pd.DataFrame({"forecaster": "model", "amount": [5 + (a * p).sum()], "actual": 1.0,
+                         "chance": [np.sqrt((a * a * p * (1 - p)).sum())]})  # fmt: skip
+    assert floor(rows, "model") == pytest.approx(error_floor(p, a, 5.0)["error"])
+    assert np.isnan(floor(rows, "reps"))

@@ -112,3 +112,18 @@ def test_a_chain_needs_two_who_speak():
         chain(pd.concat([t.assign(week=1), t.assign(week=2)]), ["rep", "manager"])
     with pytest.raises(CallError, match="at the level team"):
         chain(t, ["manager", "cro"], unit_level="team")
+
+
+def test_who_begins_later_is_no_gap_and_who_falls_silent_is_one():
+    t = organisation(12)
+    manager = t["forecaster"].eq("manager") & t["level"].eq("team")
+    late = t[~(manager & t["period"].lt("2020-Q4"))]
+    found = chain(late, ["rep", "manager"]).comparisons["rep to manager"]
+    flow = found.flow.set_index("step")
+    assert flow.loc["the other had begun", "dropped"] == 6
+    assert flow.loc["both have spoken", ["deals", "dropped"]].tolist() == [18, 0]
+    assert found.primary["reliable"]
+    silent = t[~(manager & t["period"].isin(["2020-Q4", "2021-Q2", "2021-Q4"]))]
+    found = chain(silent, ["rep", "manager"])
+    assert found.comparisons["rep to manager"].flow["dropped"].tolist() == [0, 0, 0, 6]
+    assert found.steps["verdict"].tolist() == [UNSURE]  # a quarter of the totals is gone: no verdict

@@ -1,5 +1,7 @@
 """Why a quarter was missed: every deal in its step, and the steps add up to the cent."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -132,6 +134,22 @@ def test_close_dates_are_judged_by_when_deals_closed(org):
     assert kept["closed"].eq(1).all()
     never = org_of(*[[("2024-01-02", "open", 1, f"2024-{m:02d}-05")] for m in (2, 5, 8, 11)])
     assert close_dates(never, through="2024-12-31")["closed"].eq(0).all()
+
+
+def test_a_deal_that_is_open_again_is_judged_by_how_it_ended_then():
+    again = [("2024-01-02", "open", 1, "2024-01-20"), ("2024-01-16", "lost", 1, "2024-01-16"),
+             ("2024-02-06", "open", 1, "2024-02-24"), ("2024-03-20", "won", 1, "2024-03-20")]  # fmt: skip
+    found = close_dates(org_of(*[again] * 4), ahead=2, through="2024-12-31").set_index("ahead")
+    # in January dated a week ahead, and closed by then; in February one and two weeks ahead, and still open in March
+    assert found.loc[1, ["looks", "closed"]].tolist() == [8, 0.5]
+    assert found.loc[2, ["looks", "closed"]].tolist() == [8, 0.5]
+
+
+def test_copies_of_open_deals_take_their_end_from_todays_record():
+    org = org_of(*[[("2024-01-02", "open", 1, "2024-02-10")]] * 4)
+    ended = org.deals.assign(outcome=["won", "won", "lost", "open"], closed_on=DAY("2024-02-08"))
+    found = close_dates(replace(org, deals=ended), ahead=1, through="2024-12-31").iloc[0]
+    assert (found["looks"], found["closed"], found["won"]) == (4, 0.75, 0.5)
 
 
 def test_intervals_of_close_dates_come_with_four_periods():

@@ -144,6 +144,7 @@ def test_settings():
         "grace_business_days": 10,
         "max_age_days": 0,
         "segments": ["region", "segment"],
+        "deal_type": "type",
     }
 
 
@@ -399,15 +400,26 @@ def test_the_vendor_is_better_early_and_the_reps_late(truth):
 
 def test_managers_call_on_tuesdays_and_the_head_of_sales_on_wednesdays():
     for unit, weekday, units in (("team", 1, {"East", "Central", "West"}), ("company", 2, {""})):
-        calls = [row for row in rows("calls.csv") if row["unit"] == unit]
+        calls = [row for row in rows("calls.csv") if row["unit"] == unit and row["forecaster"] != "quota"]
         assert {date.fromisoformat(row["as_of"]).weekday() for row in calls} == {weekday}
         assert {row["unit_id"] for row in calls} == units
         assert len({row["period"] for row in calls}) == 9
 
 
+def test_quotas_are_set_on_the_first_day_and_grow_as_planted(truth):
+    quota = pd.DataFrame(rows("calls.csv")).query("forecaster == 'quota'").astype({"amount": float})
+    starts = {row["period"]: row["starts_on"] for row in rows("calendar.csv")}
+    assert (quota["as_of"] == quota["period"].map(starts)).all()
+    company = quota[quota["unit"] == "company"].set_index("period")["amount"]
+    assert company.to_dict() == truth["quota"]
+    assert company.diff().dropna().eq(100_000).all()
+    regions = quota[quota["unit"] == "team"].groupby("period")["amount"].sum()
+    np.testing.assert_allclose(regions, company.loc[regions.index], atol=1500)
+
+
 def test_the_leaders_have_the_habits_that_were_planted(truth):
     """Seen from the calls alone: one moves the reps' sum with sense, one without, one not, and the head takes a fifth off."""
-    calls = pd.DataFrame(rows("calls.csv")).astype({"amount": float})
+    calls = pd.DataFrame(rows("calls.csv")).astype({"amount": float}).query("forecaster != 'quota'")
     calls["monday"] = pd.to_datetime(calls.as_of).dt.to_period("W")
     region = {rep["rep"]: rep["region"] for rep in truth["reps"]}
     reps = calls[calls.unit == "rep"].assign(unit_id=lambda t: t.unit_id.map(region))

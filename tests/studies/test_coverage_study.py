@@ -19,7 +19,7 @@ from forecasteval.studies.coverage_study._judge import COLUMNS, judge, summary
 from forecasteval.studies.coverage_study._pilots import Simulator
 from forecasteval.studies.coverage_study._runs import Runs, chunk
 from forecasteval.studies.coverage_study.design import FULL, QUICK, Cell, Drawn
-from forecasteval.studies.coverage_study.study import Answer, Study
+from forecasteval.studies.coverage_study.study import Study, StudyAnswer
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "reports" / "example" / "coverage_study.csv"
@@ -46,7 +46,7 @@ def table_of(pilot):
 
 
 def said(table, waiting=0):
-    return Answer(table, waiting)
+    return StudyAnswer(table, waiting)
 
 
 @pytest.mark.parametrize("looks", [1, 3])

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 import forecasteval as fe
 from forecasteval.compare.calibration import calibrate
+from forecasteval.compare.sizes import sizes_for
 from forecasteval.errors import CallError
 from forecasteval.matching.matched import META
 from forecasteval.report.figures import Absent
 from forecasteval.report.labels import in_words
 from forecasteval.report.make import make_report
-from forecasteval.studies.data_sufficiency._sizes import sizes_for
 from forecasteval.studies.data_sufficiency.study import Sufficiency
 from forecasteval.tables.organisation import Org
 
@@ -77,7 +77,7 @@ def test_the_slope_is_that_of_the_comparison_s_page(answer):
 
 
 def test_every_size_speaks_about_the_same_deals(answer):
-    learning = answer.numbers.learning
+    learning = answer.learning
     columns = [*learning.model.values(), *learning.rule.values()]
     assert learning.table.table[columns].notna().all().all()
     assert (learning.fits.groupby("size")["deals"].unique().map(list) == [[30], [60], [200]]).all()
@@ -119,7 +119,7 @@ def test_the_grid_goes_as_far_as_six_periods_can_be_judged():
 def test_not_reached_is_said_with_how_far(org):
     answer = Sufficiency(baseline="rep_recalibrated", sizes=[50, 200]).run(org)
     card = answer.verdict.words().text
-    assert answer.numbers.reached is None
+    assert answer.reached is None
     assert card.startswith("Not reached")
     assert "How far: the interval reaches" in card
     assert "stay with rep_recalibrated" in card
@@ -134,7 +134,7 @@ def test_too_few_periods_cannot_be_told_which_is_not_the_same_as_not_reached(org
 
 
 def test_the_rule_is_recommended_until_then(answer):
-    curve = answer.numbers
+    curve = answer
     row = curve.table.set_index("size")
     said = answer.verdict.until_then
     before = [n for n in curve.learning.sizes if curve.reached is None or n < curve.reached][-1]
@@ -175,12 +175,12 @@ def test_a_vendor_s_scores_by_training_size():
     )
     org = Org(name="flat", folder=Path(), matched=rows)
     answer = Sufficiency(scores={"vendor_500": 500, "vendor_50": 50}).run(org)
-    assert answer.numbers.learning.sizes == (50, 500)
-    assert answer.numbers.reached == 500
+    assert answer.learning.sizes == (50, 500)
+    assert answer.reached == 500
     assert answer.curve.table.set_index("size").loc[50, "slope"] < 0.9
     assert "From 500 closed deals on the vendor's model is better" in answer.verdict.headline
     missing = Sufficiency(scores={"vendor_7": 77}).run(org)
-    assert "no forecast named vendor_7" in missing.numbers.stop
+    assert "no forecast named vendor_7" in missing.stop
 
 
 def test_wrong_values_are_refused_all_at_once(org):

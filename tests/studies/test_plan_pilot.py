@@ -22,7 +22,7 @@ NOTEBOOK = ROOT / "notebooks" / "plan_pilot.ipynb"
 
 def test_the_card_says_what_the_numbers_say():
     answer = Pilot(difference=0.02, reps=12, quarters=2, deals=20, uneven=0.0).run()
-    card, plan = answer.verdict.words().text, answer.plan
+    card, plan = answer.verdict.words().text, answer
     assert "A difference of 0.02 is too small for this pilot" in card
     assert f"difference in Brier score that shows is {plan.detectable:.3f}, for new reps" in card
     assert "More deals of the same reps will not help" in card
@@ -40,7 +40,7 @@ def test_the_card_of_a_pilot_that_is_large_enough():
 
 def test_a_question_that_cannot_be_answered_is_not_answered():
     answer = Pilot(difference=0.05, reps=20, quarters=3, deals=50, generalise_to=["rep", "period"]).run()
-    assert not answer.plan.enough
+    assert not answer.enough
     assert "no difference can be shown" in answer.verdict.headline
     assert "fewer than 6 quarters" in answer.verdict.headline
 

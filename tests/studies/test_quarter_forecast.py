@@ -11,7 +11,7 @@ import forecasteval as fe
 from forecasteval.errors import CallError
 from forecasteval.report.make import make_report
 from forecasteval.sources import totals as totals_import
-from forecasteval.studies.quarter_forecast._sections import label, whose
+from forecasteval.studies.quarter_forecast._wording import called, whose
 from forecasteval.studies.quarter_forecast.study import Quarter
 from forecasteval.tables.organisation import Org
 
@@ -209,7 +209,7 @@ def test_what_is_asked_for_and_not_there_is_refused_by_name():
 
 
 def test_names_are_spoken_and_hostile_ones_stay_text():
-    assert label("rep_forecast_corrected") == "the reps, corrected by their past"
+    assert called("rep_forecast_corrected") == "the reps, corrected by their past"
     assert whose("manager_call") == "the managers'"
     org = totals(**{"<script>alert(1)</script>": (0.1, 0.1), "manager": (0.0, 0.1)})
     answer = Quarter(model="").run(org)
@@ -234,3 +234,55 @@ def test_a_filled_list_goes_into_the_ledger_once(tmp_path, demo):
     entry = answer.book.of("decision")[0]
     assert (entry["reason"], entry["week"], entry["period"]) == ("contract is at legal", 6, "FY2027-Q1")
     assert answer.paid.table[["decisions", "known"]].to_numpy().tolist() == [[1, 0]]
+
+
+# --- quota, the list, kinds ---------------------------------------------------------------------------
+
+
+def test_quota_and_pacing_are_those_that_were_planted(demo):
+    results, page, folder = demo
+    planted = json.loads((ROOT / "data" / "demo" / "truth.json").read_text())["quota"]
+    quota = results["quota"]
+    assert quota["quota"] == planted["FY2027-Q1"]
+    assert quota["missing"] == pytest.approx(quota["quota"] - results["closed_to_date"])
+    assert (quota["periods"], quota["periods_reached"]) == (8, 5)
+    assert quota["chance"]["low"] < quota["chance"]["share"] < quota["chance"]["high"]
+    teams = pd.read_csv(folder / "tables" / "pacing.csv").query("week == 6 and period == 'FY2027-Q1'")
+    assert set(teams["unit"]) == {"company", "East", "Central", "West"}
+    assert "quota" not in set(pd.read_csv(folder / "tables" / "totals.csv")["forecaster"])
+    assert "is missing to the quota of $5.7M" in page[: page.index("How often such ranges held")]
+
+
+def test_kinds_add_up_and_convert_as_their_buyers_do(demo):
+    results = demo[0]
+    kinds = {k["kind"]: k for k in results["kinds"]}
+    assert set(kinds) == {"New Business", "Existing Business"}
+    assert sum(k["expected"] for k in kinds.values()) == pytest.approx(results["says"]["model_and_new"])
+    assert sum(k["closed_to_date"] for k in kinds.values()) == pytest.approx(results["closed_to_date"])
+    for k in kinds.values():
+        assert k["won_low"] < k["won"] < k["won_high"]
+
+
+def test_commit_close_dates_and_pushes_are_told_with_intervals(demo):
+    found = demo[0]["at_its_word"]
+    assert [c["by"] for c in found["commit"]] == ["deals", "amount"]
+    for row in (*found["commit"], *found["dates"]):
+        assert row["low"] < row.get("share", row.get("closed")) < row["high"]
+    assert sum(p["deals"] for p in found["pushes"]) > 2000
+    assert (
+        0
+        < demo[0]["error_floor"]
+        < next(
+            line["wmape"] for line in demo[0]["accuracy"]["model_and_new"]["lines"] if line["what"] == "total"
+        )
+    )
+
+
+def test_a_quota_of_totals_alone_is_paced_and_is_nobodys_forecast():
+    org = totals(12, reps=(0.2, 0.05), manager=(0.0, 0.05), quota=(0.1, 0.0))
+    answer = Quarter(model="").run(org)
+    assert answer.people == ["reps", "manager"]
+    assert answer.pacing.sentence.startswith("The quota is ")
+    assert f"in {answer.pacing.chance['reached']} of 11" in answer.pacing.sentence
+    assert "nan" not in answer.pacing.words().text + answer.pacing.sentence
+    assert "quota" not in set(answer.rollups.table["forecaster"])

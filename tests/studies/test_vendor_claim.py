@@ -13,7 +13,8 @@ import forecasteval as fe
 from forecasteval.cli import main
 from forecasteval.errors import CallError
 from forecasteval.report.make import make_report
-from forecasteval.studies.vendor_claim._evidence import accuracy_by_name
+from forecasteval.scores.amounts import ACCURACIES
+from forecasteval.studies.vendor_claim._totals import TOTALS, by_definition
 from forecasteval.studies.vendor_claim.blind_pack import claims_ledger, freeze_scores, make_pack, read_key
 from forecasteval.studies.vendor_claim.claim import Claim, as_yaml
 from forecasteval.studies.vendor_claim.study import Trial
@@ -103,27 +104,28 @@ def test_a_number_on_its_own_is_held_against_deals_called_right(claims):
 
 
 def test_totals_under_every_name_agree_with_the_formulas_by_hand():
-    totals = pd.DataFrame(
-        {
-            "period": [f"Q{i}" for i in range(9)],
-            "forecaster": "v",
-            "amount": [120.0, 80.0, 100.0] * 3,
-            "actual": 100.0,
-        }
-    )
-    found = accuracy_by_name(totals, "v", 0.95, 0.95).set_index("definition")
+    totals = pd.DataFrame({"period": [f"Q{i}" for i in range(9)], "candidate": [120.0, 80.0, 100.0] * 3})
+    totals = totals.assign(baseline=[150.0, 100.0, 130.0] * 3, actual=100.0)
+    claimed = dict.fromkeys(TOTALS, 0.95)
+    found = by_definition(totals, claimed, 0.95, absolute=True).set_index("definition")
     assert found.loc["miss_over_actual", "value"] == pytest.approx((0.8 + 0.8 + 1) / 3)
     assert found.loc["signed_miss_over_actual", "value"] == pytest.approx(1)
     assert found.loc["signed_miss_over_actual", "verdict"] == "undecided by this evidence"
     assert found.loc["miss_over_actual", "verdict"] == "contradicted"
-    few = accuracy_by_name(totals[:6], "v", 0.95, 0.95)
+    assert found.loc["all_misses_over_all_booked", "value"] == pytest.approx(1 - 120 / 900)
+    assert found.loc["within_5_percent", ["value", "verdict"]].tolist() == [
+        pytest.approx(1 / 3),
+        "contradicted",
+    ]
+    assert found.loc["forecast_over_actual", "baseline_value"] == pytest.approx(3.8 / 3)
+    assert found.loc["forecast_over_actual", "better_by"] == pytest.approx((0.3 - 0.2 + 0.3) / 3)
+    few = by_definition(totals[:6], claimed, 0.95, absolute=True)
     assert set(few["verdict"]) == {"undecided by this evidence"}  # fewer than 8 are not a test
 
 
 def test_measures_that_do_not_fit_the_claim_are_refused(claims):
     for sentence, options, words in (
         ("accuracy", {"measure": "brier", "at_least": 0.9}, "compares two"),
-        ("better", {"measure": "miss_over_actual"}, "a number on its own"),
         ("accuracy", {"measure": "auc"}, "the number that the claim names"),
     ):
         with pytest.raises(CallError, match=words):
@@ -160,7 +162,11 @@ def test_a_score_that_ranks_is_judged_by_rank_unless_earlier_periods_map_it(clai
     with pytest.raises(CallError, match="measure = auc"):
         put(ranks, claims, about=RANKS)
     answer = put(ranks, claims, measure="auc", about=RANKS)
-    assert [f.measure.name for f in answer.definitions] == ["auc"]
+    assert [f.measure.name for f in answer.definitions] == [
+        "auc",
+        "precision_at_the_top",
+        "lift",
+    ]  # all of them ranks
     mapped = put(ranks, claims, map_ranks=True, about=RANKS)
     assert mapped.matched["vendor"].between(0, 1).all()
     assert mapped.matched["period"].nunique() < table["period"].nunique()  # the first has no earlier one
@@ -174,14 +180,11 @@ def test_a_score_that_ranks_is_judged_by_rank_unless_earlier_periods_map_it(clai
 def test_several_vendors_stand_on_the_same_deals_with_wider_intervals(claims):
     table = pilot(ahead=0.9).assign(vendor_b=pilot(ahead=0.5, seed=0)["vendor"])
     alone, both = put(table, claims), put(table, claims, also=["vendor_b"])
-    one, other = both.vendors
-    width = [f.better_by[2] - f.better_by[1] for f in (alone.first, one)]
-    assert width[1] > width[0]
-    assert other.comparison.candidate == "vendor_b"
-    gaps = table.assign(vendor_b=table["vendor_b"].where(table.index % 3 != 0))
-    apart = put(gaps, claims, also=["vendor_b"])
-    assert not apart.comparable
-    assert "not comparable with each other" in apart.several.words().text
+    one, other, between = both.vendors.leads
+    assert one.estimate.value == pytest.approx(alone.first.better_by[0])
+    assert one.estimate.high - one.estimate.low > alone.first.better_by[2] - alone.first.better_by[1]
+    assert (other.first, other.second) == ("vendor_b", "rep_forecast")
+    assert between.estimate.value == pytest.approx(one.estimate.value - other.estimate.value)
 
 
 # --- cheats -------------------------------------------------------------------------------------------
@@ -266,6 +269,8 @@ def test_a_backtest_is_labelled_and_complete(source, tmp_path):
     answer = Trial(candidate="vendor_z").run(source)
     assert answer.where == "backtest"
     assert "a backtest" in answer.verdict.words().text
+    assert not answer.late  # all outcomes existed, which the label says
+    assert answer.matched["won"].sum() > 10
 
 
 def test_a_claim_is_registered_from_the_command_line(claims, tmp_path, capsys):
@@ -312,7 +317,9 @@ def test_the_notebook_runs_on_the_demo_with_no_parameter_changed(tmp_path):
     assert results["judged_by"]["low"] > 0
     assert results["beside"]["rep_recalibrated"] == "not enough evidence"  # the fair twin
     assert "Not shown to be ahead of the reps corrected by their own past" in said
-    assert len(results["accuracy_by_name"]) == 7
+    names = [r["definition"] for r in results["accuracy_by_name"]]
+    assert names[:7] == list(ACCURACIES)
+    assert names[7:] == ["all_misses_over_all_booked", "within_5_percent", "within_10_percent"]
     assert {"closed_to_date", "last_quarter", "stage_weighted"} <= {
         r["forecaster"] for r in results["totals_beside"]
     }

@@ -14,19 +14,23 @@ from forecasteval.compare.null_check import NullCheck
 from forecasteval.compare.rep_bias import RepBias
 from forecasteval.compare.segments import Family
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
-from forecasteval.compare.wording import number, percent, scope
+from forecasteval.compare.wording import capital, number, percent, scope
+from forecasteval.report.blocks import difference_words
 from forecasteval.report.figures import (
     FAINT,
     GREY,
     INK,
     Absent,
     Picture,
-    _direction,
-    _in_words,
+    ahead,
     axis_label,
     canvas,
     colour,
+    difference_axis,
+    labelled,
+    note,
     short,
+    sides,
     stacked,
     title,
 )
@@ -54,19 +58,6 @@ def _hollow_note(comparisons: Iterable[Comparison]) -> str:
     return "" if all(c.primary["reliable"] for c in comparisons) else "Hollow and dashed: not reliable."
 
 
-def _note(figure: Any, text: str) -> None:
-    figure.supxlabel(text, fontsize=8, color=GREY, x=0.01, ha="left")
-
-
-def _rows_only(ax: Any, labels: Sequence[str], size: float = 8.5) -> list[int]:
-    """Label rows from the top down, without an axis beside them; gives their heights."""
-    heights = list(range(len(labels), 0, -1))
-    ax.set_yticks(heights, labels, fontsize=size)
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
-    return heights
-
-
 # --- one comparison after another ---------------------------------------------------------------------
 
 
@@ -83,8 +74,8 @@ def ladder(rungs: Sequence[Comparison]) -> Picture | Absent:
     elif settled:
         sure = about[rungs.index(settled[-1])]
         message = f"{_winner(settled[-1])} is ahead for {sure}; not shown for {about[-1]}"
-    labels = [textwrap.fill(words[0].upper() + words[1:], 18) for words in about]
-    rows = [(label, c, _shade(c)) for label, c in zip(labels, rungs, strict=True)]
+    labels = [textwrap.fill(capital(words), 18) for words in about]
+    rows = [(label, c.primary, _shade(c)) for label, c in zip(labels, rungs, strict=True)]
     return stacked("ladder", message, rows, axis_label(last), _hollow_note(rungs))
 
 
@@ -103,11 +94,15 @@ def forest(comparisons: Mapping[str, Comparison]) -> Picture | Absent:
         who = better[0] if len(ordered) == 1 else f"{len(better)} of {len(ordered)} forecasters"
         message = f"{who} beat{'s' if len(ordered) == 1 or len(better) == 1 else ''} {baseline}"
     rows = [
-        (textwrap.fill(short(on_axis(c.candidate), 40), 18), c, colour(c.candidate, list(comparisons)))
+        (
+            textwrap.fill(short(on_axis(c.candidate), 40), 18),
+            c.primary,
+            colour(c.candidate, list(comparisons)),
+        )
         for c in ordered
     ]
-    left, right = (s if s == short(on_axis(baseline), 20) else "the other" for s in _direction(ordered[0]))
-    axis = f"Difference in {metric.label} from {short(on_axis(baseline))}\n← {left} better   |   {right} better →"
+    left, right = (s if s == short(on_axis(baseline), 20) else "the other" for s in sides(ordered[0]))
+    axis = difference_axis(f"{metric.label} from {short(on_axis(baseline))}", left, right)
     return stacked("forest", message, rows, axis, _hollow_note(ordered))
 
 
@@ -131,15 +126,15 @@ def segments(family: Family | str) -> Picture | Absent:
     rows = [
         (
             f"{textwrap.fill(short(s), 18)}\n{deals:,} deals, {reps} rep{'' if reps == 1 else 's'}",
-            of[s],
+            of[s].primary,
             _shade(of[s]),
         )
         for s, deals, reps in zip(table["segment"], table["deals"], table["reps"], strict=True)
     ]
-    note = f"Intervals hold together at {percent(family.level)} for the {family.size} segments that count."
+    below = f"Intervals hold together at {percent(family.level)} for the {family.size} segments that count."
     if not table["reliable"].all():
-        note += " Hollow and dashed: not reliable."
-    return stacked("segments", message, rows, axis_label(any_one), note)
+        below += " Hollow and dashed: not reliable."
+    return stacked("segments", message, rows, axis_label(any_one), below)
 
 
 def by_week(weeks: Mapping[int, Comparison]) -> Picture | Absent:
@@ -160,13 +155,12 @@ def by_week(weeks: Mapping[int, Comparison]) -> Picture | Absent:
             ax.plot([week], [row["difference"]], "o", ms=6, mfc=face, mec=shade, mew=1.5)
         ax.set_xticks(list(weeks), [f"{w}\n{c.primary['deals']}" for w, c in weeks.items()], fontsize=8)
         ax.set_xlabel("Week of the period; below it the number of deals", fontsize=9)
-        down, up = _direction(any_one)
+        down, up = sides(any_one)
         ax.set_ylabel(f"{METRICS[str(any_one.primary['metric'])].label} difference", fontsize=9)
-        for text, y, va in ((f"↑ {up} better", 0.99, "top"), (f"↓ {down} better", 0.01, "bottom")):
-            ax.text(0.995, y, text, transform=ax.transAxes, ha="right", va=va, fontsize=9, color=GREY)
+        ahead(ax, f"{up} better", f"{down} better")
         ax.margins(y=0.18)
-        _note(figure, f"{_hollow_note(weeks.values())} Each week is judged by itself.".strip())
-    said = "; ".join(f"week {w}: {_in_words(c.primary)}" for w, c in weeks.items())
+        note(figure, f"{_hollow_note(weeks.values())} Each week is judged by itself.".strip())
+    said = "; ".join(f"week {w}: {difference_words(c.primary)}" for w, c in weeks.items())
     return Picture("by_week", f"{message}. Difference by week with intervals: {said}.", figure)
 
 
@@ -231,9 +225,9 @@ def reliability(
         grid[0][0].set_yticks([0, 0.5, 1], ["0%", "50%", "100%"])
         grid[0][0].set_ylabel("What happened\n(share won)", fontsize=9)
         grid[1][0].set_ylabel("Deals", fontsize=9)
-        _note(
+        note(
             figure,
-            "Dashed: perfect. Grey: where a perfect forecaster would land by\nchance (90%). Larger dots: more deals.",
+            "Dashed: perfect. Grey: where a perfect forecaster would land by chance (90%). Larger dots: more deals.",
         )
     points = {
         n: ", ".join(f"{p:.0%} said, {w:.0%} won ({d} deals)" for p, w, d in c.bins())
@@ -268,7 +262,7 @@ def reps(found: RepBias | str) -> Picture | Absent:
         title(figure, message)
         ax.axvspan(100 * found.mean.low, 100 * found.mean.high, color=FAINT, lw=0)
         ax.axvline(0, color=INK, lw=1)
-        y = _rows_only(
+        y = labelled(
             ax, [f"{short(n, 18)} ({d:,})" for n, d in zip(table["name"], table["deals"], strict=True)]
         )
         ax.hlines(y, 100 * table["low"], 100 * table["high"], color=shade, lw=2.2)
@@ -280,13 +274,13 @@ def reps(found: RepBias | str) -> Picture | Absent:
         )
         ax.margins(x=0.06)
         ax.locator_params(axis="x", nbins=6)
-        note = (
+        below = (
             f"Dots: pulled towards the typical rep (grey band), the more the fewer deals. Ticks: the rep's own mean, from "
             f"{found.least} deals. In brackets: deals. The order says nothing about quality."
         )
         if len(found.table) > _MOST_REPS:
-            note += f" The {_MOST_REPS} reps with most deals of {len(found.table)}; all are in the table."
-        _note(figure, textwrap.fill(note, 82))
+            below += f" The {_MOST_REPS} reps with most deals of {len(found.table)}; all are in the table."
+        note(figure, below)
     points = table[["shrunken", "low", "high"]].map(lambda v: number(100 * v, 0))
     said = "; ".join(
         f"{name}, {deals} deals: {shrunken} ({low} to {high})"
@@ -308,21 +302,21 @@ def few(influence: pd.DataFrame | None, comparison: Comparison, noun: str) -> Pi
     message = f"leaving out any one of the largest {'turns the difference around' if flips else 'never changes who is ahead'}"
     if len(influence) > 3:
         message = f"The 3 largest {noun}s hold {shown['share'].head(3).sum():.0%} of the weight; {message}"
-    message = message[0].upper() + message[1:]
+    message = capital(message)
     with canvas(1.7 + 0.27 * len(shown)) as (figure, ax):
         title(figure, message)
         if math.isfinite(row["low"]):
             ax.axvspan(row["low"], row["high"], color=shade, alpha=0.12, lw=0)
         ax.axvline(0, color=INK, lw=1)
         ax.axvline(row["difference"], color=shade, lw=1, ls=(0, (4, 3)))
-        y = _rows_only(ax, [f"without {short(name, 18)} ({share:.0%})" for name, share, _ in each])
+        y = labelled(ax, [f"without {short(name, 18)} ({share:.0%})" for name, share, _ in each])
         ax.scatter(shown["without"], y, color=shade, s=30 + 400 * shown["share"], zorder=3)
         ax.set_xlabel(axis_label(comparison), fontsize=9)
         ax.margins(x=0.1)
         ax.locator_params(axis="x", nbins=5)
-        _note(
+        note(
             figure,
-            "Dashed: with everyone. Band: the interval of the headline.\nIn brackets: share of the deals.",
+            "Dashed: with everyone. Band: the interval of the headline. In brackets: share of the deals.",
         )
     said = "; ".join(f"without {name} ({share:.0%}): {number(without)}" for name, share, without in each)
     return Picture("few_reps", f"{message}. {said}.", figure)
@@ -362,7 +356,7 @@ def flow(steps: pd.DataFrame) -> Picture:
     steps = steps[ends | (steps["dropped"] > 0)]  # the table has them all
     with canvas(1.2 + 0.42 * len(steps)) as (figure, ax):
         title(figure, message)
-        y = _rows_only(ax, [textwrap.fill(short(s, 44), 26) for s in steps["step"]], 9)
+        y = labelled(ax, [textwrap.fill(short(s, 44), 26) for s in steps["step"]], 9)
         ax.barh(y, steps["deals"], color=[FAINT] * (len(steps) - 1) + ["#0072B2"], height=0.62)
         for at, deals in zip(y, steps["deals"], strict=True):
             ax.annotate(

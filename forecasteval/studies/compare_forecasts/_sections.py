@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ from forecasteval.compare.segments import Family, family
 from forecasteval.compare.totals import PeriodTotals, period_totals
 from forecasteval.compare.track_record import Coverage, coverage, of_calls
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, CANNOT, SAME, UNSURE
-from forecasteval.compare.wording import count, decimals, in_unit, number, scope, size
+from forecasteval.compare.wording import capital, count, decimals, ends, in_unit, number, scope, size
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import INFORMS, Estimate, Reason, against
 from forecasteval.inference.jackknife import t_quantile
@@ -40,7 +39,7 @@ from forecasteval.inference.unseen import Unseen, unseen
 from forecasteval.matching.forecasters import BurnIn
 from forecasteval.matching.match import STALE_AFTER_DAYS, Panel
 from forecasteval.matching.matched import Matched, shown_as
-from forecasteval.report.blocks import Html, Words, difference_cells, flow_table, table, verdict_words
+from forecasteval.report.blocks import Html, Words, difference_cells, flow_table, verdict_words
 from forecasteval.report.who_was_right import WhoWasRight
 from forecasteval.scores.probability import METRICS, Metric
 from forecasteval.scores.reliability import Reliability, at_their_word, consistency_band, reliability
@@ -50,7 +49,7 @@ from forecasteval.tables.organisation import Org, newest_record
 if TYPE_CHECKING:
     from forecasteval.report.figures import Absent, Picture
 
-SAY = Words(__file__)
+_SAY = Words(__file__)
 _DRAWS = 199  # of the test of a forecast's word
 _ON_CARD = 2  # caveats on the first screen
 
@@ -69,10 +68,6 @@ def _metric(comparison: Comparison) -> Metric:
 def _against(reasons: Sequence[Reason]) -> str:
     """What speaks against believing a fit."""
     return " ".join(r["text"] for r in against(list(reasons)))
-
-
-def _interval(low: float, high: float, places: int = 2) -> str:
-    return f"{number(low, places)} to {number(high, places)}"
 
 
 def _p(value: float) -> str:
@@ -148,7 +143,8 @@ class Verdict:
         badge = f"{ahead} is better" + (" than the reps as entered" if beside not in ("", CANDIDATE) else "")
         values = (row["candidate_value"], row["baseline_value"])
         places = decimals(row["low"], row["high"])
-        return SAY(
+        near, far = sorted((abs(row["low"]), abs(row["high"])))
+        return _SAY(
             "verdict",
             self,
             *_STATES.get(str(c.verdict), ("better", badge)),
@@ -156,10 +152,10 @@ class Verdict:
             ahead=ahead,
             behind=behind,
             beside=beside,
-            when=opening[:1].upper() + opening[1:],
+            when=capital(opening),
             unit=in_unit(row["metric"], values if ahead == c.candidate else values[::-1]),
             values=[number(v, places) for v in values],
-            near_far=[number(v, places) for v in sorted((abs(row["low"]), abs(row["high"])))],
+            near_far=ends(near, far, places),
             apart=number(abs(row["difference"]), places),
             label=_metric(c).label,
             direction="lower" if _metric(c).better == "lower" else "higher",
@@ -195,7 +191,7 @@ class Who:
     def words(self) -> Html:
         about, c = self.matched.forecasters, self.comparison
         known = [(n, about[n]["gloss"]) for n in (c.candidate, c.baseline) if about.get(n, {}).get("gloss")]
-        return SAY("who", [*known, (_metric(c).label, _metric(c).gloss)], c.level)
+        return _SAY("who", [*known, (_metric(c).label, _metric(c).gloss)], c.level)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +205,7 @@ class Ladder:
 
     def words(self) -> Html:
         rungs = [(scope(c.generalise_to, c.nouns), c.primary) for c in self.rungs]
-        return SAY("ladder", [[about, *difference_cells(r), verdict_words(r)] for about, r in rungs])
+        return _SAY("ladder", [[about, *difference_cells(r), verdict_words(r)] for about, r in rungs])
 
     def results(self) -> list[Any]:
         return [c.primary for c in self.rungs]
@@ -230,7 +226,7 @@ class Weeks:
             for r in c.primary["reasons"]:
                 if r["code"] not in INFORMS:
                     why.setdefault(r["text"], []).append(week)
-        return SAY("weeks", why)
+        return _SAY("weeks", why)
 
     def results(self) -> dict[str, Any]:
         return {str(w): c.primary for w, c in self.comparisons.items()}
@@ -259,7 +255,7 @@ class Others:
     def words(self) -> Html:
         any_one = next(iter(self.comparisons.values()), None)
         met = any_one is not None and math.isfinite(any_one.primary["difference"])
-        return SAY(
+        return _SAY(
             "others",
             [
                 (n, str(a.get("gloss", "a column of the table")))
@@ -300,11 +296,11 @@ class Scores:
             values = [number(r["candidate_value"], places), number(r["baseline_value"], places)]
             label = METRICS[r["metric"]].label + (" (headline)" if r["primary"] else "")
             rows.append([label, *values, *difference_cells(r), verdict_words(r)])
-        return SAY("scores", c, rows)
+        return _SAY("scores", c, rows)
 
     def glossary(self) -> Html:
         """What each score of the table means."""
-        return SAY("glossary", [METRICS[m] for m in self.comparison.table["metric"]])
+        return _SAY("glossary", [METRICS[m] for m in self.comparison.table["metric"]])
 
 
 # --- the probabilities --------------------------------------------------------------------------------
@@ -341,7 +337,7 @@ class Curves:
         return _figures().reliability(self.curves, self.bands)
 
     def words(self) -> Html:
-        return SAY("reliability", [(name, c, at_their_word(c)) for name, c in self.curves.items()])
+        return _SAY("reliability", [(name, c, at_their_word(c)) for name, c in self.curves.items()])
 
     def results(self) -> dict[str, Any]:
         parts = ("miscalibration", "discrimination", "uncertainty")
@@ -378,7 +374,7 @@ class Calibrations:
         rows = [_calibration_row(name, c) for name, (c, _) in self.tests.items()]
         tests = [(name, c, test, _p(test.p_value or 0)) for name, (c, test) in self.tests.items()]
         independent = any(r["code"] == "no_reps" for c, _ in self.tests.values() for r in c.reasons)
-        return SAY("calibration", self, rows, tests, independent)
+        return _SAY("calibration", self, rows, tests, independent)
 
     def results(self) -> dict[str, Any]:
         return {name: c.to_dict() | {"word_test": asdict(test)} for name, (c, test) in self.tests.items()}
@@ -403,8 +399,8 @@ def _calibration_row(name: str, c: Calibration) -> list[str]:
     else:
         points = number(100 * gap.value, 0)
         one = points in ("1", "−1")
-        row += [f"{points} point{'' if one else 's'}", _interval(100 * gap.low, 100 * gap.high, 0)]
-    return row + (["–", "–"] if slope is None else [number(slope.value, 2), _interval(slope.low, slope.high)])
+        row += [f"{points} point{'' if one else 's'}", ends(100 * gap.low, 100 * gap.high, 0)]
+    return row + (["–", "–"] if slope is None else [number(slope.value, 2), ends(slope.low, slope.high, 2)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -425,16 +421,14 @@ class Added:
     def words(self) -> Html:
         e, c = self.found, self.comparison
         if isinstance(e, str):
-            return SAY("reason", e)
+            return _SAY("reason", e)
         known = []
         if e.candidate is not None and e.baseline is not None:
             known = [(c.candidate, c.baseline, e.candidate), (c.baseline, c.candidate, e.baseline)]
-        rows = [
-            [me, _adds(k, e.reliable), number(k.value, 2), _interval(k.low, k.high)] for me, _, k in known
-        ]
+        rows = [[me, _adds(k, e.reliable), number(k.value, 2), ends(k.low, k.high, 2)] for me, _, k in known]
         half = [_told(e.half["candidate"], c.candidate), _told(e.half["baseline"], c.baseline)]
         about = scope(c.generalise_to, c.nouns)
-        return SAY("added", e, c, known, rows, _against(e.reasons), about, half if all(half) else [])
+        return _SAY("added", e, c, known, rows, _against(e.reasons), about, half if all(half) else [])
 
     def results(self) -> dict[str, Any]:
         return {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()
@@ -504,7 +498,7 @@ class Segments:
 
     def words(self) -> Html:
         found = [f for f in (self.found, *self.more.values()) if not isinstance(f, str)]
-        return SAY("segments", [_family_rows(f) for f in found]) if found else SAY("nothing")
+        return _SAY("segments", [_family_rows(f) for f in found]) if found else _SAY("nothing")
 
     def results(self) -> dict[str, Any]:
         return {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()
@@ -581,7 +575,7 @@ class Reps:
         return _figures().reps(self.found)
 
     def words(self) -> Html:
-        return SAY("nothing") if self.table is None else SAY("reps", self.found)
+        return _SAY("nothing") if self.table is None else _SAY("reps", self.found)
 
     def results(self) -> dict[str, Any]:
         return {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()
@@ -609,14 +603,14 @@ class Totals:
         held = {} if isinstance(self.ranges, str) else {k: c for k, c in self.ranges.items() if c.ranges}
         t = self.found
         if isinstance(t, str):
-            return SAY("no_totals", t, held)
+            return _SAY("no_totals", t, held)
         names = [t.candidate, t.baseline]
         rows = [
             [str(r["period"]), f"{r['booked']:,.0f}", *(f"{r[n]:,.0f}" for n in names)]
             for r in t.table.to_dict("records")
         ]
         missed = [f"{n} by {100 * w:.0f}%" for n, w in t.wmape.items() if math.isfinite(w)]
-        return SAY("totals", t, self.noun, rows, missed, _p(t.test.mean.p_value), _p(t.test.p_ewc), held)
+        return _SAY("totals", t, self.noun, rows, missed, _p(t.test.mean.p_value), _p(t.test.p_ewc), held)
 
     def results(self) -> dict[str, Any]:
         return {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()
@@ -723,10 +717,10 @@ class Holds:
 
     def words(self) -> Html:
         if self.why:
-            return SAY("nothing")
+            return _SAY("nothing")
         first = self.checks[0]
         rows = [_null_row(c, r) for c in self.checks for r in c.rates]
-        return SAY("holds", first, rows, [first.noun(r) for r in first.rates])
+        return _SAY("holds", first, rows, [first.noun(r) for r in first.rates])
 
     def results(self) -> dict[str, Any]:
         return {"reason": self.why} if self.why else {"checks": [c.to_dict() for c in self.checks]}
@@ -754,12 +748,12 @@ class Deals:
     def audit(self) -> Html:
         """What the checks found."""
         if self.checks is None or self.checks.empty:
-            return SAY("reason", "The table came matched; there was no history to check.")
+            return _SAY("reason", "The table came matched; there was no history to check.")
         rows = []
         for r in self.checks.to_dict("records"):
             share = "" if pd.isna(r["share"]) else f"{r['share']:.1%}"
             rows.append([r["check"], f"{r['count']:,.0f}", share, r["what_it_means"]])
-        return SAY("audit", rows)
+        return _SAY("audit", rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -774,7 +768,7 @@ class Method:
     def words(self) -> Html:
         c = self.comparison
         about = self.matched.forecasters.values()
-        return SAY(
+        return _SAY(
             "method",
             self,
             row=c.primary,
@@ -808,7 +802,7 @@ class Caveats:
         made_here = [a.get("from_file") is False or a.get("by") == "model" for a in about.values()]
         tests = [row[p] <= 1 - row["level"] for p in ("p_wild", "p_value")]
         periods = row["clusters"].get("period", {}).get("count")
-        said = SAY(
+        said = _SAY(
             "caveats",
             self,
             row=row,
@@ -834,7 +828,7 @@ class Caveats:
 
     def words(self) -> Html:
         said = [Html.of(text) for _, text in self._weighed()]
-        return SAY("all_caveats", said[_ON_CARD:], min(len(said), _ON_CARD))
+        return _SAY("all_caveats", said[_ON_CARD:], min(len(said), _ON_CARD))
 
 
 def _sway(influence: pd.DataFrame | None, difference: float) -> float:
@@ -843,10 +837,3 @@ def _sway(influence: pd.DataFrame | None, difference: float) -> float:
         return 0.0
     moved = float((influence["without"] - difference).abs().max() / abs(difference))
     return min(moved, 1.0) if math.isfinite(moved) else 0.0
-
-
-def source(name: str, data: str, parameters: Mapping[str, Any]) -> Html:
-    """What went in. Versions and hashes are in the manifest beside the report."""
-    rows = [["Organisation", name], ["Data", data], ["forecasteval", version("deal-forecasteval")]]
-    rows += [[key, str(value) if value not in ("", []) else "–"] for key, value in parameters.items()]
-    return table(["What", "Value"], rows, "provenance")

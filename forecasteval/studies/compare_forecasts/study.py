@@ -22,7 +22,7 @@ from forecasteval.matching.deals_as_of import looks_at
 from forecasteval.matching.forecasters import BUILT_IN
 from forecasteval.matching.match import Panel
 from forecasteval.matching.matched import RESERVED, Matched, pseudonyms
-from forecasteval.report.blocks import Html
+from forecasteval.report.answer import Answer
 from forecasteval.report.who_was_right import WhoWasRight
 from forecasteval.scores.probability import DEFAULT_METRICS
 from forecasteval.studies.compare_forecasts import _sections as sections
@@ -147,12 +147,12 @@ class Question(Parameters):
         if self.segments:
             _check_column("segments", self.segments, "the deals can be divided by", columns)
 
-    def run(self, org: Org) -> Answer:
+    def run(self, org: Org) -> ComparisonAnswer:
         """Put the question to an organisation's data, as :func:`forecasteval.read` gives them.
 
         Returns
         -------
-        Answer
+        ComparisonAnswer
             Its sections are computed when they are asked for.
 
         Raises
@@ -161,7 +161,7 @@ class Question(Parameters):
             As for :meth:`check`.
         """
         self.check(org)
-        return Answer(self, org)
+        return ComparisonAnswer(self, org)
 
     def panel(self, org: Org) -> Panel:
         """The deals at the question's moment, and in every week that all periods have: matched once."""
@@ -252,7 +252,7 @@ def _selected(matched: Matched, column: str, value: str) -> Matched:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class ComparisonAnswer(Answer):
     """What the data say to a question; everything is computed when it is asked for, and once."""
 
     question: Question
@@ -456,10 +456,6 @@ class Answer:
         inputs += "Nothing else goes in; what would change it stands above."
         periods = self.pair["period"] if self.pair.has("period") else None
         return about(self.org, periods) | {"inputs": inputs}
-
-    def source(self, data: str) -> Html:
-        """What went in: the data as they were named, and the parameters."""
-        return sections.source(self.org.name, data, self.question.parameters)
 
     # --- what leaves with the report ------------------------------------------------------------------
 

@@ -7,20 +7,23 @@ from functools import cached_property
 
 import pandas as pd
 
-from forecasteval.compare.proof import Counts
+from forecasteval.compare.proof import Counts, proof
+from forecasteval.report.answer import Answer
+from forecasteval.report.blocks import Words
 from forecasteval.studies.coverage_study._goals import GOALS, counted, least_told
 from forecasteval.studies.coverage_study.design import FULL
 
-FULL_RUNS = 2000  # of each cell in the full study
+_FULL_RUNS = 2000  # of each cell in the full study
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Found(Answer):
     """The table of the cells that are done, and how many wait."""
 
     table: pd.DataFrame
     waiting: int = 0
 
+    say = Words(__file__)
     goals = GOALS
 
     @cached_property
@@ -34,9 +37,14 @@ class Found:
         return self.table[self.table["coverage"].notna()] if len(self.table) else self.table
 
     @property
+    def proof(self) -> str:
+        """What the committed study counted."""
+        return proof()
+
+    @property
     def is_full(self) -> bool:
         """Is this the whole declared design, with as many runs as the committed study? Else it is a quick look."""
-        return {c.name for c in FULL} <= set(self.table["cell"]) and self.table["runs"].min() >= FULL_RUNS
+        return {c.name for c in FULL} <= set(self.table["cell"]) and self.table["runs"].min() >= _FULL_RUNS
 
     @property
     def runs(self) -> int:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from forecasteval.compare.proof import proof
-from forecasteval.report.blocks import Html, Words
+from forecasteval.report.blocks import Html
 from forecasteval.report.figures import Absent, Picture
+from forecasteval.report.section import Section
 from forecasteval.scores.probability import METRICS
 from forecasteval.studies.coverage_study import _figures as figures
 from forecasteval.studies.coverage_study._beside import EASY, Interval
@@ -17,7 +17,6 @@ from forecasteval.studies.coverage_study._goals import GOALS
 from forecasteval.studies.coverage_study._others import OTHERS
 from forecasteval.studies.coverage_study.design import FULL, Cell
 
-_SAY = Words(__file__)
 _FAMILIES = {
     "reps": "number, size and\nbias of reps",
     "wins": "rare and\ncommon wins",
@@ -56,49 +55,26 @@ def _share(value: float) -> str:
     return f"{value:.3f}" if text == f"{GOALS['coverage']:.2f}" else text
 
 
-@dataclass(frozen=True, eq=False)
-class _Section:
-    found: Found
-
-    def words(self) -> Html:
-        """The section's words: the macro that has its name."""
-        return _SAY(type(self).__name__.lower(), self)
+class _Section(Section):
+    answer: Found
 
     def _drawn(self, column: str) -> dict[str, pd.DataFrame]:
         """Rows with a value, by family under its label, in the order of the picture."""
-        if self.found.table.empty:
+        if self.answer.table.empty:
             return {}
-        known = self.found.table.dropna(subset=column)
+        known = self.answer.table.dropna(subset=column)
         rows = {label: known[known["family"] == family] for family, label in _FAMILIES.items()}
         return {label: part for label, part in rows.items() if len(part)}
 
 
-class Verdict(_Section):
-    """How many kinds of interval held the truth; a quick look leads to the committed study."""
-
-    @property
-    def headline(self) -> str:
-        """The study's answer in one sentence; of a quick look, that it is none."""
-        return _SAY("headline", self.found).text
-
-    @property
-    def proof(self) -> str:
-        """What the committed study counted."""
-        return proof()
-
-
-class Glossary(_Section):
-    """What the words of the study mean."""
-
-
-class Coverage(_Section):
+class ByKind(_Section):
     """How often every interval held the truth, by family and by question."""
 
     def figure(self) -> Picture | Absent:
         """Every interval of the study, with the plain jackknife interval behind it."""
         if not (families := self._drawn("coverage")):
             return Absent("No cell has been run yet.")
-        title, alt = (_SAY(f"coverage_{part}", self.found, families).text for part in ("title", "alt"))
+        title, alt = (self.say(f"coverage_{part}", families).text for part in ("title", "alt"))
         return figures.coverage(families, title, alt)
 
     @property
@@ -111,7 +87,7 @@ class Coverage(_Section):
                 _range(rows["coverage"]),
                 _range(rows["coverage_cr3j"]),
             ]
-            for family, rows in self.found.known.groupby("family", sort=False)
+            for family, rows in self.answer.known.groupby("family", sort=False)
         ]
 
     @property
@@ -126,13 +102,13 @@ class Coverage(_Section):
                 f"{rows['width'].median():.2f}",
                 f"{rows['flagged'].mean():.0%}",
             ]
-            for (family, question), rows in self.found.known.groupby(["family", "for"], sort=False)
+            for (family, question), rows in self.answer.known.groupby(["family", "for"], sort=False)
         ]
 
     @property
     def false(self) -> list[tuple[str, float]]:
         """Largest share of false verdicts, by question."""
-        most = self.found.known.groupby("for", sort=False)["false_better"].max().dropna()
+        most = self.answer.known.groupby("for", sort=False)["false_better"].max().dropna()
         return [(_FOR[str(question)], share) for question, share in most.items()]
 
 
@@ -172,7 +148,7 @@ class Failing(_Section):
     @property
     def low(self) -> pd.DataFrame:
         """Rows that miss it."""
-        return self.found.missing("coverage")
+        return self.answer.missing("coverage")
 
     @property
     def asked(self) -> list[str]:
@@ -190,7 +166,7 @@ class Failing(_Section):
     @property
     def one_sided(self) -> int:
         """Rows that hold the truth often enough and miss too much on one side."""
-        side = self.found.missing("one side")
+        side = self.answer.missing("one side")
         return int((~side["misses"].str.contains("coverage")).sum())
 
     @property
@@ -205,21 +181,21 @@ class Failing(_Section):
                 f"{r['below']:.3f} / {r['above']:.3f}",
                 f"{r['flagged']:.0%}",
             ]
-            for r in self.found.missing("coverage|one side|false").to_dict("records")
+            for r in self.answer.missing("coverage|one side|false").to_dict("records")
         ]
 
     def rows(self) -> Html:
         """The rows one by one, folded away."""
-        return _SAY("failing_rows", self)
+        return self.say("failing_rows")
 
 
-class Others(_Section):
+class Published(_Section):
     """Coverage and power beside the published intervals, on the same pilots."""
 
     @property
     def beside(self) -> pd.DataFrame:
         """Rows in which all four can be formed."""
-        table = self.found.known
+        table = self.answer.known
         return table.dropna(subset=["coverage_cr2"]) if "coverage_cr2" in table else table.head(0)
 
     @property
@@ -236,7 +212,7 @@ class Others(_Section):
         """Coverage and power of the four, side by side."""
         if self.beside.empty:
             return Absent("No cell has been run yet.")
-        said, alt = (_SAY(f"others_{part}", self).text for part in ("title", "alt"))
+        said, alt = (self.say(f"others_{part}").text for part in ("title", "alt"))
         return figures.others(self.intervals, said, alt)
 
 
@@ -247,6 +223,5 @@ class Widths(_Section):
         """Widths in units of an oracle's."""
         if not (families := self._drawn("width")):
             return Absent("No cell has been run yet.")
-        return figures.widths(
-            families, _SAY("widths_title", pd.concat(families.values())["width"], GOALS["width"]).text
-        )
+        widths = pd.concat(families.values())["width"]
+        return figures.widths(families, self.say("widths_title", widths).text)

@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import AfterValidator, Field
 
 from forecasteval.errors import CallError
+from forecasteval.report.section import Card, said
 from forecasteval.studies.coverage_study import _sections as sections
 from forecasteval.studies.coverage_study._found import Found
 from forecasteval.studies.coverage_study._runs import Runs
@@ -91,7 +92,7 @@ class Study(Parameters):
             self.workers,
         )
 
-    def run(self) -> Answer:
+    def run(self) -> StudyAnswer:
         """Run the cells that are not done yet, with a bar; what is done is kept."""
         from tqdm import tqdm
 
@@ -99,20 +100,20 @@ class Study(Parameters):
         waiting = len(cells.waiting)
         for _ in tqdm(cells.run(), total=waiting, unit="cell", disable=not waiting):
             pass
-        return Answer(cells.table(), len(cells.waiting), self)
+        return StudyAnswer(cells.table(), len(cells.waiting), self)
 
 
 @dataclass(frozen=True, eq=False)
-class Answer(Found):
+class StudyAnswer(Found):
     """What the study found: its table, and its sections, each made when it is asked for."""
 
     study: Study = field(default_factory=Study)
 
-    verdict = cached_property(sections.Verdict)
-    glossary = cached_property(sections.Glossary)
-    coverage = cached_property(sections.Coverage)
+    verdict = cached_property(Card)
+    glossary = said("glossary")
+    coverage = cached_property(sections.ByKind)
     failing = cached_property(sections.Failing)
-    others = cached_property(sections.Others)
+    others = cached_property(sections.Published)
     widths = cached_property(sections.Widths)
 
     def results(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,9 +15,13 @@ from forecasteval.compare import wording
 from forecasteval.compare.calibration import calibrate
 from forecasteval.compare.compare import Comparison, compare
 from forecasteval.compare.crossing import Crossing, crossing
+from forecasteval.compare.verdicts import BASELINE, CANDIDATE
+from forecasteval.inference.estimate import against
 from forecasteval.inference.logistic import EPSILON
 from forecasteval.matching.matched import Matched
 from forecasteval.matching.rolling_origin import Learning
+from forecasteval.report.answer import Answer
+from forecasteval.report.blocks import Words, difference_words
 from forecasteval.scores.probability import METRICS
 from forecasteval.scores.reliability import reliability
 
@@ -25,7 +29,7 @@ _JUDGED = ("difference", "low", "high", "verdict", "reliable")
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class Curve(Answer):
     """Who learned from how much, judged by the same comparison on the same deals at every size."""
 
     learning: Learning
@@ -36,6 +40,10 @@ class Curve:
     metric: str
     level: float
     seed: int
+    sizes_asked: bool  # or as far as they go
+    segment_columns: Sequence[str]
+
+    say = Words(__file__, difference_words=difference_words)
 
     def compared(
         self, table: Matched, columns: Mapping[int, str], level: float | None = None
@@ -92,6 +100,46 @@ class Curve:
     def told(self) -> bool:
         """Can it be told whether the model is ahead?"""
         return not self.stop and bool(self.last.primary["reliable"])
+
+    @property
+    def behind(self) -> bool:
+        """Is the baseline still better at the largest size?"""
+        return self.last.verdict == BASELINE
+
+    @property
+    def doubts(self) -> str:
+        """What speaks against the interval at the largest size."""
+        return " ".join(r["text"] for r in against(self.last.primary["reasons"]))
+
+    @property
+    def leaves_few_periods(self) -> bool:
+        """Would fewer deals to learn from leave enough periods to judge on?"""
+        return self.sizes_asked and any("period" in r["code"] for r in self.last.primary["reasons"])
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The size with the best difference."""
+        differences = self.table["difference"]
+        at = differences.argmax() if self.higher_is_better else differences.argmin()
+        return dict(self.table.iloc[int(at)])
+
+    @property
+    def before(self) -> dict[str, Any] | None:
+        """The largest size at which the model is not ahead yet, where the rule spoke too."""
+        rows = self.table if self.reached is None else self.table[self.table["size"] < self.reached]
+        return None if rows.empty or f"rule_{self.metric}" not in rows else dict(rows.iloc[-1])
+
+    @property
+    def rule_is_worse(self) -> bool:
+        """Does the rule score worse than the baseline there?"""
+        row = self.before or {}
+        off = row.get(f"rule_{self.metric}", math.nan) - row.get(f"baseline_{self.metric}", math.nan)
+        return bool(off < 0 if self.higher_is_better else off > 0)
+
+    @property
+    def rule_is_proven(self) -> bool:
+        """Is the rule shown to be better than the baseline there?"""
+        return self.before is not None and self.before["rule_verdict"] == CANDIDATE
 
     @cached_property
     def reached(self) -> int | None:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from forecasteval.compare import wording
-from forecasteval.report.figures import FAINT, GREY, INK, Picture, canvas, colour, short, title
+from forecasteval.report.figures import (
+    FAINT,
+    INK,
+    Picture,
+    ahead,
+    canvas,
+    colour,
+    difference_axis,
+    note,
+    short,
+    stacked,
+    title,
+)
 from forecasteval.report.labels import on_axis
 from forecasteval.studies.data_sufficiency._curve import Curve
 
@@ -27,10 +38,6 @@ def _sizes_axis(ax: Axes, sizes: Sequence[int]) -> None:
     ax.set_xlim(sizes[0] / 1.25, sizes[-1] * 1.25)
 
 
-def _note(figure: Figure, note: str) -> None:
-    figure.supxlabel(note, fontsize=8, color=GREY, x=0.01, ha="left")
-
-
 def _series(ax: Axes, table: pd.DataFrame, prefix: str, shade: str, shift: float, label: str) -> None:
     """Estimates with intervals at each size; hollow where no interval is reliable."""
     x = table["size"] * shift
@@ -42,7 +49,7 @@ def _series(ax: Axes, table: pd.DataFrame, prefix: str, shade: str, shift: float
     ax.plot(x[~sure], y[~sure], "o", ms=6, mfc="white", mec=shade, label="" if sure.any() else label)
 
 
-def learning_curve(curve: Curve, message: str, alt: str, note: str) -> Picture:
+def learning_curve(curve: Curve, message: str, alt: str, below: str) -> Picture:
     """The difference from the baseline by number of deals learned from, with intervals; the rule beside it."""
     table, baseline = curve.table, curve.baseline
     others = "the reps" if baseline == "rep_forecast" else baseline
@@ -50,42 +57,37 @@ def learning_curve(curve: Curve, message: str, alt: str, note: str) -> Picture:
         title(figure, message)
         ax.axhline(0, color=INK, lw=1)
         if "rule_difference" in table:
-            _series(ax, table, "rule_", colour(curve.rule), 1.05, f"{curve.rule}, from the same deals")
+            _series(
+                ax, table, "rule_", colour(curve.rule), 1.05, f"{on_axis(curve.rule)}, from the same deals"
+            )
         _series(ax, table, "", colour("model"), 1 / 1.03, curve.who)
         if curve.reached is not None:
             ax.axvspan(curve.reached / 1.12, curve.most * 1.25, color=FAINT, alpha=0.5, lw=0, zorder=0)
         _sizes_axis(ax, curve.learning.sizes)
         ax.set_xlabel("Closed deals that the model has learned from", fontsize=9)
         ax.set_ylabel(f"{curve.label} minus that of {short(on_axis(baseline), 20)}", fontsize=9)
-        for text, y, va in (
-            (
-                (f"↑ {others.removeprefix('the ')} better", 0.99, "top"),
-                (f"↓ below 0: better than {others}", 0.01, "bottom"),
-            )
-            if not curve.higher_is_better
-            else (
-                (f"↑ above 0: better than {others}", 0.99, "top"),
-                (f"↓ {others.removeprefix('the ')} better", 0.01, "bottom"),
-            )
-        ):
-            ax.text(0.995, y, text, transform=ax.transAxes, ha="right", va=va, fontsize=9, color=GREY)
+        better, worse = f"better than {others}", f"{others.removeprefix('the ')} better"
+        if curve.higher_is_better:
+            ahead(ax, f"above 0: {better}", worse)
+        else:
+            ahead(ax, worse, f"below 0: {better}")
         ax.margins(y=0.15)
         ax.legend(frameon=False, fontsize=8.5, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2)
-        _note(figure, textwrap.fill(note, 78))
+        note(figure, below)
     return Picture("learning_curve", alt, figure)
 
 
-def overconfidence(curve: Curve, message: str, alt: str, note: str) -> Picture:
+def overconfidence(curve: Curve, message: str, alt: str, below: str) -> Picture:
     """Calibration slope above, what is lost by miscalibration below."""
     table = curve.table
-    with canvas(4.6, 1, nrows=2, sharex=True, height_ratios=(1.6, 1)) as (figure, (top, below)):
+    with canvas(4.6, 1, nrows=2, sharex=True, height_ratios=(1.6, 1)) as (figure, (top, bottom)):
         title(figure, message)
         top.axhline(1, color=INK, lw=1)
         top.text(
             0.01, 1, "as sure as it should be", transform=top.get_yaxis_transform(), fontsize=8.5, va="bottom"
         )
         for prefix, shade, shift, label in (
-            ("rule_", colour(curve.rule), 1.05, curve.rule),
+            ("rule_", colour(curve.rule), 1.05, on_axis(curve.rule)),
             ("", colour("model"), 1 / 1.03, curve.who),
         ):
             if f"{prefix}slope" not in table:
@@ -93,38 +95,28 @@ def overconfidence(curve: Curve, message: str, alt: str, note: str) -> Picture:
             x = table["size"] * shift
             top.vlines(x, table[f"{prefix}slope_low"], table[f"{prefix}slope_high"], color=shade, lw=2)
             top.plot(x, table[f"{prefix}slope"], "o-", ms=5, lw=1.2, color=shade, label=label)
-            below.plot(x, table[f"{prefix}miscalibration"], "o-", ms=5, lw=1.2, color=shade)
+            bottom.plot(x, table[f"{prefix}miscalibration"], "o-", ms=5, lw=1.2, color=shade)
         top.set_ylim(0, max(1.25, 1.05 * float(table["slope_high"].max(skipna=True) or 1.25)))
         top.set_ylabel("Calibration slope\n↓ too sure", fontsize=9)
         top.legend(frameon=False, fontsize=8.5, loc="lower right")
-        below.set_ylim(0, None)
-        below.set_ylabel("Lost by\nmiscalibration", fontsize=9)
-        for ax in (top, below):
+        bottom.set_ylim(0, None)
+        bottom.set_ylabel("Lost by\nmiscalibration", fontsize=9)
+        for ax in (top, bottom):
             _sizes_axis(ax, curve.learning.sizes)
-        below.set_xlabel("Closed deals that the model has learned from", fontsize=9)
-        _note(figure, textwrap.fill(note, 78))
+        bottom.set_xlabel("Closed deals that the model has learned from", fontsize=9)
+        note(figure, below)
     return Picture("overconfidence", alt, figure)
 
 
-def segments(curve: Curve, drawn: pd.DataFrame, message: str, alt: str) -> Picture:
+def in_segments(curve: Curve, drawn: pd.DataFrame, message: str, alt: str) -> Picture:
     """The difference in each segment at the largest size."""
-    shade, rows = colour("model"), drawn.to_dict("records")
-    with canvas(1.7 + 0.5 * len(rows)) as (figure, ax):
-        title(figure, message)
-        ax.axvline(0, color=INK, lw=1)
-        for i, r in enumerate(rows):
-            style = "-" if r["reliable"] else (0, (3, 2))
-            ax.plot([r["low"], r["high"]], [-i, -i], color=shade, lw=2.4, ls=style)
-            ax.plot([r["difference"]], [-i], "o", ms=7, mfc=shade if r["reliable"] else "white", mec=shade)
-        labels = [f"{short(r['value'], 20)}\n{r['deals']:,} deals, {r['reps']} reps" for r in rows]
-        ax.set_yticks([-i for i in range(len(rows))], labels, fontsize=9)
-        ax.set_ylim(-len(rows) + 0.4, 0.6)
-        ax.tick_params(axis="y", length=0)
-        ax.spines["left"].set_visible(False)
-        sides = [f"{curve.who} better", f"{curve.baseline} better"][:: -1 if curve.higher_is_better else 1]
-        label = f"Difference in {curve.label}\n← {sides[0]}   |   {sides[1]} →"
-        ax.set_xlabel(label, fontsize=9)
-        ax.locator_params(axis="x", nbins=5)
-        level = wording.percent(round(float(drawn["level"].iloc[0]), 4))
-        _note(figure, f"Intervals at {level} each, so that all of them hold together.")
-    return Picture("segments", alt, figure)
+    rows: list[tuple[str, dict[Any, Any], str]] = [
+        (f"{short(r['value'], 20)}\n{r['deals']:,} deals, {r['reps']} reps", r, colour("model"))
+        for r in drawn.to_dict("records")
+    ]
+    left, right = [curve.who, short(on_axis(curve.baseline), 20)][:: -1 if curve.higher_is_better else 1]
+    axis = difference_axis(curve.label, left, right)
+    level = wording.percent(round(float(drawn["level"].iloc[0]), 4))
+    return stacked(
+        "segments", message, rows, axis, f"Intervals at {level} each, so that all of them hold together.", alt
+    )

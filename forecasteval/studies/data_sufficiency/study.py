@@ -7,7 +7,7 @@ clipped as calibration is, so that one sure miss of a model that learned from fe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ import pandas as pd
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from forecasteval.compare.results import plain
+from forecasteval.compare.sizes import LEAST, sizes_for
 from forecasteval.compare.verdicts import CANNOT
 from forecasteval.errors import CallError
 from forecasteval.inference.logistic import EPSILON
@@ -23,10 +24,10 @@ from forecasteval.matching.forecasters import BUILT_IN
 from forecasteval.matching.match import Panel
 from forecasteval.matching.matched import RESERVED, Matched
 from forecasteval.matching.rolling_origin import Learning, pasts_of, roll
-from forecasteval.report.blocks import Said, flow_table
+from forecasteval.report.blocks import Html, flow_table
+from forecasteval.report.section import said
 from forecasteval.studies.data_sufficiency import _sections as sections
 from forecasteval.studies.data_sufficiency._curve import Curve
-from forecasteval.studies.data_sufficiency._sizes import LEAST, sizes_for
 from forecasteval.studies.parameters import (
     Apart,
     GeneraliseTo,
@@ -114,7 +115,7 @@ class Sufficiency(Parameters):
             raise Apart("baseline", f"{baseline!r} is what is compared with it; name another forecaster.")
         return seed
 
-    def run(self, org: Org) -> Answer:
+    def run(self, org: Org) -> SufficiencyAnswer:
         """Let the model learn, and answer.
 
         Raises
@@ -122,8 +123,11 @@ class Sufficiency(Parameters):
         CallError
             If more deals are asked for than were ever known, or for a segment that the deals do not have.
         """
-        curve = Curve(
-            self._learned(org),
+        learned = self._learned(org)
+        table = None if learned.stop else learned.table
+        periods = table["period"] if table is not None and table.has("period") else None
+        return SufficiencyAnswer(
+            learned,
             self.baseline,
             self.rule,
             "the vendor's model" if self.scores else "the model",
@@ -131,10 +135,11 @@ class Sufficiency(Parameters):
             self.metric,
             self.level,
             self.seed,
+            bool(self.sizes),
+            [] if table is None else self._segment_columns(table),
+            self,
+            about(org, periods),
         )
-        table = None if curve.stop else curve.learning.table
-        periods = table["period"] if table is not None and table.has("period") else None
-        return Answer(self, curve, [] if table is None else self._segment_columns(table), about(org, periods))
 
     def _panel(self, org: Org) -> Panel:
         options: dict[str, Any] = {"as_of": self.as_of, "target": self.target, "population": self.population}
@@ -190,70 +195,39 @@ class Sufficiency(Parameters):
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class SufficiencyAnswer(Curve):
     """A learning curve with the sections of its page; each is worked out when it is asked for."""
 
     question: Sufficiency
-    numbers: Curve
-    segment_columns: Sequence[str]
     organisation: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def verdict(self) -> sections.Verdict:
-        """The card that answers the question."""
-        return sections.Verdict(self.numbers, bool(self.question.sizes))
+    built_in, epsilon = BUILT_IN, EPSILON
+
+    verdict = cached_property(sections.Reached)
+    glossary = said("glossary")
+    curve = cached_property(sections.Sizes)
+    overconfidence = cached_property(sections.Overconfidence)
+    segments = cached_property(sections.InSegments)
+    flow = said("flow", sections.OfCurve)
+    method = said("method", sections.OfCurve)
+    caveats = cached_property(sections.Limits)
 
     @property
-    def glossary(self) -> Said:
-        """The terms that the page needs, each explained once."""
-        return Said(sections.SAY, "glossary", (self.numbers, bool(self.question.scores), BUILT_IN))
-
-    @property
-    def curve(self) -> sections.Sizes:
-        """The learning curve."""
-        return sections.Sizes(self.numbers)
-
-    @property
-    def overconfidence(self) -> sections.Overconfidence:
-        """How sure of itself, on how few."""
-        return sections.Overconfidence(self.numbers)
-
-    @cached_property
-    def segments(self) -> sections.Segments:
-        """The answer in each segment."""
-        return sections.Segments(self.numbers, self.segment_columns)
-
-    @property
-    def flow(self) -> Said:
-        """Which deals."""
-        return self._said("flow", lambda: (flow_table(self.numbers.last),))
-
-    @property
-    def method(self) -> Said:
-        """How it was done; enough for a stranger to repeat it."""
-        question = self.question
-        return self._said("method", lambda: (self.numbers, question.as_of, bool(question.scores), EPSILON))
-
-    def _said(self, macro: str, about: Callable[[], tuple[Any, ...]]) -> Said:
-        return Said(sections.SAY, "nothing") if self.numbers.stop else Said(sections.SAY, macro, about())
-
-    @property
-    def caveats(self) -> sections.Caveats:
-        """Only the caveats that this data raises."""
-        return sections.Caveats(self.numbers, bool(self.question.sizes))
+    def way(self) -> Html:
+        """From the export to the deals that the curve is judged on."""
+        return flow_table(self.last)
 
     @property
     def matched(self) -> pd.DataFrame:
         """The deals that the curve is judged on, with a forecast for each size; none without a curve."""
-        return self.numbers.learning.table.frame()
+        return self.learning.table.frame()
 
     def results(self) -> dict[str, Any]:
         """The content of `results.json`."""
-        curve = self.numbers
         found: dict[str, Any] = {
             "schema_version": 1,
-            **({"status": CANNOT} if curve.stop else {}),
-            "question": f"From how many closed deals on is the model better than {curve.baseline}?",
+            **({"status": CANNOT} if self.stop else {}),
+            "question": f"From how many closed deals on is the model better than {self.baseline}?",
             "headline": self.verdict.headline,
             "about": {
                 **self.organisation,
@@ -263,30 +237,29 @@ class Answer:
             },
             "primary": self.question.metric,
             "parameters": self.question.parameters,
-            "stop": curve.stop,
-            "sizes": curve.learning.sizes,
-            "reached": curve.reached,
-            "crossing": vars(curve.crossing) | {"level": curve.level},
-            "beats_rule": curve.beats_rule,
+            "stop": self.stop,
+            "sizes": self.learning.sizes,
+            "reached": self.reached,
+            "crossing": vars(self.crossing) | {"level": self.level},
+            "beats_rule": self.beats_rule,
         }
-        if not curve.stop:
-            found |= {"estimand": curve.last.estimand, "flow": curve.last.flow.to_dict("records")}
+        if not self.stop:
+            found |= {"estimand": self.last.estimand, "flow": self.last.flow.to_dict("records")}
         found |= {
-            "curve": self.curve.table.to_dict("records"),
+            "curve": self.table.to_dict("records"),
             "segments": self.segments.table.to_dict("records"),
-            "comparisons": [] if curve.stop else [c.primary for c in curve.model.values()],
+            "comparisons": [] if self.stop else [c.primary for c in self.model.values()],
         }
         plainly: dict[str, Any] = plain(found)
         return plainly
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables that leave with the report, by name."""
-        curve = self.numbers
-        if curve.stop:
+        if self.stop:
             return {}
-        found = {"learning_curve": curve.table, "flow": curve.last.flow}
+        found = {"learning_curve": self.table, "flow": self.last.flow}
         if not self.segments.table.empty:
             found["segments"] = self.segments.table
-        if len(curve.learning.fits):
-            found["fits"] = curve.learning.fits
+        if len(self.learning.fits):
+            found["fits"] = self.learning.fits
         return found

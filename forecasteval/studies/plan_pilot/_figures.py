@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from forecasteval.compare import wording
-from forecasteval.report.figures import FAINT, GREY, INK, Picture, canvas, title
+from forecasteval.report.figures import FAINT, GREY, INK, Picture, canvas, note, title
 from forecasteval.studies.plan_pilot._plan import Plan
 
 _LINES = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7")
@@ -42,11 +40,7 @@ def _own(ax: Axes, x: float, plan: Plan) -> None:
     ax.plot([x], [plan.detectable], "o", ms=8, color=_OWN, zorder=5)
 
 
-def _note(figure: Figure, note: str) -> None:
-    figure.supxlabel(textwrap.fill(note, 78), fontsize=8, color=GREY, x=0.01, ha="left")
-
-
-def by_reps(plan: Plan, table: pd.DataFrame, message: str, alt: str, note: str) -> Picture:
+def by_reps(plan: Plan, table: pd.DataFrame, message: str, alt: str, below: str) -> Picture:
     """The smallest difference that can be told, by reps, a line for each number of periods."""
     top = max(2.6 * plan.difference, 1.7 * plan.detectable, 1.1 * max(plan.between or (0.0,)))
     with canvas(4.0) as (figure, ax):
@@ -62,11 +56,11 @@ def by_reps(plan: Plan, table: pd.DataFrame, message: str, alt: str, note: str) 
         if not plan.doubt:
             _own(ax, plan.design.reps, plan)
         ax.legend(frameon=False, fontsize=8.5, loc="upper right")
-        _note(figure, note)
+        note(figure, below)
     return Picture("by_reps", alt, figure)
 
 
-def by_deals(plan: Plan, table: pd.DataFrame, message: str, alt: str, note: str) -> Picture:
+def by_deals(plan: Plan, table: pd.DataFrame, message: str, alt: str, below: str) -> Picture:
     """The smallest difference that can be told, by deals of the same reps, and what it cannot fall below."""
     top = max(2.6 * plan.difference, 1.9 * plan.detectable, 1.1 * max(plan.between or (0.0,)))
     with canvas(3.7) as (figure, ax):
@@ -80,5 +74,5 @@ def by_deals(plan: Plan, table: pd.DataFrame, message: str, alt: str, note: str)
             )  # fmt: skip
         _axes(ax, plan, [1, 3, 10, 30, 100, 500], f"Deals per rep and {plan.quarter}", top)
         _own(ax, plan.design.deals, plan)
-        _note(figure, note)
+        note(figure, below)
     return Picture("by_deals", alt, figure)

@@ -13,7 +13,10 @@ from forecasteval.inference import power
 from forecasteval.inference.power import Design, Question
 from forecasteval.inference.variance_components import NAMES, Components
 from forecasteval.matching.matched import Matched
+from forecasteval.report.answer import Answer
+from forecasteval.report.blocks import Words
 
+_HARDLY = 0.9  # with endless deals more than this share of today's figure is left
 _HARDLY_MORE = 1.05  # below this the plan is the same for either forecaster
 
 
@@ -29,7 +32,7 @@ class Past:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Plan(Answer):
     """A pilot's design, what is known of how differences vary, and what follows.
 
     ``sources`` says of each component where it is from: "assumed", "measured" or "given"; ``asked`` is empty for the
@@ -44,6 +47,9 @@ class Plan:
     level: float
     aim: float  # the power that is wanted
     past: Past | None
+
+    say = Words(__file__)
+    most = power.MOST  # that was looked through for a number that is enough
 
     @property
     def question(self) -> Question:
@@ -125,6 +131,48 @@ class Plan:
         interval = power.expected(self.design, self.components, self.question)
         found = interval.detectable(level=self.level, power=self.aim, lean=1.0)
         return found if found > _HARDLY_MORE * self.detectable else None
+
+    @property
+    def ways(self) -> list[str]:
+        """What can be changed until it is enough, what the question is about first."""
+        about = {"rep": "reps", "period": "periods"}
+        first = [about[d] for d in self.question if d in about] or ["deals"]
+        order = [*first, *(w for w in self.needed if w not in first)]
+        return [w for w in order if self.needed[w] is not None]
+
+    @property
+    def beyond(self) -> list[str]:
+        """What no number of would be enough, beside others that are."""
+        never = [w for w in ("reps", "periods") if self.needed[w] is None]
+        first = "period" in self.question and "rep" not in self.question
+        return (never[::-1] if first else never) if self.ways else []
+
+    @property
+    def differing(self) -> list[str]:
+        """Whose differences more deals of the same reps leave as they are."""
+        c = self.components
+        spreads = (("rep", "reps", c.rep), ("period", self.quarters, c.period))
+        return [noun for dimension, noun, sd in spreads if dimension in self.question and sd > 0]
+
+    @property
+    def hardly(self) -> bool:
+        """Would endlessly many deals leave most of the figure as it is?"""
+        return self.endless > _HARDLY * self.detectable
+
+    @property
+    def with_twice_the_deals(self) -> float:
+        """What could be told with twice as many deals of the same reps."""
+        return self.told(replace(self.design, deals=2 * self.design.deals))
+
+    @property
+    def left_open(self) -> list[tuple[str, str]]:
+        """What the pilot can say nothing about, and why."""
+        dimensions = (("rep", "reps"), ("period", self.quarters))
+        return [
+            (noun, why)
+            for dimension, noun in dimensions
+            if dimension not in self.question and (why := self.design.doubt((dimension,)))
+        ]
 
     # --- words that stand all over the page -----------------------------------------------------------
 

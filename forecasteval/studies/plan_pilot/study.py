@@ -17,7 +17,7 @@ from forecasteval.inference.limits import FEW_PERIODS, MIN_CLUSTERS
 from forecasteval.inference.power import PLANNED, Design
 from forecasteval.inference.variance_components import NAMES, Components
 from forecasteval.matching.match import Panel
-from forecasteval.report.blocks import Said
+from forecasteval.report.section import Card, said
 from forecasteval.sources.folder import read
 from forecasteval.studies.parameters import (
     Level,
@@ -114,7 +114,7 @@ class Pilot(Parameters):
             deal=2 * self.apart * math.sqrt(self.win_rate * (1 - self.win_rate)),
         )
 
-    def run(self, data: str = "") -> Answer:
+    def run(self, data: str = "") -> PilotAnswer:
         """Plan from the deals of a data folder; from assumptions alone where none is named.
 
         Raises
@@ -150,8 +150,8 @@ class Pilot(Parameters):
                 f"generalise_to: a pilot with one {noun} says nothing about new {noun}s; plan at least two."
             )
         asked = tuple(self.generalise_to)
-        plan = Plan(design, components, sources, asked, self.difference, self.level, self.power, past)
-        return Answer(self, plan)
+        wanted = (self.difference, self.level, self.power)
+        return PilotAnswer(design, components, sources, asked, *wanted, past, self)
 
     def _past(self, data: str) -> Past:
         org = read(data)
@@ -165,66 +165,32 @@ class Pilot(Parameters):
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class PilotAnswer(Plan):
     """A plan with the sections of its page; each is worked out when it is asked for."""
 
     pilot: Pilot
-    plan: Plan
 
-    @property
-    def verdict(self) -> sections.Verdict:
-        """The card that answers the question."""
-        return sections.Verdict(self.plan)
+    fewest_reps, fewest_periods = MIN_CLUSTERS["rep"], FEW_PERIODS
 
-    @property
-    def glossary(self) -> Said:
-        """The few terms that the page needs, each explained once."""
-        return Said(sections.SAY, "glossary", (self.plan,))
-
-    @cached_property
-    def reps(self) -> sections.Reps:
-        """More reps, more quarters."""
-        return sections.Reps(self.plan)
-
-    @cached_property
-    def deals(self) -> sections.Deals:
-        """More deals of the same reps."""
-        return sections.Deals(self.plan)
-
-    @cached_property
-    def ladder(self) -> sections.Ladder:
-        """What can be told for each thing that may be different next time."""
-        return sections.Ladder(self.plan)
-
-    @cached_property
-    def spread(self) -> sections.Spread:
-        """Where the uncertainty comes from."""
-        return sections.Spread(self.plan)
-
-    @property
-    def assumptions(self) -> Said:
-        """How the assumed components follow from numbers that a sales team can judge."""
-        return Said(sections.SAY, "assumptions", (self.pilot, self.plan))
-
-    @property
-    def method(self) -> Said:
-        """How it was worked out; enough for a stranger to repeat it."""
-        return Said(sections.SAY, "method", (self.plan, MIN_CLUSTERS["rep"], FEW_PERIODS, self.pilot.seed))
-
-    @property
-    def caveats(self) -> Said:
-        """Only the caveats that this plan raises."""
-        return Said(sections.SAY, "caveats", (self.plan, self.plan.leant, self.pilot))
+    verdict = cached_property(Card)
+    glossary = said("glossary")
+    reps = cached_property(sections.ByReps)
+    deals = cached_property(sections.ByDeals)
+    ladder = cached_property(sections.Rungs)
+    spread = cached_property(sections.Origins)
+    assumptions = said("assumptions")
+    method = said("method")
+    caveats = said("caveats")
 
     @property
     def matched(self) -> pd.DataFrame:
         """The deals of the history that the two forecasters were measured on; none without a history."""
-        return pd.DataFrame() if self.plan.past is None else self.plan.past.matched.frame()
+        return pd.DataFrame() if self.past is None else self.past.matched.frame()
 
     def results(self) -> dict[str, Any]:
         """The content of `results.json`."""
-        plan, past = self.plan, self.plan.past
-        sds = asdict(plan.components)
+        past = self.past
+        sds = asdict(self.components)
         history = None
         if past is not None:
             h = past.history
@@ -233,7 +199,7 @@ class Answer:
         found: dict[str, Any] = plain(
             {
                 "schema_version": 1,
-                "question": f"How large a pilot tells a difference of {plan.difference:g} in Brier score from none?",
+                "question": f"How large a pilot tells a difference of {self.difference:g} in Brier score from none?",
                 "headline": self.verdict.headline,
                 "about": {
                     **({} if past is None else past.organisation),
@@ -243,16 +209,16 @@ class Answer:
                 },
                 "primary": "brier",
                 "parameters": self.pilot.parameters,
-                "generalise_to": plan.question,
-                "design": {k: v for k, v in asdict(plan.design).items() if k != "sizes"},
-                "components": {k: {"sd": sd, "source": plan.sources[k]} for k, sd in sds.items()},
-                "enough": plan.enough,
-                "doubt": plan.doubt,
-                "detectable": plan.detectable,
-                "detectable_between": plan.between,
-                "detectable_with_endless_deals": plan.endless,
-                "detectable_with_what_history_has": plan.at_hand,
-                "needed": plan.needed,
+                "generalise_to": self.question,
+                "design": {k: v for k, v in asdict(self.design).items() if k != "sizes"},
+                "components": {k: {"sd": sd, "source": self.sources[k]} for k, sd in sds.items()},
+                "enough": self.enough,
+                "doubt": self.doubt,
+                "detectable": self.detectable,
+                "detectable_between": self.between,
+                "detectable_with_endless_deals": self.endless,
+                "detectable_with_what_history_has": self.at_hand,
+                "needed": self.needed,
                 "history": history,
             }
         )

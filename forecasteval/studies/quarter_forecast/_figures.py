@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from forecasteval.compare.accuracy import GREEN
-from forecasteval.compare.wording import count
+from forecasteval.compare.wording import capital, count
 from forecasteval.report.figures import FAINT, GREY, INK, Absent, Picture, canvas, colour, short, title
+from forecasteval.studies.quarter_forecast._wording import called, points
 
 _MOST = 30
 _GAIN, _LOSS = "#009E73", "#D55E00"
@@ -89,16 +90,16 @@ def path(section: Any) -> Picture | Absent:
         top = ax.get_ylim()[1]
         right = float(rows["week"].max())
         for at, name in _apart(ends, top * 0.062):
-            said = "closed" if name == "closed" else section.label(name).removeprefix("the ")
+            said = "closed" if name == "closed" else called(name).removeprefix("the ")
             ax.annotate(short(said, 20), (right, at), (6, 0), textcoords="offset points", va="center", fontsize=8.5,
                         color=INK if name == "closed" else shades[name], annotation_clip=False)  # fmt: skip
         ax.yaxis.set_major_formatter(_in_money(section))
         ax.set_xlabel("Week of the period", fontsize=9)
         ax.locator_params(axis="x", integer=True)
-        note = f"Band: the range around {section.label(a.primary)}." if len(band) else ""
+        note = f"Band: the range around {called(a.primary)}." if len(band) else ""
         _note(figure, f"{note} Dashed: what was booked in the end." if len(actual) else note)
     said = "; ".join(
-        f"{section.label(n)}: " + ", ".join(f"week {w} {section.money(v)}" for w, v in zip(own["week"], own["amount"], strict=True))
+        f"{called(n)}: " + ", ".join(f"week {w} {section.money(v)}" for w, v in zip(own["week"], own["amount"], strict=True))
         for n in section.names if len(own := rows[rows["forecaster"] == n])
     )  # fmt: skip
     return Picture(type(section).__name__.lower(), f"{message}. {said}.", figure)
@@ -113,7 +114,7 @@ def by_week(section: Any) -> Picture | Absent:
     now = t[t["week"] == a.week].set_index("forecaster")["wmape"].reindex(names).dropna().sort_values()
     message = "How far everybody usually is off"
     if len(now) > 1:
-        message = f"At week {a.week} {section.label(now.index[0])} missed least ({now.iloc[0]:.0%}), {section.label(now.index[-1])} most ({now.iloc[-1]:.0%})"
+        message = f"At week {a.week} {called(now.index[0])} missed least ({now.iloc[0]:.0%}), {called(now.index[-1])} most ({now.iloc[-1]:.0%})"
     across, down = 2, math.ceil(len(names) / 2)
     shades = _shades(section)
     if len(set(t["week"])) == 1:
@@ -136,7 +137,7 @@ def by_week(section: Any) -> Picture | Absent:
             ax.plot(own["week"], own["wmape"], color=shade, lw=2)
             if a.week:
                 ax.axvline(a.week, color=GREY, lw=0.8, ls=(0, (2, 2)))
-            ax.set_title(short(section.starts(section.label(names[i])), 30), fontsize=9, color=shade)
+            ax.set_title(short(capital(called(names[i])), 30), fontsize=9, color=shade)
             ax.set_ylim(0, top)
             ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
             ax.locator_params(axis="x", integer=True, nbins=6)
@@ -145,7 +146,7 @@ def by_week(section: Any) -> Picture | Absent:
             ax.set_xlabel("Week", fontsize=9)
         _note(figure, f"Miss as a share of what was booked; bands: {a.question.level:.0%} intervals for {a.noun} to come, from "
                       f"{int(t['periods'].min())} to {int(t['periods'].max())} {a.noun}. Dotted: this week.")  # fmt: skip
-    said = "; ".join(f"{section.label(n)} {v:.0%}" for n, v in now.items())
+    said = "; ".join(f"{called(n)} {v:.0%}" for n, v in now.items())
     return Picture("accuracy", f"{message}. Usual miss at this week: {said}.", figure)
 
 
@@ -156,16 +157,13 @@ def _one_week(section: Any, t: pd.DataFrame, message: str, shades: dict[str, str
         for i, (name, r) in enumerate(t.iterrows()):
             ax.plot([r["low"], r["high"]], [-i, -i], color=shades[str(name)], lw=2.4)
             ax.plot([r["wmape"]], [-i], "o", ms=7, color=shades[str(name)])
-        ax.set_yticks(
-            [-i for i in range(len(t))], [short(section.starts(section.label(str(n))), 24) for n in t.index]
-        )
+        ax.set_yticks([-i for i in range(len(t))], [short(capital(called(str(n))), 24) for n in t.index])
         ax.set_ylim(-len(t) + 0.4, 0.6)
         ax.set_xlim(left=0)
         ax.xaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
         ax.set_xlabel("Miss as a share of what was booked", fontsize=9)
     said = "; ".join(
-        f"{section.label(str(n))} {r['wmape']:.0%} ({r['low']:.0%} to {r['high']:.0%})"
-        for n, r in t.iterrows()
+        f"{called(str(n))} {r['wmape']:.0%} ({r['low']:.0%} to {r['high']:.0%})" for n, r in t.iterrows()
     )
     return Picture("accuracy", f"{message}. {said}.", figure)
 
@@ -179,13 +177,11 @@ def staircase(section: Any) -> Picture | Absent:
     helped = [r for r in steps if r["verdict"] == "made it better"]
     hurt = [r for r in steps if r["verdict"] == "made it worse"]
     message = "; ".join(
-        f"{section.label(r['after'])} made it {side}"
+        f"{called(r['after'])} made it {side}"
         for side, part in (("better", helped), ("worse", hurt))
         for r in part
     )
-    message = (
-        section.starts(message) if message else "At no step can it be told whether the number became better"
-    )
+    message = capital(message) if message else "At no step can it be told whether the number became better"
     with canvas(3.3) as (figure, ax):
         title(figure, message)
         at, ticks = 0.0, []
@@ -204,12 +200,10 @@ def staircase(section: Any) -> Picture | Absent:
                     fontsize=8.5,
                     color=INK,
                 )
-                ticks.append(
-                    (x, textwrap.fill(short(section.starts(section.label(name).removeprefix("the ")), 22), 9))
-                )
+                ticks.append((x, textwrap.fill(short(capital(called(name).removeprefix("the ")), 22), 9)))
             known = math.isfinite(r["low"])
             said = f"{count(round(abs(100 * r['difference'])), 'points')} {'better' if r['difference'] < 0 else 'worse'}"
-            more = f"\n({section.points(r['low'], r['high'])} better)" if known else "\n(too few to tell)"
+            more = f"\n({points(r['low'], r['high'])} better)" if known else "\n(too few to tell)"
             peak = max(r["before_value"], r["after_value"])
             ax.annotate(said + more, (at + 0.5, peak), (0, 15), textcoords="offset points", ha="center", va="bottom",
                         fontsize=8, color=INK if r["verdict"] != "cannot tell" else GREY)  # fmt: skip
@@ -218,9 +212,7 @@ def staircase(section: Any) -> Picture | Absent:
         ax.set_ylim(0, ax.get_ylim()[1] * 1.28)
         ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
         ax.set_ylabel("Miss, share of what was booked", fontsize=9)
-        levels = ", ".join(
-            f"{section.label(r['before'])} to {section.label(r['after'])} by {r['level']}" for r in steps
-        )
+        levels = ", ".join(f"{called(r['before'])} to {called(r['after'])} by {r['level']}" for r in steps)
         _note(figure, f"Each pair on the same totals: {levels}. In brackets the interval; grey: cannot tell.")
     said = " ".join(section.answer.verdict.steps)
     return Picture("chain", f"{message}. {said}", figure)
@@ -255,9 +247,7 @@ def waterfall(section: Any) -> Picture | Absent:
             )
             if i + 1 < len(t):
                 ax.plot([r["end"], r["end"]], [-i - 0.31, -i - 0.69], color=GREY, lw=0.8)
-        ax.set_yticks(
-            [-i for i in range(len(t))], [section.starts(named[s]) for s in t["step"]], fontsize=8.5
-        )
+        ax.set_yticks([-i for i in range(len(t))], [capital(named[s]) for s in t["step"]], fontsize=8.5)
         ax.tick_params(axis="y", length=0)
         ax.set_xlim(0, float(t[["start", "end"]].max().max()) * 1.17)
         ax.xaxis.set_major_formatter(_in_money(section))
@@ -321,3 +311,77 @@ def reps(section: Any) -> Picture | Absent:
         for r in t.to_dict("records")
     )
     return Picture("rep_bias", f"{message}. {said}.", figure)
+
+
+def pacing(section: Any) -> Picture | Absent:
+    """The share of the quota that was booked, week by week, beside the periods before."""
+    now, t, a = section.now, section.company, section.answer
+    if now is None:
+        return Absent(section.why)
+    if t["week"].nunique() < 2:
+        return Absent("One moment only: there is no pace to draw.")
+    before = section.before
+    message = f"{now['reached']:.0%} of the quota is booked at week {a.week}"
+    if len(before):
+        message += f"; {before['reached'].min():.0%} to {before['reached'].max():.0%} at this week before"
+    with canvas(2.9) as (figure, ax):
+        title(figure, message)
+        end = int(t["week"].max())
+        for _, own in t[t["period"] != a.period].groupby("period", sort=False):
+            own = own.sort_values("week")
+            ax.plot(own["week"], own["reached"], color=FAINT, lw=1.2)
+            final = float((own["actual"] / own["quota"]).iloc[-1])
+            if math.isfinite(final):
+                ax.plot(
+                    [own["week"].iloc[-1], end + 1], [own["reached"].iloc[-1], final], color=FAINT, lw=1.2
+                )
+                ax.plot([end + 1], [final], "o", ms=4, color=_GAIN if final >= 1 else _LOSS)
+        own = t[t["period"] == a.period].sort_values("week")
+        ax.plot(own["week"], own["reached"], "o-", ms=4, lw=2.2, color=INK)
+        ax.annotate(short(a.period, 14), (own["week"].iloc[-1], own["reached"].iloc[-1]), (6, -3), textcoords="offset points",
+                    fontsize=8.5, color=INK, va="top")  # fmt: skip
+        ax.axhline(1, color=INK, lw=1, ls=(0, (4, 3)))
+        ax.set_ylim(bottom=0)
+        ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
+        ax.set_xlabel("Week of the period; last dots: booked in the end", fontsize=9)
+        ax.locator_params(axis="x", integer=True)
+        _note(
+            figure,
+            "Booked to date as a share of the quota. Grey: earlier ones; green dots reached it, red ones did not.",
+        )
+    said = "; ".join(f"{p}: {r:.0%}" for p, r in zip(before["period"], before["reached"], strict=True))
+    return Picture("pacing", f"{message}. At this week before: {said}.", figure)
+
+
+def at_its_word(section: Any) -> Picture | Absent:
+    """Close dates' own calibration, and what pushes say."""
+    d, p = section.dates, section.pushes
+    if d.empty:
+        return Absent(section.why)
+    first = d.iloc[0]
+    ahead = "a week" if first["ahead"] == 1 else f"{first['ahead']} weeks"
+    message = f"Of deals dated {ahead} ahead, {first['closed']:.0%} had closed by then"
+    with canvas(2.7, 2) as (figure, (left, right)):
+        title(figure, message)
+        left.fill_between(d["ahead"], d["low"], d["high"], color=INK, alpha=0.12, lw=0)
+        left.plot(d["ahead"], d["closed"], "o-", ms=3.5, color=INK, lw=1.8)
+        left.plot(d["ahead"], d["won"], "o-", ms=3.5, color=_GAIN, lw=1.8)
+        for name, shade in (("closed", INK), ("won", _GAIN)):
+            left.annotate(name, (d["ahead"].iloc[-1], d[name].iloc[-1]), (5, 0), textcoords="offset points", va="center",
+                          fontsize=8.5, color=shade, annotation_clip=False)  # fmt: skip
+        left.set_xlabel("Weeks ahead that it is dated", fontsize=8.5)
+        left.set_title("Closed by its date", fontsize=9)
+        right.vlines(p["pushes"], p["low"], p["high"], color=colour("rep_forecast"), lw=2.2)
+        right.plot(p["pushes"], p["share"], "o", ms=5.5, color=colour("rep_forecast"))
+        right.set_xlabel("Times the date moved back", fontsize=8.5)
+        right.set_title("Won in the end", fontsize=9)
+        right.set_xticks(p["pushes"], [f"{n}+" if n == 5 else str(n) for n in p["pushes"]])
+        for ax in (left, right):
+            ax.set_ylim(0, 1)
+            ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
+        left.locator_params(axis="x", integer=True)
+    said = "; ".join(f"{count(r['ahead'], 'weeks')} ahead {r['closed']:.0%}" for r in d.to_dict("records"))
+    more = "; ".join(
+        f"moved back {count(r['pushes'], 'times')} {r['share']:.0%} won" for r in p.to_dict("records")
+    )
+    return Picture("at_its_word", f"{message}. Closed by then: {said}. {more}.", figure)

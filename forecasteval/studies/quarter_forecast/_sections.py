@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
-from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -15,61 +14,20 @@ import pandas as pd
 
 from forecasteval.compare.accuracy import GREEN
 from forecasteval.compare.totals import in_time
-from forecasteval.compare.wording import count, money, number
+from forecasteval.compare.wording import capital, count, money, number
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.inference.statistic import mean_over_clusters
-from forecasteval.report.blocks import Html, Words, table
+from forecasteval.report.blocks import Html, table
+from forecasteval.report.section import Card, Section
+from forecasteval.studies.quarter_forecast._wording import called, points, says, whose
 
 if TYPE_CHECKING:
     from forecasteval.report.figures import Absent, Picture
 
-SAY = Words(__file__)
-_WORDS = {
-    "rep_forecast": "the reps", "rep_submission": "the reps", "rep_submissions": "the reps", "reps": "the reps",
-    "submission": "the reps", "manager_call": "the managers", "manager": "the managers", "managers": "the managers",
-    "cro_call": "the head of sales", "cro": "the head of sales", "model": "the model", "last_quarter": "last quarter again",
-    "same_quarter_last_year": "the same quarter last year", "commit": "Commit, as entered", "best_case": "Best Case, as entered",
-    "pipeline": "all that is open", "closed_and_conversion": "closed and usual conversion",
-    "stage_weighted": "stages at their past rates", "category_conversion": "categories at their past rates",
-}  # fmt: skip
 _STEPS = {
     "won": "won beyond the list", "lost": "lost", "slipped": "slipped", "pulled_in": "pulled in", "amount": "amount",
     "new": "new", "re_opened": "re-opened", "unknown": "not known",
 }  # fmt: skip
-_PLURAL = ("the reps", "the managers")
-
-
-def label(name: str) -> str:
-    """A forecaster as people speak of it.
-
-    >>> label("rep_forecast_corrected"), label("rep_forecast_model_mix"), label("vendor_x_and_new")
-    ('the reps, corrected by their past', 'half the reps, half the model', 'vendor x')
-    """
-    if name in _WORDS:
-        return _WORDS[name]
-    if name.endswith("_and_new"):
-        return label(name.removesuffix("_and_new"))
-    if name.endswith("_corrected"):
-        return f"{label(name.removesuffix('_corrected'))}, corrected by their past"
-    if mixed := re.fullmatch(r"(.+?(?:forecast|call|submission)s?)_(.+)_mix", name):
-        return f"half {label(mixed[1])}, half {label(mixed[2])}"
-    return name.replace("_", " ")
-
-
-def whose(name: str) -> str:
-    """The genitive: the reps', the model's."""
-    said = label(name)
-    return f"{said}'" if said.endswith("s") else f"{said}'s"
-
-
-def says(name: str) -> str:
-    """The verb that agrees."""
-    return "say" if label(name) in _PLURAL else "says"
-
-
-def starts(text: str) -> str:
-    """With a capital, as a sentence starts."""
-    return text[:1].upper() + text[1:]
 
 
 def _figures() -> ModuleType:
@@ -79,41 +37,16 @@ def _figures() -> ModuleType:
     return figures
 
 
-def points(low: float, high: float) -> str:
-    """An interval of shares in points, the smaller end first.
-
-    >>> points(-0.104, -0.021), points(-0.071, 0.012)
-    ('2 to 10', '−1 to 7')
-    """
-    a, b = sorted((-100 * low, -100 * high))
-    return f"{number(a, 0)} to {number(b, 0)}"
-
-
-@dataclass(frozen=True, eq=False)
-class _Section:
-    answer: Any  # of the study, which makes its sections
-
-    label, starts, points = staticmethod(label), staticmethod(starts), staticmethod(points)
-
+class _Section(Section):
     def money(self, *amounts: float) -> str:
         """In the organisation's currency."""
         return money(*amounts, currency=self.answer.currency)
-
-    @property
-    def when(self) -> str:
-        """The moment, in words."""
-        a = self.answer
-        return f"Week {a.week} of {a.period}" if a.week else str(a.period)
-
-    def words(self) -> Html:
-        """The section's words: the macro that has its name."""
-        return SAY(type(self).__name__.lower(), self, self.answer)
 
 
 # --- the first screen ---------------------------------------------------------------------------------
 
 
-class Verdict(_Section):
+class Outlook(_Section, Card):
     """What to expect, who says what, whom to believe, what is in dispute."""
 
     @cached_property
@@ -164,15 +97,10 @@ class Verdict(_Section):
         }  # fmt: skip
 
     @property
-    def headline(self) -> str:
-        """The first sentence."""
-        return SAY("headline", self, self.answer).text
-
-    @property
     def who_says(self) -> str:
         """Everybody's number in one sentence."""
-        said = [f"{label(n)} {says(n)} {self.money(v)}" for n, v in self.says.items()]
-        return starts(", ".join(said)) + "."
+        said = [f"{called(n)} {says(n)} {self.money(v)}" for n, v in self.says.items()]
+        return capital(", ".join(said)) + "."
 
     @cached_property
     def steps(self) -> list[str]:
@@ -190,26 +118,26 @@ class Verdict(_Section):
         side = "better" if gain >= 0 else "worse"
         size = count(round(abs(gain)), "points")
         if after == a.machine and after not in a.people:
-            ahead = f"{label(after)} is {'ahead of' if gain >= 0 else 'behind'} {label(before)} by {size}{interval} {over}"
+            ahead = f"{called(after)} is {'ahead of' if gain >= 0 else 'behind'} {called(before)} by {size}{interval} {over}"
         else:
             ahead = f"{whose(after)} changes made {whose(before)} number {side} by {size}{interval} {over}"
         if not known:
-            return starts(f"{ahead}: too few {a.noun} to tell.")
-        return starts(ahead + ("." if told else ": cannot tell."))
+            return capital(f"{ahead}: too few {a.noun} to tell.")
+        return capital(ahead + ("." if told else ": cannot tell."))
 
     @cached_property
     def table(self) -> Html:
         """Who says what, and how far off they usually are at this week."""
         a, rows = self.answer, []
         for name, amount in self.says.items():
-            row = [starts(label(name)), self.money(amount)]
+            row = [capital(called(name)), self.money(amount)]
             if name in a.accuracies:
                 t = a.accuracies[name].table.iloc[0]
                 off = [f"{t['wmape']:.0%}", _bias(t), f"{t['totals']:,}"]
             else:
                 off = ["–", "–", "0"]
             rows.append([*row, *off])
-        columns = ["Who", "Number", "Usual miss", "Leaning", starts(a.noun)]
+        columns = ["Who", "Number", "Usual miss", "Leaning", capital(a.noun)]
         return table(columns, rows, "says", columns[1:])
 
 
@@ -282,8 +210,8 @@ class Ranges(_Section):
         a, found = self.answer, []
         if not isinstance(a.record, str):
             c = a.record.coverage(a.week)
-            found.append([f"{starts(label(a.primary))}, from past errors", c, a.question.range_level])
-        found += [[f"{starts(label(n))}, as given", r.coverage(), r.level] for n, r in a.own.items()]
+            found.append([f"{capital(called(a.primary))}, from past errors", c, a.question.range_level])
+        found += [[f"{capital(called(n))}, as given", r.coverage(), r.level] for n, r in a.own.items()]
         return [
             [who, f"{c.held} of {c.ranges}", _share_interval(c), "not stated" if math.isnan(p) else f"{p:.0%}",
              f"{c.below} / {c.above}"]
@@ -344,7 +272,7 @@ class Accurate(_Section):
     @property
     def first(self) -> list[list[str]]:
         """Those that stand in the pictures."""
-        names = {starts(label(n)) for n in self.answer.shown}
+        names = {capital(called(n)) for n in self.answer.shown}
         return [r for r in self.rows if r[0] in names]
 
     @property
@@ -356,7 +284,7 @@ class Accurate(_Section):
         everyone = set(t["forecaster"])
         bare = {n: ", without new business" for n in everyone if f"{n}_and_new" in everyone}
         return [
-            [starts(label(r["forecaster"])) + bare.get(r["forecaster"], ""), f"{r['wmape']:.0%}", _bias(r), f"{round(r['within_10'] * r['totals'])} of {r['totals']}"]
+            [capital(called(r["forecaster"])) + bare.get(r["forecaster"], ""), f"{r['wmape']:.0%}", _bias(r), f"{round(r['within_10'] * r['totals'])} of {r['totals']}"]
             for r in t.sort_values("wmape", kind="stable").to_dict("records")
         ]  # fmt: skip
 
@@ -378,7 +306,7 @@ class Accurate(_Section):
             [p, self.money(actual[p]), *(self.money(v) for v in wide.loc[p])]
             for p in sorted(wide.index, key=in_time(a.rollups.table).__getitem__)
         ]
-        columns = ["Period", "Booked", *(starts(label(n)) for n in names)]
+        columns = ["Period", "Booked", *(capital(called(n)) for n in names)]
         return table(columns, rows, "booked", columns[1:])
 
     def figure(self) -> Picture | Absent:
@@ -392,7 +320,7 @@ class Accurate(_Section):
         }
 
 
-class Reps(_Section):
+class Callers(_Section):
     """Who calls too much and who too little: pattern or chance."""
 
     green = GREEN
@@ -446,7 +374,7 @@ class Steps(_Section):
                 continue
             interval = f"({points(r['low'], r['high'])})" if math.isfinite(r["low"]) else "(too few)"
             helped = "–" if r[column] == "left alone" else f"{r['helped']:.0%}"
-            step = starts(f"{label(r['before'])} → {label(r['after'])}".replace("the ", ""))
+            step = capital(f"{called(r['before'])} → {called(r['after'])}".replace("the ", ""))
             gain = f"{number(-100 * r['difference'], 0)} {interval}"
             found.append([step, str(r[column]), f"{r['rows']:,}", helped, gain, r["verdict"]])
         return found
@@ -504,7 +432,7 @@ class Why(_Section):
         """Headings of the rows."""
         t = self.answer.missed.table
         there = set(t.loc[t["amount"].ne(0), "step"])
-        return ["Period", "Booked", *(starts(_STEPS[s]) for s in _STEPS if s in there)]
+        return ["Period", "Booked", *(capital(_STEPS[s]) for s in _STEPS if s in there)]
 
     def results(self) -> dict[str, Any]:
         """Plain values for `results.json`."""
@@ -519,32 +447,13 @@ def _signed(share: float) -> str:
 # --- the method, what to be careful of ----------------------------------------------------------------
 
 
-class Method(_Section):
-    """How it was done."""
-
-    @property
-    def handed(self) -> str:
-        """Who hands a number to whom."""
-        return starts(" → ".join(label(n) for n in self.answer.people))
-
-    @property
-    def knew(self) -> list[tuple[str, str]]:
-        """What each of those who are shown knew."""
-        a = self.answer
-        return [
-            (starts(label(n)), starts(a.rollups.knew[n]))
-            for n in dict.fromkeys([*a.path.names, *a.shown])
-            if n in a.rollups.knew
-        ]
-
-
-class Caveats(_Section):
+class Raised(_Section):
     """Only the caveats that these data raise, the gravest first."""
 
     @property
     def lines(self) -> list[str]:
         """One sentence each."""
-        return [x.strip() for x in SAY("caveat_lines", self, self.answer).text.split("\n") if x.strip()]
+        return [x.strip() for x in self.say("caveat_lines").text.split("\n") if x.strip()]
 
     @property
     def notes(self) -> list[str]:
@@ -553,7 +462,7 @@ class Caveats(_Section):
         silent = set(a.rollups.table["forecaster"]) - set(a.now["forecaster"])
         said = [n for n in a.rollups.notes if not any(re.search(rf"\b{re.escape(x)}\b", n) for x in silent)]
         for name in sorted(set(a.calls), key=len, reverse=True):
-            said = [re.sub(rf"\b{re.escape(name)}\b", f"number of {label(name)}", n) for n in said]
+            said = [re.sub(rf"\b{re.escape(name)}\b", f"number of {called(name)}", n) for n in said]
         return said
 
     @property
@@ -561,13 +470,6 @@ class Caveats(_Section):
         """Whose number of this week is carried on from an earlier one."""
         rows = self.answer.now
         return [
-            label(n)
+            called(n)
             for n in rows.loc[rows["stale"] & rows["forecaster"].isin(self.answer.people), "forecaster"]
         ]
-
-
-def source(name: str, data: str, parameters: Mapping[str, Any]) -> Html:
-    """What went in. Versions and hashes are in the manifest beside the report."""
-    rows = [["Organisation", name], ["Data", data], ["forecasteval", version("deal-forecasteval")]]
-    rows += [[key, str(value) if value not in ("", []) else "–"] for key, value in parameters.items()]
-    return table(["What", "Value"], rows, "provenance")

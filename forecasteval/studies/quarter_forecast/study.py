@@ -7,6 +7,7 @@ past deals of that kind say who tends to be right. What needs deals is left out 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import Field
 
-from forecasteval.compare.accuracy import Accuracy, accuracy, by_person
+from forecasteval.compare.accuracy import Accuracy, accuracy, by_person, floor
 from forecasteval.compare.chain import Chain, chain
 from forecasteval.compare.compare import compare
 from forecasteval.compare.disagreement import Disagreement, disagreement, open_disagreements
@@ -27,15 +28,20 @@ from forecasteval.compare.overrides import Paid, decisions, not_yet_kept, which_
 from forecasteval.compare.results import plain
 from forecasteval.compare.totals import in_time, period_noun
 from forecasteval.compare.track_record import TrackRecord, own_ranges, track_record
+from forecasteval.compare.wording import capital
 from forecasteval.errors import CallError, nearest
 from forecasteval.matching.forecasters import BUILT_IN
 from forecasteval.matching.match import Panel
 from forecasteval.matching.matched import Matched, shown_as
 from forecasteval.matching.rollups import QUOTA, Rollups, rollups
-from forecasteval.report.blocks import Html
+from forecasteval.report.answer import Answer
+from forecasteval.report.blocks import Words
+from forecasteval.report.section import said
 from forecasteval.report.who_was_right import WhoWasRight
 from forecasteval.studies.parameters import Level, Names, Parameters, between
+from forecasteval.studies.quarter_forecast import _pipeline as pipeline
 from forecasteval.studies.quarter_forecast import _sections as sections
+from forecasteval.studies.quarter_forecast._wording import called
 from forecasteval.tables import ledger
 from forecasteval.tables.ledger import Ledger
 from forecasteval.tables.organisation import Org, about, names_of
@@ -94,7 +100,7 @@ class Quarter(Parameters):
     ledger: str = ""
     show_names: bool = False
 
-    def run(self, org: Org) -> Answer:
+    def run(self, org: Org) -> QuarterAnswer:
         """Put the question to an organisation's data, as :func:`forecasteval.read` gives them.
 
         Raises
@@ -102,15 +108,17 @@ class Quarter(Parameters):
         CallError
             Where there are no totals at all, and for a forecaster, week or period that is not there.
         """
-        return Answer(self, org)
+        return QuarterAnswer(self, org)
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class QuarterAnswer(Answer):
     """What the data say about the period; everything is computed when it is asked for, and once."""
 
     question: Quarter
     org: Org
+
+    say = Words(__file__, called=called)
 
     # --- who speaks, and when -------------------------------------------------------------------------
 
@@ -128,7 +136,8 @@ class Answer:
             table = table.sort_values("as_of", kind="stable").drop_duplicates(key, keep="last")
         if table.empty:
             raise CallError("There are no totals: nobody called a number, and no deal has a history.")
-        return Rollups(table, found.knew, found.notes)
+        quota = found.quota.assign(week=found.quota["week"].fillna(0).astype(int))
+        return Rollups(table, found.knew, found.notes, quota)
 
     @cached_property
     def period(self) -> str:
@@ -198,6 +207,20 @@ class Answer:
         there = set(self.company["forecaster"])
         names = [*self.people, self.machine, *_RULES[:2]]
         return [n for n in dict.fromkeys(names) if n in there][:6]
+
+    @property
+    def handed(self) -> str:
+        """Who hands a number to whom."""
+        return capital(" → ".join(called(n) for n in self.people))
+
+    @property
+    def explained(self) -> list[tuple[str, str]]:
+        """What each of those who are shown knew."""
+        return [
+            (capital(called(n)), capital(self.rollups.knew[n]))
+            for n in dict.fromkeys([*self.path.names, *self.shown])
+            if n in self.rollups.knew
+        ]
 
     # --- totals ---------------------------------------------------------------------------------------
 
@@ -295,14 +318,24 @@ class Answer:
                 return found.sort_values("actual", ascending=False, kind="stable", ignore_index=True)
         return None
 
+    @property
+    def listed(self) -> str:
+        """Which open deals were expected to be won: those in Commit, or all where no categories are kept."""
+        history = self.org.history
+        return "commit" if history is not None and history["rep_category"].notna().any() else "all"
+
+    @cached_property
+    def floor(self) -> float:
+        """What even a calibrated forecast would have missed at this week; NaN without probabilities."""
+        return floor(self.this_week, self.machine) if self.machine else math.nan
+
     @cached_property
     def missed(self) -> Misses | str:
         """Why each period that is over was missed, from this week's list to what was booked; or why nobody knows."""
         if self.org.history is None or self.org.deals is None:
             return "This needs deals with a history; here are totals only."
-        listed = "commit" if self.org.history["rep_category"].notna().any() else "all"
         try:
-            return misses(self.org, week=self.week, deals=listed)
+            return misses(self.org, week=self.week, deals=self.listed)
         except CallError as error:
             return str(error)
 
@@ -423,7 +456,7 @@ class Answer:
 
     # --- the sections ---------------------------------------------------------------------------------
 
-    verdict = cached_property(sections.Verdict)
+    verdict = cached_property(sections.Outlook)
     path = cached_property(sections.Path)
     last = cached_property(sections.Last)
     ranges = cached_property(sections.Ranges)
@@ -431,14 +464,17 @@ class Answer:
     steps = cached_property(sections.Steps)
     overrides = cached_property(sections.Overrides)
     why = cached_property(sections.Why)
-    reps = cached_property(sections.Reps)
-    method = cached_property(sections.Method)
-    caveats = cached_property(sections.Caveats)
+    reps = cached_property(sections.Callers)
+    pacing = cached_property(pipeline.Pacing)
+    at_its_word = cached_property(pipeline.AtItsWord)
+    kinds = cached_property(pipeline.Kinds)
+    method = said("method")
+    caveats = cached_property(sections.Raised)
 
     @cached_property
     def apart(self) -> WhoWasRight:
         """Where rep and model disagree: who was right, and which deals are in dispute today."""
-        say = {_OWN: "the rep", self._scorer: sections.label(self._scorer)}
+        say = {_OWN: "the rep", self._scorer: called(self._scorer)}
         return WhoWasRight(self.disagreement, self.disputed, self.currency, say, _HOW)
 
     # --- what leaves with the report ------------------------------------------------------------------
@@ -477,6 +513,10 @@ class Answer:
             "overrides": {"entries": len(self.book.entries), "new": len(self.decided), **self.paid.to_dict()},
             "why_missed": self.why.results(),
             "reps": None if self.by_unit is None else self.by_unit.to_dict("records"),
+            "quota": self.pacing.results(),
+            "at_its_word": self.at_its_word.results(),
+            "kinds": self.kinds.results(),
+            "error_floor": self.floor,
             "knew_the_outcome": self.knew,
         })  # fmt: skip
 
@@ -493,9 +533,9 @@ class Answer:
             "open_disagreements": self.disputed if len(self.disputed) else None,
             "why_missed": None if isinstance(m, str) else m.table,
             "reps": self.by_unit,
+            "pacing": self.pacing.table if len(self.pacing.table) else None,
+            "close_dates": self.at_its_word.dates if len(self.at_its_word.dates) else None,
+            "pushes": self.at_its_word.pushes if len(self.at_its_word.pushes) else None,
+            "kinds": self.kinds.table if len(self.kinds.table) else None,
         }
         return {name: table for name, table in found.items() if table is not None}
-
-    def source(self, data: str) -> Html:
-        """What went in: the data as they were named, and the parameters."""
-        return sections.source(self.org.name, data, self.question.parameters)

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from forecasteval.compare.totals import TEST_FROM, periods_needed
 from forecasteval.compare.variance_of_history import measure
 from forecasteval.errors import CallError
 from forecasteval.inference import power
 from forecasteval.inference.power import Design
+from forecasteval.inference.statistic import share_interval
 from forecasteval.matching.matched import Matched
+from forecasteval.studies.vendor_claim._evidence import EPSILON, Found
+from forecasteval.studies.vendor_claim._totals import Total
 from forecasteval.tables.organisation import Org
+
+_POWER = 0.8
+_MOST = 200  # quarters that a test of totals looks through
 
 
 @dataclass(frozen=True)
 class Decidable:
-    """What a claim about the Brier score needs: ``apart`` is how far the estimate lies from what is claimed.
+    """What a claim needs: ``apart`` is how far the estimate lies from what is claimed, in the unit of its definition.
 
-    ``told`` is the smallest difference that evidence of this size tells in four of five cases; ``periods`` and ``reps`` are
+    ``told`` is the smallest distance that evidence of this size tells in four of five cases; ``periods`` and ``reps`` are
     how many would tell ``apart``, None where no number that was looked through does; ``on`` is the day on which the periods
-    are frozen at the present rate.
+    are frozen at the present rate. Totals have no reps: then ``deals`` and ``have_reps`` are 0.
     """
 
     apart: float
@@ -32,8 +41,8 @@ class Decidable:
     have_periods: int
     have_reps: int
     deals: float
-    on: str
-    period: str
+    on: str = ""
+    period: str = ""
 
     @property
     def more(self) -> int | None:
@@ -46,21 +55,18 @@ class Decidable:
                 "periods": self.have_periods, "reps": self.have_reps, "decidable_on": self.on or None}  # fmt: skip
 
 
-def decidable(
-    org: Org,
-    matched: Matched,
-    pair: tuple[str, str],
-    apart: float,
-    question: tuple[str, ...],
-    *,
-    level: float,
-    seed: int,
+def of_deals(
+    org: Org, matched: Matched, found: Found, pair: tuple[str, str], apart: float, *, level: float, seed: int
 ) -> Decidable | None:
-    """What it would take, from how the difference varied in these deals; None where that cannot be measured."""
+    """What it would take, from how what is claimed varied in these deals; None where that cannot be measured."""
+    question, rows = found.comparison.generalise_to, found.measure.of(matched, pair)
     if question not in power.PLANNED or not apart > 0:
         return None
     try:
-        past = measure(matched, *pair, seed=seed)
+        past = measure(
+            rows, *pair, seed=seed, metric=found.measure.metric, epsilon=EPSILON,
+            which="candidate" if found.absolute else "difference",
+        )  # fmt: skip
     except CallError:
         return None
     design = Design(past.reps, past.periods, past.deals, sizes=past.sizes)
@@ -69,26 +75,85 @@ def decidable(
     told = (
         math.nan
         if design.doubt(question)
-        else power.detectable(design, past.components, question, level=level, power=0.8)
+        else power.detectable(design, past.components, question, level=level, power=_POWER)
     )
     periods, reps = (
-        power.fewest(what, design, past.components, question, apart, level=level, power=0.8)
+        power.fewest(what, design, past.components, question, apart, level=level, power=_POWER)
         for what in ("periods", "reps")
     )
-    on, period = ("", "") if periods is None else _frozen_on(org, matched, max(periods - past.periods, 0))
-    return Decidable(apart, told, periods, reps, past.periods, past.reps, past.deals, on, period)
+    day = decided_on(org, matched, past.periods, periods)
+    return Decidable(apart, told, periods, reps, past.periods, past.reps, past.deals, *day)
 
 
-def _frozen_on(org: Org, matched: Matched, more: int) -> tuple[str, str]:
-    """The day on which so many further periods are frozen, by the calendar and beyond it at its pace; empty without one."""
-    if org.periods is None or "period" not in matched or more == 0:
+def of_totals(
+    org: Org,
+    matched: Matched,
+    pairs: pd.DataFrame,
+    total: Total,
+    at_least: float,
+    *,
+    absolute: bool,
+    level: float,
+) -> Decidable | None:
+    """The same of a claim about totals, of which every quarter is one case."""
+    f, b, a = (pairs[c].to_numpy(float) for c in ("candidate", "baseline", "actual"))
+    if not absolute:
+        f, b, a = (v[np.isfinite(b)] for v in (f, b, a))
+    have = f.size
+    if have < 2:
+        return None
+    if absolute and total.kind == "share":
+        share = float(np.mean(total.each(f, a)))
+        needed = _quarters_of_a_share(share, at_least, level)
+        at = decided_on(org, matched, have, needed)
+        return Decidable(abs(share - at_least), math.nan, needed, None, have, 0, 0.0, *at)
+    if total.kind == "pooled":
+        e = (np.abs(f - a) if absolute else np.abs(f - a) - np.abs(b - a)) / a.mean()
+        value = 1 - e.mean() if absolute else -e.mean()
+    else:
+        e = total.near(f, a) - (0.0 if absolute else total.near(b, a))
+        value = float(e.mean())
+    sd, apart = float(e.std(ddof=1)), abs(float(value) - at_least)
+    needed = periods_needed(sd, apart, most=_MOST) or None if apart > 0 and sd > 0 else None
+    return Decidable(apart, math.nan, needed, None, have, 0, 0.0, *decided_on(org, matched, have, needed))
+
+
+def _quarters_of_a_share(share: float, at_least: float, level: float) -> int | None:
+    """The fewest quarters in which such a share would decide."""
+    for n in range(TEST_FROM, _MOST + 1):
+        low, high = share_interval(round(share * n), n, level)
+        if low >= at_least or high < at_least:
+            return n
+    return None
+
+
+def decided_on(org: Org, matched: Matched, have: int, needed: int | None) -> tuple[str, str]:
+    """The day on which so many periods are frozen, by the calendar and beyond it at its pace; empty where nothing tells.
+
+    A table without a calendar goes on at the pace of its own moments, and a period is over one pace after its moment.
+    """
+    if needed is None or needed <= have or not matched.has("period"):
         return "", ""
-    periods = org.periods.sort_values("starts_on", ignore_index=True)
-    last = periods.index[periods["period"].isin(matched["period"].astype(str))].max()
-    if pd.isna(last):
+    more, labels = needed - have, matched["period"].astype(str)
+    if org.periods is not None:
+        periods = org.periods.sort_values("starts_on", ignore_index=True)
+        last = periods.index[periods["period"].isin(labels)].max()
+        if not pd.isna(last):
+            ends, names = periods["freezes_on"], periods["period"].astype(str)
+            return _at(ends, names, int(last) + more, periods["starts_on"])
+    if not matched.has("as_of"):
         return "", ""
-    at = int(last) + more
-    if at < len(periods):
-        return f"{periods['freezes_on'].iloc[at]:%Y-%m-%d}", str(periods["period"].iloc[at])
-    length = (periods["starts_on"].diff().median()) * (at - len(periods) + 1)
-    return f"{periods['freezes_on'].iloc[-1] + length:%Y-%m-%d}", ""
+    try:
+        moments = pd.to_datetime(matched["as_of"]).groupby(labels).min().sort_values()
+    except (ValueError, TypeError):
+        return "", ""
+    pace = moments.diff().median()
+    return ("", "") if pd.isna(pace) else (f"{moments.iloc[-1] + (more + 1) * pace:%Y-%m-%d}", "")
+
+
+def _at(ends: pd.Series, names: Iterable[str], at: int, starts: pd.Series) -> tuple[str, str]:
+    """The end of a period by its place in the calendar, or beyond its end at its pace."""
+    if at < len(ends):
+        return f"{ends.iloc[at]:%Y-%m-%d}", list(names)[at]
+    length = starts.diff().median() * (at - len(ends) + 1)
+    return f"{ends.iloc[-1] + length:%Y-%m-%d}", ""

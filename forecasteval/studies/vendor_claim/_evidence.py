@@ -3,83 +3,100 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from forecasteval.compare.accuracy import accuracy
 from forecasteval.compare.compare import Comparison, compare
 from forecasteval.compare.segments import Family, family
-from forecasteval.compare.totals import TEST_FROM
 from forecasteval.errors import CallError
-from forecasteval.inference.limits import MIN_CLUSTERS
-from forecasteval.inference.statistic import mean_over_clusters
 from forecasteval.matching.forecasters import BurnIn, logistic
 from forecasteval.matching.matched import Matched
-from forecasteval.scores.amounts import ACCURACIES, accuracies, error_floor
-from forecasteval.scores.probability import METRICS
+from forecasteval.scores.decisions import CALL, PRECISION, RECALL, highest, lift, precision_at
+from forecasteval.scores.probability import METRICS, Metric
+from forecasteval.studies.vendor_claim._rule import judged
+from forecasteval.studies.vendor_claim._totals import TOTALS
 
-SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided by this evidence"
-NOT_EVERYWHERE = "supported, but not everywhere"
+TOP = 0.2  # of a list
+EPSILON = 0.001  # a probability of 0 that comes true costs no more than this one
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One definition of how good a forecast of deals is; ``metric`` is what is computed, on rounded calls if ``called``."""
+    """One definition of how good a forecast of deals is; ``metric`` is what is computed, of forecasts changed by ``made``."""
 
     name: str
     label: str
     formula: str
-    metric: str
+    metric: Metric
     gloss: str = ""
-    called: bool = False
+    made: Callable[[Matched, Iterable[str]], Matched] | None = None
     own: bool = True  # has each forecaster a value of its own (a skill has not)
+    share: bool = False  # is it shown in percent?
+    ranks: bool = False  # does it take a score that only ranks?
 
     def shown(self, value: float) -> float:
         """The value as it is shown: a share of right calls is 1 less the Brier score of the calls."""
-        return 1 - value if self.called else value
+        return 1 - value if self.made is called else value
 
     @property
     def sign(self) -> int:
         """1 where a larger difference of the metric is better."""
-        return 1 if METRICS[self.metric].better == "higher" else -1
+        return 1 if self.metric.better == "higher" else -1
+
+    def of(self, matched: Matched, names: Iterable[str]) -> Matched:
+        """The deals with what the metric is computed of in the place of the forecasts."""
+        return matched if self.made is None else self.made(matched, names)
 
 
+def called(matched: Matched, names: Iterable[str]) -> Matched:
+    """The same deals with forecasts rounded to a call: won from 50% on."""
+    table = matched.table
+    calls = {n: (table[n] >= CALL).astype(float).where(table[n].notna()) for n in names if n in table}
+    return replace(matched, table=table.assign(**calls))
+
+
+def on_the_list(matched: Matched, names: Iterable[str], share: float = TOP) -> Matched:
+    """The same deals with how much each belongs to the highest share of its period's list."""
+    table, kinds = matched.table, dict(matched.forecasters)
+    by = next((c for c in ("period", "as_of") if matched.has(c)), None)
+    parts = [np.arange(len(table))] if by is None else table.groupby(by).indices.values()
+    lists: dict[str, Any] = {}
+    for n in (n for n in names if n in table):
+        said, belongs = matched.numbers(n), np.full(len(table), np.nan)
+        for rows in parts:
+            belongs[rows] = highest(said[rows], share)
+        lists[n] = np.where(np.isnan(said), np.nan, belongs)
+        kinds[n] = {**kinds.get(n, {}), "kind": "probability"}
+    return replace(matched, table=table.assign(**lists), forecasters=kinds if matched.forecasters else {})
+
+
+_FIFTH = f"the highest {TOP:.0%} of each quarter's list"
 MEASURES: dict[str, Measure] = {
     m.name: m
     for m in (
-        Measure("brier", "Brier score", "mean (p - won)²; lower is better", "brier",
+        Measure("brier", "Brier score", "mean (p - won)²; lower is better", METRICS["brier"],
                 "how far the probability lay from what happened, squared, on average: 0 is perfect"),
-        Measure("brier_skill", "less Brier score, as a share", "1 - Brier score over the other's", "brier_skill", own=False),
-        Measure("log_score", "log score", "mean -log of the probability given to what happened; lower is better", "log_score"),
-        Measure("auc", "ranking (AUC)", "share of pairs in which the won deal is ranked above the other", "auc"),
-        Measure("called_right", "deals called right", "share of deals on the right side of 50%", "brier", called=True),
-        Measure("brier_by_amount", "Brier score by amount", "mean (p - won)², weighted by amount; lower is better", "brier_by_amount"),
+        Measure("brier_skill", "less Brier score, as a share", "1 - Brier score over the other's", METRICS["brier_skill"],
+                own=False, share=True),
+        Measure("log_score", "log score", "mean -log of the probability given to what happened; lower is better", METRICS["log_score"]),
+        Measure("auc", "ranking (AUC)", "share of pairs in which the won deal is ranked above the other", METRICS["auc"], ranks=True),
+        Measure("called_right", "deals called right", "share of deals on the right side of 50%", METRICS["brier"], made=called,
+                share=True),
+        Measure("precision", "precision", "of the deals called won (from 50% on), the share that was won (Gong)", PRECISION,
+                share=True),
+        Measure("recall", "won deals found", "of the deals that were won, the share called won (from 50% on)", RECALL, share=True),
+        Measure("precision_at_the_top", "precision at the top", f"of {_FIFTH}, the share that was won", precision_at(TOP),
+                made=on_the_list, share=True, ranks=True),
+        Measure("lift", "lift", f"share won of {_FIFTH}, over the share won of all", lift(TOP), made=on_the_list, ranks=True),
+        Measure("brier_by_amount", "Brier score by amount", "mean (p - won)², weighted by amount; lower is better",
+                METRICS["brier_by_amount"]),
     )
 }  # fmt: skip
-ABSOLUTE = ("called_right", "auc", *ACCURACIES)  # numbers that "95% accurate" may mean
-_EPSILON = 0.001  # a probability of 0 that comes true costs no more than this one
-
-
-def judged(low: float, high: float, at_least: float, *, reliable: bool) -> str:
-    """The rule: supported where the whole interval reaches what is claimed, contradicted where none of it does.
-
-    >>> judged(0.01, 0.05, 0.0, reliable=True), judged(0.01, 0.05, 0.1, reliable=True), judged(-0.01, 0.05, 0.0, reliable=True)
-    ('supported', 'contradicted', 'undecided by this evidence')
-    >>> judged(0.01, 0.05, 0.0, reliable=False), judged(-0.05, 0.0, 0.0, reliable=True)
-    ('undecided by this evidence', 'contradicted')
-    """
-    if not reliable or not (math.isfinite(low) and math.isfinite(high)):
-        return UNDECIDED
-    if low > at_least or (at_least != 0 and low == at_least):
-        return SUPPORTED
-    return CONTRADICTED if high < at_least or (at_least == 0 and high <= 0) else UNDECIDED
-
-
-# --- deals --------------------------------------------------------------------------------------------
+# numbers that "95% accurate" may mean
+ABSOLUTE = ("called_right", "auc", "precision", "recall", "precision_at_the_top", "lift", *TOTALS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,27 +162,20 @@ class Found:
         }
 
 
-def called(matched: Matched, names: Iterable[str]) -> Matched:
-    """The same deals with forecasts rounded to a call: won from 50% on."""
-    table = matched.table
-    calls = {n: (table[n] >= 0.5).astype(float).where(table[n].notna()) for n in names if n in table}
-    return replace(matched, table=table.assign(**calls))
-
-
 def on_deals(
     matched: Matched, candidate: str, baseline: str, measure: Measure, options: Mapping[str, Any]
 ) -> Comparison:
     """The comparison behind one definition."""
-    rows = called(matched, (candidate, baseline)) if measure.called else matched
-    return compare(rows, candidate, baseline, metrics=[measure.metric], epsilon=_EPSILON, **options)
+    rows = measure.of(matched, (candidate, baseline))
+    return compare(rows, candidate, baseline, metrics=[measure.metric], epsilon=EPSILON, **options)
 
 
 def guarded(
     matched: Matched, by: str, candidate: str, baseline: str, measure: Measure, options: Mapping[str, Any]
 ) -> Family:
     """The same within each part, with intervals that hold together."""
-    rows = called(matched, (candidate, baseline)) if measure.called else matched
-    metric = "brier" if measure.metric == "brier_skill" else measure.metric
+    rows = measure.of(matched, (candidate, baseline))
+    metric = METRICS["brier"] if measure.metric.is_skill else measure.metric
     return family(rows, by, candidate, baseline, metrics=[metric], **options)
 
 
@@ -210,78 +220,3 @@ def mapped(matched: Matched, name: str) -> Matched:
     }  # fmt: skip
     flow = [*matched.flow, step] if matched.flow else []
     return replace(matched, table=table, forecasters=about).rows(kept, flow=flow)
-
-
-# --- totals -------------------------------------------------------------------------------------------
-
-
-NO_BETTER_ABOVE_1 = ("actual_over_forecast", "forecast_over_actual", "signed_miss_over_actual")
-
-
-def _nearness(low: float, high: float) -> tuple[float, float]:
-    """An interval of a ratio as that of 1 less its distance from 1: 120% is as far off as 80%.
-
-    >>> [round(v, 2) for v in _nearness(0.9, 1.2)], [round(v, 2) for v in _nearness(1.3, 1.4)]
-    ([0.8, 1.0], [0.6, 0.7])
-    """
-    ends = sorted((1 - abs(low - 1), 1 - abs(high - 1)))
-    return ends[0], 1.0 if low <= 1 <= high else ends[1]
-
-
-def accuracy_by_name(totals: pd.DataFrame, who: str, at_least: float, level: float) -> pd.DataFrame:
-    """A forecaster's totals under each definition of accuracy, with the interval for new periods and what it makes of a claim."""
-    rows = totals[totals["forecaster"] == who].dropna(subset=["amount", "actual"])
-    found = []
-    for name, values in accuracies(rows["amount"], rows["actual"]).items() if len(rows) else ():
-        known = values[np.isfinite(values)]
-        mean, low, high = float(known.mean()) if known.size else math.nan, math.nan, math.nan
-        if known.size >= MIN_CLUSTERS["period"] and np.ptp(known) > 0:
-            e = mean_over_clusters(mean, known, np.ones(known.size), level)
-            low, high = e.low, e.high
-        enough = known.size >= TEST_FROM
-        verdict = ""
-        if at_least:
-            near = _nearness(low, high) if name in NO_BETTER_ABOVE_1 else (low, high)
-            verdict = judged(*near, at_least, reliable=enough)
-        found.append({"definition": name, "formula": ACCURACIES[name][0], "periods": known.size, "value": mean,
-                      "low": low, "high": high, "reliable": enough, "verdict": verdict})  # fmt: skip
-    return pd.DataFrame(found)
-
-
-BESIDE = (
-    "closed_to_date", "last_quarter", "same_quarter_last_year", "stage_weighted", "category_conversion", "closed_and_conversion",
-    "commit", "best_case", "rep_forecast", "rep_recalibrated",
-)  # fmt: skip
-
-
-def for_nothing(totals: pd.DataFrame, who: str) -> pd.DataFrame:
-    """The candidate's totals beside those that cost nothing, each on those of the candidate's periods about which it speaks."""
-    company = totals.dropna(subset=["actual"])
-    closed = company.drop_duplicates(["period", "week"])
-    closed = closed.assign(forecaster="closed_to_date", amount=closed["closed_to_date"])
-    every = pd.concat([company, closed], ignore_index=True).dropna(subset=["amount"])
-    every = every[every["period"].isin(every.loc[every["forecaster"] == who, "period"])]
-    there = set(every["forecaster"])
-    rows = [
-        {"forecaster": name, **accuracy(every, name).table.iloc[0].drop("what").to_dict()}
-        for name in (who, f"{who}_and_new", *BESIDE)
-        if name in there
-    ]
-    return pd.DataFrame(rows)
-
-
-def floor(matched: Matched, totals: pd.DataFrame, name: str) -> float:
-    """How far even a perfectly calibrated forecast with these probabilities misses the total, by chance alone: NaN if unknown."""
-    if not matched.is_probability(name) or "amount" not in matched or "period" not in matched:
-        return math.nan
-    closed = (
-        totals.drop_duplicates("period").set_index("period")["closed_to_date"]
-        if len(totals)
-        else pd.Series(dtype=float)
-    )
-    rows = matched.table.dropna(subset=[name, "amount"])
-    found = [
-        error_floor(np.clip(own[name], 0, 1), own["amount"], float(closed.get(period, 0.0)))["error"]
-        for period, own in rows.groupby("period")
-    ]
-    return float(np.mean(found)) if found else math.nan

@@ -12,31 +12,29 @@ from typing import Any
 import pandas as pd
 
 from forecasteval.compare.compare import Comparison
+from forecasteval.compare.hindsight import CODE as HINDSIGHT
 from forecasteval.compare.segments import Family
-from forecasteval.inference.estimate import against
+from forecasteval.inference.estimate import Estimate, against
 from forecasteval.matching.matched import Matched
 from forecasteval.matching.rollups import rollups
-from forecasteval.scores.amounts import ACCURACIES
+from forecasteval.studies.vendor_claim import _decide, _pays, _totals
 from forecasteval.studies.vendor_claim import _evidence as evidence
-from forecasteval.studies.vendor_claim._decide import Decidable, decidable
-from forecasteval.studies.vendor_claim._evidence import (
-    ABSOLUTE,
-    MEASURES,
-    NOT_EVERYWHERE,
-    SUPPORTED,
-    UNDECIDED,
-    Found,
-    Measure,
-)
+from forecasteval.studies.vendor_claim._decide import Decidable
+from forecasteval.studies.vendor_claim._enough import Enough, enough
+from forecasteval.studies.vendor_claim._evidence import ABSOLUTE, MEASURES, Found, Measure
+from forecasteval.studies.vendor_claim._halves import Effect, Halves
 from forecasteval.studies.vendor_claim._register import Registration
+from forecasteval.studies.vendor_claim._rule import NOT_EVERYWHERE, SUPPORTED, UNDECIDED
+from forecasteval.studies.vendor_claim._several import Several, several
 from forecasteval.studies.vendor_claim._terms import Terms
-from forecasteval.studies.vendor_claim.claim import Claim, Score, score
+from forecasteval.studies.vendor_claim._totals import TOTALS
+from forecasteval.studies.vendor_claim.claim import Claim, Costs, Score, score
 from forecasteval.tables.organisation import Org
 
 FREE = ("rep_forecast", "rep_recalibrated", "stage_rate", "base_rate")  # what costs nothing
 _TWIN = "rep_recalibrated"
-_USUAL = 0.01  # a difference in Brier score that matters, where no margin says
-_MOST_APART = 0.2  # of the deals, on which vendors may be silent apart from each other
+# reasons that more evidence of the same kind does away with
+_FEW = ("few_", "too_few_")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +55,10 @@ class Held:
     late: tuple[str, ...]
     registration: Registration
     frozen: tuple[tuple[str, str], ...] = ()  # day and hash of each file of scores that was taken
+    halves: Halves | None = None
+    noticed: tuple[str, ...] = ()  # what looks like somebody's attempt to make a result
+    joinable: tuple[str, ...] = ()  # what somebody who sees the CRM could have joined the packs by
+    seals: tuple[tuple[str, str], ...] = ()  # of lines of the ledger: what they hold, and their receipts
 
     # --- what is computed ---------------------------------------------------------------------------------
 
@@ -81,13 +83,21 @@ class Held:
         """Is the claim a number on its own?"""
         return self.claim.says == "accuracy"
 
+    @property
+    def of_totals(self) -> bool:
+        """Is the claim judged by totals?"""
+        return self.trial.measure in TOTALS
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What every comparison of this trial shares."""
+        return {**self.trial.options, "level": self.trial.level}
+
     @cached_property
     def first(self) -> Found:
         """The claim by its definition on deals; of a claim about totals, by the share of deals called right."""
-        name = self.trial.measure
-        return self._found(
-            MEASURES[name if name in MEASURES else "called_right"], registered=name in MEASURES
-        )
+        name = "called_right" if self.of_totals else self.trial.measure
+        return self._found(MEASURES[name], registered=not self.of_totals)
 
     @cached_property
     def definitions(self) -> list[Found]:
@@ -97,17 +107,27 @@ class Held:
             m
             for m in MEASURES.values()
             if m.name != self.first.measure.name
-            and not (ranks and m.name != "auc")
-            and not (m.metric == "brier_by_amount" and "amount" not in self.matched)
+            and (m.ranks or not ranks)
+            and not (m.metric.needs and "amount" not in self.matched)
         ]
         return [self.first, *(self._found(m, registered=False) for m in others)]
 
     def _found(self, measure: Measure, *, registered: bool) -> Found:
-        absolute = self.absolute and measure.name in ABSOLUTE
+        # a lift of 2 and a share of 95% are numbers of different kinds
+        same_kind = (measure.name == "lift") == (self.trial.measure == "lift")
+        absolute = self.absolute and measure.name in ABSOLUTE and same_kind
         at_least = self.trial.at_least if registered or absolute else 0.0
-        options = {**self.trial.options, "level": self.trial.level}
-        comparison = evidence.on_deals(self.matched, *self.names, measure, options)
+        comparison = evidence.on_deals(self.matched, *self.names, measure, self.options)
         return Found(measure, comparison, at_least, absolute, registered)
+
+    @cached_property
+    def knew(self) -> list[str]:
+        """Why the scores themselves, before anything is made of them, look as if the outcomes had been known."""
+        if self.matched.stop:
+            return []
+        made = self.first.measure.made is not None
+        raw = self._found(MEASURES["auc"], registered=False) if made else self.first
+        return [r["text"] for r in raw.row["reasons"] if r["code"] == HINDSIGHT]
 
     @cached_property
     def totals(self) -> pd.DataFrame:
@@ -120,35 +140,39 @@ class Held:
         return rollups(self.org, weeks=[int(week[1])], models=("rep_recalibrated", self.trial.candidate)).at()
 
     @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """Totals of candidate and baseline by quarter beside what was booked; of a table, those of its deals."""
+        return _totals.in_pairs(self.totals, self.matched, *self.names)
+
+    @cached_property
     def by_name(self) -> pd.DataFrame:
-        """The candidate's totals under every definition of accuracy."""
-        at_least = self.trial.at_least if self.absolute else 0.0
-        return evidence.accuracy_by_name(self.totals, self.trial.candidate, at_least, self.trial.level)
+        """The totals under every definition of accuracy."""
+        at_least = {
+            t: self.trial.at_least if self.absolute or t == self.trial.measure else 0.0 for t in TOTALS
+        }
+        return _totals.by_definition(self.pairs, at_least, self.trial.level, absolute=self.absolute)
 
     @cached_property
     def for_nothing(self) -> pd.DataFrame:
         """Totals beside those that cost nothing."""
-        return (
-            evidence.for_nothing(self.totals, self.trial.candidate) if len(self.by_name) else pd.DataFrame()
-        )
+        return _totals.for_nothing(self.totals, self.trial.candidate) if len(self.totals) else pd.DataFrame()
 
     @cached_property
     def floor(self) -> float:
         """What a perfect forecast with the candidate's own probabilities would miss."""
-        return evidence.floor(self.matched, self.totals, self.trial.candidate)
+        return _totals.floor(self.matched, self.totals, self.trial.candidate)
 
     @cached_property
     def free(self) -> dict[str, Comparison]:
         """The candidate against each forecast that costs nothing, under the main definition on deals."""
         there = [n for n in FREE if n in self.everyone.table and n != self.trial.candidate]
-        options = {**self.trial.options, "level": self.trial.level}
-        measure = self.first.measure
-        return {n: evidence.on_deals(self.everyone, self.trial.candidate, n, measure, options) for n in there}
+        who, measure = self.trial.candidate, self.first.measure
+        return {n: evidence.on_deals(self.everyone, who, n, measure, self.options) for n in there}
 
     @cached_property
     def guard(self) -> Family | None:
         """The same in each of the parts that must not be worse; None where none is named or there is no margin."""
-        by, measure = self.trial.guard, self.first.measure
+        by = self.trial.guard
         if (
             not by
             or not self.trial.margin
@@ -156,22 +180,27 @@ class Held:
             or self.matched.table[by].isna().all()
         ):
             return None
-        options = {**self.trial.options, "level": self.trial.level}
-        return evidence.guarded(self.matched, by, *self.names, measure, options)
+        return evidence.guarded(self.matched, by, *self.names, self.guarded_by, self.options)
+
+    @property
+    def guarded_by(self) -> Measure:
+        """What the parts are compared by: of a share of the Brier score, the Brier score."""
+        measure = self.first.measure
+        return MEASURES["brier"] if measure.metric.is_skill else measure
 
     @property
     def worse_in(self) -> list[str]:
         """The parts in which the candidate is worse by more than the margin."""
         if self.guard is None or self.absolute:
             return []
-        return evidence.broken(self.guard, self.first.measure, self.trial.margin)
+        return evidence.broken(self.guard, self.guarded_by, self.trial.margin)
 
     @property
     def not_excluded(self) -> list[str]:
         """The parts in which it may be worse by more than the margin, though that is not shown."""
         if self.guard is None:
             return []
-        sign, table = self.first.measure.sign, self.guard.table
+        sign, table = self.guarded_by.sign, self.guard.table
         least = table["low"] if sign > 0 else -table["high"]
         return [
             str(s) for s in table.loc[~(least >= -self.trial.margin), "segment"] if s not in self.worse_in
@@ -180,33 +209,28 @@ class Held:
     @cached_property
     def main(self) -> dict[str, Any]:
         """What the claim is judged by: value, low, high, reliable, reasons, and the verdict before the guardrail."""
-        if self.trial.measure in ACCURACIES:
-            line = (
-                self.by_name[self.by_name["definition"] == self.trial.measure]
-                if len(self.by_name)
-                else self.by_name
-            )
-            if line.empty:
-                why = [
-                    "There are no totals of this forecaster: they need deals with a history, amounts, and a week."
-                ]
-                return {
-                    "value": None,
-                    "low": None,
-                    "high": None,
-                    "reliable": False,
-                    "reasons": why,
-                    "verdict": UNDECIDED,
-                }
-            row = line.iloc[0]
-            why = (
-                []
-                if row["reliable"]
-                else [f"Too few periods: {row['periods']}, and a test of totals needs 8."]
-            )
-            return {name: row[name] for name in ("value", "low", "high", "reliable", "verdict")} | {
-                "reasons": why
-            }
+        found = self._of_totals() if self.of_totals else self._of_deals()
+        others = [text for text in found["reasons"] if text not in self.knew]
+        knew = {"reliable": False, "verdict": UNDECIDED} if self.knew else {}
+        return found | {"reasons": [*self.knew, *others]} | knew
+
+    def _of_totals(self) -> dict[str, Any]:
+        line = (
+            self.by_name[self.by_name["definition"] == self.trial.measure]
+            if len(self.by_name)
+            else self.by_name
+        )
+        if line.empty:
+            lacks = "There are no totals of this forecaster: they need amounts, periods, and probabilities or calls."
+            nothing = dict.fromkeys(("value", "low", "high"))
+            return {**nothing, "reliable": False, "reasons": [lacks], "verdict": UNDECIDED}
+        row = line.iloc[0]
+        ends = ("value", "low", "high") if self.absolute else ("better_by", "better_low", "better_high")
+        why = [] if row["reliable"] else [f"Too few periods: {row['periods']}, and a test of totals needs 8."]
+        head = {name: row[of] for name, of in zip(("value", "low", "high"), ends, strict=True)}
+        return {**head, "reliable": bool(row["reliable"]), "reasons": why, "verdict": row["verdict"]}
+
+    def _of_deals(self) -> dict[str, Any]:
         found = self.first
         value, low, high = found.claimed
         head = {"value": value, "low": low, "high": high, "reliable": bool(found.row["reliable"])}
@@ -221,63 +245,95 @@ class Held:
 
     @cached_property
     def decide(self) -> Decidable | None:
-        """What would decide what is left open: of claims about the Brier score."""
-        value, name = self.main["value"], self.first.measure.name
-        if (
-            self.outcome != UNDECIDED
-            or name not in ("brier", "brier_skill")
-            or self.absolute
-            or not self.main["reliable"]
-        ):
+        """What would decide what is left open; None where it is decided, or where more of the same would not help."""
+        if self.outcome != UNDECIDED or self.knew or self.matched.stop or self.main["value"] is None:
             return None
-        apart = abs(value - self.trial.at_least)
-        if name == "brier_skill":  # a share of the other's Brier score
-            apart *= self._found(MEASURES["brier"], registered=False).row["baseline_value"]
-        options: dict[str, Any] = {"level": self.trial.level, "seed": self.trial.seed}
-        return decidable(
-            self.org, self.matched, self.names, apart, self.first.comparison.generalise_to, **options
-        )
+        if not self.of_totals:
+            codes = [r["code"] for r in against(self.first.row["reasons"])]
+            if not all(code.startswith(_FEW) for code in codes):
+                return None
+        apart = abs(self.main["value"] - self.trial.at_least)
+        return self._needed(apart) if math.isfinite(apart) else None
+
+    def _needed(self, apart: float) -> Decidable | None:
+        level = self.trial.level
+        if self.of_totals:
+            total, at_least = TOTALS[self.trial.measure], self.trial.at_least
+            return _decide.of_totals(
+                self.org, self.matched, self.pairs, total, at_least, absolute=self.absolute, level=level
+            )
+        options: dict[str, Any] = {"level": level, "seed": self.trial.seed}
+        return _decide.of_deals(self.org, self.matched, self.first, self.names, apart, **options)
 
     @cached_property
     def told(self) -> float:
-        """The difference in Brier score that evidence of this size finds in four of five cases; NaN where that is unknown."""
-        if self.absolute or self.first.measure.name not in ("brier", "brier_skill") or self.matched.stop:
+        """The difference that evidence of this size finds in four of five cases; NaN where that is unknown."""
+        if self.of_totals or self.matched.stop:
             return math.nan
-        options: dict[str, Any] = {"level": self.trial.level, "seed": self.trial.seed}
-        question, apart = self.first.comparison.generalise_to, self.trial.margin or _USUAL
-        found = decidable(self.org, self.matched, self.names, apart, question, **options)
+        found = self.decide or self._needed(self.trial.margin or 0.01)
         return math.nan if found is None else found.told
 
     @cached_property
-    def vendors(self) -> list[Found]:
-        """All vendors against the baseline on the deals on which all of them speak, with intervals that hold together."""
+    def vendors(self) -> Several | None:
+        """All vendors against the baseline and each other; None where one alone was tried."""
         every = [self.trial.candidate, *self.trial.also]
-        if len(every) == 1:
-            return []
-        rows = self.matched.rows(self.matched.table[every].notna().all(axis=1).to_numpy(), flow=[])
-        level = 1 - (1 - self.trial.level) / len(every)
-        measure = self.first.measure
-        options = {**self.trial.options, "level": level}
-        return [
-            Found(
-                measure,
-                evidence.on_deals(rows, n, self.trial.baseline, measure, options),
-                self.trial.at_least,
-                False,
-            )
-            for n in every
-        ]
+        if len(every) == 1 or self.matched.stop:
+            return None
+        question = self.first.comparison.generalise_to
+        return several(
+            self.matched, every, self.trial.baseline, self.first.measure, question, self.trial.level
+        )
+
+    @cached_property
+    def seeing(self) -> list[Effect]:
+        """What it changes to see the scores, where half of the reps do not."""
+        probabilities = all(self.matched.is_probability(n) for n in self.names)
+        return self.halves.effects(*self.names, self.trial.level) if self.halves and probabilities else []
+
+    @cached_property
+    def enough(self) -> Enough:
+        """The vendor's minimum of data, the buyer's count, and what the learning curve says."""
+        t = self.trial
+        terms = {"as_of": t.as_of, "target": t.target, "population": t.population, "seed": t.seed}
+        return enough(self.claim.minimum, self.org, self.matched, t.baseline, terms, self.options)
 
     @property
-    def apart(self) -> float:
-        """The share of the deals on which not all vendors speak."""
-        every = [self.trial.candidate, *self.trial.also]
-        return float(self.matched.table[every].isna().any(axis=1).mean()) if len(self.matched.table) else 0.0
+    def costs(self) -> Costs:
+        """What acting on the forecast costs and brings: of the trial, else of the claim's file."""
+        return Costs.model_validate(self.trial.costs) if self.trial.costs else self.claim.costs
 
     @property
-    def comparable(self) -> bool:
-        """May several vendors be held against each other on the deals that they share?"""
-        return self.apart <= _MOST_APART
+    def speaking(self) -> list[str]:
+        """The vendors, the candidate first."""
+        return [self.trial.candidate, *self.trial.also]
+
+    @property
+    def mapped(self) -> bool:
+        """Were ranks made probabilities?"""
+        return self.trial.map_ranks
+
+    @property
+    def after_price(self) -> list[tuple[str, Estimate]]:
+        """What each rule brings over the baseline after the price of the product."""
+        price, found = self.costs.price or 0.0, []
+        if self.attention is not None and self.trial.baseline in self.attention.against:
+            found.append(("Attention", _pays.net(self.attention.gained(self.trial.baseline), price)))
+        if self.commitment is not None:
+            found.append(("The committed number", _pays.net(self.commitment.saved, price)))
+        return found
+
+    @cached_property
+    def attention(self) -> _pays.Attention | None:
+        """What the rule about attention is worth; None where no costs are given."""
+        if self.matched.stop:
+            return None
+        others = [n for n in (self.trial.baseline, _TWIN) if n in self.everyone.table]
+        return _pays.attention(self.costs, self.everyone, self.trial.candidate, others, self.options)
+
+    @cached_property
+    def commitment(self) -> _pays.Commitment | None:
+        """What it is worth to commit the candidate's total; None where no costs are given."""
+        return _pays.commitment(self.costs, self.pairs, self.trial.level)
 
     @property
     def twin(self) -> Comparison | None:

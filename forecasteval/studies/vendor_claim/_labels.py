@@ -6,12 +6,16 @@ import math
 from typing import Any
 
 from forecasteval.compare import wording
+from forecasteval.studies.vendor_claim._evidence import MEASURES
+from forecasteval.studies.vendor_claim._totals import TOTALS
 
 _LABELS = {
     "rep_forecast": "the reps",
     "rep_recalibrated": "the reps corrected by their own past",
     "stage_rate": "past win rate of the stage",
     "base_rate": "past win rate of all deals",
+    "all_deals": "attention to all deals",
+    "no_deal": "attention to none",
     "reps_calls": "the reps' own calls",
     "closed_to_date": "closed to date, nothing added",
     "commit": "closed + Commit",
@@ -22,27 +26,13 @@ _LABELS = {
     "last_quarter": "the quarter before",
     "same_quarter_last_year": "the same quarter of last year",
 }
-_DEFINITIONS = {
-    "miss_over_actual": "miss over booked",
-    "miss_over_actual_not_below_0": "the same, never below 0",
-    "miss_over_forecast": "miss over forecast",
-    "actual_over_forecast": "booked over forecast",
-    "forecast_over_actual": "forecast over booked",
-    "signed_miss_over_actual": "signed miss over booked",
-    "smaller_over_larger": "the smaller over the larger",
-}
 
 
 def label(name: str) -> str:
     """What a reader calls a forecaster or a definition."""
     if name.endswith("_and_new"):
         return f"{label(name.removesuffix('_and_new'))} + new business as in the past"
-    return _LABELS.get(name) or _DEFINITIONS.get(name) or _title(name)
-
-
-def capital(text: str) -> str:
-    """Text with a capital, the rest as it is."""
-    return text[:1].upper() + text[1:]
+    return TOTALS[name].label if name in TOTALS else _LABELS.get(name) or _title(name)
 
 
 def interval(low: float, high: float, *, percent: bool = False) -> str:
@@ -51,8 +41,7 @@ def interval(low: float, high: float, *, percent: bool = False) -> str:
         return "none"
     if percent:
         return f"{shown(low, percent=True)} to {shown(high, percent=True)}"
-    places = wording.decimals(low, high)
-    return f"{wording.number(low, places)} to {wording.number(high, places)}"
+    return wording.ends(low, high)
 
 
 def shown(value: Any, *, percent: bool = False) -> str:
@@ -64,9 +53,15 @@ def shown(value: Any, *, percent: bool = False) -> str:
 
 def is_share(name: str) -> bool:
     """Is a definition shown in percent?"""
-    return name in ("called_right", "brier_skill") or name in _DEFINITIONS
+    return name in TOTALS or (name in MEASURES and MEASURES[name].share)
 
 
 def _title(name: str) -> str:
     words = name.replace("_", " ").strip()
     return f"Vendor {words[7:].upper()}" if words.startswith("vendor ") and len(words) == 8 else words
+
+
+def apart(value: Any, measure: str) -> str:
+    """A difference in the unit of its definition: of shares points, but for a share of another's score."""
+    text = shown(value, percent=is_share(measure))
+    return text if measure == "brier_skill" else text.replace("%", " points")

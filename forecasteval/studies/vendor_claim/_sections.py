@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from forecasteval.compare import wording
-from forecasteval.report.blocks import Html, Words, flow_table
+from forecasteval.inference.estimate import Estimate
+from forecasteval.report.blocks import flow_table
 from forecasteval.report.figures import Absent, Picture
+from forecasteval.report.section import Section
 from forecasteval.studies.vendor_claim import _figures
 from forecasteval.studies.vendor_claim._evidence import Found
+from forecasteval.studies.vendor_claim._halves import EFFECTS
 from forecasteval.studies.vendor_claim._held import Held
-from forecasteval.studies.vendor_claim._labels import capital, interval, is_share, label, shown
+from forecasteval.studies.vendor_claim._labels import apart, interval, is_share, label, shown
 from forecasteval.studies.vendor_claim._register import RULES, Registration
+from forecasteval.studies.vendor_claim._totals import TOTALS
 from forecasteval.studies.vendor_claim.claim import ROWS, needed
 
-_SAY = Words(__file__)
 _PARAMETERS = {
     "candidate": "Forecaster", "baseline": "Compared with", "measure": "Definition", "at_least": "Claimed, at least",
     "as_of": "Moment", "target": "Target", "population": "Deals", "margin": "Margin", "guard": "Not worse in any part of",
-    "map_ranks": "Ranks mapped to probabilities", "generalise_to": "Holds for", "level": "Level of the intervals",
+    "map_ranks": "Ranks mapped to probabilities", "costs": "Costs and gains", "blind_half": "Half of the reps do not see the scores",
+    "exposed": "Column that says who saw the scores", "generalise_to": "Holds for", "level": "Level of the intervals",
     "sentence": "Sentence",
 }  # fmt: skip
 
@@ -54,9 +57,33 @@ def _says(verdict: str | None) -> str:
     )
 
 
+def _agreed(registration: Registration) -> list[list[str]]:
+    """What was agreed, as it stands in the ledger."""
+    return [
+        [parameter(k), _plain(v)]
+        for k, v in registration.entry["parameters"].items()
+        if v not in ("", [], {}, False)
+    ]
+
+
+def _worth(e: Estimate) -> str:
+    """What an interval of money says."""
+    if not e.reliable:
+        return "not enough evidence"
+    return "worth more" if e.low > 0 else "worth less" if e.high < 0 else "not told apart"
+
+
+def _exact(value: float) -> str:
+    return f"{value:,.10g}"
+
+
+def _both(number: int | None, what: str) -> str:
+    return "" if number is None else f"{number:,} {what}"
+
+
 def _parts(answer: Held) -> list[list[str]]:
     assert answer.guard is not None
-    sign = answer.first.measure.sign
+    sign = answer.guarded_by.sign
     rows = []
     for r in answer.guard.table.to_dict("records"):
         ends = sorted((sign * r["low"], sign * r["high"]))
@@ -66,20 +93,22 @@ def _parts(answer: Held) -> list[list[str]]:
 
 
 def _agreement(answer: Held) -> list[list[str]]:
-    free = ("claim", "also", "seed")
+    free = ("claim", "also", "seed", "receipts")
     values = {
         **answer.trial.parameters,
-        "generalise_to": _scope(answer),
+        "generalise_to": ["new quarters"] if answer.of_totals else _scope(answer),
+        "costs": answer.costs.model_dump(exclude_none=True),
     }
-    formula = {m.measure.name: m.measure.formula for m in answer.definitions}.get(answer.trial.measure, "")
-    values["measure"] = f"{answer.first.measure.label if formula else label(answer.trial.measure)}: {formula}"
+    name = answer.trial.measure
+    formula = TOTALS[name].formula if answer.of_totals else answer.first.measure.formula
+    values["measure"] = f"{label(name) if answer.of_totals else answer.first.measure.label}: {formula}"
     values |= {who: label(values[who]) for who in ("candidate", "baseline")}
     values |= {
         "population": answer.matched.population or values["population"],
         "level": wording.percent(values["level"]),
     }
     rows = [
-        [parameter(k), _plain(v)] for k, v in values.items() if k not in free and v not in ("", [], False)
+        [parameter(k), _plain(v)] for k, v in values.items() if k not in free and v not in ("", [], {}, False)
     ]
     return [*rows, *([k, v] for k, v in RULES.items())]
 
@@ -90,13 +119,11 @@ def _scope(answer: Held) -> list[str]:
 
 
 def _plain(value: Any) -> str:
-    return (
-        " and ".join(map(str, value))
-        if isinstance(value, list)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if isinstance(value, dict):
+        return ", ".join(f"{k.replace('_', ' ')} {_plain(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return " and ".join(map(str, value))
+    return "yes" if value is True else f"{value:,g}" if isinstance(value, float) else str(value)
 
 
 def _hashes(answer: Held) -> list[list[str]]:
@@ -106,41 +133,13 @@ def _hashes(answer: Held) -> list[list[str]]:
     return [*rows, *([f"Scores of {day}", sha] for day, sha in answer.frozen)]
 
 
-_TOOLS: dict[str, Any] = {
-    "capital": capital, "readable": readable, "label": label, "interval": interval, "shown": shown, "is_share": is_share, "parameter": parameter, "rows": ROWS,
-    "needed": needed, "changes": _changes, "against": _against, "parts": _parts, "agreement": _agreement, "hashes": _hashes,
+# what the template calls, beside what every template knows
+TOOLS: dict[str, Any] = {
+    "readable": readable, "label": label, "interval": interval, "shown": shown, "is_share": is_share, "parameter": parameter,
+    "card_rows": ROWS, "needed": needed, "changes": _changes, "against": _against, "parts": _parts, "agreement": _agreement,
+    "hashes": _hashes, "agreed": _agreed, "worth": _worth, "both": _both, "effects": EFFECTS, "money": wording.money,
+    "exact": _exact, "apart": apart, "flow_table": flow_table, "version": version("deal-forecasteval"),
 }  # fmt: skip
-
-
-class _Tools:
-    """The helpers as one value for the template."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _TOOLS:
-            raise AttributeError(name)
-        return _TOOLS[name]
-
-
-def say(macro: str, answer: Held, *more: Any) -> str:
-    """A macro as plain text."""
-    return _SAY(macro, answer, _Tools(), *more).text
-
-
-@dataclass(frozen=True, eq=False)
-class Section:
-    """One section: a macro and the answer that it speaks of."""
-
-    macro: str
-    answer: Held
-
-    def words(self) -> Html:
-        """The section as text."""
-        more = (
-            (flow_table(self.answer.first.comparison), version("deal-forecasteval"))
-            if self.macro == "document"
-            else ()
-        )
-        return _SAY(self.macro, self.answer, _Tools(), *more)
 
 
 class Definitions(Section):
@@ -158,3 +157,11 @@ class Beside(Section):
     def figure(self) -> Picture | Absent:
         """By how much the candidate is better than each."""
         return _figures.beside(self.answer)
+
+
+class Pays(Section):
+    """What a stated rule is worth."""
+
+    def figure(self) -> Picture | Absent:
+        """The decision curve: net benefit by the probability from which on deals get attention."""
+        return _figures.decision_curve(self.answer)

@@ -65,6 +65,11 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def receipt(entry: Mapping[str, Any]) -> str:
+    """What the other side keeps: it seals this line of the ledger and all before it."""
+    return f"\nReceipt, for the other side to keep (it seals this and all that stands before it): {entry['hash']}"
+
+
 def _record(org: Org) -> Record:
     if org.folder is None or org.deals is None or org.history is None or org.periods is None:
         raise CallError(
@@ -316,7 +321,7 @@ def freeze_scores(
         )
     text = (
         f"{file}: {count(len(said), 'scores')} of {name}{silent}, frozen at {entry['frozen_at']}; sha256 {sha}; "
-        f"line {len(book.entries)} of {book.path}.{label}"
+        f"line {len(book.entries)} of {book.path}.{label}{receipt(book.entries[-1])}"
     )
     return book, text
 

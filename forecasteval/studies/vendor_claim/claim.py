@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-from forecasteval.errors import InputError
-from forecasteval.tables.document import read_document, said
+from forecasteval.errors import InputError, nearest
+from forecasteval.tables.document import Document, read_document, said
 
 NOT_STATED = "not stated"
 CHECKABLE, ONCE_STATED, NOT_CHECKABLE = "checkable", "checkable once these facts are stated", "not checkable"
@@ -126,7 +135,7 @@ _TOO_LONG = f"text of at most {_LONGEST:,} characters"
 Text = Annotated[
     str, said(_TOO_LONG, "Write it as text."), BeforeValidator(_text), StringConstraints(max_length=_LONGEST)
 ]
-Answer = Annotated[
+_Answer = Annotated[
     str, said(_TOO_LONG, "Write it as text."), BeforeValidator(_answer), StringConstraints(max_length=_LONGEST)
 ]  # fmt: skip
 
@@ -139,22 +148,97 @@ _Answers: Any = create_model(  # type: ignore[call-overload]
     "Answers",
     __base__=_Part,
     **{
-        key: (Answer, Field(NOT_STATED, title=row.title, description=row.question))
+        key: (_Answer, Field(NOT_STATED, title=row.title, description=row.question))
         for key, row in ROWS.items()
     },
 )
+
+
+_Money = Annotated[float, said("a number above 0", "Write it without a currency.", allowed=lambda v: v > 0)]
+_Share = Annotated[
+    float, said("a number above 0 and not above 1", "0.2 is a fifth.", allowed=lambda v: 0 < v <= 1)
+]
+_Count = Annotated[int, said("a whole number, not below 0", "Write a number.", allowed=lambda v: v >= 0)]
+
+
+class Costs(_Part):
+    """What it costs and brings to act on a forecast, in the currency of the amounts; only the buyer knows it."""
+
+    attention: Annotated[_Money | None, Field(description="What attention to one deal costs.")] = None
+    gain: Annotated[_Money | None, Field(description="What attention to a deal that is won brings.")] = None
+    gain_share: Annotated[_Share | None, Field(description="The same as a share of the deal's amount.")] = (
+        None
+    )
+    attended: Annotated[
+        _Share | None,
+        Field(
+            description="Share of each list that gets attention; without it every deal of which it is worth the cost."
+        ),
+    ] = None
+    over: Annotated[_Money | None, Field(description="Cost of each unit committed and not booked.")] = None
+    under: Annotated[_Money | None, Field(description="Cost of each unit booked beyond the commitment.")] = (
+        None
+    )
+    price: Annotated[_Money | None, Field(description="What the vendor's product costs per quarter.")] = None
+
+    @property
+    def given(self) -> bool:
+        """Is any of them given?"""
+        return self.attention is not None or self.over is not None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Costs:
+        """A rule needs all of its numbers."""
+        two = self.gain is not None, self.gain_share is not None
+        if self.attention is not None and sum(two) != 1:
+            raise _lacks(
+                "a cost of attention",
+                "gain or gain_share beside it, one of them",
+                "Say what attention to a won deal brings.",
+            )
+        if self.attention is None and (any(two) or self.attended is not None):
+            raise _lacks("a gain without its cost", "attention: what it costs for one deal", "Add it.")
+        if (self.over is None) != (self.under is None):
+            raise _lacks(
+                "one of over and under", "both", "Say what a unit too much and a unit too little cost."
+            )
+        if self.price is not None and self.attention is None and self.over is None:
+            raise _lacks(
+                "a price alone",
+                "attention and gain, or over and under, beside it",
+                "Say what the forecast is used for.",
+            )
+        return self
+
+
+def _lacks(found: str, expected: str, advice: str) -> PydanticCustomError:
+    words = {"found": found, "expected": expected, "advice": advice}
+    return PydanticCustomError("said", "{found}; expected {expected}. {advice}", words)
+
+
+class Minimum(_Part):
+    """How much data the vendor itself asks for before its scores are to be used."""
+
+    won: Annotated[_Count | None, Field(description="Deals that were won.")] = None
+    lost: Annotated[_Count | None, Field(description="Deals that were lost.")] = None
+    months: Annotated[_Count | None, Field(description="Within the last so many months.")] = None
+
+    @property
+    def stated(self) -> bool:
+        """Is a number of deals stated?"""
+        return self.won is not None or self.lost is not None
 
 
 class Claim(_Part):
     """What somebody says that a forecast can do, and what is known of how that was found."""
 
     sentence: Annotated[Text, Field(min_length=1, description="The exact sentence, in the original words.")]
-    said_by: Annotated[Answer, Field(description="Who says it.")] = NOT_STATED
-    place: Annotated[Answer, Field(description="Where: page, slide, call.")] = NOT_STATED
-    url: Annotated[Answer, Field(description="Its address, where it has one.")] = NOT_STATED
-    said_on: Annotated[Answer, Field(description="When it was said, as 2026-03-20.")] = NOT_STATED
-    read_on: Annotated[Answer, Field(description="When it was read there.")] = NOT_STATED
-    who_gains: Annotated[Answer, Field(description="Who gains if it is believed.")] = NOT_STATED
+    said_by: Annotated[_Answer, Field(description="Who says it.")] = NOT_STATED
+    place: Annotated[_Answer, Field(description="Where: page, slide, call.")] = NOT_STATED
+    url: Annotated[_Answer, Field(description="Its address, where it has one.")] = NOT_STATED
+    said_on: Annotated[_Answer, Field(description="When it was said, as 2026-03-20.")] = NOT_STATED
+    read_on: Annotated[_Answer, Field(description="When it was read there.")] = NOT_STATED
+    who_gains: Annotated[_Answer, Field(description="Who gains if it is believed.")] = NOT_STATED
     about: Annotated[
         Literal["product", "study"],
         said("product or study", "product: what the buyer can try; study: a finding about others."),
@@ -166,11 +250,22 @@ class Claim(_Part):
         Field(description="better: than somebody or something; accuracy: a number on its own."),
     ] = "accuracy"
     study_found: Annotated[
-        Answer,
+        _Answer,
         Field(
             description="Only of a study: can it be found and read? Begin with yes or no; say where it was looked for."
         ),
     ] = NOT_STATED
+    minimum: Annotated[
+        Minimum,
+        Field(description="How many deals the vendor itself asks for: won, lost, within how many months."),
+    ] = Minimum()
+    costs: Annotated[
+        Costs,
+        Field(
+            description="What acting on the forecast costs and brings (attention, gain or gain_share, attended; over, under; price). "
+            "Stays with the buyer: it is in no questionnaire."
+        ),
+    ] = Costs()
     answers: Annotated[
         _Answers,
         Field(default_factory=_Answers, description="The card; what is left out is not stated."),
@@ -271,40 +366,38 @@ def read_claim(path: Path) -> Claim:
     if not str(document.given.get("sentence") or "").strip():
         document.wrong("sentence", "nothing", "the exact sentence", "Write it as it was said.")
         raise InputError(document.problems)
-    given = dict(document.given)
-    if given.get("answers") is None:
-        given.pop("answers", None)
-    elif isinstance(given["answers"], Mapping):  # a key without a value is not stated
-        given["answers"] = {str(k): v for k, v in given["answers"].items() if v is not None}
-    document.given = given
-    _check_answers(document)
+    document.given = dict(document.given)
+    for part, known in _PARTS.items():
+        _check_part(document, part, known)
     claim = document.read_as(Claim)
     if document.problems:
         raise InputError(document.problems)
     return claim
 
 
-def _check_answers(document: Any) -> None:
-    """Unknown keys among the answers, named as such; the model would say that of `answers` as a whole."""
-    answers = document.given.get("answers", {})
-    if not isinstance(answers, Mapping):
-        document.wrong(
-            "answers", repr(answers)[:60], "lines of the form key: answer", "Indent them below answers."
-        )
-        document.given.pop("answers")
-        return
-    from forecasteval.errors import nearest
+_PARTS = {"answers": list(ROWS), "minimum": list(Minimum.model_fields), "costs": list(Costs.model_fields)}
 
-    for key in [k for k in answers if k not in ROWS]:
-        told = f"{nearest(key, list(ROWS))}Correct or remove the line."
-        document.wrong(f"answers.{key}", "an unknown key", f"one of {', '.join(ROWS)}", told)
-    document.given["answers"] = {k: v for k, v in answers.items() if k in ROWS}
+
+def _check_part(document: Document, part: str, known: Sequence[str]) -> None:
+    """Unknown keys within a part, named as such (the model would say that of the part as a whole); a key without a value is none."""
+    inner = document.given.get(part)
+    if inner is None:
+        document.given.pop(part, None)
+        return
+    if not isinstance(inner, Mapping):
+        document.wrong(part, repr(inner)[:60], "lines of the form key: value", f"Indent them below {part}.")
+        document.given.pop(part)
+        return
+    for key in [k for k in inner if k not in known]:
+        told = f"{nearest(str(key), known)}Correct or remove the line."
+        document.wrong(f"{part}.{key}", "an unknown key", f"one of {', '.join(known)}", told)
+    document.given[part] = {k: v for k, v in inner.items() if k in known and v is not None}
 
 
 def as_yaml(claim: Claim) -> str:
     """A claim as commented YAML, which :func:`read_claim` reads back as it was."""
     lines = [_HEAD]
-    for key, value in claim.model_dump(exclude={"answers"}).items():
+    for key, value in claim.model_dump(exclude={"answers"}, exclude_none=True).items():
         lines.append(_comment(Claim.model_fields[key].description or "") + _line(key, value))
     lines.append("answers:\n")
     for key, row in ROWS.items():
@@ -313,7 +406,7 @@ def as_yaml(claim: Claim) -> str:
     return "".join(lines)
 
 
-def _line(key: str, value: str) -> str:
+def _line(key: str, value: Any) -> str:
     return str(yaml.safe_dump({key: value}, allow_unicode=True, width=100, sort_keys=False))
 
 

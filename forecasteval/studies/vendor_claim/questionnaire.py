@@ -34,6 +34,13 @@ _ORIGIN = {
     "said_on": "When was it said, as 2026-03-20?",
     "who_gains": "Who gains if it is believed?",
 }
+# numbers that are held beside the buyer's own
+_MINIMUM = {
+    "minimum.won": "How many won deals does your model ask for before its scores are to be used? A number.",
+    "minimum.lost": "How many lost deals? A number.",
+    "minimum.months": "Within the last how many months? A number; empty for any time.",
+}
+_FOR_THE_FILE = ("about", "says", "read_on", "study_found")
 
 
 # --- the card -----------------------------------------------------------------------------------------
@@ -148,6 +155,8 @@ def _fill(book: Any, claim: Claim) -> None:
     rows += [
         (k, row.question, "*" if k in asked else "", getattr(claim.answers, k)) for k, row in ROWS.items()
     ]
+    least = claim.minimum.model_dump()
+    rows += [(k, q, "", str(least[k.split(".")[1]] or "")) for k, q in _MINIMUM.items()]
     for at, (key, question, mark, answer) in enumerate(rows, start=1):
         for column, text in enumerate((key, question, mark)):
             sheet.write_string(at, column, text, wrap)
@@ -161,7 +170,7 @@ def _fill(book: Any, claim: Claim) -> None:
                 3,
                 {"validate": "any", "input_title": words["title"], "input_message": words["message"]},
             )
-    for at, name in enumerate(("about", "says", "read_on", "study_found"), start=len(rows) + 1):
+    for at, name in enumerate(_FOR_THE_FILE, start=len(rows) + 1):
         for column, text in enumerate(
             (name, "For the buyer's file; please leave it.", "", getattr(claim, name))
         ):
@@ -199,45 +208,38 @@ def read_questions(path: Path) -> Claim:
         raise InputError(
             [Problem(path.name, 1, None, f"no column {', '.join(absent)}", expected, "Put the header back.")]
         )
-    document = Document(path.name, {"answers": {}})
-    own = [name for name in Claim.model_fields if name != "answers"]
+    document = Document(path.name, {"answers": {}, "minimum": {}})
+    _take(document, cells)
+    if not document.given.get("sentence"):
+        document.wrong("sentence", "nothing", "the exact sentence", "Write it as it was said.")
+    claim = None if document.problems else document.read_as(Claim)
+    if claim is None or document.problems:
+        raise InputError(document.problems)
+    return claim
+
+
+def _take(document: Document, cells: Any) -> None:
+    """The answers of a sheet into a document, with the row of each; what has no place is a problem."""
+    own = [*_ORIGIN, *_FOR_THE_FILE, *_MINIMUM]
+
+    def wrong(row: int, found: str, expected: str, advice: str) -> None:
+        document.problems.append(Problem(document.file, row, "Key", found, expected, advice))
+
     for row, key, answer in zip(cells.index, cells["Key"], cells["Your answer"], strict=True):
         key = "" if key is None or key != key else str(key).strip()
         text = None if answer is None or answer != answer else str(answer)
+        place = f"answers.{key}" if key in ROWS else key
         if not key:
             if text:
-                document.problems.append(
-                    Problem(
-                        path.name,
-                        int(row),
-                        "Key",
-                        "an answer without a key",
-                        "the key of its question",
-                        "Put it back.",
-                    )
-                )
-            continue
-        if key not in ROWS and key not in own:
+                wrong(int(row), "an answer without a key", "the key of its question", "Put it back.")
+        elif key not in ROWS and key not in own:
             told = f"{nearest(key, [*own, *ROWS])}Put it back as it was sent."
-            document.problems.append(
-                Problem(path.name, int(row), "Key", repr(key[:60]), "a key of the questionnaire", told)
-            )
-            continue
-        place = f"answers.{key}" if key in ROWS else key
-        if place in document.rows:
-            found = f"the key {key} again, as in row {document.rows[place]}"
-            document.problems.append(
-                Problem(path.name, int(row), "Key", found, "each key once", "Remove one of them.")
-            )
-            continue
-        document.rows[place] = int(row)
-        (document.given["answers"] if key in ROWS else document.given)[key] = text
-    if not document.given.get("sentence"):
-        document.wrong("sentence", "nothing", "the exact sentence", "Write it as it was said.")
-    if document.problems:
-        raise InputError(document.problems)
-    document.given["answers"] = {k: v for k, v in document.given["answers"].items() if v is not None}
-    claim = document.read_as(Claim)
-    if document.problems:
-        raise InputError(document.problems)
-    return claim
+            wrong(int(row), repr(key[:60]), "a key of the questionnaire", told)
+        elif place in document.rows:
+            again = f"the key {key} again, as in row {document.rows[place]}"
+            wrong(int(row), again, "each key once", "Remove one of them.")
+        else:
+            document.rows[place] = int(row)
+            part, _, name = place.rpartition(".")
+            if text is not None and not (part == "minimum" and not text.strip()):
+                (document.given[part] if part else document.given)[name] = text

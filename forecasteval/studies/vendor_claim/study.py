@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,26 @@ from forecasteval.errors import CallError, nearest
 from forecasteval.matching.deals_as_of import Record
 from forecasteval.matching.match import Panel
 from forecasteval.matching.matched import Matched
-from forecasteval.report.blocks import Html
-from forecasteval.scores.amounts import ACCURACIES
+from forecasteval.report.answer import Answer
+from forecasteval.report.blocks import Words
+from forecasteval.report.section import Card, said
 from forecasteval.studies.vendor_claim import _evidence as evidence
 from forecasteval.studies.vendor_claim import _sections as sections
-from forecasteval.studies.vendor_claim._decide import decidable
-from forecasteval.studies.vendor_claim._evidence import (
-    ABSOLUTE,
-    MEASURES,
-)
+from forecasteval.studies.vendor_claim._evidence import ABSOLUTE, MEASURES
+from forecasteval.studies.vendor_claim._halves import Halves, draw
 from forecasteval.studies.vendor_claim._held import FREE, Held
+from forecasteval.studies.vendor_claim._noticed import of_frozen, of_ledger, of_packs, of_scores
 from forecasteval.studies.vendor_claim._register import Registration, register, registration
 from forecasteval.studies.vendor_claim._terms import Terms
+from forecasteval.studies.vendor_claim._totals import TOTALS
 from forecasteval.studies.vendor_claim.blind_pack import Scores, claims_ledger, late, read_scores
-from forecasteval.studies.vendor_claim.claim import read_claim
+from forecasteval.studies.vendor_claim.claim import Claim, read_claim
 from forecasteval.tables import ledger
 from forecasteval.tables.calendar import moment
+from forecasteval.tables.ledger import Ledger
 from forecasteval.tables.organisation import Org, about
+
+_FROZEN = ("frozen", "backtest")
 
 
 class Trial(Terms):
@@ -47,11 +51,13 @@ class Trial(Terms):
     Traceback (most recent call last):
     ...
     forecasteval.errors.CallError: 1 parameter cannot be used:
-    - measure: 'accuracy' is not one of brier, brier_skill, log_score, auc, called_right, brier_by_amount, miss_over_actual, \
-miss_over_actual_not_below_0, miss_over_forecast, actual_over_forecast, forecast_over_actual, signed_miss_over_actual, smaller_over_larger.
+    - measure: 'accuracy' is not one of brier, brier_skill, log_score, auc, called_right, precision, recall, precision_at_the_top, \
+lift, brier_by_amount, miss_over_actual, miss_over_actual_not_below_0, miss_over_forecast, actual_over_forecast, \
+forecast_over_actual, signed_miss_over_actual, smaller_over_larger, all_misses_over_all_booked, within_5_percent, \
+within_10_percent.
     """
 
-    def run(self, org: Org) -> Answer:
+    def run(self, org: Org) -> TrialAnswer:
         """Hold the claim against an organisation's data, as :func:`forecasteval.read` gives them.
 
         Raises
@@ -62,62 +68,87 @@ miss_over_actual_not_below_0, miss_over_forecast, actual_over_forecast, forecast
         """
         path = _found(self.claim)
         claim = read_claim(path)
-        if claim.says == "accuracy" and self.measure not in ABSOLUTE:
+        self._fits(claim)
+        book = Ledger(Path(), (), "", 0) if org.folder is None else ledger.read(claims_ledger(org.folder))
+        ledger.vouch(book, self.receipts)
+        frozen = [] if org.folder is None else read_scores(org.folder, book, self.candidate)
+        told = registration(book, claim, self.agreed_with(claim))
+        matched, everyone, late_deals, where = self._matched(org, frozen)
+        halves = Halves.drawn(matched, told.entry) or Halves.told(matched, self.exposed)
+        if halves:
+            matched, everyone = halves.judged(matched), halves.judged(everyone)
+        taken = [s for s in frozen if where in _FROZEN and s.entry["retrospective"] == (where == "backtest")]
+        looked_for = (
+            *of_scores(matched, self.candidate, [self.baseline, *FREE, *self.also]),
+            *of_frozen(matched, taken, org.deals),
+            *of_ledger(book, self.candidate, self.also, taken),
+        )
+        return TrialAnswer(
+            self,
+            org,
+            claim,
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            matched,
+            everyone,
+            where,
+            tuple(late_deals),
+            told,
+            tuple((str(s.entry["as_of"]), str(s.entry["sha256"])) for s in taken),
+            halves,
+            looked_for,
+            tuple(of_packs(book, taken)),
+            tuple(told.seal + [(f"Scores of {s.entry['as_of']}", str(s.entry["hash"])) for s in taken]),
+        )
+
+    def agreed_with(self, claim: Claim) -> dict[str, Any]:
+        """The parameters, with the costs of the claim's file where none are given."""
+        return {**self.parameters, "costs": self.costs or claim.costs.model_dump(exclude_none=True)}
+
+    def _fits(self, claim: Claim) -> None:
+        """Refuse a measure that does not fit the claim."""
+        absolute = claim.says == "accuracy"
+        if absolute and self.measure not in ABSOLUTE:
             raise CallError(
                 f"measure: {self.measure!r} compares two; a claim of accuracy takes one of {', '.join(ABSOLUTE)}."
             )
-        if claim.says == "better" and self.measure in ACCURACIES:
-            raise CallError(
-                f"measure: {self.measure!r} is a number on its own; a claim to be better takes one of {', '.join(MEASURES)}."
-            )
-        if claim.says == "accuracy" and not self.at_least > 0:
+        if absolute and not self.at_least > 0:
             raise CallError("at_least: give the number that the claim names, such as 0.95 for 95%.")
-        book = None if org.folder is None else ledger.read(claims_ledger(org.folder))
-        frozen = [] if book is None or org.folder is None else read_scores(org.folder, book, self.candidate)
-        told = Registration() if book is None else registration(book, claim, self.parameters)
-        matched, everyone, late_deals, where = self._matched(org, frozen)
-        sha = hashlib.sha256(path.read_bytes()).hexdigest()
-        taken = (
-            [s for s in frozen if s.entry["retrospective"] == (where == "backtest")]
-            if where in ("frozen", "backtest")
-            else []
-        )
-        files = tuple((str(s.entry["as_of"]), str(s.entry["sha256"])) for s in taken)
-        return Answer(self, org, claim, sha, matched, everyone, where, tuple(late_deals), told, files)
 
     def register(self, org: Org) -> str:
         """Write the claim and how it is judged into the ledger, before the outcomes exist; says what was written.
 
-        What evidence of the present size could tell goes with it, where the reference model stands in for the candidate.
+        What evidence of the present size could tell goes with it, where the reference model stands in for the candidate; and
+        where half of the reps are not to see the scores, which half was drawn.
         """
         if org.folder is None:
             raise CallError("A registration needs a data folder, which keeps its ledger.")
         claim = read_claim(_found(self.claim))
-        told: dict[str, Any] = {}
-        if org.history is not None and self.baseline != "model":
-            options: dict[str, Any] = {
-                "as_of": self.as_of,
-                "target": self.target,
-                "population": self.population,
-            }
-            past = Panel(org, **options, seed=self.seed).view(["model", self.baseline])
-            question = tuple(self.generalise_to) or ("rep", "period")
-            if not past.stop:
-                power = decidable(
-                    org,
-                    past,
-                    ("model", self.baseline),
-                    self.margin or 0.01,
-                    question,
-                    level=self.level,
-                    seed=self.seed,
-                )
-                told = (
-                    {}
-                    if power is None
-                    else plain({**power.to_dict(), "of": "model, in the place of the candidate"})
-                )
-        return register(org.folder, claim, self.parameters, told)[1]
+        self._fits(claim)
+        halves: dict[str, Any] = {}
+        if self.blind_half:
+            halves = {"halves": {"seed": self.seed, **draw(_reps(org), self.seed)}}
+        return register(org.folder, claim, self.agreed_with(claim), {**self._power(org, claim), **halves})[1]
+
+    def _power(self, org: Org, claim: Claim) -> dict[str, Any]:
+        """What evidence of the present size could tell, by the deals of the past and the reference model."""
+        if org.history is None or self.baseline == "model" or self.measure in TOTALS:
+            return {}
+        terms: dict[str, Any] = {"as_of": self.as_of, "target": self.target, "population": self.population}
+        past = Panel(org, **terms, seed=self.seed).view(["model", self.baseline])
+        if past.stop:
+            return {}
+        as_if = self.model_copy(update={"candidate": "model"})
+        answer = TrialAnswer(as_if, org, claim, "", past, past, "history", (), Registration())
+        told = answer.told
+        return {
+            "told": plain(
+                {
+                    "told_with_this": told,
+                    "definition": self.measure,
+                    "of": "model, in the place of the candidate",
+                }
+            )
+        }
 
     def _matched(self, org: Org, frozen: list[Scores]) -> tuple[Matched, Matched, list[str], str]:
         """The deals of the claim, those on which what costs nothing speaks as well, deals scored late, and the kind of evidence."""
@@ -143,10 +174,11 @@ miss_over_actual_not_below_0, miss_over_forecast, actual_over_forecast, forecast
                 f"There is no forecast named {absent[0]}; the table has {there}. {nearest(absent[0], matched.names)}".rstrip()
             )
         kind = matched.kinds.get(self.candidate)
-        if kind == "rank_score" and not self.map_ranks and self.measure != "auc":
+        by_rank = self.measure in MEASURES and MEASURES[self.measure].ranks
+        if kind == "rank_score" and not self.map_ranks and not by_rank:
             raise CallError(
-                f"measure: {self.candidate} only ranks, so it is judged by rank: measure = auc. Or map_ranks = true: probabilities by a "
-                "mapping that is fitted on earlier periods."
+                f"measure: {self.candidate} only ranks, so it is judged by rank: measure = auc, lift or precision_at_the_top. Or "
+                "map_ranks = true: probabilities by a mapping that is fitted on earlier periods."
             )
         everyone = panel.view(list(dict.fromkeys([*names, *free])), pool=pool)
         if closed:
@@ -154,6 +186,16 @@ miss_over_actual_not_below_0, miss_over_forecast, actual_over_forecast, forecast
         if kind == "rank_score" and self.map_ranks:
             matched, everyone = (evidence.mapped(m, self.candidate) for m in (matched, everyone))
         return matched, everyone, closed, where
+
+
+def _reps(org: Org) -> list[str]:
+    """The reps that the data know: those of open deals, or of a table."""
+    if org.matched is not None:
+        return [str(r) for r in org.matched["rep"].dropna().unique()] if "rep" in org.matched else []
+    if org.deals is None:
+        return []
+    live = org.deals[org.deals["outcome"] == "open"] if (org.deals["outcome"] == "open").any() else org.deals
+    return [str(r) for r in live["rep"].dropna().unique()]
 
 
 def _without(matched: Matched, closed: list[str]) -> Matched:
@@ -194,67 +236,30 @@ def _with_frozen(org: Org, frozen: list[Scores]) -> tuple[Org, list[str], list[s
     name = frozen[0].name
     others = None if org.forecasts is None else org.forecasts[org.forecasts["forecaster"] != name]
     forecasts = pd.concat([t for t in (others, *rows) if t is not None], ignore_index=True)
-    closed = [deal for s in frozen for deal in late(record, s)]
+    # of a backtest all outcomes existed, which its label says
+    closed = [deal for s in frozen if not s.entry["retrospective"] for deal in late(record, s)]
     return replace(org, forecasts=forecasts), sorted(set(days)), closed
 
 
 @dataclass(frozen=True, eq=False)
-class Answer(Held):
+class TrialAnswer(Held, Answer):
     """What the evidence says of a claim, with the sections of its page; each is made when it is asked for."""
 
-    @property
-    def verdict(self) -> sections.Section:
-        """The card's score, and the verdict."""
-        return sections.Section("verdict", self)
+    say = Words(__file__, **sections.TOOLS)
 
-    @property
-    def facts(self) -> sections.Section:
-        """The claim card."""
-        return sections.Section("facts", self)
-
-    @property
-    def registered(self) -> sections.Section:
-        """What was registered, and what was changed since."""
-        return sections.Section("registered", self)
-
-    @property
-    def every_definition(self) -> sections.Definitions:
-        """The claim under all definitions."""
-        return sections.Definitions("definitions", self)
-
-    @property
-    def beside(self) -> sections.Beside:
-        """Beside what costs nothing."""
-        return sections.Beside("beside", self)
-
-    @property
-    def everywhere(self) -> sections.Section:
-        """The guardrail."""
-        return sections.Section("everywhere", self)
-
-    @property
-    def several(self) -> sections.Section:
-        """Several vendors on the same deals."""
-        return sections.Section("several", self)
-
-    @property
-    def trusted(self) -> sections.Section:
-        """What kind of evidence this is, and what it cannot exclude."""
-        return sections.Section("trusted", self)
-
-    @property
-    def when(self) -> sections.Section:
-        """What would decide it, and when."""
-        return sections.Section("when", self)
-
-    @property
-    def document(self) -> sections.Section:
-        """The annex and the result, to be signed."""
-        return sections.Section("document", self)
-
-    def words(self) -> Html:
-        """The verdict in words."""
-        return self.verdict.words()
+    verdict = cached_property(Card)
+    facts = said("facts")
+    registered = said("registered")
+    every_definition = cached_property(sections.Definitions)
+    beside = cached_property(sections.Beside)
+    everywhere = said("everywhere")
+    several = said("several")
+    exposure = said("exposure")
+    data_enough = said("enough")
+    pays = cached_property(sections.Pays)
+    trusted = said("trusted")
+    when = said("when")
+    document = said("document")
 
     def results(self) -> dict[str, Any]:
         """The content of `results.json`."""
@@ -265,7 +270,7 @@ class Answer(Held):
             {
                 "schema_version": 1,
                 "status": "cannot be compared" if cannot else "done",
-                "headline": sections.say("headline", self),
+                "headline": self.verdict.headline,
                 "about": about(self.org, self.matched["period"] if self.matched.has("period") else None)
                 | {
                     "inputs": "It sets what was forecast beside what became of the same deals, under the definition of the "
@@ -290,7 +295,13 @@ class Answer(Held):
                 "totals_beside": self.for_nothing.to_dict("records"),
                 "error_floor": self.floor,
                 "guard": None if self.guard is None else {**self.guard.to_dict(), "worse_in": self.worse_in},
-                "vendors": [{"vendor": f.comparison.candidate, **f.to_dict()} for f in self.vendors],
+                "vendors": [] if self.vendors is None else [lead.to_dict() for lead in self.vendors.leads],
+                "vendors_not_comparable": "" if self.vendors is None else self.vendors.stop,
+                "exposure": [e.to_dict() for e in self.seeing],
+                "enough": self.enough.to_dict(),
+                "pays": self._money(),
+                "noticed": list(self.noticed),
+                "receipts": dict(self.seals),
                 "told_with_this": self.told,
                 "decidable": None if self.decide is None else self.decide.to_dict(),
                 "flow": base["flow"],
@@ -298,6 +309,18 @@ class Answer(Held):
             }
         )  # fmt: skip
         return found
+
+    def _money(self) -> dict[str, Any] | None:
+        """The value of the rules in plain values; None where no costs are given."""
+        found: dict[str, Any] = {}
+        if self.attention is not None:
+            names = self.attention.against
+            found["attention"] = {n: self.attention.gained(n).to_dict() for n in names}
+        if self.commitment is not None:
+            found["commitment"] = self.commitment.saved.to_dict()
+        if self.costs.price is not None:
+            found["after_price"] = {what: e.to_dict() for what, e in self.after_price}
+        return found or None
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables that leave with the report, by name."""

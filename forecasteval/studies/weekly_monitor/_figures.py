@@ -11,10 +11,22 @@ import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
-from forecasteval.report.figures import FAINT, GREY, INK, Picture, canvas, colour, short, title
+from forecasteval.report.figures import (
+    FAINT,
+    GREY,
+    INK,
+    Picture,
+    ahead,
+    canvas,
+    colour,
+    difference_axis,
+    labelled,
+    note,
+    short,
+    title,
+)
 from forecasteval.report.labels import on_axis
 from forecasteval.studies.weekly_monitor._rules import Rules
 from forecasteval.studies.weekly_monitor._watch import Watch
@@ -24,11 +36,7 @@ def _shade(rules: Rules) -> str:
     return colour(rules.candidate, (rules.candidate, rules.baseline))
 
 
-def _note(figure: Figure, text: str) -> None:
-    figure.supxlabel(textwrap.fill(text, 84), fontsize=8, color=GREY, x=0.01, ha="left")
-
-
-def running(watch: Watch, said: str, note: str, alt: str) -> Picture:
+def running(watch: Watch, said: str, below: str, alt: str) -> Picture:
     """The running difference with the interval of one look and the one for all looks together."""
     looks, rules, shade = watch.looks, watch.rules, _shade(watch.rules)
     day = looks["known_on"].to_numpy()
@@ -53,18 +61,11 @@ def running(watch: Watch, said: str, note: str, alt: str) -> Picture:
         ax.set_xlim(day[0] - np.timedelta64(10, "D"), day[-1] + np.timedelta64(10, "D"))
         ax.set_xlabel("When outcomes became known; below it, deals so far", fontsize=9)
         ax.set_ylabel(f"{rules.score.label} difference so far", fontsize=9)
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.8}
-        for arrow, name, y, va in (
-            ("↑", rules.baseline, 0.99, "top"),
-            ("↓", rules.candidate, 0.01, "bottom"),
-        ):
-            ax.text(
-                0.995, y, f"{arrow} {short(on_axis(name), 20)} better", transform=ax.transAxes, ha="right", va=va,
-                fontsize=9, color=INK, bbox=box,
-            )  # fmt: skip
+        candidate, baseline = (short(on_axis(name), 20) for name in (rules.candidate, rules.baseline))
+        ahead(ax, f"{baseline} better", f"{candidate} better")
         for at in (-rules.margin, rules.margin) if rules.margin else ():
             ax.axhline(at, color=INK, lw=0.8, ls=":")
-        _note(figure, note)
+        note(figure, below)
     return Picture("running", alt, figure)
 
 
@@ -87,15 +88,14 @@ def _tick(looks: pd.DataFrame, at: float) -> str:
     return f"{day:%b %Y}\n{int(deals.iloc[-1]) if len(deals) else 0:,}"
 
 
-def _sideways(ax: Axes, rules: Rules, labels: Sequence[str], size: float, margin: float) -> None:
-    """Rows one under the other, with who is better to either side of zero."""
-    ax.set_yticks([-i for i in range(len(labels))], labels, fontsize=size)
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
+def _sideways(ax: Axes, rules: Rules, labels: Sequence[str], size: float, margin: float) -> list[int]:
+    """Rows one under the other, with who is better to either side of zero; gives their heights."""
+    heights = labelled(ax, labels, size)
     ax.margins(x=margin)
     ax.locator_params(axis="x", nbins=5)
-    left, right = short(on_axis(rules.candidate), 20), short(on_axis(rules.baseline), 20)
-    ax.set_xlabel(f"Difference in {rules.score.label}\n← {left} better   |   {right} better →", fontsize=9)
+    names = (short(on_axis(name), 20) for name in (rules.candidate, rules.baseline))
+    ax.set_xlabel(difference_axis(rules.score.label, *names), fontsize=9)
+    return heights
 
 
 def by_period(rules: Rules, periods: pd.DataFrame, said: str, alt: str) -> Picture:
@@ -104,17 +104,17 @@ def by_period(rules: Rules, periods: pd.DataFrame, said: str, alt: str) -> Pictu
     with canvas(1.5 + 0.36 * n) as (figure, ax):
         title(figure, said)
         ax.axvline(0, color=INK, lw=1)
+        labels = [f"{short(str(p), 14)} ({deals:,})" for p, deals in periods["deals"].items()]
         columns = (periods[c].tolist() for c in ("difference", "deals", "filling"))
-        for i, (difference, deals, filling) in enumerate(zip(*columns, strict=True)):
-            ax.plot([0, difference], [-i, -i], color=FAINT, lw=2, zorder=1)
+        heights = _sideways(ax, rules, labels, 8.5, 0.15)
+        for at, difference, deals, filling in zip(heights, *columns, strict=True):
+            ax.plot([0, difference], [at, at], color=FAINT, lw=2, zorder=1)
             ax.plot(
-                [difference], [-i], "o", ms=4 + deals**0.5 / 3, mec=shade, mew=1.6,
+                [difference], [at], "o", ms=4 + deals**0.5 / 3, mec=shade, mew=1.6,
                 mfc="white" if filling else shade,
             )  # fmt: skip
-        labels = [f"{short(str(p), 14)} ({deals:,})" for p, deals in periods["deals"].items()]
-        ax.set_ylim(-n + 0.4, 0.6)
-        _sideways(ax, rules, labels, 8.5, 0.15)
-        _note(
+        ax.set_ylim(0.6, n + 0.6)
+        note(
             figure,
             "In brackets: deals. Hollow: still filling. No intervals here: how far these lie apart is what makes the "
             "interval above.",
@@ -127,18 +127,18 @@ def questions(rules: Rules, lines: Sequence[Any], labels: Sequence[str], said: s
     with canvas(3.1) as (figure, ax):
         title(figure, said)
         ax.axvline(0, color=INK, lw=1)
-        for i, line in enumerate(lines):
-            tone = _shade(rules) if line.declared else INK if i else GREY
+        heights = _sideways(ax, rules, [textwrap.fill(label, 22) for label in labels], 9, 0.08)
+        for at, line in zip(heights, lines, strict=True):
+            tone = _shade(rules) if line.declared else GREY if line is lines[0] else INK
             if math.isfinite(line.low):
                 thick = 5 if line.declared else 2
-                ax.plot([line.low, line.high], [-i, -i], color=tone, lw=thick, solid_capstyle="butt")
-            ax.plot([line.difference], [-i], "o", ms=7, mfc=tone, mec=tone)
+                ax.plot([line.low, line.high], [at, at], color=tone, lw=thick, solid_capstyle="butt")
+            ax.plot([line.difference], [at], "o", ms=7, mfc=tone, mec=tone)
             ax.annotate(
-                line.interval or "no interval yet", (1.0, -i), (0, 11), xycoords=("axes fraction", "data"),
+                line.interval or "no interval yet", (1.0, at), (0, 11), xycoords=("axes fraction", "data"),
                 textcoords="offset points", ha="right", va="center", fontsize=8.5, color=GREY,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
             )  # fmt: skip
-        ax.set_ylim(-2.5, 0.6)
-        _sideways(ax, rules, [textwrap.fill(label, 22) for label in labels], 9, 0.08)
-        _note(figure, "Thick: the question of the headline.")
+        ax.set_ylim(0.5, len(lines) + 0.6)
+        note(figure, "Thick: the question of the headline.")
     return Picture("questions", alt, figure)

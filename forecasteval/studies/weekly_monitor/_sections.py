@@ -11,56 +11,15 @@ import pandas as pd
 
 from forecasteval.compare import wording
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, UNSURE
-from forecasteval.inference.confidence_sequences import BLOCKS
-from forecasteval.report.blocks import Html, Words
 from forecasteval.report.figures import Absent, Picture
+from forecasteval.report.section import Section
 from forecasteval.studies.weekly_monitor import _figures as figures
 from forecasteval.studies.weekly_monitor._looks import verdict_of
 from forecasteval.studies.weekly_monitor._watch import Watch
 
-_SAY = Words(__file__)
 
-
-@dataclass(frozen=True, eq=False)
-class _Section:
-    watch: Watch
-
-    def words(self) -> Html:
-        """The section's words: the macro that has its name."""
-        return _SAY(type(self).__name__.lower(), self)
-
-
-class Verdict(_Section):
-    """Verdict, sentence, what looking every week costs, what comes next."""
-
-    @property
-    def headline(self) -> str:
-        """One sentence: verdict, estimate, interval, what it is about, since when."""
-        return _SAY("headline", self.watch).text
-
-    @property
-    def question(self) -> str:
-        """What is asked."""
-        return _SAY("question", self.watch).text
-
-    @property
-    def estimand(self) -> str:
-        """What the interval answers."""
-        return _SAY("estimand", self.watch).text
-
-    def scope(self, over_periods: bool) -> str:
-        """What a sequence speaks of."""
-        return _SAY("scope", self.watch, over_periods).text
-
-
-class Who(_Section):
-    """The two forecasters and the terms of the report, each explained once."""
-
-    @property
-    def glosses(self) -> list[tuple[str, str]]:
-        """The forecasters that say what they are."""
-        names = (self.watch.rules.candidate, self.watch.rules.baseline)
-        return [(name, gloss) for name in names if (gloss := self.watch.about.get(name, {}).get("gloss"))]
+class _Section(Section):
+    answer: Watch
 
 
 class Running(_Section):
@@ -71,14 +30,14 @@ class Running(_Section):
     @property
     def begins_late(self) -> bool:
         """Do the first looks have no interval?"""
-        return not math.isfinite(self.watch.looks["low"].iloc[0])
+        return not math.isfinite(self.answer.looks["low"].iloc[0])
 
     def figure(self) -> Picture | Absent:
         """One look's interval inside that of all looks together."""
-        if self.watch.looks.empty:
+        if self.answer.looks.empty:
             return Absent("There is nothing to draw: no week has all its outcomes yet.")
-        title, note, alt = (_SAY(f"running_{part}", self).text for part in ("title", "note", "alt"))
-        return figures.running(self.watch, title, note, alt)
+        title, note, alt = (self.say(f"running_{part}").text for part in ("title", "note", "alt"))
+        return figures.running(self.answer, title, note, alt)
 
 
 @dataclass(frozen=True)
@@ -95,10 +54,7 @@ class _Line:
     @property
     def interval(self) -> str:
         """Its ends, empty where there are none."""
-        if not math.isfinite(self.low):
-            return ""
-        places = wording.decimals(self.low, self.high)
-        return f"{wording.number(self.low, places)} to {wording.number(self.high, places)}"
+        return wording.ends(self.low, self.high) if math.isfinite(self.low) else ""
 
 
 class Questions(_Section):
@@ -107,7 +63,7 @@ class Questions(_Section):
     @property
     def lines(self) -> list[_Line]:
         """One look, all looks by weeks and by periods, the strict sequence and the betting one; none before the first look."""
-        row, rules = self.watch.last, self.watch.rules
+        row, rules = self.answer.last, self.answer.rules
         if row is None:
             return []
         declared = "periods" if rules.over_periods else "weeks"
@@ -125,7 +81,7 @@ class Questions(_Section):
 
     def assumes(self, name: str) -> str:
         """What one of the last two takes for granted, in words."""
-        return _SAY("assumes", self.watch, name).text
+        return self.say("assumes", name).text
 
     @property
     def weeks_wider(self) -> bool:
@@ -142,9 +98,9 @@ class Questions(_Section):
         """The interval for one look and those for all looks."""
         if not self.lines:
             return Absent("There is no interval to draw yet.")
-        labels = [_SAY("reads", self.watch, line).text for line in self.lines[:3]]
-        title, alt = (_SAY(f"questions_{part}", self).text for part in ("title", "alt"))
-        return figures.questions(self.watch.rules, self.lines[:3], labels, title, alt)
+        labels = [self.say("reads", line).text for line in self.lines[:3]]
+        title, alt = (self.say(f"questions_{part}").text for part in ("title", "alt"))
+        return figures.questions(self.answer.rules, self.lines[:3], labels, title, alt)
 
 
 class ByPeriod(_Section):
@@ -153,7 +109,7 @@ class ByPeriod(_Section):
     @property
     def periods(self) -> pd.DataFrame:
         """One row per period: difference, deals, filling."""
-        cohorts = self.watch.cohorts
+        cohorts = self.answer.cohorts
         weight = cohorts["weight" if "weight" in cohorts else "deals"]
         sums = (
             cohorts.assign(weight=weight)
@@ -162,22 +118,22 @@ class ByPeriod(_Section):
         )
         each = sums["difference"] / sums["weight"]
         return sums.drop(columns="weight").assign(
-            difference=each, filling=sums.index.isin(self.watch.waiting["period"])
+            difference=each, filling=sums.index.isin(self.answer.waiting["period"])
         )
 
     @property
     def leader(self) -> tuple[str, int]:
         """Who was ahead in more periods, and in how many."""
         ahead, n = int((self.periods["difference"] < 0).sum()), len(self.periods)
-        rules = self.watch.rules
+        rules = self.answer.rules
         return (rules.candidate, ahead) if 2 * ahead >= n else (rules.baseline, n - ahead)
 
     def figure(self) -> Picture | Absent:
         """The difference of each period, without intervals."""
-        if self.watch.cohorts.empty:
+        if self.answer.cohorts.empty:
             return Absent("There is no period to draw yet.")
-        title, alt = (_SAY(f"by_period_{part}", self).text for part in ("title", "alt"))
-        return figures.by_period(self.watch.rules, self.periods, title, alt)
+        title, alt = (self.say(f"by_period_{part}").text for part in ("title", "alt"))
+        return figures.by_period(self.answer.rules, self.periods, title, alt)
 
 
 class Later(_Section):
@@ -186,11 +142,11 @@ class Later(_Section):
     @property
     def counts(self) -> dict[str, int]:
         """Deals by what became of them; filled: without a word from the candidate in time, silent: so far."""
-        deals = self.watch.deals
+        deals = self.answer.deals
         known, filled = deals["known"], deals["filled"]
         marks = {"known": known, "void": deals["void"], "filled": filled & known, "silent": filled & ~known}
         marks["weightless"] = (
-            known & ~deals["void"] & ~deals["amount"].gt(0) & bool(self.watch.rules.score.needs)
+            known & ~deals["void"] & ~deals["amount"].gt(0) & bool(self.answer.rules.score.needs)
         )
         return {name: int(mark.sum()) for name, mark in marks.items()}
 
@@ -201,23 +157,5 @@ class Flipped(_Section):
     @property
     def newest(self) -> Sequence[Mapping[Any, Any]]:
         """Twelve of them at most, the newest first."""
-        newest = self.watch.flips.sort_values(["known_on", "deal"], ascending=[False, True])
+        newest = self.answer.flips.sort_values(["known_on", "deal"], ascending=[False, True])
         return newest.head(12).to_dict("records")
-
-
-class Method(_Section):
-    """How it was done; enough for a stranger to repeat it."""
-
-    tuned_for_periods = BLOCKS.tuned_for
-
-
-class Caveats(_Section):
-    """Only the caveats that this data raises, and what the reader was told."""
-
-    @property
-    def spoken_of(self) -> str | None:
-        """The target that the baseline speaks about, where it is another than the one it is scored on."""
-        rules = self.watch.rules
-        own = self.watch.about.get(rules.baseline, {}).get("target")
-        own = "won at all" if rules.baseline == "rep_forecast" else own
-        return own if own != rules.target else None

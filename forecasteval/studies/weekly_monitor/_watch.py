@@ -18,6 +18,8 @@ from forecasteval.inference.resemblance import ALIKE_LEVEL, shown_once_in
 from forecasteval.matching.deals_as_of import Record, Target, looks_at
 from forecasteval.matching.match import match
 from forecasteval.matching.matched import META
+from forecasteval.report.answer import Answer
+from forecasteval.report.blocks import Words
 from forecasteval.studies.weekly_monitor import _entries as entries
 from forecasteval.studies.weekly_monitor._looks import cohorts_of, doubts_of, hindsight_of, looks_of, stands
 from forecasteval.studies.weekly_monitor._rules import Rules, day_of
@@ -33,7 +35,7 @@ FREEZE = "first look at which both speak"
 
 
 @dataclass(frozen=True, eq=False)
-class Watch:
+class Watch(Answer):
     """What one run knows.
 
     `added` are the entries that this run adds to the `book` it read; `deals`, `cohorts` and `looks` follow from all
@@ -57,7 +59,8 @@ class Watch:
     notes: Sequence[str]
     organisation: Mapping[str, Any] = field(default_factory=dict)
 
-    fewest_periods = BLOCKS.fewest
+    say = Words(__file__)
+    fewest_periods, tuned_for_periods = BLOCKS.fewest, BLOCKS.tuned_for
 
     @property
     def entries(self) -> list[Entry]:
@@ -118,6 +121,19 @@ class Watch:
             )
             found.append(reason("periods_alike", text))
         return found
+
+    @property
+    def glosses(self) -> list[tuple[str, str]]:
+        """The forecasters that say what they are."""
+        names = (self.rules.candidate, self.rules.baseline)
+        return [(name, gloss) for name in names if (gloss := self.about.get(name, {}).get("gloss"))]
+
+    @property
+    def spoken_of(self) -> str | None:
+        """The target that the baseline speaks about, where it is another than the one it is scored on."""
+        own = self.about.get(self.rules.baseline, {}).get("target")
+        own = "won at all" if self.rules.baseline == "rep_forecast" else own
+        return own if own != self.rules.target else None
 
     @property
     def alike(self) -> bool:

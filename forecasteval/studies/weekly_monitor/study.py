@@ -51,6 +51,7 @@ import pandas as pd
 
 from forecasteval.compare.results import plain
 from forecasteval.compare.verdicts import UNSURE
+from forecasteval.report.section import Card, said
 from forecasteval.studies.weekly_monitor import _sections as sections
 from forecasteval.studies.weekly_monitor._looks import verdict_of
 from forecasteval.studies.weekly_monitor._rules import Day, Rules
@@ -97,8 +98,8 @@ class Monitor(Rules):
     through: Day = ""
     ledger: str = ""
 
-    def run(self, org: Org) -> Answer:
-        """Look at the data with the ledger in hand; nothing is written before :meth:`Answer.keep`.
+    def run(self, org: Org) -> MonitorAnswer:
+        """Look at the data with the ledger in hand; nothing is written before :meth:`MonitorAnswer.keep`.
 
         Raises
         ------
@@ -107,22 +108,22 @@ class Monitor(Rules):
             are no probabilities.
         """
         path = Path(self.ledger) if self.ledger else (org.folder or Path()) / _LEDGER
-        return Answer(**vars(watch(org, self, path=path, through=self.through)))
+        return MonitorAnswer(**vars(watch(org, self, path=path, through=self.through)))
 
 
 @dataclass(frozen=True, eq=False)
-class Answer(Watch):
+class MonitorAnswer(Watch):
     """What the weekly monitor found: its tables, and its sections, each made when it is asked for."""
 
-    verdict = cached_property(sections.Verdict)
-    who = cached_property(sections.Who)
+    verdict = cached_property(Card)
+    who = said("who")
     running = cached_property(sections.Running)
     questions = cached_property(sections.Questions)
     by_period = cached_property(sections.ByPeriod)
     later = cached_property(sections.Later)
     flipped = cached_property(sections.Flipped)
-    method = cached_property(sections.Method)
-    caveats = cached_property(sections.Caveats)
+    method = said("method")
+    caveats = said("caveats")
 
     def keep(self) -> Ledger:
         """Write what this run adds to the ledger; nothing, if it adds nothing.
@@ -162,7 +163,7 @@ class Answer(Watch):
         looks = self.looks.assign(known_on=self.looks["known_on"].astype(str))
         return {
             "schema_version": 1,
-            "question": self.verdict.question,
+            "question": self.text("question"),
             "parameters": plain({"metric": self.rules.metric} | self.rules.plain),
             "headline": self.verdict.headline,
             "about": {
@@ -172,7 +173,7 @@ class Answer(Watch):
                 "change": "Every week that comes may change it, in either direction.",
             },
             "primary": self.rules.metric,
-            "estimand": self.verdict.estimand,
+            "estimand": self.text("estimand"),
             "through": f"{self.day:%Y-%m-%d}",
             "flow": self.flow(),
             "comparisons": [plain(self._comparison())],
@@ -207,7 +208,7 @@ class Answer(Watch):
             "verdict": UNSURE,
             "reliable": False,
             "reasons": self.doubts,
-            "estimand": self.verdict.estimand,
+            "estimand": self.text("estimand"),
         }
         if row is None:
             return found
@@ -250,7 +251,7 @@ class Answer(Watch):
         row = self.last
         return [] if row is None else [
             {
-                "about": self.verdict.scope(which == "periods"),
+                "about": self.text("scope", which == "periods"),
                 "low": row[f"{which}_low"],
                 "high": row[f"{which}_high"],
                 "verdict": verdict_of(row, self.rules, f"{which}_"),

@@ -1,0 +1,368 @@
+"""The sums of a comparison as queries for a warehouse that data may not leave, and what these give, read back.
+
+The queries are those of :mod:`forecasteval.compare.engine`, written for an empty table of DuckDB and put into another
+dialect by sqlglot. Their results are a row for each cell, each cluster's deals, and the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from forecasteval.compare import engine, hindsight, rows
+from forecasteval.compare.cells import Cells
+from forecasteval.compare.engine import Block, Grain, flag, grouped, sums
+from forecasteval.compare.pair import largest_term
+from forecasteval.compare.remote import MARKS, ranking_from, usable_amounts
+from forecasteval.errors import CallError
+from forecasteval.inference.estimate import Reason
+from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Metric
+
+DIALECTS = ("bigquery", "databricks", "duckdb", "postgres", "snowflake")
+_WHOLE = ("asked", "asked_deals", "kept", "kept_deals", "no_c", "no_b", "filled")
+_NAME = "forecasteval_matched"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked of a table elsewhere.
+
+    ``rows`` and ``largest_amount`` are bounds, from which the grain of the sums follows; a query whose sums would not fit
+    fails there rather than giving wrong ones.
+    """
+
+    candidate: str
+    baseline: str
+    metrics: tuple[Metric, ...]
+    dimensions: tuple[str, ...] = ("rep", "period")
+    one_row_per_deal: bool = False
+    amount_won: bool = False
+    rows: int = 100_000_000
+    largest_amount: float = 1e8
+    looks: int = 60
+    digits: int | None = None
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Sets of terms: those of the metrics, and what both promised."""
+        found = []
+        for m in self.metrics:
+            if m.name == "auc":
+                found.append(Block("auc", "auc", counted=False))
+            elif m.needs:
+                found += [
+                    Block(m.name, m.name, MARKS[m.name], all_usable=False),
+                    Block(f"{m.name}_and_bias", "bias", MARKS[m.name], all_usable=False),
+                ]
+            else:
+                found.append(Block(m.name, m.name, sure=True))
+        return found if any(b.name == "bias" for b in found) else [*found, Block("bias", "bias")]
+
+    @property
+    def grains(self) -> dict[str, Grain]:
+        """From the bounds."""
+        looks, amount = 1 if self.one_row_per_deal else self.looks, self.largest_amount
+        return {
+            b.name: Grain.of(largest_term(b.kind, amount, amount) or 1.0, self.rows, looks)
+            for b in self.blocks
+        }
+
+
+def queries(table: str, ask: Ask, dialect: str) -> tuple[str, str]:
+    """The queries for `cells` and `curve`.
+
+    Parameters
+    ----------
+    table : the matched table's name in the warehouse
+    dialect : one of :data:`DIALECTS`
+
+    Raises
+    ------
+    CallError
+        For a dialect that is not known, and where sqlglot is not installed.
+    """
+    if wrong := [d for d in ask.dimensions if d not in ("rep", "period", "account")]:
+        raise CallError(f"Sums are formed by rep, period or account, not by {', '.join(wrong)}.")
+    if dialect not in DIALECTS:
+        raise CallError(f"There is no dialect {dialect!r}; choose from {', '.join(DIALECTS)}.")
+    try:
+        import sqlglot
+    except ImportError as error:
+        raise CallError(
+            "Queries for other systems are written by sqlglot, which is not installed: pip install "
+            "'deal-forecasteval[sql]'."
+        ) from error
+    import duckdb
+
+    connection = duckdb.connect()
+    money = "amount double, amount_won double, " if ask.amount_won else "amount double, "
+    dims = "".join(f"{d} varchar, " for d in ask.dimensions)
+    connection.execute(
+        f"create table {_NAME} (deal_id varchar, as_of timestamp, {dims}{money}won integer, "
+        f'"{ask.candidate}" double, "{ask.baseline}" double)'
+    )
+    frame = nw.from_native(connection.table(_NAME))
+    found = []
+    for lazy in (_cells(frame, ask), _curve(frame, ask)):
+        tree = sqlglot.parse_one(lazy.to_native().sql_query(), read="duckdb")
+        for node in list(tree.find_all(sqlglot.exp.CTE)):
+            node.set("materialized", None)
+        for node in list(tree.find_all(sqlglot.exp.Table)):
+            if node.name == _NAME:
+                where = sqlglot.exp.to_table(table, dialect=dialect)
+                node.replace(where.as_(node.alias) if node.alias else where)
+        found.append(tree.sql(dialect=dialect, pretty=True) + ";\n")
+    return found[0], found[1]
+
+
+def _number(name: str) -> nw.Expr:
+    return nw.col(name).cast(nw.Float64)
+
+
+def _read(frame: Any, ask: Ask) -> Any:
+    """The rows under names of their own, with the gaps told."""
+
+    columns = {
+        "u": nw.col("deal_id"),
+        "as_of": nw.col("as_of"),
+        "c": _number(ask.candidate),
+        "b": _number(ask.baseline),
+        "w": nw.col("won").cast(nw.Float64),
+        **{d: nw.col(d).str.strip_chars() for d in ask.dimensions},
+    }
+    if any(m.needs for m in ask.metrics):
+        columns["amount"] = _number("amount")
+        booked = nw.when(columns["w"] == 1).then(columns["amount"]).otherwise(nw.lit(0.0))
+        columns["booked"] = _number("amount_won") if ask.amount_won else booked
+    read = frame.select(**columns)
+    no_c, no_b = nw.col("c").is_null(), nw.col("b").is_null()
+    return read.with_columns(no_c=flag(no_c), no_b=flag(no_b), filled=flag(no_c & ~no_b), asked=nw.lit(1))
+
+
+def _settled(read: Any, ask: Ask) -> Any:
+    """The rows that count: gaps filled, each deal with the rep of its first row."""
+    frame = read.filter(~nw.col("b").is_null())
+    frame = frame.with_columns(c=nw.when(nw.col("c").is_null()).then(nw.col("b")).otherwise(nw.col("c")))
+    if "rep" in ask.dimensions and not ask.one_row_per_deal:
+        frame = frame.with_columns(first_look=nw.col("as_of").min().over("u"))
+        home = nw.when(nw.col("as_of") == nw.col("first_look")).then(nw.col("rep")).otherwise(None)
+        frame = frame.with_columns(home=home).with_columns(rep=nw.col("home").max().over("u"))
+    usable = usable_amounts(frame.collect_schema().names())
+    return frame.with_columns(kept=nw.lit(1), **{mark: flag(ok) for mark, ok in usable.items()})
+
+
+def _cells(frame: Any, ask: Ask) -> Any:
+    """Every level's sums under one another; what a level does not have is empty."""
+    read = _read(frame, ask)
+    settled = _settled(read, ask)
+    several = not ask.one_row_per_deal
+    terms = engine.with_terms(settled, ask.blocks, ask.grains, 0.0)
+    keys = list(ask.dimensions)
+    levels = {"cell": engine.cell_sums(terms, keys, ask.blocks)}
+    if "period" in keys:
+        first = grouped(read, ["period"], {"first": nw.col("as_of").min()})
+        levels["first"] = first.with_columns(first=nw.col("first").cast(nw.String))
+    for d in (*keys, "") if several else ("",):
+        levels[d or "all"] = engine.deal_sums(
+            terms, [d] if d else [], ask.blocks, ask.grains, several=several
+        )
+    grains = {
+        f"{n}__{w}": nw.lit(getattr(g, w)) for n, g in ask.grains.items() for w in ("terms", "products")
+    }
+    about = {"candidate": nw.lit(ask.candidate), "baseline": nw.lit(ask.baseline)}
+    whole = grouped(read, [], sums(("asked", "no_c", "no_b", "filled"))).with_columns(**grains, **about)
+    deals = grouped(grouped(settled, ["u"], {"n": nw.len()}), [], {"kept_deals": nw.len()})
+    every = grouped(grouped(read, ["u"], {"n": nw.len()}), [], {"asked_deals": nw.len()})
+    levels |= {"whole": whole, "kept_deals": deals, "asked_deals": every}
+    names: dict[str, None] = {}
+    for level in levels.values():
+        names |= dict.fromkeys(level.collect_schema().names())
+    texts = {"first", *about, *keys}
+    found = []
+    for of, level in levels.items():
+        there = set(level.collect_schema().names())
+        columns = {}
+        for n in (n for n in names if n != "everything"):
+            kind = nw.String if n in texts else nw.Float64 if _is_float(n) else nw.Int64
+            value = nw.col(n) if n in there else nw.lit(None)
+            columns[n] = value.cast(kind)
+        found.append(level.select(of=nw.lit(of), **columns))
+    return nw.concat(found, how="vertical")
+
+
+def _is_float(name: str) -> bool:
+    return name.rsplit("__", 1)[-1] in ("total", "square", "heaviest", "weight")
+
+
+def _curve(frame: Any, ask: Ask) -> Any:
+    """Rows and wins at each value of both forecasts, by cell."""
+    settled = _settled(_read(frame, ask), ask)
+    found = []
+    for who, name in (("c", ask.candidate), ("b", ask.baseline)):
+        value = nw.col(who) if ask.digits is None else nw.col(who).round(ask.digits)
+        at = settled.with_columns(value=value, one=nw.lit(1), won=nw.col("w").cast(nw.Int64))
+        summed = grouped(
+            at, [*ask.dimensions, "value"], {"rows": nw.col("one").sum(), "won": nw.col("won").sum()}
+        )
+        columns = {c: nw.col(c).cast(nw.Int64) for c in ("rows", "won")}
+        keys = {d: nw.col(d) for d in ask.dimensions}
+        found.append(summed.select(forecaster=nw.lit(name), **keys, value=nw.col("value"), **columns))
+    return nw.concat(found, how="vertical")
+
+
+# --- read back --------------------------------------------------------------------------------------------
+
+
+def cells_of(cells: pd.DataFrame, curve: pd.DataFrame | None) -> Cells:
+    """The evidence that the results of the two queries are.
+
+    Raises
+    ------
+    CallError
+        Where columns or rows are missing that the queries give; says which.
+    """
+    cells = cells.rename(columns=str.lower)
+    if missing := [c for c in ("of", "candidate", "baseline", "asked") if c not in cells]:
+        raise CallError(
+            f"The table of cells has no column {', '.join(missing)}. Expected is what the first query of `forecasteval sql "
+            "compare` gives."
+        )
+    level = {str(of): part.reset_index(drop=True) for of, part in cells.groupby("of")}
+    if missing := [of for of in ("cell", "all", "whole") if of not in level]:
+        raise CallError(
+            f"The table of cells has no rows with `of` {', '.join(missing)}; the query gives them all."
+        )
+    ask = _ask(cells, level, ranked=curve is not None)
+    keys, blocks, at = list(ask.dimensions), ask.blocks, level["whole"].iloc[0]
+    grains = {
+        b.name: Grain(*(int(at.get(f"{b.name}__{w}", 0)) for w in ("terms", "products"))) for b in blocks
+    }
+    summed = {of: part.dropna(axis=1, how="all") for of, part in level.items()}
+    whole = {n: int(level[o][n].sum()) for n in _WHOLE if n in cells for o in (_home(n),) if o in level}
+    by_cell = engine.copied(summed["cell"], blocks)
+    if ask.one_row_per_deal:
+        one = engine.each_a_deal(engine.copied(summed["all"], blocks), blocks)
+        deals = {"": one} | {d: engine.added_up(engine.each_a_deal(by_cell, blocks), d) for d in keys}
+    else:
+        deals = {d: engine.copied(summed[d], blocks) for d in keys} | {
+            "": engine.copied(summed["all"], blocks)
+        }
+    first = _moments(level.get("first"))
+    by_cell = by_cell.merge(first, on="period") if first is not None else by_cell.assign(first=0)
+    told, flow = _told(ask, whole)
+    rankings = None
+    if curve is not None:
+        curve = curve.rename(columns=str.lower)
+        made = []
+        for name in (ask.candidate, ask.baseline):
+            of = curve[curve["forecaster"] == name]
+            if of.empty:
+                raise CallError(
+                    f"The curve has no rows of {name}; the second query gives those of both forecasters."
+                )
+            values = of.groupby("value", as_index=False)[["rows", "won"]].sum()
+            arrays = (
+                values["value"].to_numpy(float),
+                values["rows"].to_numpy(int),
+                values["won"].to_numpy(float),
+            )
+            told += hindsight.told(name, [arrays], None)
+            made.append(ranking_from(of.rename(columns={"value": "level"}).reset_index(drop=True), keys))
+        rankings = made[0], made[1]
+    notes: dict[str, tuple[Reason, ...]] = {}
+    for m in (m for m in ask.metrics if m.needs):
+        said = [rows.BOOKED_ASSUMED] if m.name == "bias_by_amount" and not ask.amount_won else []
+        lost = int(by_cell["kept__rows"].sum() - by_cell[f"{MARKS[m.name]}__rows"].sum())
+        notes[m.name] = (*said, *([rows.no_amount(lost)] if lost else []))
+    same = [
+        b.name for b in blocks if b.counted and (by_cell[f"{b.name}__c"] == by_cell[f"{b.name}__b"]).all()
+    ]
+    return Cells(
+        by_cell.sort_values(keys, ignore_index=True).fillna(0),
+        {d: t.fillna(0) for d, t in deals.items()},
+        grains,
+        {b.name: b.usable for b in blocks},
+        frozenset(same),
+        ask.dimensions,
+        (ask.candidate, ask.baseline),
+        ("probability", "probability"),
+        frozenset(["amount"] if any(m.needs for m in ask.metrics) else []),
+        rankings,
+        tuple(told),
+        tuple(flow),
+        notes,
+        whole["asked"],
+    )
+
+
+def _ask(cells: pd.DataFrame, level: Mapping[str, pd.DataFrame], *, ranked: bool) -> Ask:
+    """What was asked, from the columns that are there."""
+    there = [n for n in METRICS if f"{n}__c" in cells and cells[f"{n}__c"].notna().any()]
+    order = [n for n in (*DEFAULT_METRICS, *there) if n in there or (n == "auc" and ranked)]
+    whole = level["whole"].iloc[0]
+    return Ask(
+        str(whole["candidate"]),
+        str(whole["baseline"]),
+        metrics_of(dict.fromkeys(order)),
+        tuple(d for d in ("rep", "period", "account") if d in cells and level["cell"][d].notna().any()),
+        one_row_per_deal=not {"rep", "period", "account"} & set(level),
+    )
+
+
+def _home(name: str) -> str:
+    return name if name.endswith("_deals") else "whole"
+
+
+def _moments(first: pd.DataFrame | None) -> pd.DataFrame | None:
+    if first is None:
+        return None
+    try:
+        moments = pd.to_datetime(first["first"]).to_numpy(dtype="datetime64[s]").astype(np.int64)
+    except (ValueError, TypeError):
+        moments = np.zeros(len(first), dtype=np.int64)
+    return pd.DataFrame({"period": first["period"], "first": moments})
+
+
+def _told(ask: Ask, whole: dict[str, int]) -> tuple[list[Reason], list[dict[str, Any]]]:
+    """What is said of gaps, and the steps to the rows that count."""
+    told: list[Reason] = []
+    flow = [{"step": "deals in the table", "deals": whole["asked_deals"], "dropped": 0, "why": ""}]
+    kept = whole["asked"] - whole["no_b"]
+    if whole["filled"]:
+        told.append(rows.stood_in((ask.candidate, ask.baseline), whole["filled"], kept))
+    if whole["no_b"]:
+        step, note = rows.left_out(
+            ask.baseline, whole["kept_deals"], whole["asked_deals"], whole["no_b"], whole["asked"], both=False
+        )
+        flow.append(step)
+        told.append(note)
+    return told, flow
+
+
+def table_of(table: Any) -> pd.DataFrame:
+    """A frame, or a CSV as the warehouse gave it."""
+    if isinstance(table, pd.DataFrame):
+        return table
+    try:
+        return pd.read_csv(table)
+    except (OSError, ValueError) as error:
+        raise CallError(f"{table} cannot be read as CSV: {error}") from error
+
+
+def metrics_of(names: Iterable[str]) -> tuple[Metric, ...]:
+    """Metrics by their names; what is none is refused."""
+    names = list(names)
+    if unknown := [n for n in names if n not in METRICS]:
+        raise CallError(f"Unknown metric {', '.join(map(repr, unknown))}; choose from {', '.join(METRICS)}.")
+    return tuple(METRICS[n] for n in names)
+
+
+def dimensions_of(question: Sequence[str]) -> tuple[str, ...]:
+    """What the sums are formed by: reps and periods, one of them, or accounts."""
+    known = {"rep": {"rep", "deal"}, "period": {"period"}, "account": {"account"}}
+    return tuple(d for d, of in known.items() if of & set(question))
