@@ -38,6 +38,7 @@ from forecasteval.studies.vendor_claim import claim as claims
 from forecasteval.tables.document import read_document
 from forecasteval.tables.memory import give_back
 from forecasteval.tables.organisation import Org, comparable, newest_record
+from forecasteval.tables.schemas import TABLES
 from forecasteval.tables.settings import Settings, check_options, read_settings
 
 _DEBUG = "FORECASTEVAL_DEBUG"
@@ -361,7 +362,8 @@ def _by_people(name: str, by: str | None) -> bool:
 
 def _counts(org: Org) -> str:
     nouns = {"history": "versions in the history", "matched": "matched rows", "actuals": "booked totals"}
-    names = ("deals", "history", "snapshots", "forecasts", "calls", "actuals", "periods", "stages", "matched")
+    nouns |= {"outcomes": "rows of outcomes", "activity": "rows of activity"}
+    names = [name for name in (*TABLES, "matched") if name != "users"]
     return ", ".join(count(len(t), nouns.get(n, n)) for n in names if (t := getattr(org, n)) is not None)
 
 
