@@ -175,4 +175,4 @@ def canonical(name: str, frame: pd.DataFrame) -> pd.DataFrame:
         elif spec.kind != "flag":
             typed[column] = pd.Series(index=frame.index, dtype=dtype)
     extra = {column: frame[column] for column in frame.columns if column not in TABLES[name]}
-    return pd.DataFrame({**typed, **extra}, index=frame.index)
+    return pd.DataFrame({**typed, **extra}, index=frame.index, copy=False)
