@@ -59,7 +59,7 @@ def _as_stated(sheet: Sheet, raw: Raw) -> None:
     """What the organisation states of its files; what is assumed of them goes to its notes."""
     settings = raw.settings
     sheet.days_in, sheet.decimal = settings.days_in, settings.decimal_mark or sheet.decimal
-    sheet.notes = raw.notes
+    sheet.notes, sheet.rates = raw.notes, settings.currency_rates or {}
 
 
 def _tables_in(folder: Path) -> list[Path]:
