@@ -129,7 +129,8 @@ def read_settings(folder: Path) -> tuple[Settings, list[Problem]]:
     >>> settings, problems = read_settings(place)
     >>> print(problems[0])
     organisation.yaml, row 2, column timezon: found an unknown key; expected one of name, contact, timezone, cut_off_hour, \
-currency, fiscal_year_start_month, grace_business_days, max_age_days, segments, deal_type, snapshot_max_age_days, owners_tracked_since, \
+currency, currency_rates, fiscal_year_start_month, grace_business_days, max_age_days, segments, deal_type, \
+snapshot_max_age_days, owners_tracked_since, \
 decimal_mark, system, allow_cut. Did you mean \
 timezone? Correct or remove the line.
     """
