@@ -2,6 +2,7 @@
 
 from forecasteval import scores
 from forecasteval.compare.compare import Comparison, cells, compare, compare_cells
+from forecasteval.compare.measured_outcome import measured_outcome
 from forecasteval.compare.null_check import does_it_hold
 from forecasteval.compare.repeated import against, by_group, influence, ladder
 from forecasteval.compare.totals import compare_totals
@@ -24,6 +25,7 @@ __all__ = [
     "influence",
     "ladder",
     "match",
+    "measured_outcome",
     "read",
     "rollups",
     "scores",

@@ -40,6 +40,7 @@ from forecasteval.studies.vendor_claim import claim as claims
 from forecasteval.tables.document import read_document
 from forecasteval.tables.memory import give_back
 from forecasteval.tables.organisation import Org, comparable, newest_record
+from forecasteval.tables.schemas import TABLES
 from forecasteval.tables.settings import Settings, check_options, read_settings
 
 _DEBUG = "FORECASTEVAL_DEBUG"
@@ -363,7 +364,8 @@ def _by_people(name: str, by: str | None) -> bool:
 
 def _counts(org: Org) -> str:
     nouns = {"history": "versions in the history", "matched": "matched rows", "actuals": "booked totals"}
-    names = ("deals", "history", "snapshots", "forecasts", "calls", "actuals", "periods", "stages", "matched")
+    nouns |= {"outcomes": "rows of outcomes", "activity": "rows of activity"}
+    names = [name for name in (*TABLES, "matched") if name != "users"]
     return ", ".join(count(len(t), nouns.get(n, n)) for n in names if (t := getattr(org, n)) is not None)
 
 
@@ -644,16 +646,25 @@ def _freeze(
     kind: Annotated[str, _option("KIND", "Of scores: probability or rank_score.")] = "probability",
     retrospective: Annotated[bool, typer.Option("--retrospective", help="Label scores a backtest.")] = False,
     parameter: Annotated[list[str] | None, _option("NAME VALUE", _AGREED, "-p", "--parameter")] = None,
+    annex: Annotated[
+        Path | None, _option("FILE.html", "Of a claim: the two pages to print and sign.")
+    ] = None,
 ) -> None:
     """Hash and date scores, or a claim and how it is judged, in a ledger that is only added to."""
     org, texts = folders.read(data), _texts(parameter or [])
     if file.suffix in (".yaml", ".yml"):
         given = read_values(parameters_of(find_notebook("vendor_claim")), texts, "vendor_claim")
         trial: Any = question_of("vendor_claim")
-        print(trial(**{**given, "claim": str(file)}).register(org))
+        agreed = trial(**{**given, "claim": str(file)})
+        if annex is not None:
+            _new_file(annex)
+        print(agreed.register(org))
+        if annex is not None:
+            annex.write_text(agreed.annex(org), "utf-8")
+            print(annex)
         return
-    if texts:
-        raise CallError("-p goes with a claim (.yaml); scores have none.")
+    if texts or annex is not None:
+        raise CallError("-p and --annex go with a claim (.yaml); scores have none.")
     print(blind_pack.freeze_scores(org, file, name or file.stem, kind=kind, retrospective=retrospective)[1])
 
 

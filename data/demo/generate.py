@@ -891,7 +891,136 @@ def vendor_table(name, scores, deal_id):
     return pd.DataFrame(table)
 
 
-def export_tables(w):
+# ------------------------------------------------------------------ what was done, and features that were switched on
+
+MARKETS = {
+    "New England": 24,
+    "Mid-Atlantic": 38,
+    "Southeast": 30,
+    "Midwest": 34,
+    "Southwest": 16,
+    "Pacific": 27,
+}  # leads a week
+FALLS = {
+    "inbound": "Midwest",
+    "rep": "Claire Dubreuil",
+    "account": ["Granite Logistics", "Orchard Pharma"],
+}  # in the last weeks
+FALLEN = {"inbound": 0.45, "rep": 0.3, "account": 0.0}  # what is left of each
+TENDED = 24  # accounts whose meetings and mails are counted
+FEATURES = {  # day, how many of the 24 reps got it, what it does, what happens to everyone that day
+    "hours to first reply": ("2025-08-04", 12, 0.7, 1.0),  # routing: waiting is 30% shorter
+    "reply rate": (
+        "2025-10-06",
+        12,
+        0.0,
+        0.0,
+    ),  # drafts sent automatically, beside drafts that a person edits: nothing
+    "close rate": (
+        "2025-09-01",
+        10,
+        0.0,
+        0.35,
+    ),  # call coaching: nothing, and a better product for all, in log-odds
+}
+
+
+def activity_table(seed, rep_id):
+    """activity.csv: leads by market, entries and calls by rep, meetings and mails by account, week by week.
+
+    Counts vary more than chance, fall around the year's end, and resemble the week before; a market, a rep and two accounts
+    fall in the last four weeks. It draws from a generator of its own.
+    """
+    rng = np.random.default_rng([seed, 7])
+    weeks = np.arange((FIRST + 6) // 7 * 7, LAST - 3, 7)
+    words = [part.split() for part in ACCOUNT_WORDS.split("|")]
+    others = [f"{a} {b}" for a, b in zip(words[0][:TENDED], words[1][1:] + words[1], strict=False)]
+    accounts = [*FALLS["account"], *(name for name in others if name not in FALLS["account"])][:TENDED]
+    means = {
+        "inbound": dict(MARKETS),
+        "rep": dict(zip(rep_id, rng.lognormal(2.6, 0.4, len(rep_id)), strict=True)),
+        "account": dict(
+            zip(accounts, np.append([2.5, 1.9], rng.lognormal(0.2, 0.5, TENDED - 2)), strict=True)
+        ),
+    }
+    fallen = {
+        "inbound": [FALLS["inbound"]],
+        "rep": [rep_id[REPS.index(FALLS["rep"])]],
+        "account": FALLS["account"],
+    }
+    year = 1 - 0.35 * np.exp(-((((weeks - day_of("2024-12-27") + 182) % 365) - 182) ** 2) / 200)
+    rows = []
+    for kind, units in means.items():
+        for unit, mean in units.items():
+            own = np.zeros(len(weeks))
+            for t in range(1, len(weeks)):
+                own[t] = 0.7 * own[t - 1] + rng.normal(0, 0.08)
+            mu = mean * year * np.exp(own)
+            mu[-4:] *= FALLEN[kind] if unit in fallen[kind] else 1
+            count = rng.poisson(rng.gamma(12, mu / 12))
+            rows.append(pd.DataFrame({"kind": kind, "unit": unit, "on": dates(weeks), "count": count}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def outcome_table(seed, rep_id):
+    """outcomes.csv: what became of three features, before and after; from a generator of its own.
+
+    Reps differ, and a rep's weeks resemble each other; what happens to everyone on the day of the start is no effect.
+    """
+    rng = np.random.default_rng([seed, 8])
+    rows, n = [], len(rep_id)
+    for name, (start, treated, effect, common) in FEATURES.items():
+        since = day_of(start)
+        has = rng.permutation(n) < treated
+        weeks = np.arange(since - 26 * 7, LAST - 6, 7)
+        drift = np.cumsum(rng.normal(0, 0.05, (n, len(weeks))), axis=1) * 0.3 + rng.normal(0, 0.25, (n, 1))
+        for i, t in np.ndindex(n, len(weeks)):
+            after = weeks[t] >= since
+            base = {"since": start if has[i] else "", "outcome": name, "unit": rep_id[i]}
+            if name == "hours to first reply":
+                factor = (effect if has[i] else 1.0) * common if after else 1.0
+                on = weeks[t] + rng.integers(0, 5, rng.poisson(2.0))
+                hours = np.round(rng.gamma(0.9, 18 * factor * np.exp(drift[i, t]) / 0.9, len(on)) + 0.1, 1)
+                left = (LAST + 1 - on) * 24.0 - 8
+                rows += [
+                    base | {"on": d, "value": min(h, s), "ended": "true" if h <= s else "false"}
+                    for d, h, s in zip(on, hours, left, strict=True)
+                ]
+                continue
+            usual, of = (-1.9, rng.poisson(30)) if name == "reply rate" else (-1.1, rng.poisson(4))
+            chance = expit(usual + drift[i, t] + after * (common + effect * has[i]))
+            rows += [base | {"on": weeks[t], "value": rng.binomial(of, chance), "of": of}] if of else []
+    table = pd.DataFrame(rows).sort_values(["outcome", "on", "unit"], kind="stable")
+    table = table.assign(on=dates(table["on"]), of=table["of"].astype("Int64"))
+    return table[["outcome", "unit", "on", "value", "of", "ended", "since"]]
+
+
+def later_truth(w, deal_id, rep_id):
+    """What was planted in activity.csv and outcomes.csv, and the open deals that nobody will buy any more."""
+    said = {
+        "hours to first reply": "30% shorter where routing was on",
+        "reply rate": "nothing: sent automatically is as good as edited by a person",
+        "close rate": "nothing: all reps close more from that day on, coached or not",
+    }
+    features = {
+        name: {"since": start, "treated": treated, "truth": said[name]}
+        for name, (start, treated, _, _) in FEATURES.items()
+    }
+    x = w.crm.open()
+    dead = x[(w.buyer.state[x] == STALLED) | (w.buyer.state[x] == LOST)]
+    falls = FALLS | {"rep": rep_id[REPS.index(FALLS["rep"])]}
+    return {
+        "review": {
+            "falls": falls,
+            "left": FALLEN,
+            "open_deals": len(x),
+            "open_but_dead": sorted(deal_id[dead].tolist()),
+        },
+        "features": features,
+    }
+
+
+def export_tables(w, seed):
     """The tables of the export by file name; the ids of deals and reps by their numbers."""
     crm, version = w.crm, timed_versions(w)
     created = version.drop_duplicates("deal").set_index("deal").time
@@ -915,6 +1044,8 @@ def export_tables(w):
         "User.csv": users,
         "calendar.csv": pd.DataFrame(calendar),
         "calls.csv": call_table(w, rep_id),
+        "activity.csv": activity_table(seed, rep_id),
+        "outcomes.csv": outcome_table(seed, rep_id),
         "stage_renames.csv": pd.DataFrame([RENAMED]),
         "forecasts/vendor_x.csv": vendor_table("vendor_x", w.scores, deal_id),
         "forecasts/vendor_y.csv": vendor_table("vendor_y", w.backtest, deal_id),
@@ -1104,9 +1235,9 @@ def generate(seed=SEED):
     deal_id, period, week, pi, rep_probability, vendor_x (missing where silent), amount, rep, won.
     """
     w = simulate(seed)
-    tables, deal_id, rep_id = export_tables(w)
+    tables, deal_id, rep_id = export_tables(w, seed)
     latent = w.latent[~w.crm.deleted[w.latent.deal]].reset_index(drop=True)
-    truth = planted_truth(w, tables, latent, rep_id, seed)
+    truth = planted_truth(w, tables, latent, rep_id, seed) | later_truth(w, deal_id, rep_id)
     bounds = {q.name: (q.start, q.end) for q in w.quarters}
     start, end = np.array([bounds[p] for p in latent.period]).T
     won_on = w.buyer.won_on[latent.deal]

@@ -125,7 +125,7 @@ class Statistic:
 
 
 def mean_over_clusters(
-    value: float, x: ArrayLike, rows: ArrayLike, level: float = 0.95, *, least: int = 2
+    value: float, x: ArrayLike, rows: ArrayLike, level: float = 0.95, *, least: int = 2, skew: float = 0.0
 ) -> Estimate:
     """A mean over rows, or another ratio of sums, with its interval for new clusters.
 
@@ -139,6 +139,8 @@ def mean_over_clusters(
         Sums, and numbers of rows (or what else the sums are divided by).
     least : int
         Fewer clusters give no interval, and neither does one that holds nothing.
+    skew : float
+        Skewness that a cluster's own value is known to have; the mean of G clusters has it over sqrt(G).
 
     Examples
     --------
@@ -149,7 +151,9 @@ def mean_over_clusters(
     x, rows = np.asarray(x, dtype=float), np.asarray(rows, dtype=float)
     if x.size < least or not (rows > 0).all():
         return Estimate(value, level=level)
-    spread = Spread(cr3j(value, leave_one_out(x, rows)), bell_mccaffrey_df(rows / rows.sum()), "rep")
+    share = rows / rows.sum()
+    of_mean = skew * float((share**3).sum() / np.square(share).sum() ** 1.5)
+    spread = Spread(cr3j(value, leave_one_out(x, rows)), bell_mccaffrey_df(share), "rep", of_mean)
     return interval(value, spread, level)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from forecasteval.report._place import WHOLE
 
 NAME = WHOLE
+LISTS = "reviews"  # the folder of lists that come back filled in
 _READ = (".csv", ".xlsx", ".xls", ".parquet", ".yaml", ".yml", ".json", ".jsonl")
 _PACKAGES = (
     "deal-forecasteval",
@@ -48,7 +49,9 @@ def manifest(
         "notebook": {"name": notebook.stem, "sha256": sha256(notebook)},
         "parameters": dict(parameters),
         "seed": parameters.get("seed"),
-        "inputs": input_files(data) if data else [],
+        "inputs": []
+        if data is None
+        else [f for f in input_files(data) if not _written(data / f["file"], started)],
         "organisation": inputs.get("name"),
         "data_until": inputs.get("until") or None,
         "rows": dict(inputs.get("rows", {})),
@@ -59,6 +62,11 @@ def manifest(
         "versions": versions(),
         "git_commit": git_commit(notebook.parent),
     }
+
+
+def _written(path: Path, started: datetime) -> bool:
+    """Whether the run itself wrote a list for people to fill in: that is no input, and they will change it."""
+    return path.parent.name == LISTS and path.stat().st_mtime >= started.timestamp()
 
 
 def last_rows(folder: Path) -> dict[str, int]:

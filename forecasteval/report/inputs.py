@@ -13,7 +13,9 @@ from forecasteval.sources import folder as folders
 from forecasteval.tables.organisation import newest_record, stale
 
 _SHRUNK = 0.8  # a table with less than this share of its rows last time is refused
-_TABLES = ("deals", "history", "snapshots", "forecasts", "calls", "actuals", "periods", "matched")
+_TABLES = (
+    "deals", "history", "snapshots", "forecasts", "calls", "actuals", "outcomes", "activity", "periods", "matched"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False)

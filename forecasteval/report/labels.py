@@ -14,6 +14,8 @@ _LABELS = {
     "base_rate": "the overall past win rate",
     "mix": "half model, half reps",
     "compare_forecasts": "the comparison report",
+    "measured_outcome": "the report on a measured outcome",
+    "pipeline_review": "the pipeline review",
     "plan_pilot": "the plan of a pilot",
     "vendor_claim": "the report on a claim",
     "weekly_monitor": "the weekly report",

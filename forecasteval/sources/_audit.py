@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -29,11 +30,16 @@ class Facts:
     full: pd.DataFrame | None = None  # full values and tracked changes, None where the export has none
     changes: pd.DataFrame | None = None
     owners_since: pd.Timestamp | None = None  # the moment from which owner changes are known to be recorded
+    files: Mapping[str, str] = field(default_factory=dict)  # what the file of a kind is called here
 
     @property
     def recorded(self) -> bool:
         """Whether the export has a history at all."""
         return self.full is not None or self.changes is not None
+
+    def file(self, kind: str) -> str:
+        """The name of a file of the export, or the usual one where there is none."""
+        return self.files.get(kind, self.dialect.file_name(kind))
 
 
 def only_today(dialect: Dialect) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -14,25 +15,28 @@ from forecasteval.tables.schemas import KEYS, RESERVED
 from forecasteval.tables.settings import SETTINGS_FILE, read_settings
 from forecasteval.tables.tidy_table import from_sheet
 
-_TABLES = ("deals", "snapshots", "forecasts", "calls", "actuals", "periods", "stages")
-_BESIDE = (("periods", "calendar"), ("calls", "calls"), ("actuals", "actuals"))
-_TOTALS = ("calls", "actuals")  # what can be read without any deal
+_TABLES = ("deals", "snapshots", "forecasts", "calls", "actuals", "periods", "stages", "outcomes", "activity")
+_BESIDE = (
+    ("periods", "calendar"), ("calls", "calls"), ("actuals", "actuals"), ("outcomes", "outcomes"), ("activity", "activity")
+)  # fmt: skip
+_TOTALS = ("calls", "actuals")  # what can be read without any deal, both of them
+_ALONE = ("outcomes", "activity")  # and each of these
 
 
-def lay_beside(raw: Raw, folder: Path | None) -> Raw:
-    """Add what lies beside: ``calendar``, ``calls``, ``actuals``, ``forecasts/*`` and imported ``totals/``."""
+def lay_beside(raw: Raw, folder: Path | None, done: Collection[Path] = ()) -> Raw:
+    """Add what lies beside: ``calendar``, ``calls``, ``actuals``, ``outcomes``, ``activity``, ``forecasts/*``, ``totals/``; but for files that are done."""
     assert folder is not None
     files = [(name, path) for name, stem in _BESIDE for path in _tables_in(folder) if path.stem == stem]
     files += [("forecasts", path) for path in _tables_in(folder / "forecasts")]
     files += [(path.stem, path) for path in _tables_in(folder / "totals") if path.stem in _TOTALS]
     parts = {name: [raw.given[name]] for name in _TOTALS if name in raw.given}
     for name, path in files:
-        if name not in raw.given or path.parent.name == "totals":
+        if path not in done and (name not in raw.given or path.parent.name == "totals"):
             parts.setdefault(name, []).extend(_read(raw, name, path, str(path.relative_to(folder))))
     for name, tables in parts.items():
         if tables:
             raw.given[name] = pd.concat(tables, ignore_index=len(tables) > 1)
-            again = int(raw.given[name].duplicated(KEYS[name]).sum()) if len(tables) > 1 else 0
+            again = int(raw.given[name].duplicated(KEYS[name] or None).sum()) if len(tables) > 1 else 0
             if again:
                 found, advice = f"{again:,} rows that stand in two files", "Keep one of the files."
                 raw.problems.append(
@@ -55,7 +59,7 @@ def _as_stated(sheet: Sheet, raw: Raw) -> None:
     """What the organisation states of its files; what is assumed of them goes to its notes."""
     settings = raw.settings
     sheet.days_in, sheet.decimal = settings.days_in, settings.decimal_mark or sheet.decimal
-    sheet.notes = raw.notes
+    sheet.notes, sheet.rates = raw.notes, settings.currency_rates or {}
 
 
 def _tables_in(folder: Path) -> list[Path]:
@@ -95,8 +99,8 @@ def read_tables(folder: Path, place: Path) -> Raw:
         else:
             for table in _read(raw, name, paths[0], paths[0].name):
                 raw.given[name] = table
-    lay_beside(raw, place)
-    if "deals" not in files and not set(_TOTALS) <= set(raw.given):
+    lay_beside(raw, place, [path for paths in files.values() for path in paths])
+    if "deals" not in files and not (set(_TOTALS) <= set(raw.given) or set(_ALONE) & set(files)):
         advice = "Write one row per deal with deal_id and outcome."
         expected = "deals.csv or deals.parquet"
         raw.problems.append(Problem(str(place), None, None, "no deals table", expected, advice))

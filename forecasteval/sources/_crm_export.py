@@ -19,6 +19,7 @@ from forecasteval.sources._daily_history import DailyHistory, apart, is_daily
 from forecasteval.sources._export_files import Files, drop_footer, find_files, refuse_odd_ids
 from forecasteval.sources._records import (
     Tally,
+    by_currency_of_deal,
     current_records,
     full_values,
     segment_columns,
@@ -101,7 +102,7 @@ class _Export:
                     "open"
                 )
                 raw.audit = audit_table(daily.audit())
-            values = self._read_values(labels, None if daily is None else daily.versions)
+            values = self._read_values(labels, current, None if daily is None else daily.versions)
             changes = self._read_changes(labels, current)
             tracked = changes is not None and "field" in changes and changes["field"].eq("rep").any()
             if not tracked and (values is None or "rep" not in values):
@@ -126,7 +127,9 @@ class _Export:
         raw.tables |= {"deals": deals, "stages": labels.table()}
         if "expected_on" in current:  # what never changed while the deal was open is what was expected
             current = current.assign(close_on=current["expected_on"], amount=current["expected"])
-        raw.facts = Facts(dialect, self.tally, labels, current, values, changes, since)
+        assert raw.folder is not None
+        called = {kind: str(path.relative_to(raw.folder)) for kind, path in files.by_kind.items()}
+        raw.facts = Facts(dialect, self.tally, labels, current, values, changes, since, called)
         return raw
 
     def _sightings(self, sheets: Mapping[Any, Sheet]) -> tuple[pd.DataFrame, Labels]:
@@ -192,12 +195,16 @@ class _Export:
         left = [path for path in self.files.strange if path.name not in self.raw.sources]
         return self.dialect.unread(path.name for path in left)
 
-    def _read_values(self, labels: Labels, versions: Sheet | None = None) -> pd.DataFrame | None:
+    def _read_values(
+        self, labels: Labels, current: pd.DataFrame, versions: Sheet | None = None
+    ) -> pd.DataFrame | None:
         sheet = versions if versions is not None else self.optional("values")
         if sheet is None:
             return None
         readable = not sheet.problems
         values = full_values(self.dialect, sheet, labels, self.tally) if readable else None
+        if values is not None and "currency" not in self.dialect.headers_of("values", map(str, sheet.cells)):
+            values = by_currency_of_deal(values, current, self.raw.settings.currency_rates)
         if sheet.cells.empty and not sheet.problems:
             advice = "Without its rows only tracked fields tell of the past: export it again."
             sheet.wrong(None, None, "a header and no rows", "the values of the past", advice, "warning")
@@ -217,6 +224,7 @@ class _Export:
             names = self.raw.id_of_name()
             changes = tracked_changes(self.dialect, sheet, labels, self.tally, ids, names)
             if not sheet.problems:
+                changes = by_currency_of_deal(changes, current, self.raw.settings.currency_rates)
                 changes = with_closing(changes, current, "status" if self.dialect.own_status else "stage")
         self.keep(sheet)
         return changes
@@ -238,6 +246,7 @@ class _Export:
             settings.decimal_mark or sheet.decimal,
             self.raw.notes,
         )
+        sheet.rates = settings.currency_rates or {}
         if sheet.problems:
             return sheet
         if self.dialect.is_report(sheet):

@@ -2,93 +2,252 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forecasteval.errors import Problem
 from forecasteval.sources._audit import Facts
-from forecasteval.tables.coded import codes_in, is_coded
+from forecasteval.tables.coded import codes_in
 
 _FEW, _MANY = 20, 0.05  # so many deals, and this share of them, are no accident
 _KEPT = 0.8  # of the rows of last time
+_CHANCE = 1e-9  # of a silence that is an accident
+_DAYS = 20  # on which deals began after the last row of a history: it is older than the records
+_SOON, _NEXT_COPY = np.timedelta64(1, "D"), np.timedelta64(8, "D")  # a history begins with its deal
+_FIELDS = ("status", "stage", "amount", "close_on", "rep_probability", "rep_category", "rep")
 _INSIST = "If it is meant, write allow_cut: true in organisation.yaml."
+_AGAIN = "See whether the file is whole, or export it again."
 
 
 def between_files(facts: Facts, *, allowed: bool) -> list[Problem]:
-    """Deals that the history knows and today's table does not, the other way round, and stages that differ."""
-    current, name = facts.current, facts.dialect.file_name
+    """What one file says of deals and another does not, for each file of the past beside the records and the other."""
     problems = []
     for kind, table in (("values", facts.full), ("changes", facts.changes)):
-        if table is None or table.empty:
-            continue
-        known = pd.Index(table["deal_id"].unique(), dtype="str")
-        lost = int((codes_in(pd.Series(known), pd.Index(current["deal_id"].unique())) < 0).sum())
-        found = f"no record of {lost:,} of the {len(known):,} deals in {name(kind)}"
-        problems += _told(name("deals"), lost, len(known), found, "a record of each", allowed)
-    if facts.full is None or facts.full.empty:
-        lasting = facts.changes is not None and len(facts.changes) > 0
-        return problems + (_last_changes(facts, allowed=allowed) if lasting else [])
-    alive = current[~current["is_deleted"]]
-    last = facts.full[~facts.full["deal_id"].duplicated(keep="last")]
-    place = codes_in(alive["deal_id"], pd.Index(last["deal_id"].astype("str")))
-    since = alive["created_at"].ge(facts.full["at"].min()).to_numpy()
-    silent = int(((place < 0) & since).sum())
-    found = f"no row for {silent:,} of the {int(since.sum()):,} deals that were created since its first row"
-    problems += _told(name("values"), silent, int(since.sum()), found, "a row for each", allowed)
-    return problems + _stages(facts, alive[place >= 0], last.iloc[place[place >= 0]], allowed=allowed)
-
-
-def _last_changes(facts: Facts, *, allowed: bool) -> list[Problem]:
-    """Where a deal's last recorded change of what decides it leads elsewhere than where its record stands."""
-    assert facts.changes is not None
-    field = "status" if facts.dialect.own_status else "stage"
-    alive = facts.current[~facts.current["is_deleted"]].set_index("deal_id")[field]
-    own = facts.changes[facts.changes["field"] == field].drop_duplicates("deal_id", keep="last")
-    said = own.set_index("deal_id")["new"]
-    if facts.dialect.own_status:  # a deal begins as an open one
-        said = said.reindex(facts.changes["deal_id"].unique()).fillna("open")
-    said = said[said.notna() & said.index.isin(alive.index)].astype("str")
-    now = alive.reindex(said.index)
-    last, count = said, int((now.notna() & now.astype("str").ne(said)).sum())
-    values = facts.dialect.file_name("deals")
-    found = f"a last {field} other than that of {values} for {count:,} of {len(last):,} deals"
-    return _told(facts.dialect.file_name("changes"), count, len(last), found, "the same in both", allowed)
-
-
-def _stages(facts: Facts, today: pd.DataFrame, last: pd.DataFrame, *, allowed: bool) -> list[Problem]:
-    """Where the last row of a deal's history and its record give different stages; outcomes are named."""
-    stage = last["stage"].astype("str") if is_coded(last["stage"]) else last["stage"]
-    before, now = stage.reset_index(drop=True), today["stage"].reset_index(drop=True)
-    differs = before.notna() & now.notna() & before.ne(now)
-    if not differs.any():
-        return []
-    status = facts.labels.status_of()
-    pairs = pd.DataFrame({"was": before[differs].map(status), "now": now[differs].map(status)})
-    other = pairs[pairs["was"].ne(pairs["now"])]
-    counts = (other["was"] + " there and " + other["now"] + " here").value_counts()
-    outcomes = "".join(f"; {n:,} {words}" for words, n in counts.items())
-    values, count = facts.dialect.file_name("values"), int(differs.sum())
-    found = f"{count:,} of {len(now):,} deals in another stage than the last row of {values} gives{outcomes}"
-    file = facts.dialect.file_name("deals")
-    return _told(file, count, len(now), found, "the same stage in both", allowed)
-
-
-def _told(file: str, count: int, of: int, found: str, expected: str, allowed: bool) -> list[Problem]:
-    if not count:
-        return []
-    if allowed or count < _FEW or count <= _MANY * of:
-        advice = "Compare some of them with the CRM."
-        return [Problem(file, None, None, found, expected, advice, "warning")]
-    advice = f"One of the two files was cut, or exported on another day: export both again. {_INSIST}"
-    return [Problem(file, None, None, found, expected, advice)]
+        if table is not None and len(table):
+            problems += _Past(facts, kind, table, allowed).problems()
+    return problems
 
 
 def since_last_time(rows: dict[str, int], before: dict[str, int]) -> list[Problem]:
-    """Files that are much shorter than when they were imported last, or gone."""
+    """Files that are shorter than when they were imported last, or gone; those that are much shorter stop the import."""
     return [
         Problem(
             file, None, None, f"{rows.get(file, 0):,} rows", f"about the {last:,} rows of last time",
             f"See whether the file is whole. {_INSIST}",
+            "error" if last - rows.get(file, 0) >= _FEW and rows.get(file, 0) < _KEPT * last else "warning",
         )
         for file, last in before.items()
-        if last - rows.get(file, 0) >= _FEW and rows.get(file, 0) < _KEPT * last
+        if rows.get(file, 0) < last
     ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Past:
+    """One file of the past: its rows in order, of all fields (values) or of one (changes)."""
+
+    facts: Facts
+    kind: str
+    rows: pd.DataFrame
+    allowed: bool
+
+    def problems(self) -> list[Problem]:
+        """Everything that a whole file would not show."""
+        records = pd.Index(self.facts.current["deal_id"].unique())
+        ids = pd.Index(self.rows["deal_id"].unique(), dtype="str")
+        lost = int((codes_in(pd.Series(ids), records) < 0).sum())
+        found = f"no record of {lost:,} of the {len(ids):,} deals in {self._file}"
+        problems = self._told(lost, len(ids), found, "a record of each", file=self._records)
+        problems += self._of_values() if self.kind == "values" else self._of_changes()
+        return problems + self._without_days()
+
+    @property
+    def _file(self) -> str:
+        return self.facts.file(self.kind)
+
+    @property
+    def _records(self) -> str:
+        return self.facts.file("deals")
+
+    @property
+    def _alive(self) -> pd.DataFrame:
+        return self.facts.current[~self.facts.current["is_deleted"]]
+
+    def _told(self, count: int, of: int, found: str, expected: str, file: str = "") -> list[Problem]:
+        """Many stop the import, unless somebody insists; a few are spoken of."""
+        if self.allowed or count < _FEW or count <= _MANY * of:
+            return self._said(count, found, expected, "Compare some of them with the CRM.", file)
+        advice = f"One of the two files was cut, or exported on another day: export both again. {_INSIST}"
+        return [Problem(file or self._file, None, None, found, expected, advice)]
+
+    def _said(
+        self, count: int, found: str, expected: str, advice: str = _AGAIN, file: str = ""
+    ) -> list[Problem]:
+        return [Problem(file or self._file, None, None, found, expected, advice, "warning")] if count else []
+
+    def _of_values(self) -> list[Problem]:
+        """Deals without a row, those whose rows begin late, and last rows that their records contradict."""
+        alive, again = self._alive, self.rows["deal_id"].duplicated()
+        first, last = self.rows[~again], self.rows[~self.rows["deal_id"].duplicated(keep="last")]
+        place = codes_in(alive["deal_id"], pd.Index(first["deal_id"].astype("str")))
+        since = alive["created_at"].ge(first["at"].min()).to_numpy()
+        none = int(((place < 0) & since).sum())
+        found = f"no row for {none:,} of the {int(since.sum()):,} deals that were created since its first row"
+        problems = self._told(none, int(since.sum()), found, "a row for each")
+        begun = first["at"].to_numpy()[place] - alive["created_at"].to_numpy()
+        late = begun[(place >= 0) & since] > (_NEXT_COPY if "ends" in self.rows else _SOON)
+        found = f"the first row of {int(late.sum()):,} of {len(late):,} deals long after they were created"
+        problems += self._said(int(late.sum()), found, "histories that begin with their deals")
+        place = codes_in(alive["deal_id"], pd.Index(last["deal_id"].astype("str")))
+        today, last = alive[place >= 0], last.iloc[place[place >= 0]]
+        differs = {
+            name: _differs(today[name], last[name].set_axis(today.index))
+            for name in _FIELDS
+            if name in last and name in today
+        }
+        return problems + self._stages(today, last, differs.pop("stage")) + self._others(differs)
+
+    def _stages(self, today: pd.DataFrame, last: pd.DataFrame, differs: NDArray[np.bool_]) -> list[Problem]:
+        """Where the last row of a deal and its record give different stages; outcomes are named."""
+        status = self.facts.labels.status_of()
+        was = last["stage"][differs].astype("str").map(status)
+        pairs = pd.DataFrame({"was": was.array, "now": today["stage"][differs].map(status).array})
+        other = pairs[pairs["was"].ne(pairs["now"])]
+        counts = (other["was"] + " there and " + other["now"] + " here").value_counts()
+        outcomes = "".join(f"; {n:,} {words}" for words, n in counts.items())
+        count = int(differs.sum())
+        found = f"{count:,} of {len(last):,} deals in another stage than the last row of {self._file} gives{outcomes}"
+        return self._told(count, len(last), found, "the same stage in both", file=self._records)
+
+    def _of_changes(self) -> list[Problem]:
+        """Closed deals without the change that closed them, last changes that the records contradict, broken chains."""
+        alive, decides = self._alive.set_index("deal_id"), self._decides
+        alive = alive[~alive.index.duplicated()]
+        closed = alive["status"].isin(["won", "lost"])
+        problems, differs, broken = [], dict[str, NDArray[np.bool_]](), dict[str, NDArray[np.bool_]]()
+        for key, rows in self.rows.groupby("field", sort=False):
+            name = str(key)
+            last = rows.drop_duplicates("deal_id", keep="last").set_index("deal_id")["new"]
+            now = alive[name].reindex(last.index)
+            if "expected_on" in alive and name in (
+                "amount",
+                "close_on",
+            ):  # of closed deals both stand on record
+                now = now.where(~closed.reindex(last.index, fill_value=True))
+            if name == "rep":  # which may be a name
+                last = last.where(last.isin(alive["rep"]))
+            differs[name] = _differs(now, last)
+            if name in ("stage", "status", "amount", "close_on"):
+                broken[name] = _breaks(rows)
+            if name == decides:
+                due = alive.index[closed & self._since(alive, rows["at"].min())]
+                none = int((~due.isin(last.index)).sum())
+                found = f"no change of {name} for {none:,} of the {len(due):,} deals that were created and closed since"
+                problems += self._told(none, len(due), found, "the change that closed each")
+        if decides in differs:
+            wrong = differs.pop(decides)
+            found = f"a last {decides} other than that of {self._records} for {int(wrong.sum()):,} of {len(wrong):,} deals"
+            problems += self._told(int(wrong.sum()), len(wrong), found, "the same in both")
+        lacking = _counted(broken)
+        said = self._said(
+            len(lacking), f"changes from another value than the one before: {lacking}", "unbroken histories"
+        )
+        return problems + self._others(differs) + said + self._without_deals(alive[closed])
+
+    @staticmethod
+    def _since(alive: pd.DataFrame, first: pd.Timestamp) -> pd.Series:
+        """Deals that were created since the first change, or closed after its day."""
+        closed_on = alive.get("closed_on", alive.get("closed_at"))
+        since = alive["created_at"].ge(first)
+        return since if closed_on is None else since | closed_on.gt(first)
+
+    @property
+    def _decides(self) -> str:
+        return "status" if self.facts.dialect.own_status else "stage"
+
+    def _others(self, differs: dict[str, NDArray[np.bool_]]) -> list[Problem]:
+        """What is no outcome may change in ways that no history keeps: it is spoken of."""
+        counts = _counted(differs)
+        found = f"last values other than those of {self._records}: {counts}"
+        return self._said(len(counts), found, "the same values in both")
+
+    def _without_deals(self, closed: pd.DataFrame) -> list[Problem]:
+        """So many closed deals after each other without any row that it can be no accident."""
+        closed = closed[closed["created_at"].ge(self.rows["at"].min())]
+        for order in (np.arange(len(closed)), np.argsort(closed.index.to_numpy(), kind="stable")):
+            ids = closed.index[order]
+            told = ids.isin(self.rows["deal_id"])
+            start, length = _longest_silence(told)
+            if told.any() and len(ids) * (1 - told.mean()) ** length < _CHANCE:
+                rows = f"rows for {told.mean():.0%} of them, as among the others"
+                found = f"no row for {length:,} closed deals one after the other, {ids[start]} to {ids[start + length - 1]}"
+                return self._said(length, found, rows)
+        return []
+
+    def _without_days(self) -> list[Problem]:
+        """Days without a row, where there are usually some: in its midst, or after its last."""
+        days, created = _active(self.rows["at"]), _active(self.facts.current["created_at"])
+        if len(days) < _DAYS:
+            return []
+        later, within = created[created > days[-1]], created[(created >= days[0]) & (created <= days[-1])]
+        usual = np.isin(within, days).mean() if len(within) else 0.0
+        if len(later) >= 2 and (1 - usual) ** len(later) < _CHANCE:
+            found = f"a last row of {_day(days[-1])}; deals were created on {len(later):,} days after it"
+            return self._told(len(later), len(later), found, "a history as new as the records")
+        silences = np.diff(days) - 1
+        for at in np.flatnonzero(silences >= _DAYS / 2):
+            wide = 3 * silences[at]
+            before = np.mean(np.isin(np.arange(max(days[0], days[at] - wide), days[at] + 1), days))
+            after = np.mean(np.isin(np.arange(days[at + 1], min(days[-1], days[at + 1] + wide) + 1), days))
+            usual = min(before, after)
+            if (1 - usual) ** silences[at] < _CHANCE:
+                found = f"no row from {_day(days[at] + 1)} to {_day(days[at + 1] - 1)}"
+                return self._said(1, found, f"rows on {usual:.0%} of the days, as before and after")
+        return []
+
+
+def _differs(now: pd.Series, last: pd.Series) -> NDArray[np.bool_]:
+    """Where a record has another value than the last statement of the past; a blank says nothing."""
+    if now.dtype.kind == "f":
+        now, last = now.astype(float), last.astype(float)
+        equal = pd.Series(np.isclose(now, last), index=now.index)
+    elif now.dtype.kind == "M":
+        equal = now.eq(last.astype(now.dtype))
+    else:
+        equal = now.astype("str").eq(last.astype("str"))
+    return (~equal & now.notna() & last.notna()).to_numpy()
+
+
+def _breaks(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Changes from another value than the change before led to; what happened within one second has no order."""
+    before = rows[["deal_id", "at", "new"]].shift()
+    follows = rows["deal_id"].eq(before["deal_id"]) & rows["at"].gt(before["at"])
+    follows &= ~rows.duplicated(["deal_id", "at"], keep=False)
+    follows &= rows["old"].notna() & before["new"].notna() & ~rows["silent"].astype(bool)
+    return (follows & rows["old"].astype("str").ne(before["new"].astype("str"))).to_numpy()
+
+
+def _counted(where: dict[str, NDArray[np.bool_]]) -> str:
+    """In how many deals, field by field; a single one is left to the audit."""
+    return ", ".join(f"{name} ({int(rows.sum()):,})" for name, rows in where.items() if rows.sum() > 1)
+
+
+def _active(stamps: pd.Series) -> NDArray[np.int64]:
+    """The days, as numbers, on which there is any stamp."""
+    known = stamps.to_numpy("datetime64[D]").view(np.int64)
+    known = known[known > np.iinfo(np.int64).min]
+    return np.flatnonzero(np.bincount(known - known.min())) + known.min() if len(known) else known
+
+
+def _day(number: Any) -> str:
+    return str(np.datetime64(int(number), "D"))
+
+
+def _longest_silence(told: NDArray[np.bool_]) -> tuple[int, int]:
+    """Where the longest run of False begins, and its length."""
+    edges = np.flatnonzero(np.concatenate([[True], told, [True]]))
+    lengths = np.diff(edges) - 1
+    return int(edges[lengths.argmax()]), int(lengths.max())

@@ -15,7 +15,14 @@ from forecasteval.tables.coded import each_word
 from forecasteval.tables.columns import Sheet, normal
 from forecasteval.tables.reading import SUFFIXES, read_header
 
-_BY_HAND = ("calls", "calendar", "actuals", "forecasts")  # written beside an export, read by others
+_BY_HAND = (
+    "calls",
+    "calendar",
+    "actuals",
+    "forecasts",
+    "outcomes",
+    "activity",
+)  # written beside an export, read by others
 _DATED = re.compile(r"(?<!\d)(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
 
 

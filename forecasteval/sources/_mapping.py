@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WrapValidato
 from forecasteval.errors import absent
 from forecasteval.tables.document import Document, read_document, said
 from forecasteval.tables.schemas import RESERVED
-from forecasteval.tables.settings import check_options
+from forecasteval.tables.settings import Rates, check_options
 
 _KINDS = ("probability", "rank_score", "amount", "category")
 _SETTINGS = ("timezone", "decimal_mark")  # as in organisation.yaml
@@ -143,7 +143,6 @@ _Name = Annotated[
 _Forecast = Annotated[Forecast, BeforeValidator(_column_alone), said(_FORECAST_KEYS)]
 
 
-_Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 OPEN = "TODO"  # in the place of an answer that only a person has
 
 
@@ -168,9 +167,7 @@ class Mapped(BaseModel):
     amount: Any = None
     amount_won: Any = None
     currency: Any = None
-    currency_rates: Annotated[
-        dict[str, _Rate], said("{EUR: 1, USD: 0.92}, what a unit of each is worth")
-    ] = {}
+    currency_rates: Rates = {}
     period_order: _Listed = []
     categories: _Categories = None
     unit: Annotated[Unit | _Header | None, said("a column, or {column: ..., level: rep}", "Correct it.")] = (

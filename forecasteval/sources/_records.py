@@ -15,7 +15,7 @@ from forecasteval.errors import nearest
 from forecasteval.sources._daily_history import LOST
 from forecasteval.sources._stages import Labels
 from forecasteval.sources.dialect import Dialect, Fields
-from forecasteval.tables.coded import coded
+from forecasteval.tables.coded import coded, each_word
 from forecasteval.tables.columns import Sheet, normal
 from forecasteval.tables.schemas import RESERVED, TABLES
 
@@ -44,6 +44,7 @@ def current_records(dialect: Dialect, sheet: Sheet) -> pd.DataFrame:
         sheet.wrong(None, None, "a header and no rows", f"one row per {dialect.record}", "Export it again.")
     if sheet.problems:
         return pd.DataFrame()
+    rates, sheet.rates = sheet.rates, sheet.rates if "currency" not in fields else {}
     table = pd.DataFrame(
         fields.taken(
             "deal_id", "account", "rep", "rep_name", "stage", "amount", "close_on", "probability", "category",
@@ -51,6 +52,8 @@ def current_records(dialect: Dialect, sheet: Sheet) -> pd.DataFrame:
             "closed_at", "booked",
         )
     )  # fmt: skip
+    if "currency" in fields:
+        table = _in_one_currency(fields, table, rates)
     table = _with_outcome(fields, table)
     for name in (name for name in _DTYPES if name not in table):
         table[name] = pd.Series(False if name == "is_deleted" else None, table.index, dtype=_DTYPES[name])
@@ -59,8 +62,6 @@ def current_records(dialect: Dialect, sheet: Sheet) -> pd.DataFrame:
     again = ids[ids.notna() & ids.duplicated()]
     advice = "Remove the duplicate; dated copies go into files with a date in their name."
     sheet.pin(header, again, f"each {dialect.record} once", advice, found="{} again")
-    if "currency" in fields:
-        _one_currency(fields, table.loc[~table["is_deleted"], "currency"])
     return table.rename(columns={"probability": "rep_probability", "category": "rep_category"})
 
 
@@ -87,12 +88,46 @@ def _with_outcome(fields: Fields, table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _one_currency(fields: Fields, currency: pd.Series) -> None:
-    counts = currency.value_counts()
-    if len(counts) > 1:
+def _in_one_currency(fields: Fields, table: pd.DataFrame, rates: Mapping[str, float]) -> pd.DataFrame:
+    """Amounts whose currency stands beside them in the one of the rates; several are refused without."""
+    sheet, header = fields.sheet, fields.header["currency"]
+    currency, deleted = table["currency"], table.get("is_deleted", pd.Series(False, table.index))
+    counts = (currency if rates else currency[~deleted]).astype("str").value_counts()
+    if not rates and len(counts) <= 1:
+        return table
+    if counts.index.difference(list(rates)).size:
         found = ", ".join(f"{name} ({count:,})" for name, count in counts.items())
-        advice = "A rate table is needed and is not read here: export the amounts converted to one currency."
-        fields.sheet.wrong(None, fields.header["currency"], found, "one currency", advice)
+        codes = ", ".join(f"{name}: {rates.get(name, '...')}" for name in counts.index)
+        advice = (
+            f"Write a rate table into {sheet.told_in}, what a unit of each is worth in the currency of the report: "
+            f"currency_rates: {{{codes}}}"
+        )
+        sheet.wrong(None, header, found, "one currency, or the rates of several", advice)
+        return table
+    worth = each_word(currency, lambda words: words.map(rates).astype(float))
+    for name in table.columns.intersection(["amount", "booked"]):
+        bare = currency.astype("str")[table[name].notna() & worth.isna()]
+        sheet.pin(header, bare, "the currency of the amount", "Add it.")
+        table[name] = table[name] * worth
+    said = ", ".join(f"{name} = {rate:g}" for name, rate in rates.items())
+    sheet.notes.append(f"{sheet.file}: amounts were converted with {said}.")
+    return table
+
+
+def by_currency_of_deal(
+    table: pd.DataFrame, current: pd.DataFrame, rates: Mapping[str, float] | None
+) -> pd.DataFrame:
+    """Amounts of the past beside which no currency stands, by that of today's record."""
+    if not rates or "currency" not in current or table.empty:
+        return table
+    worth = current.set_index("deal_id")["currency"].map(rates)
+    if "field" not in table:
+        return table.assign(amount=table["amount"] * table["deal_id"].astype("str").map(worth).astype(float))
+    rows = table["field"].eq("amount")
+    factor = table.loc[rows, "deal_id"].map(worth).astype(float)
+    for side in ("old", "new"):
+        table.loc[rows, side] = (table.loc[rows, side].astype(float) * factor).astype(object)
+    return table
 
 
 def segment_columns(
@@ -152,6 +187,7 @@ def full_values(dialect: Dialect, sheet: Sheet, labels: Labels, tally: Tally) ->
     moment = "from" if versioned else "created_at"
     table = pd.DataFrame({"deal_id": coded(fields.take("deal_id")), "at": fields.take(moment)})
     names = _TIDY | ({"rep": "rep"} if versioned else {})
+    rates, sheet.rates = sheet.rates, sheet.rates if "currency" not in fields else {}
     for meaning, values in fields.taken(*names).items():
         table[names[meaning]] = values
     header, at = fields.header, table["at"]
@@ -168,7 +204,8 @@ def full_values(dialect: Dialect, sheet: Sheet, labels: Labels, tally: Tally) ->
         missing = table.loc[table[name].isna(), name]
         sheet.pin(header[meaning], missing, "a value in every row", "Export the row again.")
     if "currency" in fields:
-        _one_currency(fields, fields.take("currency"))
+        table = _in_one_currency(fields, table.assign(currency=fields.take("currency")), rates)
+        del table["currency"]
     table["row_id"] = fields.take("row_id") if "row_id" in fields and not versioned else ""
     return _ordered(table, ["deal_id", "at"], tally)
 

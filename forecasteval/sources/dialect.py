@@ -14,6 +14,7 @@ from forecasteval.sources._draft_words import plain_flags
 from forecasteval.tables.coded import each_word
 from forecasteval.tables.columns import Sheet, normal
 
+_SHOWN = 4  # spellings of a header that is missing
 RENAMES = "stage_renames.csv"  # written by the analyst, whatever the CRM
 
 # how the fields of a record are read, by their meaning; all others are text
@@ -193,11 +194,13 @@ class Fields:
                 sheet.refuse_twins(header, sheet.alike(header))
             for meaning in required:
                 if meaning not in self.header:
-                    self._missing(dialect.field_name(meaning), list(headers.values()))
+                    spellings = (names or dialect.fields).get(meaning, ())
+                    self._missing(dialect.field_name(meaning), spellings[1:_SHOWN], list(headers.values()))
         self.complete = not sheet.problems
 
-    def _missing(self, name: str, headers: list[str]) -> None:
-        advice = f"{nearest(name, headers)}Add the field to the export."
+    def _missing(self, name: str, others: tuple[str, ...], headers: list[str]) -> None:
+        known = f" (or {', '.join(others)})" if others else ""
+        advice = f"{nearest(name, headers)}Add the field{known} to the export."
         problem = Problem(self.sheet.file, 1, name, "no such column", f"the field {name}", advice)
         self.sheet.problems.append(problem)
 

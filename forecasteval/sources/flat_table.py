@@ -16,6 +16,7 @@ import pandas as pd
 from forecasteval.errors import CallError, InputError, Problem, absent, nearest
 from forecasteval.sources._looks import as_seen_while_open, final, won_in_the_last_row_alone
 from forecasteval.sources._mapping import Blocks, Forecast, Mapped, Outcome, read_mapping, spellings
+from forecasteval.sources._open_as_lost import open_as_lost
 from forecasteval.sources.categories import ENOUGH, Moments, past_conversion
 from forecasteval.tables.columns import TYPED, Sheet, normal
 from forecasteval.tables.database import is_url, read_postgresql
@@ -174,6 +175,7 @@ class Matching:
         closed = self.columns.get("closed_on")
         segments, features = self._extra("segments"), self._extra("features")
         self._groups()
+        self.notes += open_as_lost(self.mapped, self.sheet, outcome, self.columns.get("as_of"))
         outcome = self._while_open(outcome)
         self._identity(outcome)
         self._gaps(outcome)

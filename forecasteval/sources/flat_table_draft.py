@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -420,11 +421,19 @@ class _Draft:
     # --- forecasts and the rest
 
     def _forecasts(self) -> list[str]:
-        lines = []
+        lines, taken = [], list[Column]()
         for column in list(self.left.values()):
             entry = self._forecast(column)
-            if entry:
+            other = next((one for one in taken if entry and _mirrored(one, column)), None)
+            if other is not None:
+                self._ask(
+                    f"{column.name} is what {other.name} leaves of certainty in every row, the other side of one forecast: "
+                    "which of the two is the chance of a win? Only that one may stand here."
+                )
+            elif entry:
                 lines.append(f"  {as_yaml(self._name(column))}: {entry}")
+                taken.append(column)
+            if entry:
                 self._drop([column])
         return ["forecasts:", *lines, f"  {_BY}"] if lines else []
 
@@ -511,6 +520,14 @@ def _outcome_line(column: Column, lists: dict[str, list[str]], note: str) -> str
     """The mapping of the outcome: which words are won and lost, and which say neither."""
     said = "".join(f", {key}: [{', '.join(map(as_yaml, value))}]" for key, value in lists.items() if value)
     return f"won: {{column: {as_yaml(column.name)}{said}}}  # {note}"
+
+
+def _mirrored(one: Column, other: Column) -> bool:
+    """Whether two columns always add up to certainty, as the chances of two sides do."""
+    if not one.is_number or not other.is_number:
+        return False
+    both = (one.numbers + other.numbers).dropna()
+    return len(both) > 1 and any(np.allclose(both, sure, atol=sure * 1e-6) for sure in (1, 100))
 
 
 def _is_amount(column: Column) -> bool:

@@ -230,8 +230,10 @@ def _refuse_to_replace(place: Path, org: Org) -> None:
             "another folder."
         )
     last_rows = record.get("sources") if org.sources and not org.settings.allow_cut else None
-    if shorter := since_last_time(org.sources, last_rows or {}):
+    shorter = since_last_time(org.sources, last_rows or {})
+    if any(problem.severity == "error" for problem in shorter):
         raise InputError(shorter)
+    org.warnings.extend(shorter)
 
 
 def _record(tables: Path) -> dict[str, Any]:

@@ -219,7 +219,7 @@ def build(records: Records, status_of: dict[str, str]) -> pd.DataFrame:
         table["status"] = each_word(stages, lambda words: words.map(status_of).fillna("open").astype("str"))
     for name, codes in worst.items():
         table[name] = by_code(codes[kept], _STATES)
-    return canonical("history", pd.DataFrame(table))
+    return canonical("history", pd.DataFrame(table, copy=False))
 
 
 @dataclass(frozen=True)

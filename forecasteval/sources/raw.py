@@ -28,6 +28,8 @@ _FILES = {
     "calls": "calls.csv",
     "actuals": "actuals.csv",
     "periods": "calendar.csv",
+    "outcomes": "outcomes.csv",
+    "activity": "activity.csv",
 }
 
 
@@ -89,7 +91,7 @@ def assemble(raw: Raw) -> Org:
     said["sources"] = raw.sources
     if raw.matched is not None:
         raw.refuse()
-        said |= {name: raw.given.get(name) for name in ("calls", "actuals")}
+        said |= {name: raw.given.get(name) for name in ("calls", "actuals", "outcomes", "activity")}
         return Org(raw.name, raw.folder, raw.settings, matched=raw.matched, **said)
     given = _with_known_ids(raw)
     own = {name: raw.tables.get(name) for name in ("deals", "periods")}

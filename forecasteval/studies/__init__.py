@@ -13,6 +13,8 @@ QUESTIONS = {
     "compare_forecasts": "Question",
     "coverage_study": "Study",
     "data_sufficiency": "Sufficiency",
+    "measured_outcome": "Measured",
+    "pipeline_review": "Review",
     "plan_pilot": "Pilot",
     "quarter_forecast": "Quarter",
     "vendor_claim": "Trial",

@@ -51,9 +51,16 @@ class Scan:
             scan._decode(encoding)
             if first[:2] not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
                 scan.notes.append(f"{name} does not say its encoding; it was read as {encoding.upper()}.")
-        with scan.source() as file:
-            scan.start = file.read(1 << 16).decode("utf-8-sig", errors="replace")
+        scan.start = scan._beginning()
+        if "\r" in scan.start and "\n" not in scan.start:  # lines that end as on old Macintoshes
+            with scan.source() as file:
+                scan.text = file.read().replace(b"\r", b"\n")
+            scan.start = scan._beginning()
         return scan
+
+    def _beginning(self) -> str:
+        with self.source() as file:
+            return file.read(1 << 16).decode("utf-8-sig", errors="replace")
 
     def source(self) -> BinaryIO:
         """The bytes in UTF-8."""
@@ -73,7 +80,8 @@ class Scan:
                 at = chunk.find(b"\0")
                 if at >= 0:
                     row = lines + chunk.count(b"\n", 0, at) + 1
-                    self.problem = Problem(name, row, None, "a NUL byte", "text", _AGAIN)
+                    advice = f"{_AGAIN} If the system itself writes it: tr -d '\\000' < {name} > without.csv"
+                    self.problem = Problem(name, row, None, "a NUL byte", "text", advice)
                     return
                 lines += chunk.count(b"\n")
                 try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 _LONGEST_PERIOD = 3 * 366  # days
@@ -43,6 +44,13 @@ def _someone_says_when(calls: pd.DataFrame) -> bool:
     return bool(calls[["as_of", "week"]].notna().any(axis=None))
 
 
+def _switched_on_twice(outcomes: pd.DataFrame) -> pd.Series:
+    """Where another day, or none, is named than in the unit's first row."""
+    by = [outcomes["outcome"].fillna(""), outcomes["unit"].fillna("")]
+    first = outcomes["since"].groupby(by).transform(lambda since: since.iloc[0])
+    return outcomes["since"].ne(first) & (outcomes["since"].notna() | first.notna())
+
+
 RULES = [
     Rule("periods", "ends_on", lambda t: t["ends_on"] < t["starts_on"],
          "a day on or after starts_on", "Correct the date."),
@@ -70,4 +78,11 @@ RULES = [
          "the day of the call, or the week of the period", "Without it nothing is known of when it was made: fill it."),
     Rule("history", "valid_to", lambda t: t["valid_to"] <= t["valid_from"],
          "a moment after valid_from", "Correct the version."),
+    Rule("outcomes", "of", lambda t: t["of"] <= 0,
+         "a number of cases above 0", "Leave out days without cases."),
+    Rule("outcomes", "value", lambda t: np.isinf(t["value"]), "a finite number", "Correct the cell."),
+    Rule("outcomes", "since", _switched_on_twice, "the same day in every row of a unit, or an empty cell in all of them",
+         "Name the day on which the feature was switched on for the unit; leave it empty for units without it."),
+    Rule("activity", "count", lambda t: (t["count"] < 0) | (t["count"] % 1 != 0) & t["count"].notna(),
+         "a whole number, 0 or more", "Count what was done that day or week."),
 ]  # fmt: skip

@@ -142,8 +142,6 @@ class Sheet:
             advice = (
                 f"Write currency_rates: {{{codes}}} in {self.told_in}: what one unit of each is worth in the currency of "
                 "the report."
-                if self.told_in != "organisation.yaml"
-                else "Export the amounts converted to one currency."
             )
             self.wrong(row, column, said, expected, advice)
             return amounts

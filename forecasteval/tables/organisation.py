@@ -40,6 +40,8 @@ class Org:
     periods: pd.DataFrame | None = None
     stages: pd.DataFrame | None = None
     users: pd.DataFrame | None = None
+    outcomes: pd.DataFrame | None = None
+    activity: pd.DataFrame | None = None
     audit: pd.DataFrame | None = None
     matched: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
@@ -77,6 +79,8 @@ def newest_record(org: Org) -> pd.Timestamp | None:
         (org.deals, "created_on"),
         (org.forecasts, "issued_at"),
         (org.matched, "as_of"),
+        (org.outcomes, "on"),
+        (org.activity, "on"),
     ]
     newest = [
         _together(table[column]).max()

@@ -75,7 +75,7 @@ def read_header(path: Path) -> list[str]:
         raw = file.read(65_536)
     # a character may be cut in two at the end
     whole = raw if start.startswith((b"\xff\xfe", b"\xfe\xff")) else raw.rsplit(b"\n", 1)[0]
-    line = decoded(whole)[0].split("\n", 1)[0].strip("\r\x00")
+    line = re.split(r"[\r\n]", decoded(whole)[0], maxsplit=1)[0].strip("\x00")
     return [name.strip() for name in next(csv.reader([line], delimiter=_separator(line)), [])]
 
 

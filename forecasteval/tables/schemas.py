@@ -15,6 +15,11 @@ STATES = ("known", "carried", "unknown")
 CATEGORIES = ("Commit", "Best Case", "Most Likely", "Pipeline", "Omitted", "Closed")
 _KINDS = ("probability", "rank_score", "category", "amount")
 _UNITS = ("rep", "team", "company")
+ACTIVITIES = (
+    "inbound",
+    "rep",
+    "account",
+)  # new leads or deals by market; what is done by a rep, with an account
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,21 @@ TABLES: dict[str, dict[str, Column]] = {
         "is_won": Column("flag"),
     },
     "users": {"rep": _key(), "name": Column("text"), "manager": Column("text")},
+    "outcomes": {
+        "outcome": Column("text"),
+        "unit": _key(),
+        "on": _key("date"),
+        "value": _key("number"),
+        "of": Column("number"),
+        "ended": Column("flag"),
+        "since": Column("date"),
+    },
+    "activity": {
+        "kind": _key(choices=ACTIVITIES),
+        "unit": _key(),
+        "on": _key("date"),
+        "count": _key("number"),
+    },
 }
 KEYS: dict[str, list[str]] = {
     "deals": ["deal_id"],
@@ -122,6 +142,8 @@ KEYS: dict[str, list[str]] = {
     "periods": ["period"],
     "stages": ["stage"],
     "users": ["rep"],
+    "outcomes": [],  # one row a case, or one a day: rows may be alike
+    "activity": ["kind", "unit", "on"],
 }
 _DTYPES = {
     "text": "str",
@@ -153,4 +175,4 @@ def canonical(name: str, frame: pd.DataFrame) -> pd.DataFrame:
         elif spec.kind != "flag":
             typed[column] = pd.Series(index=frame.index, dtype=dtype)
     extra = {column: frame[column] for column in frame.columns if column not in TABLES[name]}
-    return pd.DataFrame({**typed, **extra}, index=frame.index)
+    return pd.DataFrame({**typed, **extra}, index=frame.index, copy=False)

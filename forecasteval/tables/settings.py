@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WrapValidator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WrapValidator
 
 from forecasteval.errors import Problem, nearest
 from forecasteval.tables.columns import normal
@@ -64,6 +64,10 @@ _Day = Annotated[
 ]
 
 
+Rates = Annotated[
+    dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]],
+    said("{EUR: 1, USD: 0.92}, what a unit of each is worth"),
+]
 _Mark = Annotated[str | None, said('"." or ","', _CORRECT, allowed=lambda value: value in (None, ".", ","))]
 
 
@@ -77,6 +81,7 @@ class Settings(BaseModel):
     timezone : IANA name of the one zone that days are counted in
     cut_off_hour : the hour at which a day ends; 24 = midnight
     currency : ISO code, for labels only
+    currency_rates : what one unit of each currency is worth in the one of the report, for amounts in several
     fiscal_year_start_month : 1 to 12
     grace_business_days : between the end of a period and its freeze
     max_age_days : older data is stale; 0 = any age, for an example that is not renewed
@@ -97,6 +102,7 @@ class Settings(BaseModel):
     timezone: _Zone = "UTC"
     cut_off_hour: _Hour = 24
     currency: _Words = None
+    currency_rates: Rates | None = None
     fiscal_year_start_month: Annotated[int, _whole(1, 12)] = 1
     grace_business_days: Annotated[int, _whole(0, 366)] = 10
     max_age_days: Annotated[int, _whole(0, 100_000)] = 14
@@ -123,7 +129,8 @@ def read_settings(folder: Path) -> tuple[Settings, list[Problem]]:
     >>> settings, problems = read_settings(place)
     >>> print(problems[0])
     organisation.yaml, row 2, column timezon: found an unknown key; expected one of name, contact, timezone, cut_off_hour, \
-currency, fiscal_year_start_month, grace_business_days, max_age_days, segments, deal_type, snapshot_max_age_days, owners_tracked_since, \
+currency, currency_rates, fiscal_year_start_month, grace_business_days, max_age_days, segments, deal_type, \
+snapshot_max_age_days, owners_tracked_since, \
 decimal_mark, system, allow_cut. Did you mean \
 timezone? Correct or remove the line.
     """

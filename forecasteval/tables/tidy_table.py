@@ -98,7 +98,7 @@ def problems_of(name: str, frame: pd.DataFrame, file: str) -> list[Problem]:
         if spec.filled:
             expected = f"a value in every row of {column}"
             problems += pinned(file, column, cells[cells.isna()], expected, "Fill the cell.")
-        if column == KEYS[name][0]:
+        if column in KEYS[name][:1]:
             problems += _repeated(name, frame, file)
         problems += _unknown_words(file, column, cells, spec.choices)
     for rule in (rule for rule in RULES if rule.table == name):

@@ -1,7 +1,8 @@
 """CPU seconds and peak memory of an import, and of a match after it: python tests/benchmarks/import_scale.py 300000.
 
 The export is made once for each size, in the folder given as the second word (a temporary one otherwise); with `short` as the third
-its ids have 15 characters. Import and match run in processes of their own, so that each peak is its own.
+its ids have 15 characters. Making the export, import and match run in processes of their own, so that each peak is its own: a
+process starts with the peak of the one that started it.
 """
 
 import resource
@@ -99,7 +100,9 @@ def run(job: str, place: Path) -> None:
     from forecasteval.matching.match import Panel
 
     start, wall = time.process_time(), time.perf_counter()
-    if job == "import":
+    if job == "write":
+        write_export(place / "export", int(place.name.removesuffix("short")), place.name.endswith("short"))
+    elif job == "import":
         main(["import", "salesforce", str(place / "export"), "--out", str(place / "data")])
     else:
         org = read(place / "data")
@@ -118,9 +121,8 @@ def main() -> None:
     short = "short" in sys.argv
     base = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(tempfile.mkdtemp())
     place = base / f"{deals}{'short' if short else ''}"
-    if not (place / "export").exists():
-        write_export(place / "export", deals, short)
-    for job in ("import", "match"):
+    jobs = ("import", "match") if (place / "export").exists() else ("write", "import", "match")
+    for job in jobs:
         subprocess.run([sys.executable, __file__, "--job", job, str(place)], check=True)
 
 

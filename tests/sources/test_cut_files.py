@@ -3,7 +3,9 @@
 import os
 import shutil
 
+import other_systems
 import pytest
+from other_systems import Demo
 from test_mangled import DEALS, VALUES, write_export
 
 from forecasteval.errors import CallError, InputError
@@ -29,6 +31,56 @@ def test_a_cut_file_is_named_before_its_gaps_become_deletions(place, file):
     with pytest.raises(InputError) as refused:
         read(place)
     assert any(problem.file == file and "allow_cut" in problem.advice for problem in refused.value.problems)
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return Demo.of(every=100)
+
+
+END, MIDDLE = (0.8, 1.0), (0.4, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("system", "file", "part"),
+    [
+        ("dynamics", "audits.csv", END),
+        ("dynamics", "audits.csv", MIDDLE),
+        ("pipedrive", "deals_changelog.csv", MIDDLE),
+        ("hubspot", "deal_property_history.csv", END),
+        ("field_history", "field_history.csv", MIDDLE),
+        ("zoho", "Stage_History.csv", END),
+    ],
+)
+def test_a_history_that_lacks_rows_is_named_whatever_the_system(demo, tmp_path, system, file, part):
+    getattr(other_systems, system)(demo, tmp_path)
+    (tmp_path / "organisation.yaml").write_text("max_age_days: 0\nfiscal_year_start_month: 2\n")
+    if system == "field_history":
+        flags = {"MasterLabel": "label", "IsClosed": "is_closed", "IsWon": "is_won"}
+        demo.stages[[*flags]].rename(columns=flags).to_csv(tmp_path / "stages.csv", index=False)
+    assert not check(tmp_path)
+    lines = (tmp_path / file).read_text("utf-8").splitlines(keepends=True)
+    first, last = (int(len(lines) * share) for share in part)
+    (tmp_path / file).write_text("".join(lines[:first] + lines[last:]), "utf-8")
+    assert any(file in str(problem) for problem in check(tmp_path))
+
+
+def test_a_history_that_ends_before_the_records_is_refused(place):
+    path = place / "export" / VALUES
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text(
+        "".join([lines[0], *(line for line in lines[1:] if "T10:" in line and "2025-01" in line)]), "utf-8"
+    )
+    problems = [problem for problem in check(place) if problem.file == VALUES]
+    assert any("created since its first row" in problem.found for problem in problems)
+
+
+def test_a_file_that_is_a_little_shorter_than_last_time_is_spoken_of(place):
+    read(place)
+    keep(place / "export" / DEALS, 1)
+    keep(place / "export" / VALUES, 0.99)
+    org = read(place)
+    assert [problem.found for problem in org.warnings if "last time" in problem.expected] == ["197 rows"]
 
 
 def test_who_insists_gets_the_cut_file_and_is_told(place):

@@ -94,7 +94,10 @@ def test_another_seed_gives_another_organisation(generator):
 
 
 def test_it_is_small():
-    assert sum(p.stat().st_size for p in (DEMO / "export").rglob("*") if p.is_file()) < 5_000_000
+    """All demo data together: with outcomes and activity beside the export it is more than the five megabytes of before."""
+    built = ("tables", "ledger", "reviews")
+    files = [p for p in DEMO.rglob("*") if p.is_file() and not set(built) & set(p.relative_to(DEMO).parts)]
+    assert sum(p.stat().st_size for p in files) < 8_000_000
 
 
 def test_numbers_of_deals_reps_regions_and_quarters(export):

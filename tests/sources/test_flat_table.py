@@ -442,3 +442,37 @@ def test_thousands_and_zones_of_the_cases_are_read_as_they_are_meant():
     case = CASES / "tz_date_shift"
     matched = import_table(case / "deals.csv", case / "mapping.yaml")
     assert matched["as_of"].dt.strftime("%m-%d").tolist() == ["04-01", "03-31", "04-01"]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "table", "said"),
+    [
+        (
+            {"won": {"column": "is_won", "won": [True], "lost": [False]}},
+            "id,stage,is_won\n" + "".join(f"D{n},{('closedwon', 'closedlost', 'contractsent')[n % 3]},{str(n % 3 == 0).lower()}\n" for n in range(30)),
+            "10 of the 20 rows that count as lost are not lost by stage (contractsent)",
+        ),
+        (
+            {"won": {"column": "status", "won": ["Won"], "lost": ["Lost", "Open"]}},
+            "id,status\n" + "".join(f"D{n},{('Won', 'Lost', 'Open')[n % 3]}\n" for n in range(30)),
+            "counts Open as lost",
+        ),
+        (
+            {"won": {"column": "won", "won": [1], "lost": [0]}, "as_of": "day"},
+            "id,day,won\n" + "".join(f"D{n},2026-{1 + n // 25:02d}-{1 + n % 25:02d},{int(n % 2 and n < 160)}\n" for n in range(200)),
+            "rows 0% are won, of those before 50%",
+        ),
+        (
+            {"won": {"column": "won", "won": [1], "lost": [0]}, "as_of": "day"},
+            "id,stage,day,won\n" + "".join(f"D{n},{('lost', 'won')[n % 2]},2026-01-{1 + n % 28:02d},{n % 2}\n" for n in range(200)),
+            None,
+        ),
+    ],
+    ids=["another column", "a word", "the newest", "none"],
+)  # fmt: skip
+def test_open_deals_that_a_mapping_counts_as_lost_are_spoken_of(tmp_path, mapping, table, said):
+    (tmp_path / "t.csv").write_text(table)
+    matched = import_table(tmp_path / "t.csv", {"deal_id": "id", **mapping})
+    notes = [note for note in matched.attrs["forecasteval"]["notes"] if "undecided" in note]
+    assert len(notes) == (said is not None)
+    assert said is None or said in notes[0]

@@ -283,3 +283,12 @@ def test_drafts_of_the_cases(tmp_path, name, undecided, rows):
     assert plan["won"]["undecided"] == undecided
     assert "stage_id" not in plan.get("features", [])
     assert len(import_table(file, tmp_path / "m.yaml")) == rows
+
+
+def test_the_other_side_of_a_forecast_is_no_second_one(tmp_path):
+    rows = "".join(f"G{n},{n % 100 / 100:.2f},{1 - n % 100 / 100:.2f},{n % 2}\n" for n in range(1, 99))
+    (tmp_path / "games.csv").write_text("id,prob1,prob2,prob1_outcome\n" + rows)
+    text = explain(tmp_path / "games.csv")
+    assert "column: prob1, kind: probability" in text
+    assert "column: prob2" not in text
+    assert "the other side of one forecast" in text

@@ -303,6 +303,18 @@ def test_several_currencies_need_a_rate_table(export):
     assert "rate table" in problem.advice
 
 
+@pytest.mark.parametrize("beside", [{"CurrencyIsoCode": "USD"}, {}], ids=["named", "of the deal"])
+def test_several_currencies_become_one_by_the_rates_that_are_stated(export, beside):
+    other = {"Id": "006000000000002AAA", "CurrencyIsoCode": "USD", "Amount": "50"}
+    export.usual().rows("Opportunity", {"CurrencyIsoCode": "EUR", "Amount": "100"}, other)
+    export.rows("OpportunityHistory", {"OpportunityId": "006000000000002AAA", "Amount": "40", **beside})
+    export.text("organisation.yaml", "currency_rates: {EUR: 1, USD: 0.5}\nmax_age_days: 0\n")
+    org = import_folder(export.folder)
+    assert org.deals["amount"].tolist() == [100, 25]
+    assert org.history["amount"].dropna().tolist() == [20]
+    assert any("USD = 0.5" in note for note in org.notes)
+
+
 def test_without_stages_the_flags_of_todays_records_decide(told):
     (told.folder / "OpportunityStage.csv").unlink()
     told.rows(

@@ -134,6 +134,25 @@ def test_scores_after_the_close_are_named_and_do_not_count(then, buyer, tmp_path
     assert not set(answer.late) & set(answer.matched["deal_id"])
 
 
+# --- what both sign ------------------------------------------------------------------------------------
+
+
+def test_the_annex_holds_all_that_was_agreed_on_two_pages(flat, tmp_path):
+    agreed = of_vendor(flat, margin=0.02, blind_half=True, costs={"over": 1.0, "under": 0.2})
+    with pytest.raises(CallError, match="Nothing is registered"):
+        agreed.annex(flat)
+    receipt = agreed.register(flat).rsplit(": ", 1)[1]
+    page = agreed.annex(flat)
+    assert page.count('class="sheet"') == 2
+    (entry,) = ledger.read(claims_ledger(flat.folder)).of("claim")
+    for said_there in (entry["sha256"], receipt, "For the vendor: name, date, signature", "0.02", "over 1, under 0.2", "better at all",
+                       "Abstentions", "Exclusions", "Frozen on", "4 reps do not see the scores"):  # fmt: skip
+        assert said_there in page, said_there
+    assert "<script" not in page
+    with pytest.raises(CallError, match=r"another one \(margin\)"):
+        of_vendor(flat, margin=0.03, blind_half=True, costs={"over": 1.0, "under": 0.2}).annex(flat)
+
+
 # --- the buyer ----------------------------------------------------------------------------------------
 
 

@@ -76,8 +76,10 @@ def decision_curve(answer: Held) -> Picture | Absent:
     who, other = answer.names
     names = [who, other]
     table = value.curve(names)
-    best = table[names].idxmax(axis=1)
-    message = f"{capital(label(who))} brings more than {label(other)} at {(best == who).mean():.0%} of the thresholds"
+    worth = table.loc[(table[[*names, ALL]] > 0).any(axis=1), "threshold"].max()
+    table = table[table["threshold"] <= worth + 0.1]
+    ahead = table[who] > table[[other, ALL]].max(axis=1).clip(lower=0)
+    message = f"{capital(label(who))} brings most at {ahead.mean():.0%} of the thresholds shown"
     with canvas(3.4) as (figure, ax):
         title(figure, message)
         at = table["threshold"] * 100
@@ -92,7 +94,7 @@ def decision_curve(answer: Held) -> Picture | Absent:
         top = float(table[names].max().max())
         ax.set_ylim(-0.15 * top, 1.12 * max(top, float(table[ALL].max())))
         ax.set_xlabel(
-            "attention from this probability on, in % (cost of attention over its gain)",
+            "attention from this probability on, in %\n(cost of attention over its gain)",
             fontsize=8.5,
             color=GREY,
         )

@@ -35,12 +35,17 @@ def label(name: str) -> str:
     return TOTALS[name].label if name in TOTALS else _LABELS.get(name) or _title(name)
 
 
-def interval(low: float, high: float, *, percent: bool = False) -> str:
-    """An interval, with the digits that it supports."""
+def interval(low: float, high: float, *, percent: bool = False, points: bool = False) -> str:
+    """An interval, with the digits that it supports; of differences of shares in points.
+
+    >>> interval(0.012, 0.118, percent=True), interval(0.012, 0.118, percent=True, points=True), interval(-0.02, 0.11)
+    ('1% to 12%', '1 to 12', '−0.02 to 0.11')
+    """
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return "none"
     if percent:
-        return f"{shown(low, percent=True)} to {shown(high, percent=True)}"
+        said = f"{shown(low, percent=True)} to {shown(high, percent=True)}"
+        return said.replace("%", "") if points else said
     return wording.ends(low, high)
 
 

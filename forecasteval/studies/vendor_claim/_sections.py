@@ -12,21 +12,15 @@ from forecasteval.report.blocks import flow_table
 from forecasteval.report.figures import Absent, Picture
 from forecasteval.report.section import Section
 from forecasteval.studies.vendor_claim import _figures
+from forecasteval.studies.vendor_claim._annex import Annex, agreed_rows, freezes, in_words, parameter
 from forecasteval.studies.vendor_claim._evidence import Found
 from forecasteval.studies.vendor_claim._halves import EFFECTS
 from forecasteval.studies.vendor_claim._held import Held
 from forecasteval.studies.vendor_claim._labels import apart, interval, is_share, label, shown
-from forecasteval.studies.vendor_claim._register import RULES, Registration
-from forecasteval.studies.vendor_claim._totals import TOTALS
+from forecasteval.studies.vendor_claim._register import Registration
+from forecasteval.studies.vendor_claim._rule import UNDECIDED
+from forecasteval.studies.vendor_claim._several import Several
 from forecasteval.studies.vendor_claim.claim import ROWS, needed
-
-_PARAMETERS = {
-    "candidate": "Forecaster", "baseline": "Compared with", "measure": "Definition", "at_least": "Claimed, at least",
-    "as_of": "Moment", "target": "Target", "population": "Deals", "margin": "Margin", "guard": "Not worse in any part of",
-    "map_ranks": "Ranks mapped to probabilities", "costs": "Costs and gains", "blind_half": "Half of the reps do not see the scores",
-    "exposed": "Column that says who saw the scores", "generalise_to": "Holds for", "level": "Level of the intervals",
-    "sentence": "Sentence",
-}  # fmt: skip
 
 
 def readable(text: str, answer: Held) -> str:
@@ -34,11 +28,6 @@ def readable(text: str, answer: Held) -> str:
     for name in sorted({*answer.everyone.names, *answer.names}, key=len, reverse=True):
         text = text.replace(name, label(name))
     return text
-
-
-def parameter(name: str) -> str:
-    """What a reader calls a parameter."""
-    return _PARAMETERS.get(name, name.replace("_", " "))
 
 
 def _changes(registration: Registration) -> list[list[str]]:
@@ -57,13 +46,14 @@ def _says(verdict: str | None) -> str:
     )
 
 
-def _agreed(registration: Registration) -> list[list[str]]:
-    """What was agreed, as it stands in the ledger."""
-    return [
-        [parameter(k), _plain(v)]
-        for k, v in registration.entry["parameters"].items()
-        if v not in ("", [], {}, False)
-    ]
+def _brief(verdict: str) -> str:
+    """A verdict as a cell of a table holds it."""
+    return "undecided" if verdict == UNDECIDED else verdict
+
+
+def _doubts(several: Several) -> list[str]:
+    """What speaks against believing any of the leads, each said once."""
+    return list(dict.fromkeys(r["text"] for lead in several.leads for r in lead.estimate.reasons))[:3]
 
 
 def _worth(e: Estimate) -> str:
@@ -92,38 +82,19 @@ def _parts(answer: Held) -> list[list[str]]:
     return rows
 
 
-def _agreement(answer: Held) -> list[list[str]]:
-    free = ("claim", "also", "seed", "receipts")
-    values = {
-        **answer.trial.parameters,
-        "generalise_to": ["new quarters"] if answer.of_totals else _scope(answer),
-        "costs": answer.costs.model_dump(exclude_none=True),
-    }
-    name = answer.trial.measure
-    formula = TOTALS[name].formula if answer.of_totals else answer.first.measure.formula
-    values["measure"] = f"{label(name) if answer.of_totals else answer.first.measure.label}: {formula}"
-    values |= {who: label(values[who]) for who in ("candidate", "baseline")}
-    values |= {
-        "population": answer.matched.population or values["population"],
-        "level": wording.percent(values["level"]),
-    }
-    rows = [
-        [parameter(k), _plain(v)] for k, v in values.items() if k not in free and v not in ("", [], {}, False)
-    ]
-    return [*rows, *([k, v] for k, v in RULES.items())]
-
-
-def _scope(answer: Held) -> list[str]:
+def _agreed(answer: Held) -> list[list[str]]:
     comparison = answer.first.comparison
-    return [f"new {comparison.nouns.get(d) or f'{d}s'}" for d in comparison.generalise_to]
+    scope = [f"new {comparison.nouns.get(d) or f'{d}s'}" for d in comparison.generalise_to]
+    parameters = {**answer.trial.parameters, "costs": answer.costs.model_dump(exclude_none=True)}
+    return agreed_rows(parameters, " and ".join(scope))
 
 
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{k.replace('_', ' ')} {_plain(v)}" for k, v in value.items())
-    if isinstance(value, list):
-        return " and ".join(map(str, value))
-    return "yes" if value is True else f"{value:,g}" if isinstance(value, float) else str(value)
+def _annex(answer: Held) -> Annex:
+    """The annex as it was run."""
+    entry = answer.registration.entry
+    power = in_words(answer.told, answer.trial.measure)
+    changed = bool(answer.registration.changes)
+    return Annex(answer.claim, _agreed(answer), freezes(answer.org, entry), power, entry, changed)
 
 
 def _hashes(answer: Held) -> list[list[str]]:
@@ -136,8 +107,8 @@ def _hashes(answer: Held) -> list[list[str]]:
 # what the template calls, beside what every template knows
 TOOLS: dict[str, Any] = {
     "readable": readable, "label": label, "interval": interval, "shown": shown, "is_share": is_share, "parameter": parameter,
-    "card_rows": ROWS, "needed": needed, "changes": _changes, "against": _against, "parts": _parts, "agreement": _agreement,
-    "hashes": _hashes, "agreed": _agreed, "worth": _worth, "both": _both, "effects": EFFECTS, "money": wording.money,
+    "card_rows": ROWS, "needed": needed, "changes": _changes, "against": _against, "parts": _parts, "annex": _annex,
+    "hashes": _hashes, "agreed": _agreed, "brief": _brief, "doubts": _doubts, "worth": _worth, "both": _both, "effects": EFFECTS, "money": wording.money,
     "exact": _exact, "apart": apart, "flow_table": flow_table, "version": version("deal-forecasteval"),
 }  # fmt: skip
 

@@ -23,6 +23,7 @@ from forecasteval.scores.probability import Floats, Metric
 from forecasteval.studies.vendor_claim._evidence import EPSILON, MEASURES, Measure
 
 _MOST_SILENT = 0.5  # of the deals: who speaks on fewer is not compared
+_ALLOWED_FOR = ("silence_tells", "filled_too_much")  # doubts about gaps that a deal's own effect answers
 _LEAST_SILENT = 10  # deals; with fewer nothing can be told of them
 
 
@@ -112,12 +113,6 @@ def several(
     losses, weight = _losses(rows, measure)
     there = np.column_stack([np.ones(len(spoke), dtype=bool), spoke])
     groups = rows[0].groups
-    told = [
-        r
-        for own in rows
-        for r in against(own.reasons)
-        if r["code"] not in ("silence_tells", "filled_too_much")
-    ]
     stop = _not_additive(losses, there, names, rows[0])
     if stop:
         return Several(measure, (), silent, stop)
@@ -131,6 +126,7 @@ def several(
         own = Rows.of(made, order[first], order[second], question, amounts=amounts, epsilon=EPSILON)
         skews = _skews(own.with_amounts(metric) if amounts else own, metric, question)
         e = effects.lead(first, second, skews, question, shared, nouns)
+        told = [r for r in against(own.reasons) if r["code"] not in _ALLOWED_FOR]
         leads.append(Lead(order[first], order[second], e.noted(*told)))
     return Several(measure, tuple(leads), silent)
 

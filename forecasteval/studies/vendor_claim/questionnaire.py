@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from forecasteval.errors import CallError, InputError, Problem, nearest
-from forecasteval.studies.vendor_claim.claim import NOT_STATED, ROWS, Claim, Row, needed, score
+from forecasteval.studies.vendor_claim.claim import NOT_STATED, ROWS, Claim, needed, score
 from forecasteval.tables.document import Document
 from forecasteval.tables.workbook import read_workbook
 
 _SHEET = "Questions"
-_HEADERS = ("Key", "Question", "Needed", "Your answer")
+_TITLE = "Questions about what you say of your forecasts"
+_COLUMNS = {"No.": 5, "Question": 62, "Needed": 9, "Your answer": 62, "Key": 16}  # with their widths
 _RULE = (
     "The rule, in this order. A finding of a study that cannot be found, or a number that the buyer may not recompute: not "
     "checkable. Facts missing without which the number cannot be computed again (marked *): checkable once they are stated. "
@@ -19,11 +20,14 @@ _RULE = (
     "that a claim is false, and gives no marks."
 )
 _HOW = (
-    "Questions about a claim",
-    "Please answer on the sheet Questions, in the column Your answer. Every question may be left open.",
-    "What is left open counts as not stated: a valid answer, printed as such.",
+    "We would like to check this on our own deals, and ask you for what that takes. Every question may be left open; what is left "
+    "open counts as not stated, which is a valid answer and is printed as such.",
     "Questions marked * are those without which nobody can compute the number again.",
-    "Please leave the column Key as it is: the answers are found by it. Nothing here is a calculation.",
+    "What comes of it: checkable, checkable once some facts are stated, or not checkable. Never that a claim is false, and no marks.",
+)
+_IN_THE_WORKBOOK = (
+    "Please answer on the sheet Questions, in the yellow column.",
+    "The last column, Key, finds your answers when the file comes back: please leave it as it is. There are no formulas or macros.",
 )
 # what the buyer knows of the sentence itself; the vendor may correct it
 _ORIGIN = {
@@ -32,7 +36,6 @@ _ORIGIN = {
     "place": "Where was it said: page, slide, call?",
     "url": "Its address, where it has one.",
     "said_on": "When was it said, as 2026-03-20?",
-    "who_gains": "Who gains if it is believed?",
 }
 # numbers that are held beside the buyer's own
 _MINIMUM = {
@@ -40,7 +43,7 @@ _MINIMUM = {
     "minimum.lost": "How many lost deals? A number.",
     "minimum.months": "Within the last how many months? A number; empty for any time.",
 }
-_FOR_THE_FILE = ("about", "says", "read_on", "study_found")
+_FOR_THE_FILE = ("who_gains", "about", "says", "read_on", "study_found")
 
 
 # --- the card -----------------------------------------------------------------------------------------
@@ -77,20 +80,27 @@ def _study(claim: Claim) -> list[str]:
     return [f"Can the study be found? {_cell(claim.study_found)}", ""] if claim.about == "study" else []
 
 
-def _table(claim: Claim, *, questions: bool = False) -> list[str]:
+def _table(claim: Claim) -> list[str]:
     asked = needed(claim)
-    lines = ["| | Row | Answer |", "|---|---|---|"]
-    if not questions:
-        origin = "stated" if not claim.origin_missing else "not stated: " + ", ".join(
-            {"place": "place", "said_on": "date", "who_gains": "who gains"}[name] for name in claim.origin_missing
-        )  # fmt: skip
-        lines.append(f"| 1 | Sentence, place, date, who gains | {origin} |")
+    origin = "stated" if not claim.origin_missing else "not stated: " + ", ".join(
+        {"place": "place", "said_on": "date", "who_gains": "who gains"}[name] for name in claim.origin_missing
+    )  # fmt: skip
+    lines = ["| | Row | Answer |", "|---|---|---|", f"| 1 | Sentence, place, date, who gains | {origin} |"]
     for number, (key, row) in enumerate(ROWS.items(), start=2):
-        answer = getattr(claim.answers, key)
-        shown = "" if questions and answer == NOT_STATED else _cell(answer)
-        words = row.question if questions else row.title
-        lines.append(f"| {number}{'*' if key in asked else ''} | {_cell(words)} | {shown} |")
+        mark = "*" if key in asked else ""
+        lines.append(f"| {number}{mark} | {_cell(row.title)} | {_cell(getattr(claim.answers, key))} |")
     return lines
+
+
+def _asked(claim: Claim) -> list[tuple[str, str, str, str]]:
+    """Every question: key, words, * where the number needs it, and the answer that is there already."""
+    asked, least = needed(claim), claim.minimum.model_dump()
+    rows = [(key, words, "", getattr(claim, key)) for key, words in _ORIGIN.items()]
+    rows += [
+        (k, row.question, "*" if k in asked else "", getattr(claim.answers, k)) for k, row in ROWS.items()
+    ]
+    rows += [(k, words, "", str(least[k.split(".")[1]] or "")) for k, words in _MINIMUM.items()]
+    return [(key, words, mark, "" if answer == NOT_STATED else answer) for key, words, mark, answer in rows]
 
 
 def _cell(text: str) -> str:
@@ -119,8 +129,19 @@ def write_questions(claim: Claim, path: Path) -> None:
         raise CallError(f"--out {path}: name a file that ends in .xlsx or .md.")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".md":
-        head = ["# Questions about a claim", "", f"> {_cell(claim.sentence)}", "", *_HOW[2:4], ""]
-        path.write_text("\n".join([*head, *_table(claim, questions=True)]) + "\n", "utf-8")
+        lines = [
+            f"# {_TITLE}",
+            "",
+            f"> {_cell(claim.sentence)}",
+            "",
+            "\n\n".join(_HOW),
+            "",
+            "| | Question | Your answer |",
+            "|---|---|---|",
+        ]
+        for number, (_, words, mark, answer) in enumerate(_asked(claim), start=1):
+            lines.append(f"| {number}{mark} | {_cell(words)} | {_cell(answer)} |")
+        path.write_text("\n".join(lines) + "\n", "utf-8")
         return
     try:
         import xlsxwriter
@@ -134,53 +155,59 @@ def write_questions(claim: Claim, path: Path) -> None:
 
 
 def _fill(book: Any, claim: Claim) -> None:
-    wrap, head, open_ = (
-        book.add_format({"text_wrap": True, "valign": "top", **more})
+    """A sheet to read first, and one to answer on."""
+    top = {"text_wrap": True, "valign": "top"}
+    wrap, head, open_, grey, title, quote = (
+        book.add_format({**top, **more})
         for more in (
             {},
-            {"bold": True, "bg_color": "#e5e7eb"},
-            {"locked": False, "num_format": "@", "bg_color": "#fffbe6"},
+            {"bold": True, "bg_color": "#e5e7eb", "border": 1},
+            {
+                "locked": False,
+                "num_format": "@",
+                "bg_color": "#fffbe6",
+                "border": 1,
+                "border_color": "#d1d5db",
+            },
+            {"font_color": "#9ca3af", "font_size": 8},
+            {"bold": True, "font_size": 14},
+            {"italic": True, "left": 5, "left_color": "#9ca3af", "indent": 1},
         )
     )
+    about = book.add_worksheet("Read me")
+    about.set_column(0, 0, 100)
+    said = "; ".join(v for v in (claim.said_by, claim.place, claim.said_on) if v != NOT_STATED)
+    lines = [(_TITLE, title), ("", wrap), (claim.sentence, quote), (said, grey), ("", wrap)]
+    for at, (line, form) in enumerate([*lines, *((text, wrap) for text in (*_HOW, *_IN_THE_WORKBOOK))]):
+        about.write_string(at, 0, line, form)
     sheet = book.add_worksheet(_SHEET)
-    for column, width in enumerate((16, 62, 9, 62)):
+    for column, (name, width) in enumerate(_COLUMNS.items()):
         sheet.set_column(column, column, width)
-        sheet.write_string(0, column, _HEADERS[column], head)
+        sheet.write_string(0, column, name, head)
     sheet.freeze_panes(1, 0)
     sheet.repeat_rows(0)
     sheet.set_landscape()
+    sheet.set_paper(9)
     sheet.fit_to_pages(1, 0)
-    asked = needed(claim)
-    rows = [(key, question, "", getattr(claim, key)) for key, question in _ORIGIN.items()]
-    rows += [
-        (k, row.question, "*" if k in asked else "", getattr(claim.answers, k)) for k, row in ROWS.items()
-    ]
-    least = claim.minimum.model_dump()
-    rows += [(k, q, "", str(least[k.split(".")[1]] or "")) for k, q in _MINIMUM.items()]
-    for at, (key, question, mark, answer) in enumerate(rows, start=1):
-        for column, text in enumerate((key, question, mark)):
-            sheet.write_string(at, column, text, wrap)
-        sheet.write_string(at, 3, "" if answer == NOT_STATED else answer, open_)
-        if (row := ROWS.get(key, Row("", ""))).yes_or_no:
-            words = {"title": row.title, "message": "Begin with yes or no."}
-            sheet.data_validation(
-                at,
-                3,
-                at,
-                3,
-                {"validate": "any", "input_title": words["title"], "input_message": words["message"]},
-            )
-    for at, name in enumerate(_FOR_THE_FILE, start=len(rows) + 1):
-        for column, text in enumerate(
-            (name, "For the buyer's file; please leave it.", "", getattr(claim, name))
+    rows = _asked(claim)
+    for at, (key, words, mark, answer) in enumerate(rows, start=1):
+        for column, (text, form) in enumerate(
+            [(str(at), wrap), (words, wrap), (mark, wrap), (answer, open_), (key, grey)]
         ):
+            sheet.write_string(at, column, text, form)
+        if key in ROWS and ROWS[key].yes_or_no:
+            told = {
+                "validate": "any",
+                "input_title": ROWS[key].title,
+                "input_message": "Begin with yes or no.",
+            }
+            sheet.data_validation(at, 3, at, 3, told)
+    for at, name in enumerate(_FOR_THE_FILE, start=len(rows) + 1):
+        own = ("", "For the buyer's file; please leave it.", "", getattr(claim, name), name)
+        for column, text in enumerate(own):
             sheet.write_string(at, column, text, wrap)
         sheet.set_row(at, None, None, {"hidden": True})
     sheet.protect("", {"format_cells": True, "format_columns": True, "format_rows": True})
-    about = book.add_worksheet("Read me")
-    about.set_column(0, 0, 110)
-    for at, line in enumerate(_HOW):
-        about.write_string(at, 0, line, head if at == 0 else wrap)
 
 
 # --- back ---------------------------------------------------------------------------------------------

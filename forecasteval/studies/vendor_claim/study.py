@@ -20,6 +20,7 @@ from forecasteval.report.blocks import Words
 from forecasteval.report.section import Card, said
 from forecasteval.studies.vendor_claim import _evidence as evidence
 from forecasteval.studies.vendor_claim import _sections as sections
+from forecasteval.studies.vendor_claim._annex import Annex
 from forecasteval.studies.vendor_claim._evidence import ABSOLUTE, MEASURES
 from forecasteval.studies.vendor_claim._halves import Halves, draw
 from forecasteval.studies.vendor_claim._held import FREE, Held
@@ -128,6 +129,27 @@ within_10_percent.
         if self.blind_half:
             halves = {"halves": {"seed": self.seed, **draw(_reps(org), self.seed)}}
         return register(org.folder, claim, self.agreed_with(claim), {**self._power(org, claim), **halves})[1]
+
+    def annex(self, org: Org) -> str:
+        """The two pages of the agreement that was registered, as a page to print and sign.
+
+        Raises
+        ------
+        CallError
+            Where nothing is registered, or something else than these parameters.
+        """
+        claim = read_claim(_found(self.claim))
+        book = ledger.read(claims_ledger(org.folder or Path()))
+        told = registration(book, claim, self.agreed_with(claim))
+        if not told.before:
+            changed = ", ".join(c[0] for c in told.changes)
+            raise CallError(
+                f"The first agreement about {self.candidate} in the ledger is another one ({changed}); it counts, and its annex is the "
+                "one to sign."
+                if changed
+                else f"Nothing is registered about {self.candidate}."
+            )
+        return Annex.of_entry(claim, org, told.entry).page()
 
     def _power(self, org: Org, claim: Claim) -> dict[str, Any]:
         """What evidence of the present size could tell, by the deals of the past and the reference model."""

@@ -1,0 +1,1 @@
+"""Measured outcome: did it change because a feature was switched on?"""
