@@ -9,6 +9,7 @@ import pytest
 import forecasteval as fe
 from forecasteval.compare.crossing import Crossing, crossing
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, UNSURE
+from forecasteval.scores.probability import METRICS
 
 
 def verdicts(found):
@@ -50,7 +51,7 @@ def test_a_lead_that_is_not_there_is_seldom_found_at_a_smaller_size():
 def worked_out(found, metric="brier"):
     """Sizes with difference and verdict."""
     return {
-        n: SimpleNamespace(verdict=v, primary={"difference": d, "metric": metric})
+        n: SimpleNamespace(verdict=v, primary={"difference": d, "better": METRICS[metric].better})
         for n, (d, v) in found.items()
     }
 
