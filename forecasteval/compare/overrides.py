@@ -14,7 +14,7 @@ from forecasteval.compare.compare import Comparison, compare
 from forecasteval.errors import InputError, Problem, absent
 from forecasteval.tables.ledger import Ledger
 
-BELIEVED = "believed"  # the forecaster that a person's decisions are, beside the model
+_BELIEVED = "believed"  # the forecaster that a person's decisions are, beside the model
 _ADVICE = "Fill the column as the list says, and leave the others as they were."
 
 
@@ -162,11 +162,11 @@ def which_paid(book: Ledger, known: pd.DataFrame, candidate: str, *, level: floa
     )
     over = made.dropna(subset=["won"])
     deals = over.assign(
-        won=over["won"].astype(int), **{BELIEVED: over["probability"], candidate: over["candidate_said"]}
+        won=over["won"].astype(int), **{_BELIEVED: over["probability"], candidate: over["candidate_said"]}
     )
-    columns = ["deal_id", "as_of", "period", "rep", "won", BELIEVED, candidate]
+    columns = ["deal_id", "as_of", "period", "rep", "won", _BELIEVED, candidate]
     found = (
-        compare(deals[columns], BELIEVED, candidate, metrics=["brier"], level=level) if len(deals) else None
+        compare(deals[columns], _BELIEVED, candidate, metrics=["brier"], level=level) if len(deals) else None
     )
     table = table.reset_index().sort_values("decisions", ascending=False, kind="stable", ignore_index=True)
     return Paid(table, made, found)

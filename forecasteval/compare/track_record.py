@@ -153,12 +153,12 @@ def coverage(
     )
 
 
-def stated_level(text: object) -> float:
+def _stated_level(text: object) -> float:
     """The share that a range promises, read from what was written; NaN where no number was.
 
     Examples
     --------
-    >>> stated_level("80%"), stated_level(0.9), stated_level("P90"), stated_level("commit")
+    >>> _stated_level("80%"), _stated_level(0.9), _stated_level("P90"), _stated_level("commit")
     (0.8, 0.9, 0.9, nan)
     """
     found = re.fullmatch(r"\s*p?\s*(\d+(?:\.\d+)?)\s*%?\s*", str(text), re.IGNORECASE)
@@ -371,7 +371,7 @@ def own_ranges(table: pd.DataFrame, forecaster: str) -> TrackRecord:
     '1 of 2 such ranges held, so between 1% and 99% of them do; 80% was promised.'
     """
     rows = table[table["forecaster"] == forecaster].dropna(subset=["low", "high"]).reset_index(drop=True)
-    promised = rows["promised"].map(stated_level).astype(float)
+    promised = rows["promised"].map(_stated_level).astype(float)
     held = rows["actual"].between(rows["low"], rows["high"]).astype(float).where(rows["actual"].notna())
     rows = rows.assign(promised=promised, held=held, past=0)
     level = float(promised.iloc[-1]) if len(rows) else math.nan
@@ -405,6 +405,6 @@ def of_calls(
     last = last[last["period"].isin(booked["period"])]
     found = last.merge(booked, on=["unit_id", "period"], how="left", validate="many_to_one")
     found["booked"] = found["booked"].fillna(0.0)
-    found["level"] = found["level"].map(stated_level).astype(float)
+    found["level"] = found["level"].map(_stated_level).astype(float)
     columns = [*key, "amount", "low", "high", "level", "booked"]
     return found[columns].sort_values(key, ignore_index=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from forecasteval.inference.estimate import against
+from forecasteval.inference.estimate import Reason, against
 from forecasteval.inference.questions import QUESTIONS, WITHOUT_REPS
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import Metric
@@ -110,6 +110,11 @@ def count(n: int, noun: str) -> str:
     ('1 deal', '2,310 deals')
     """
     return f"{n:,} {noun.removesuffix('s') if n == 1 else noun}"
+
+
+def doubts(reasons: Iterable[Reason]) -> str:
+    """What speaks against believing a result, in sentences."""
+    return " ".join(r["text"] for r in against(list(reasons)))
 
 
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
@@ -247,7 +252,7 @@ def _sentence(row: Mapping[str, Any], metric: Metric, nouns: Mapping[str, str]) 
     label = label.replace("brier", "Brier")
     about = scope(row["generalise_to"], nouns)
     behind = size(row, nouns)
-    why = " ".join(r["text"] for r in against(row["reasons"]))
+    why = doubts(row["reasons"])
     if verdict == "cannot be compared":
         return f"{candidate} and {baseline} cannot be compared. {why}".strip()
     if metric.better == "nearer_zero":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+import pandas as pd
 
 from forecasteval.report.blocks import Html
 
@@ -47,3 +50,22 @@ class Card(Section):
 def said(macro: str, kind: type[Section] = Section) -> cached_property[Section]:
     """A section of words alone, as a property of an answer: ``caveats = said("caveats")``."""
     return cached_property(lambda answer: kind(answer, macro))
+
+
+@dataclass(frozen=True, eq=False)
+class OrWhy:
+    """A section that holds what was found, or the sentence that says why there is nothing."""
+
+    found: Any
+
+    @property
+    def table(self) -> pd.DataFrame | None:
+        """What was found as a table; None where there is nothing."""
+        return None if isinstance(self.found, str) else self.found.table
+
+    def results(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        found: dict[str, Any] = (
+            {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()
+        )
+        return found

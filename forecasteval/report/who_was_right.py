@@ -14,6 +14,7 @@ from forecasteval.compare.disagreement import FAR, Disagreement
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
 from forecasteval.compare.wording import capital, money
 from forecasteval.report.blocks import Html, Words
+from forecasteval.report.section import OrWhy
 
 if TYPE_CHECKING:
     from forecasteval.report.figures import Absent, Picture
@@ -23,7 +24,7 @@ _SHOWN = 15
 
 
 @dataclass(frozen=True, eq=False)
-class WhoWasRight:
+class WhoWasRight(OrWhy):
     """Who was right where two were apart, and the open deals on which they are far apart now.
 
     ``found`` is why there is nothing, where it is a text; ``say`` holds what the two are called in words.
@@ -181,7 +182,3 @@ class WhoWasRight:
             for r in t.to_dict("records")
         )
         return Picture("who_was_right", f"{message}. {said}.", figure)
-
-    def results(self) -> dict[str, Any]:
-        """Plain values for `results.json`."""
-        return {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()

@@ -29,9 +29,9 @@ from forecasteval.compare.segments import Family, family
 from forecasteval.compare.totals import PeriodTotals, period_totals
 from forecasteval.compare.track_record import Coverage, coverage, of_calls
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, CANNOT, SAME, UNSURE
-from forecasteval.compare.wording import capital, count, decimals, ends, in_unit, number, scope, size
+from forecasteval.compare.wording import capital, count, decimals, doubts, ends, in_unit, number, scope, size
 from forecasteval.errors import CallError
-from forecasteval.inference.estimate import INFORMS, Estimate, Reason, against
+from forecasteval.inference.estimate import INFORMS, Estimate, Reason
 from forecasteval.inference.jackknife import t_quantile
 from forecasteval.inference.limits import FEW_PERIODS, LIMITS, MIN_CLUSTERS
 from forecasteval.inference.resemblance import ALIKE_LEVEL, shown_once_in
@@ -40,6 +40,7 @@ from forecasteval.matching.forecasters import BurnIn
 from forecasteval.matching.match import STALE_AFTER_DAYS, Panel
 from forecasteval.matching.matched import Matched, shown_as
 from forecasteval.report.blocks import Html, Words, difference_cells, flow_table, verdict_words
+from forecasteval.report.section import OrWhy
 from forecasteval.report.who_was_right import WhoWasRight
 from forecasteval.scores.probability import METRICS, Metric
 from forecasteval.scores.reliability import Reliability, at_their_word, consistency_band, reliability
@@ -63,11 +64,6 @@ def _figures() -> ModuleType:
 
 def _metric(comparison: Comparison) -> Metric:
     return METRICS[str(comparison.primary["metric"])]
-
-
-def _against(reasons: Sequence[Reason]) -> str:
-    """What speaks against believing a fit."""
-    return " ".join(r["text"] for r in against(list(reasons)))
 
 
 def _p(value: float) -> str:
@@ -142,8 +138,6 @@ class Verdict:
         opening = ", ".join(w for w in ((m.when, m.where) if m is not None else ()) if w)
         badge = f"{ahead} is better" + (" than the reps as entered" if beside not in ("", CANDIDATE) else "")
         values = (row["candidate_value"], row["baseline_value"])
-        places = decimals(row["low"], row["high"])
-        near, far = sorted((abs(row["low"]), abs(row["high"])))
         return _SAY(
             "verdict",
             self,
@@ -154,14 +148,10 @@ class Verdict:
             beside=beside,
             when=capital(opening),
             unit=in_unit(row["metric"], values if ahead == c.candidate else values[::-1]),
-            values=[number(v, places) for v in values],
-            near_far=ends(near, far, places),
-            apart=number(abs(row["difference"]), places),
             label=_metric(c).label,
             direction="lower" if _metric(c).better == "lower" else "higher",
             about=scope(c.generalise_to, c.nouns),
             size=size(row, c.nouns),
-            least=number(self.least, places),
             fair=[*difference_cells(twin), verdict_words(twin)] if twin else [],
             fair_least=number(_least(fair), decimals(twin["low"], twin["high"])) if fair and twin else "",
             margin="" if self.margin is None else in_words(self.margin, c.candidate, c.baseline),
@@ -383,9 +373,9 @@ class Calibrations:
 def _calibration_row(name: str, c: Calibration) -> list[str]:
     """Name, what can be told, gap with interval, slope with interval."""
     gap, slope, row = c.gap, c.slope, [name]
-    doubts = _against(c.reasons)
-    if gap is None or doubts:
-        row.append(f"cannot be told: {doubts}".removesuffix(": "))
+    why = doubts(c.reasons)
+    if gap is None or why:
+        row.append(f"cannot be told: {why}".removesuffix(": "))
     else:
         told = {
             "too optimistic": gap.low > 0,
@@ -404,7 +394,7 @@ def _calibration_row(name: str, c: Calibration) -> list[str]:
 
 
 @dataclass(frozen=True, eq=False)
-class Added:
+class Added(OrWhy):
     """Does either know anything that the other does not, and how would the two be mixed best?"""
 
     found: Encompassing | str
@@ -428,10 +418,7 @@ class Added:
         rows = [[me, _adds(k, e.reliable), number(k.value, 2), ends(k.low, k.high, 2)] for me, _, k in known]
         half = [_told(e.half["candidate"], c.candidate), _told(e.half["baseline"], c.baseline)]
         about = scope(c.generalise_to, c.nouns)
-        return _SAY("added", e, c, known, rows, _against(e.reasons), about, half if all(half) else [])
-
-    def results(self) -> dict[str, Any]:
-        return {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()
+        return _SAY("added", e, c, known, rows, doubts(e.reasons), about, half if all(half) else [])
 
 
 def _adds(k: Estimate, reliable: bool) -> str:
@@ -455,7 +442,7 @@ _NO_FAMILY = (
 
 
 @dataclass(frozen=True, eq=False)
-class Segments:
+class Segments(OrWhy):
     """The comparison within each segment of the family that was declared, and of further ones."""
 
     found: Family | str
@@ -489,19 +476,12 @@ class Segments:
         options = {**options, "generalise_to": c.generalise_to}
         return family(matched, by, c.candidate, c.baseline, **options)
 
-    @property
-    def table(self) -> pd.DataFrame | None:
-        return None if isinstance(self.found, str) else self.found.table
-
     def figure(self) -> Picture | Absent:
         return _figures().segments(self.found)
 
     def words(self) -> Html:
         found = [f for f in (self.found, *self.more.values()) if not isinstance(f, str)]
         return _SAY("segments", [_family_rows(f) for f in found]) if found else _SAY("nothing")
-
-    def results(self) -> dict[str, Any]:
-        return {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()
 
     def results_of_more(self) -> dict[str, Any]:
         return {by: f.to_dict() for by, f in self.more.items()}
@@ -551,7 +531,7 @@ def apart(
 
 
 @dataclass(frozen=True, eq=False)
-class Reps:
+class Reps(OrWhy):
     """How far reps stray, and how far they truly differ."""
 
     found: RepBias | str
@@ -577,12 +557,9 @@ class Reps:
     def words(self) -> Html:
         return _SAY("nothing") if self.table is None else _SAY("reps", self.found)
 
-    def results(self) -> dict[str, Any]:
-        return {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()
-
 
 @dataclass(frozen=True, eq=False)
-class Totals:
+class Totals(OrWhy):
     """Expected bookings against bookings by period, and how often the reps' own ranges held."""
 
     found: PeriodTotals | str
@@ -594,10 +571,6 @@ class Totals:
         """The totals and the ranges, or why there are none."""
         noun = comparison.nouns["period"]
         return cls(_totals(matched, comparison, noun), _ranges(org, as_of), noun)
-
-    @property
-    def table(self) -> pd.DataFrame | None:
-        return None if isinstance(self.found, str) else self.found.table
 
     def words(self) -> Html:
         held = {} if isinstance(self.ranges, str) else {k: c for k, c in self.ranges.items() if c.ranges}
@@ -611,9 +584,6 @@ class Totals:
         ]
         missed = [f"{n} by {100 * w:.0f}%" for n, w in t.wmape.items() if math.isfinite(w)]
         return _SAY("totals", t, self.noun, rows, missed, _p(t.test.mean.p_value), _p(t.test.p_ewc), held)
-
-    def results(self) -> dict[str, Any]:
-        return {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()
 
     def results_of_ranges(self) -> dict[str, Any]:
         r = self.ranges

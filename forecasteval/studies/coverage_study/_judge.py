@@ -20,7 +20,7 @@ from forecasteval.studies.coverage_study._goals import LEVEL
 from forecasteval.studies.coverage_study._others import OTHERS, halves
 from forecasteval.studies.coverage_study._pilots import Pilot, Question
 
-NOUNS = {"rep": "reps", "period": "periods", "account": "accounts"}
+_NOUNS = {"rep": "reps", "period": "periods", "account": "accounts"}
 # what is kept of each run; the names of the other intervals hold half their widths
 COLUMNS = ("truth", "estimate", "se", "low", "high", *OTHERS, "possible", "reliable")
 _DETECTED = 0.8  # the share of runs in which CR3J finds the difference at which power is told
@@ -52,7 +52,7 @@ def judge(pilot: Pilot, metric: str, questions: Iterable[Question]) -> dict[Ques
         enough = True
     found = {}
     for question in questions:
-        possible, doubts = difference.doubts(question, NOUNS)
+        possible, doubts = difference.doubts(question, _NOUNS)
         row = dict(zip(COLUMNS, nothing, strict=True))
         row |= {"truth": pilot.truth.get((metric, question), math.nan), "estimate": difference.value}
         if possible and enough:

@@ -19,7 +19,7 @@ OTHERS = {
 }
 
 
-def satterthwaite(share: Floats, variance: Floats, power: int = 2) -> float:
+def _satterthwaite(share: Floats, variance: Floats, power: int = 2) -> float:
     """Degrees of freedom of CR3J (power 2) or CR2 (power 1) when the clusters' sums have these variances.
 
     tr(C)^2 / tr(C^2) for C = cov(k_g e_g), k_g^2 = (1 - w_g)^-power, e = (I - w 1')x, cov(x) = diag(V). Satterthwaite (1946),
@@ -28,7 +28,7 @@ def satterthwaite(share: Floats, variance: Floats, power: int = 2) -> float:
     Examples
     --------
     >>> w = np.array([0.5, 0.3, 0.2])
-    >>> round(satterthwaite(w, w), 6) == round(bell_mccaffrey_df(w), 6)
+    >>> round(_satterthwaite(w, w), 6) == round(bell_mccaffrey_df(w), 6)
     True
     """
     w, v, total = share, variance, variance.sum()
@@ -48,11 +48,13 @@ def halves(value: float, over: LeftOut, effects: tuple[Floats, float, float] | N
     se = cr3j(value, over.without)
     found = {"cr3j": t_quantile(0.5 + LEVEL / 2, bell_mccaffrey_df(w)) * se}
     cr2 = math.sqrt(float((np.square(over.residual(value)) / (1 - w)).sum()))
-    found["cr2"] = t_quantile(0.5 + LEVEL / 2, satterthwaite(w, w, 1)) * cr2
+    found["cr2"] = t_quantile(0.5 + LEVEL / 2, _satterthwaite(w, w, 1)) * cr2
     if effects is not None:
         n, between, chance = effects
         within = chance * (n.sum() - np.square(n).sum() / n.sum()) / (n.size - 1)
         variance = n * within + n * n * between
-        df = min(bell_mccaffrey_df(w), satterthwaite(w, variance)) if variance.any() else bell_mccaffrey_df(w)
+        df = (
+            min(bell_mccaffrey_df(w), _satterthwaite(w, variance)) if variance.any() else bell_mccaffrey_df(w)
+        )
         found["effects"] = t_quantile(0.5 + LEVEL / 2, df) * se
     return found

@@ -23,8 +23,8 @@ from forecasteval.studies.coverage_study.design import Cell, Drawn
 
 Question = tuple[str, ...]
 Truth = tuple[str, Question]  # what is true is told by metric and question
-NOISE = 0.5  # sd of a forecast's own error, in log-odds
-SHRINK = 0.8  # of the model towards the base rate
+_NOISE = 0.5  # sd of a forecast's own error, in log-odds
+_SHRINK = 0.8  # of the model towards the base rate
 _GRID = np.linspace(-8, 14, 881)
 _LOSS = {"brier_by_amount": "brier", "brier_skill": "brier", "bias_by_amount": "bias"}
 
@@ -53,7 +53,7 @@ def _worth(wins: float, shrink: float) -> dict[str, Floats]:
     at, weight = np.polynomial.hermite_e.hermegauss(31)
     weight = weight / weight.sum()
     o = (base + at)[:, None, None]
-    said = shrink * o + (1 - shrink) * base + NOISE * at[None, :, None] + _GRID
+    said = shrink * o + (1 - shrink) * base + _NOISE * at[None, :, None] + _GRID
     p, true = _sigmoid(said), _sigmoid(o)
     mass = weight[:, None, None] * weight[None, :, None]
     brier = p * p - 2 * p * true + true
@@ -73,7 +73,7 @@ def _ahead(wins: float, shrink: float) -> tuple[Floats, Floats]:
     base = np.log(wins / (1 - wins))
     o = base + rng.normal(size=400_000)
     won = rng.random(o.size) < _sigmoid(o)
-    said = shrink * o + NOISE * rng.normal(size=o.size)
+    said = shrink * o + _NOISE * rng.normal(size=o.size)
     lost = np.sort(said[~won])
     chosen = said[won][:40_000]
     shift = np.linspace(-14, 14, 141)
@@ -114,7 +114,7 @@ class Simulator:
     def __init__(self, cell: Cell) -> None:
         """Lay out the laws of biases, shocks and accounts."""
         self.cell = cell
-        self._shrink = {"candidate": 1.0 if cell.null else SHRINK, "baseline": 1.0}
+        self._shrink = {"candidate": 1.0 if cell.null else _SHRINK, "baseline": 1.0}
         drawn = np.sort(_law(cell.bias, np.random.default_rng(11), 40_000))[20::40] * cell.bias_sd
         at, weight = np.polynomial.hermite_e.hermegauss(21)
         even = np.full(drawn.size, 1 / drawn.size)
@@ -147,7 +147,7 @@ class Simulator:
         for moved in shock.values() if c.ar else ():
             for t in range(1, periods):
                 moved[t] = c.ar * moved[t - 1] + np.sqrt(1 - c.ar**2) * moved[t]
-        noise: Floats | float = NOISE
+        noise: Floats | float = _NOISE
         if c.skill == "exponential":
             noise = 0.2 + rng.exponential(0.7, reps)
         elif c.skill == "lognormal":
@@ -165,7 +165,7 @@ class Simulator:
         own = who.noise if isinstance(who.noise, float) else who.noise[rep]
         shrink, base = self._shrink["candidate"], np.log(self.cell.wins / (1 - self.cell.wins))
         candidate = _sigmoid(
-            shrink * odds + (1 - shrink) * base + error["candidate"] + NOISE * noise["candidate"]
+            shrink * odds + (1 - shrink) * base + error["candidate"] + _NOISE * noise["candidate"]
         )
         baseline = _sigmoid(odds + error["baseline"] + own * noise["baseline"])
         if not isinstance(who.sure, bool):
@@ -200,7 +200,7 @@ class Simulator:
         candidate, baseline = self.said(rng, odds, wrong, who, (rep, period))
         deals = Deals(won, candidate, baseline, amount, amount * won)
         if c.drawn:
-            truth = {(m, q): of_new_reps(c)[m] for m in c.metrics for q in c.questions}
+            truth = {(m, q): _of_new_reps(c)[m] for m in c.metrics for q in c.questions}
         else:
             count = np.bincount(rep * c.periods + period, minlength=c.reps * c.periods)
             truth = self._truth(count, who.bias, who.shock)
@@ -287,7 +287,7 @@ class Simulator:
 
 
 @cache
-def of_new_reps(cell: Cell) -> dict[str, float]:
+def _of_new_reps(cell: Cell) -> dict[str, float]:
     """What is true of new reps in new periods: many with one deal each, large ones as often as they have deals."""
     rng, n, simulator = np.random.default_rng(13), _MANY, Simulator(cell)
     size = cell.size_sd + rng.normal(size=n) if cell.size_sd else np.zeros(n)

@@ -21,7 +21,7 @@ from forecasteval.studies.coverage_study._judge import METHOD, Floats, judge, su
 from forecasteval.studies.coverage_study._pilots import Resampler, Simulator, Truth
 from forecasteval.studies.coverage_study.design import Cell, Drawn
 
-CHUNK = 250  # runs of one task
+_CHUNK = 250  # runs of one task
 
 
 def chunk(cell: Cell | Drawn, runs: int, seed: tuple[int, ...]) -> dict[Truth, Floats]:
@@ -52,7 +52,7 @@ class Runs:
         about = asdict(cell)
         if isinstance(cell, Drawn):  # the same name may stand for other rows tomorrow
             about["file"] = hashlib.sha256(Path(cell.file).read_bytes()).hexdigest()
-        told = json.dumps([about, self.runs, self.seed, CHUNK, METHOD], sort_keys=True)
+        told = json.dumps([about, self.runs, self.seed, _CHUNK, METHOD], sort_keys=True)
         return Path(self.store) / f"{hashlib.sha256(told.encode()).hexdigest()[:16]}.csv"
 
     @property
@@ -66,7 +66,7 @@ class Runs:
         waiting = self.waiting
         if not waiting:
             return
-        parts = [min(CHUNK, self.runs - at) for at in range(0, self.runs, CHUNK)]
+        parts = [min(_CHUNK, self.runs - at) for at in range(0, self.runs, _CHUNK)]
         done: dict[Cell | Drawn, dict[int, Any]] = {c: {} for c in waiting}
         for cell, i, rows in self._chunks(waiting, parts):
             done[cell][i] = rows

@@ -16,7 +16,6 @@ from forecasteval.compare.calibration import calibrate
 from forecasteval.compare.compare import Comparison, compare
 from forecasteval.compare.crossing import Crossing, crossing
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
-from forecasteval.inference.estimate import against
 from forecasteval.inference.logistic import EPSILON
 from forecasteval.matching.matched import Matched
 from forecasteval.matching.rolling_origin import Learning
@@ -109,7 +108,7 @@ class Curve(Answer):
     @property
     def doubts(self) -> str:
         """What speaks against the interval at the largest size."""
-        return " ".join(r["text"] for r in against(self.last.primary["reasons"]))
+        return wording.doubts(self.last.primary["reasons"])
 
     @property
     def leaves_few_periods(self) -> bool:

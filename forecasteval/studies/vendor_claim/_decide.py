@@ -81,7 +81,7 @@ def of_deals(
         power.fewest(what, design, past.components, question, apart, level=level, power=_POWER)
         for what in ("periods", "reps")
     )
-    day = decided_on(org, matched, past.periods, periods)
+    day = _decided_on(org, matched, past.periods, periods)
     return Decidable(apart, told, periods, reps, past.periods, past.reps, past.deals, *day)
 
 
@@ -105,7 +105,7 @@ def of_totals(
     if absolute and total.kind == "share":
         share = float(np.mean(total.each(f, a)))
         needed = _quarters_of_a_share(share, at_least, level)
-        at = decided_on(org, matched, have, needed)
+        at = _decided_on(org, matched, have, needed)
         return Decidable(abs(share - at_least), math.nan, needed, None, have, 0, 0.0, *at)
     if total.kind == "pooled":
         e = (np.abs(f - a) if absolute else np.abs(f - a) - np.abs(b - a)) / a.mean()
@@ -115,7 +115,7 @@ def of_totals(
         value = float(e.mean())
     sd, apart = float(e.std(ddof=1)), abs(float(value) - at_least)
     needed = periods_needed(sd, apart, most=_MOST) or None if apart > 0 and sd > 0 else None
-    return Decidable(apart, math.nan, needed, None, have, 0, 0.0, *decided_on(org, matched, have, needed))
+    return Decidable(apart, math.nan, needed, None, have, 0, 0.0, *_decided_on(org, matched, have, needed))
 
 
 def _quarters_of_a_share(share: float, at_least: float, level: float) -> int | None:
@@ -127,7 +127,7 @@ def _quarters_of_a_share(share: float, at_least: float, level: float) -> int | N
     return None
 
 
-def decided_on(org: Org, matched: Matched, have: int, needed: int | None) -> tuple[str, str]:
+def _decided_on(org: Org, matched: Matched, have: int, needed: int | None) -> tuple[str, str]:
     """The day on which so many periods are frozen, by the calendar and beyond it at its pace; empty where nothing tells.
 
     A table without a calendar goes on at the pace of its own moments, and a period is over one pace after its moment.

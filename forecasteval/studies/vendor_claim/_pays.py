@@ -23,7 +23,7 @@ from forecasteval.studies.vendor_claim._evidence import on_the_list
 from forecasteval.studies.vendor_claim.claim import Costs
 
 ALL, NOBODY = "all_deals", "no_deal"
-CURVE = tuple(np.linspace(0.02, 0.9, 45))
+_CURVE = tuple(np.linspace(0.02, 0.9, 45))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +68,14 @@ class Attention:
         """
         rows = self.matched.table.dropna(subset=list(names))
         y = rows["won"].to_numpy(float)
-        odds = np.array([t / (1 - t) for t in CURVE])
+        odds = np.array([t / (1 - t) for t in _CURVE])
         found = {
-            "threshold": np.array(CURVE),
+            "threshold": np.array(_CURVE),
             ALL: y.mean() - (1 - y.mean()) * odds,
-            NOBODY: np.zeros(len(CURVE)),
+            NOBODY: np.zeros(len(_CURVE)),
         }
         for name in names:
-            taken = rows[name].to_numpy(float)[:, None] >= np.array(CURVE)
+            taken = rows[name].to_numpy(float)[:, None] >= np.array(_CURVE)
             found[name] = (taken * y[:, None]).mean(axis=0) - (taken * (1 - y[:, None])).mean(axis=0) * odds
         return pd.DataFrame(found)
 

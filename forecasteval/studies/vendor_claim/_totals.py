@@ -153,7 +153,7 @@ def nearness(low: float, high: float) -> tuple[float, float]:
     return ends[0], 1.0 if low <= 1 <= high else ends[1]
 
 
-BESIDE = (
+_BESIDE = (
     "closed_to_date", "last_quarter", "same_quarter_last_year", "stage_weighted", "category_conversion", "closed_and_conversion",
     "commit", "best_case", "rep_forecast", "rep_recalibrated",
 )  # fmt: skip
@@ -169,7 +169,7 @@ def for_nothing(totals: pd.DataFrame, who: str) -> pd.DataFrame:
     there = set(every["forecaster"])
     rows = [
         {"forecaster": name, **accuracy(every, name).table.iloc[0].drop("what").to_dict()}
-        for name in (who, f"{who}_and_new", *BESIDE)
+        for name in (who, f"{who}_and_new", *_BESIDE)
         if name in there
     ]
     return pd.DataFrame(rows)

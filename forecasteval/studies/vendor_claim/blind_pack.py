@@ -47,7 +47,7 @@ FIELDS: dict[str, tuple[str, str]] = {  # in the pack: type, meaning
     "pushes": ("whole number", "how often the expected close had been moved to a later day"),
     "state": ("text", "known; or carried: taken over from the nearest record, as none reaches back so far"),
 }
-LEFT_OUT = (
+_LEFT_OUT = (
     "outcomes, everything recorded after the day, names, ids, text fields, the probability and the category that reps had entered "
     "(so that scores cannot copy them), and fields of which only today's value is known"
 )
@@ -102,13 +102,13 @@ class Pack:
             [
                 f"{self.folder}: {count(a['deals'], 'deals')} as known at the end of {a['as_of']}, sha256 {a['sha256'][:16]}...",
                 kind,
-                joining_on(a),
+                _joining_on(a),
                 "Send the folder as it is. Scores that come back: forecasteval freeze FILE --data DATA --name VENDOR.",
             ]
         )
 
 
-def joining_on(about: Mapping[str, Any]) -> str:
+def _joining_on(about: Mapping[str, Any]) -> str:
     """What somebody who can see the CRM could recognise deals by."""
     each = ", ".join(f"{name} {share:.0%}" for name, share in about["singled_out"].items() if share > 0)
     return (
@@ -224,7 +224,13 @@ def _schema(about: Mapping[str, Any]) -> dict[str, Any]:
     head = {
         k: about[k] for k in ("as_of", "period", "population", "deals", "sha256", "made_at", "retrospective")
     }
-    return {**head, "file": "deals.csv", "fields": fields, "left_out": LEFT_OUT, "joining": joining_on(about)}
+    return {
+        **head,
+        "file": "deals.csv",
+        "fields": fields,
+        "left_out": _LEFT_OUT,
+        "joining": _joining_on(about),
+    }
 
 
 def _readme(about: Mapping[str, Any]) -> str:
@@ -236,7 +242,7 @@ def _readme(about: Mapping[str, Any]) -> str:
     )
     return (
         f"# Deals for a blind test\n\n{count(about['deals'], 'deals')}: {about['population']}. sha256 of deals.csv: "
-        f"`{about['sha256']}`.\n\n| field | type | meaning |\n|---|---|---|\n{rows}\n\nLeft out: {LEFT_OUT}.\n\n## What to send back\n\nA CSV "
+        f"`{about['sha256']}`.\n\n| field | type | meaning |\n|---|---|---|\n{rows}\n\nLeft out: {_LEFT_OUT}.\n\n## What to send back\n\nA CSV "
         "with the columns `deal` and `value`: the probability, from 0 to 1, that the deal is won in the period that it was expected in; or a "
         f"score that only ranks, if that was agreed. A deal without a score counts as silence, and silence is counted.\n\n{late} The file is "
         "hashed and dated when it arrives, and cannot be exchanged afterwards.\n"

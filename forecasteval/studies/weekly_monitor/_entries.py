@@ -23,7 +23,7 @@ from forecasteval.studies.weekly_monitor._rules import Rules
 from forecasteval.tables.ledger import Entry, Ledger
 
 DIGITS = 6  # of a frozen probability: below any difference that matters, above the noise of a refit
-WEEK = pd.Timedelta(days=7)
+_WEEK = pd.Timedelta(days=7)
 
 
 def _stamped(days: pd.Series) -> pd.Series:
@@ -93,7 +93,7 @@ def new_looks(
             line["amount"] = None if math.isnan(amount) else amount
         forecasts.setdefault(as_of, []).append(line)
     entries: list[Entry] = []
-    for look in fresh.assign(late=fresh["as_of"] < day - WEEK).itertuples():
+    for look in fresh.assign(late=fresh["as_of"] < day - _WEEK).itertuples():
         as_of = f"{look.as_of:%Y-%m-%d}"
         deals = forecasts.get(as_of, [])
         entries.append(

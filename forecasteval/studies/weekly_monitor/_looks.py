@@ -19,7 +19,7 @@ from forecasteval.inference.limits import LIMITS
 from forecasteval.scores.probability import METRICS, Deals
 from forecasteval.studies.weekly_monitor._rules import Rules
 
-FEWEST = 20  # deals won, and deals not won, before a verdict: sequences lean on sums being nearly normal
+_FEWEST = 20  # deals won, and deals not won, before a verdict: sequences lean on sums being nearly normal
 
 
 def cohorts_of(deals: pd.DataFrame, metric: str = "brier", epsilon: float = 0.0) -> pd.DataFrame:
@@ -145,8 +145,8 @@ def doubts_of(row: Mapping[Any, Any]) -> list[Reason]:
     doubts = [reason(HINDSIGHT, row["hindsight"])] if row.get("hindsight") else []
     deals, wins, filled = (int(row[k]) for k in ("deals", "wins", "filled"))
     fewest, what = (wins, "won") if wins <= deals - wins else (deals - wins, "not won")
-    if fewest < FEWEST:
-        text = f"Only {fewest} of {deals:,} deals were {what}; a verdict needs {FEWEST}."
+    if fewest < _FEWEST:
+        text = f"Only {fewest} of {deals:,} deals were {what}; a verdict needs {_FEWEST}."
         doubts.append(reason("few_events", text))
     if (effective := row.get("effective_deals", np.inf)) < LIMITS.deals:
         text = f"By their amounts the {deals:,} deals count for only {effective:.1f}; a verdict needs {LIMITS.deals:g}."

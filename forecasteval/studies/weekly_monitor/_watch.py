@@ -29,7 +29,7 @@ from forecasteval.tables.ledger import Entry, Ledger
 from forecasteval.tables.organisation import Org, newest_record
 from forecasteval.tables.organisation import about as about_org
 
-QUIET_DAYS = 4  # without a record that a long weekend explains
+_QUIET_DAYS = 4  # without a record that a long weekend explains
 # written beside the rules: a ledger begun otherwise is not continued
 FREEZE = "first look at which both speak"
 
@@ -230,7 +230,7 @@ def last_whole_day(org: Org, through: str = "") -> pd.Timestamp:
     day = day_of(through)
     if day is None:
         return newest - pd.Timedelta(days=1)
-    if day > newest + pd.Timedelta(days=QUIET_DAYS):
+    if day > newest + pd.Timedelta(days=_QUIET_DAYS):
         raise CallError(f"through: the data end on {newest:%Y-%m-%d}, long before {through}. Export again.")
     return day
 
