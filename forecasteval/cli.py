@@ -617,6 +617,7 @@ def _sql_compare(
             print(f"-- {name}: save the result as {name}.csv\n{query}")
             continue
         _new_file(out / f"{name}.sql")
+        out.mkdir(parents=True, exist_ok=True)
         (out / f"{name}.sql").write_text(query, "utf-8")
         print(out / f"{name}.sql")
 

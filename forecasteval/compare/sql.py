@@ -25,7 +25,7 @@ from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Metric
 
 DIALECTS = ("bigquery", "databricks", "duckdb", "postgres", "snowflake")
 _WHOLE = ("asked", "asked_deals", "kept", "kept_deals", "no_c", "no_b", "filled")
-_NAME = "forecasteval_matched"
+_NAME = "matched_rows"
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ def queries(table: str, ask: Ask, dialect: str) -> tuple[str, str]:
     found = []
     for lazy in (_cells(frame, ask), _curve(frame, ask)):
         tree = sqlglot.parse_one(lazy.to_native().sql_query(), read="duckdb")
-        for node in list(tree.find_all(sqlglot.exp.CTE)):
-            node.set("materialized", None)
+        for part in list(tree.find_all(sqlglot.exp.CTE)):
+            part.set("materialized", None)
         for node in list(tree.find_all(sqlglot.exp.Table)):
             if node.name == _NAME:
                 where = sqlglot.exp.to_table(table, dialect=dialect)
@@ -176,9 +176,10 @@ def _cells(frame: Any, ask: Ask) -> Any:
     }
     about = {"candidate": nw.lit(ask.candidate), "baseline": nw.lit(ask.baseline)}
     whole = grouped(read, [], sums(("asked", "no_c", "no_b", "filled"))).with_columns(**grains, **about)
-    deals = grouped(grouped(settled, ["u"], {"n": nw.len()}), [], {"kept_deals": nw.len()})
-    every = grouped(grouped(read, ["u"], {"n": nw.len()}), [], {"asked_deals": nw.len()})
-    levels |= {"whole": whole, "kept_deals": deals, "asked_deals": every}
+    levels["whole"] = whole
+    for of, rows_of in (("kept_deals", settled), ("asked_deals", read)):
+        one = grouped(rows_of, ["u"], {of: nw.col("asked").max()})
+        levels[of] = grouped(one, [], sums((of,)))
     names: dict[str, None] = {}
     for level in levels.values():
         names |= dict.fromkeys(level.collect_schema().names())

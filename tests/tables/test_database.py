@@ -1,15 +1,9 @@
 """Tables that lie in DuckDB files and in a PostgreSQL server: a real one, started here."""
 
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
-from pathlib import Path
-
 import duckdb
 import psycopg
 import pytest
+from postgres import running
 
 from forecasteval.errors import InputError
 from forecasteval.sources.flat_table import import_table, read_flat
@@ -73,38 +67,8 @@ def test_a_file_that_is_cut_is_refused(base, tmp_path):
 
 @pytest.fixture(scope="module")
 def server():
-    """The address of a database of a server of Debian's package, with a password for its reader."""
-    places = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
-    found = shutil.which("initdb")
-    programs = Path(found).parent if found else max(places, default=None)
-    if programs is None:
-        if os.environ.get("FORECASTEVAL_NEED_POSTGRESQL"):
-            pytest.fail("PostgreSQL is not installed")
-        pytest.skip("PostgreSQL is not installed")
-    user = {"user": "postgres"} if os.geteuid() == 0 else {}  # the server refuses to run as root
-    place = Path(tempfile.mkdtemp())
-    if user:
-        shutil.chown(place, "postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-
-    def run(program, *words):
-        subprocess.run([programs / program, *words], check=True, cwd=place, stdout=subprocess.DEVNULL, **user)
-
-    run(
-        "initdb",
-        "-D",
-        place / "data",
-        "-U",
-        "owner",
-        "--auth-local=trust",
-        "--auth-host=scram-sha-256",
-        "--no-sync",
-    )
-    options = f"-c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={place} -c fsync=off"
-    run("pg_ctl", "-D", place / "data", "-l", place / "log", "-w", "-o", options, "start")
-    try:
+    """The address of a database, with a password for its reader."""
+    with running() as (place, port):
         with psycopg.connect(f"host={place} port={port} user=owner dbname=postgres") as connection:
             connection.execute(f"create table deals as {ROWS} from generate_series(59, 0, -1) t(i)")
             connection.execute("create type stage as enum ('Open', 'Closed')")
@@ -119,9 +83,6 @@ def server():
             connection.execute("create role reader login password 'p4ss'")
             connection.execute("grant all on deals, staged, spoiling to reader")
         yield f"postgresql://reader@127.0.0.1:{port}/postgres"
-    finally:
-        run("pg_ctl", "-D", place / "data", "-m", "immediate", "-w", "stop")
-        shutil.rmtree(place)
 
 
 @pytest.fixture

@@ -1,0 +1,157 @@
+"""Queries for a warehouse that data may not leave: what they give there is what the rows give here."""
+
+import io
+import subprocess
+import sys
+
+import duckdb
+import numpy as np
+import pandas as pd
+import psycopg
+import pytest
+from postgres import running
+
+import forecasteval as fe
+from forecasteval.compare import sql
+from forecasteval.errors import CallError
+
+pytest.importorskip("sqlglot")
+METRICS = ["brier", "log_score", "auc", "brier_by_amount", "bias", "bias_by_amount"]
+PAIR = ("model", "rep_forecast")
+
+
+def deals(looks=1, n=240, seed=2):
+    """A matched table with gaps in forecasts and amounts."""
+    rng = np.random.default_rng(seed)
+    truth = rng.beta(1, 3, n)
+    table = pd.DataFrame(
+        {
+            "deal_id": [f"D{i}" for i in range(n)],
+            "as_of": pd.Timestamp("2026-02-28"),
+            "period": [f"{2024 + i // 4}Q{i % 4 + 1}" for i in rng.integers(0, 8, n)],
+            "rep": [f"rep {i}" for i in rng.integers(0, 9, n)],
+            "won": (rng.random(n) < truth).astype(int),
+            "amount": np.where(rng.random(n) < 0.04, np.nan, rng.lognormal(8, 1, n).round(2)),
+            "model": np.where(
+                rng.random(n) < 0.06, np.nan, np.clip(truth + rng.normal(0, 0.1, n), 0.01, 0.99)
+            ),
+            "rep_forecast": np.where(rng.random(n) < 0.05, np.nan, rng.integers(1, 10, n) / 10),
+        }
+    )
+    return pd.concat(
+        [table.assign(as_of=table["as_of"] + pd.Timedelta(7 * i, "D")) for i in range(looks)],
+        ignore_index=True,
+    )
+
+
+def asked(table, **more):
+    return sql.Ask(*PAIR, sql.metrics_of(METRICS), rows=len(table), largest_amount=1e6, **more)
+
+
+def close(ours, theirs):
+    """The same words and verdicts, and numbers to ten digits: products have a grain of their own there."""
+    for a, b in zip(ours["comparisons"], theirs["comparisons"], strict=True):
+        for name in ("metric", "verdict", "reliable", "rows", "deals", "wins", "filled", "estimand"):
+            assert a[name] == b[name], (a["metric"], name)
+        for name in ("difference", "low", "high", "se", "df", "p_value", "candidate_low", "baseline_high"):
+            assert b[name] == pytest.approx(a[name], rel=1e-9, nan_ok=True), (a["metric"], name)
+        assert [r["code"] for r in a["reasons"]] == [r["code"] for r in b["reasons"]]
+    assert ours["flow"] == theirs["flow"]
+
+
+@pytest.mark.parametrize("looks", [1, 3])
+def test_the_queries_give_the_comparison_of_the_rows(tmp_path, looks):
+    table = deals(looks)
+    connection = duckdb.connect()
+    connection.register("here", table)
+    connection.execute("create schema crm; create table crm.matched as select * from here")
+    results = []
+    for name, query in zip(
+        ("cells", "curve"), sql.queries("crm.matched", asked(table), "duckdb"), strict=True
+    ):
+        results.append(tmp_path / f"{name}.csv")
+        connection.sql(query).df().to_csv(results[-1], index=False)
+    found = fe.compare_cells(*results, metrics=METRICS)
+    close(fe.compare(table, *PAIR, metrics=METRICS).to_dict(), found.to_dict())
+    without = fe.compare_cells(results[0])
+    assert without.table["metric"].tolist() == [
+        "brier",
+        "log_score",
+        "brier_by_amount",
+        "bias",
+        "bias_by_amount",
+    ]
+
+
+def test_one_row_per_deal_is_declared_and_asks_less(tmp_path):
+    table = deals()
+    short, _ = sql.queries("matched", asked(table, one_row_per_deal=True), "duckdb")
+    long, _ = sql.queries("matched", asked(table), "duckdb")
+    assert len(short) < len(long) / 2
+    connection = duckdb.connect()
+    connection.register("matched", table)
+    found = fe.compare_cells(connection.sql(short).df(), metrics=["brier"])
+    close(fe.compare(table, *PAIR, metrics=["brier"]).to_dict(), found.to_dict())
+
+
+def test_a_real_warehouse_runs_the_text():
+    table = deals(2)
+    with (
+        running() as (place, port),
+        psycopg.connect(f"host={place} port={port} user=owner dbname=postgres") as base,
+    ):
+        kinds = {"won": "integer", "as_of": "timestamp"}
+        columns = ", ".join(
+            f"{c} {kinds.get(c, 'double precision' if table[c].dtype == float else 'text')}" for c in table
+        )
+        base.execute("create schema crm")
+        base.execute(f"create table crm.matched ({columns})")
+        with base.cursor().copy("copy crm.matched from stdin with (format csv)") as copy:
+            copy.write(table.to_csv(index=False, header=False))
+        results = []
+        for query in sql.queries("crm.matched", asked(table), "postgres"):
+            rows = base.execute(query.rstrip().rstrip(";"))
+            frame = pd.DataFrame(rows.fetchall(), columns=[c.name for c in rows.description])
+            results.append(pd.read_csv(io.StringIO(frame.to_csv(index=False))))
+    found = fe.compare_cells(*results, metrics=METRICS)
+    close(fe.compare(table, *PAIR, metrics=METRICS).to_dict(), found.to_dict())
+
+
+@pytest.mark.parametrize("dialect", sql.DIALECTS)
+def test_every_dialect_parses_its_own_text(dialect):
+    import sqlglot
+
+    for query in sql.queries("crm.matched", asked(deals()), dialect):
+        assert "crm.matched" in query.replace('"', "").replace("`", "")
+        assert sqlglot.parse_one(query, read=dialect)
+        assert "from matched_rows" not in query.replace(chr(34), "").replace("`", "").lower()
+
+
+def test_sums_from_here_give_the_same_bytes():
+    table = deals(2)
+    for question in (None, "rep", ("deal", "period")):
+        sums = fe.cells(table, *PAIR, generalise_to=question)
+        ours = fe.compare(table, *PAIR, generalise_to=question).to_dict()
+        assert fe.compare_cells(sums).to_dict() == ours
+    with pytest.raises(CallError, match=r"The sums hold no brier_skill; they hold brier, log_score"):
+        fe.compare_cells(sums, metrics=["brier_skill"])
+    with pytest.raises(CallError, match="needs sums by account"):
+        fe.compare_cells(fe.cells(table.assign(account="a"), *PAIR), generalise_to="account")
+
+
+def test_what_is_no_result_of_the_queries_is_refused():
+    with pytest.raises(CallError, match="has no column of, candidate, baseline, asked"):
+        fe.compare_cells(pd.DataFrame({"rep": ["a"]}))
+    with pytest.raises(CallError, match=r"no dialect 'oracle'; choose from bigquery"):
+        sql.queries("m", asked(deals()), "oracle")
+    with pytest.raises(CallError, match=r"Unknown metric 'briar'"):
+        sql.metrics_of(["briar"])
+
+
+def test_the_command_prints_both_queries(tmp_path):
+    words = ["sql", "compare", "--candidate", "model", "--baseline", "rep_forecast", "--dialect", "snowflake"]
+    run = [sys.executable, "-m", "forecasteval.cli", *words]
+    said = subprocess.run([*run, "--table", "CRM.MATCHED"], capture_output=True, text=True, check=True).stdout
+    assert said.count("save the result as") == 2
+    subprocess.run([*run, "--out", tmp_path / "queries"], check=True, capture_output=True)
+    assert (tmp_path / "queries" / "cells.sql").stat().st_size > 1000
