@@ -18,7 +18,6 @@ import typer
 import yaml
 from typer.core import TyperGroup
 
-from forecasteval.compare import sql
 from forecasteval.compare.verdicts import CANNOT
 from forecasteval.compare.wording import count
 from forecasteval.errors import CallError, InputError, Problem, Refusal, RunFailed
@@ -589,7 +588,7 @@ def _sql() -> None:
 def _sql_compare(
     candidate: Annotated[str, _option("COLUMN", "The forecaster that is compared.")],
     baseline: Annotated[str, _option("COLUMN", "The one it is compared with.")],
-    dialect: Annotated[str, _option("NAME", f"One of {', '.join(sql.DIALECTS)}.")],
+    dialect: Annotated[str, _option("NAME", "bigquery, databricks, duckdb, postgres or snowflake.")],
     table: Annotated[str, _option("NAME", "The matched table: a row per deal and as-of.")] = "matched",
     metric: Annotated[list[str] | None, _option("NAME", "Score, repeatable; all default ones.")] = None,
     by: Annotated[list[str] | None, _option("COLUMN", "rep, period or account, repeatable.")] = None,
@@ -601,6 +600,8 @@ def _sql_compare(
     out: Annotated[Path | None, _option("FOLDER", "Write cells.sql and curve.sql there.", "--out")] = None,
 ) -> None:
     """The two queries of a comparison; their results, as CSV, go into fe.compare_cells(cells, curve)."""
+    from forecasteval.compare import sql  # engines are not imported unless they are used
+
     asked = sql.Ask(
         candidate,
         baseline,

@@ -10,16 +10,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasteval.compare.engine import PRODUCTS, Grain
 from forecasteval.compare.pair import Biases, Moments, Pair, Sums, pair_of_ranks
 from forecasteval.compare.rows import in_time
 from forecasteval.compare.scored import Scored
 from forecasteval.inference.auc import Ranks
 from forecasteval.inference.estimate import Reason
+from forecasteval.inference.exact_sums import places
 from forecasteval.inference.grouping import Codes, added
 from forecasteval.inference.limits import Weights
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import Floats, Metric
+
+PRODUCTS = ("cc", "cb", "bb", "cz", "bz", "zz")
+
+
+@dataclass(frozen=True)
+class Grain:
+    """Binary places of a block's terms, and of their products by deal."""
+
+    terms: int
+    products: int
+
+    @classmethod
+    def of(cls, largest: float, rows: int, looks: int) -> Grain:
+        """For terms up to a size, of so many rows, so many of which may be of one deal."""
+        of_deal = largest * looks
+        return cls(places(largest, rows), places(of_deal * of_deal, rows))
 
 
 @dataclass(frozen=True, eq=False)

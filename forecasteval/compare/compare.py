@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from forecasteval.compare import parquet, sql, wording
+from forecasteval.compare import wording
 from forecasteval.compare.cells import Cells
 from forecasteval.compare.pair import Pair
-from forecasteval.compare.remote import Remote, is_lazy
 from forecasteval.compare.results import plain
 from forecasteval.compare.rows import Rows
 from forecasteval.compare.scored import Evidence, Scored
@@ -34,6 +32,8 @@ from forecasteval.tables.organisation import Org
 
 if TYPE_CHECKING:
     from narwhals.typing import IntoFrame
+
+    from forecasteval.compare.remote import Remote
 
 MAX_FILLED = 0.20
 _KINDS = ("probability", "rank_score")
@@ -390,16 +390,13 @@ def _stops(matched: Matched, candidate: str, baseline: str, *, remote: bool = Fa
 
 def _opened(matched: Any, *, one_row_per_deal: bool) -> Matched | Remote:
     """The matched table itself, or what is to be known of one that lies on an engine or in files."""
-    found: Matched | Remote
-    if isinstance(matched, str | PathLike):
-        native, attrs = parquet.opened(matched)
-        where = partial(parquet.first_empty, matched)
-        found = Remote.of(native, attrs, one_row_per_deal=one_row_per_deal, first_empty=where)
-    elif is_lazy(matched):
-        found = Remote.of(matched, one_row_per_deal=one_row_per_deal)
+    if isinstance(matched, pd.DataFrame | Matched | Org):
+        found: Matched | Remote = Matched.of(matched)
     else:
-        found = Matched.of(matched)
-    outline = found.outline if isinstance(found, Remote) else found
+        from forecasteval.compare import remote  # engines are not imported unless they are used
+
+        found = remote.opened(matched, one_row_per_deal=one_row_per_deal)
+    outline = found if isinstance(found, Matched) else found.outline
     absent = [c for c in ("deal_id", "won") if c not in outline]
     if absent:
         columns = list(map(str, outline.table.columns))
@@ -426,7 +423,7 @@ def _compared(
 ) -> Comparison:
     """A call that has been understood, metric by metric."""
     candidate, baseline = names
-    matched = table.outline if isinstance(table, Remote) else table
+    matched = table if isinstance(table, Matched) else table.outline
     nouns = {"rep": "reps", "account": "accounts", "period": "periods", **matched.nouns}
     if not matched.has("rep"):
         nouns["rep"] = ""
@@ -441,13 +438,15 @@ def _compared(
         "estimand": wording.estimand(question, candidate, baseline, matched, nouns),
         "clusters": {},
     }
-    remote = isinstance(table, Remote)
+    remote = not isinstance(table, Matched)
     stops = [] if evidence else _stops(matched, candidate, baseline, remote=remote)
     if stops:
         reasons = {"reasons": [*dropped, *stops]}
         found = [COLUMNS | base | {"metric": m.name, "better": m.better} | reasons for m in chosen]
         counts = (
-            (table.rows, table.rows) if isinstance(table, Remote) else (matched.deals, len(matched.table))
+            (table.rows, table.rows)
+            if not isinstance(table, Matched)
+            else (matched.deals, len(matched.table))
         )
         flow = matched.counted_flow(*counts)
     else:
@@ -459,7 +458,7 @@ def _compared(
         options: dict[str, Any] = {"epsilon": epsilon, "kinds": kinds, "reasons": dropped}
         if evidence is not None:
             pass
-        elif isinstance(table, Remote):
+        elif not isinstance(table, Matched):
             evidence = table.evidence(names, question, chosen, **options)
         else:
             amounts = any(m.needs for m in chosen)
@@ -517,7 +516,9 @@ def cells(
     chosen = _chosen_metrics(metrics)
     table = _opened(matched, one_row_per_deal=one_row_per_deal)
     if isinstance(table, Matched):
-        table = Remote.of(parquet.relation_of(table.table), outline=table, one_row_per_deal=one_row_per_deal)
+        from forecasteval.compare.remote import of_frame
+
+        table = of_frame(table, one_row_per_deal=one_row_per_deal)
     question, dropped = _chosen_question(table.outline, generalise_to)
     if stops := _stops(table.outline, candidate, baseline, remote=True):
         raise CallError(" ".join(r["text"] for r in stops))
@@ -567,6 +568,8 @@ def compare_cells(
     if isinstance(cells, Cells):
         found = cells
     else:
+        from forecasteval.compare import sql
+
         found = sql.cells_of(sql.table_of(cells), None if curve is None else sql.table_of(curve))
     there = [m for m in METRICS if m in found.marks and (m != "auc" or found.rankings is not None)]
     usual = [m for m in (*DEFAULT_METRICS, *there) if m in there]
@@ -677,9 +680,9 @@ def compare(
     if candidate == baseline:
         raise CallError(f"candidate and baseline are both {candidate!r}; name two forecasters.")
     margins = margins_of(margin, chosen)
-    outline = table.outline if isinstance(table, Remote) else table
+    outline = table if isinstance(table, Matched) else table.outline
     own = [m.name for m in chosen if METRICS.get(m.name) is not m]
-    if own and isinstance(table, Remote):
+    if own and not isinstance(table, Matched):
         raise CallError(
             f"{', '.join(own)} is a metric of your own, which works on rows in memory; a table on an engine or in files takes "
             f"{', '.join(METRICS)}."

@@ -14,12 +14,11 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from forecasteval.compare.cells import PRODUCTS, Grain
 from forecasteval.inference.auc import STEPS, span
-from forecasteval.inference.exact_sums import places
 from forecasteval.inference.silence import Left, Silence, judged
 
 Columns = Mapping[str, nw.Expr]
-PRODUCTS = ("cc", "cb", "bb", "cz", "bz", "zz")
 
 
 def collected(frame: Any) -> pd.DataFrame:
@@ -101,20 +100,6 @@ class Block:
         p = nw.col(who).clip(epsilon, 1 - epsilon) if epsilon > 0 else nw.col(who)
         given = nw.when(nw.col("w") == 1).then(p).otherwise(1 - p)
         return nw.when(given > 0).then(given).otherwise(nw.lit(1.0)) if self.sure else given
-
-
-@dataclass(frozen=True)
-class Grain:
-    """Binary places of a block's terms, and of their products by deal."""
-
-    terms: int
-    products: int
-
-    @classmethod
-    def of(cls, largest: float, rows: int, looks: int) -> Grain:
-        """For terms up to a size, of so many rows, so many of which may be of one deal."""
-        of_deal = largest * looks
-        return cls(places(largest, rows), places(of_deal * of_deal, rows))
 
 
 def with_terms(frame: Any, blocks: Sequence[Block], grains: Mapping[str, Grain], epsilon: float) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from os import PathLike
 from typing import Any
 
 import narwhals as nw
@@ -11,9 +13,9 @@ import numpy as np
 import pandas as pd
 from narwhals.exceptions import DuplicateError
 
-from forecasteval.compare import engine, hindsight, rows
-from forecasteval.compare.cells import Cells, Ranking
-from forecasteval.compare.engine import Block, Grain, collected, flag, grouped, sums
+from forecasteval.compare import engine, hindsight, parquet, rows
+from forecasteval.compare.cells import Cells, Grain, Ranking
+from forecasteval.compare.engine import Block, collected, flag, grouped, sums
 from forecasteval.compare.pair import largest_term
 from forecasteval.errors import CallError
 from forecasteval.inference.auc import COARSE, EXACT_ROWS, STEPS, Levels, pairs_within, span
@@ -106,6 +108,23 @@ class Remote:
         """
         declared = self.outline.kinds | dict(kinds or {})
         return _Asked(self, names, question, tuple(metrics), epsilon, declared).cells(reasons)
+
+
+def opened(matched: Any, *, one_row_per_deal: bool) -> Matched | Remote:
+    """A table on an engine or in Parquet files; frames of other libraries in memory."""
+    if isinstance(matched, str | PathLike):
+        native, attrs = parquet.opened(matched)
+        where = partial(parquet.first_empty, matched)
+        return Remote.of(native, attrs, one_row_per_deal=one_row_per_deal, first_empty=where)
+    if is_lazy(matched):
+        return Remote.of(matched, one_row_per_deal=one_row_per_deal)
+    return Matched.of(matched)
+
+
+def of_frame(matched: Matched, *, one_row_per_deal: bool) -> Remote:
+    """A table in memory, as an engine would have it."""
+    relation = parquet.relation_of(matched.table)
+    return Remote.of(relation, outline=matched, one_row_per_deal=one_row_per_deal)
 
 
 def is_lazy(table: Any) -> bool:

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.compare import engine, hindsight, rows
-from forecasteval.compare.cells import Cells
-from forecasteval.compare.engine import Block, Grain, flag, grouped, sums
+from forecasteval.compare.cells import Cells, Grain
+from forecasteval.compare.engine import Block, flag, grouped, sums
 from forecasteval.compare.pair import largest_term
 from forecasteval.compare.remote import MARKS, ranking_from, usable_amounts
 from forecasteval.errors import CallError
