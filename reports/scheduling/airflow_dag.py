@@ -16,6 +16,7 @@ from airflow.sdk import DAG
 
 PROJECT = Path(os.environ.get("FORECASTEVAL_PROJECT", "/srv/forecasteval"))
 DATA = os.environ.get("FORECASTEVAL_DATA", f"{PROJECT}/data/acme")
+OUT = PROJECT / "reports" / "airflow"
 COMMAND = Path(sys.executable).with_name("forecasteval")
 
 with DAG(
@@ -26,11 +27,11 @@ with DAG(
     max_active_runs=1,
     default_args={"retries": 0},  # a second try on the same data fails in the same way
 ):
-    fresh = BashOperator(task_id="fresh", bash_command=f"'{COMMAND}' check '{DATA}' --fresh")
+    fresh = BashOperator(task_id="fresh", bash_command=f"mkdir -p '{OUT}' && '{COMMAND}' check '{DATA}' --fresh")
     compare = PapermillOperator(
         task_id="compare_forecasts",
         input_nb=f"{PROJECT}/notebooks/compare_forecasts.ipynb",
-        output_nb=f"{PROJECT}/reports/airflow/compare_forecasts_{{{{ ds }}}}.ipynb",
+        output_nb=f"{OUT}/compare_forecasts_{{{{ ds }}}}.ipynb",
         parameters={"data": DATA, "as_of": "week 4"},  # a folder as a whole path: the worker runs elsewhere
     )
     fresh >> compare
