@@ -56,7 +56,9 @@ def test_options_that_do_not_exist_are_found(capsys):
 
 
 def test_the_crontab_has_one_job_and_no_bare_per_cent_sign(capsys):
-    lines = [line for line in (FILES / "crontab").read_text().splitlines() if line and not line.startswith("#")]
+    lines = [
+        line for line in (FILES / "crontab").read_text().splitlines() if line and not line.startswith("#")
+    ]
     jobs = [line for line in lines if "=" not in line.split()[0]]
     assert len(jobs) == 1
     *when, command = jobs[0].split(None, 5)
@@ -72,7 +74,9 @@ def test_systemd_accepts_the_units(tmp_path, capsys):
     run = next(line for line in service.splitlines() if line.startswith("ExecStart="))
     assert accepted(run.partition("=")[2])
     (tmp_path / "forecasteval.service").write_text(
-        service.replace(f"{PROJECT}/.venv/bin/forecasteval", shutil.which("true")).replace(PROJECT, str(tmp_path))
+        service.replace(f"{PROJECT}/.venv/bin/forecasteval", shutil.which("true")).replace(
+            PROJECT, str(tmp_path)
+        )
     )
     shutil.copy(FILES / "forecasteval.timer", tmp_path)
     units = [tmp_path / "forecasteval.timer", tmp_path / "forecasteval.service"]
@@ -93,11 +97,15 @@ def test_the_workflow_asks_for_what_exists(capsys):
 
 
 def test_the_dag_gives_the_notebook_parameters_that_it_has(capsys):
-    calls = [n for n in ast.walk(ast.parse((FILES / "airflow_dag.py").read_text())) if isinstance(n, ast.Call)]
+    calls = [
+        n for n in ast.walk(ast.parse((FILES / "airflow_dag.py").read_text())) if isinstance(n, ast.Call)
+    ]
     options = {k.arg: k.value for call in calls for k in call.keywords}
     names = [key.value for key in options["parameters"].keys]
     given = dict(zip(names, ["data/demo", "week 4"], strict=True))
-    assert check_values(parameters_of(find_notebook("compare_forecasts")), given, "compare_forecasts") == given
+    assert (
+        check_values(parameters_of(find_notebook("compare_forecasts")), given, "compare_forecasts") == given
+    )
     assert "check '{DATA}' --fresh" in ast.unparse(options["bash_command"]).replace("\\", "")
     assert accepted("forecasteval check data --fresh")
 
@@ -158,7 +166,13 @@ def test_jupyter_scheduler_runs_a_notebook_as_it_stands_with_a_whole_path(tmp_pa
         ExecutePreprocessor(kernel_name="python3", store_widget_state=True, cwd=".").preprocess(notebook, {})
         print(nbformat.writes(notebook))
     """
-    words = [JUPYTER_SCHEDULER, "-c", script, ROOT / "notebooks" / "compare_forecasts.ipynb", ROOT / "data" / "demo"]
+    words = [
+        JUPYTER_SCHEDULER,
+        "-c",
+        script,
+        ROOT / "notebooks" / "compare_forecasts.ipynb",
+        ROOT / "data" / "demo",
+    ]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "At the end of week 6" in done.stdout

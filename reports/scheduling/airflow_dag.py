@@ -27,7 +27,9 @@ with DAG(
     max_active_runs=1,
     default_args={"retries": 0},  # a second try on the same data fails in the same way
 ):
-    fresh = BashOperator(task_id="fresh", bash_command=f"mkdir -p '{OUT}' && '{COMMAND}' check '{DATA}' --fresh")
+    fresh = BashOperator(
+        task_id="fresh", bash_command=f"mkdir -p '{OUT}' && '{COMMAND}' check '{DATA}' --fresh"
+    )
     compare = PapermillOperator(
         task_id="compare_forecasts",
         input_nb=f"{PROJECT}/notebooks/compare_forecasts.ipynb",

@@ -94,7 +94,9 @@ def test_every_value_that_can_be_chosen_is_one_that_the_notebook_takes(at_a_desk
 
 
 def test_another_folder_is_read_and_one_that_cannot_be_is_said(at_a_desk, tmp_path):
-    (tmp_path / "deals.csv").write_text("deal_id,outcome,closed_on,product\nD1,won,2026-02-03,<b>A\nD2,lost,2026-02-04,B\n")
+    (tmp_path / "deals.csv").write_text(
+        "deal_id,outcome,closed_on,product\nD1,won,2026-02-03,<b>A\nD2,lost,2026-02-04,B\n"
+    )
     names = given()
     box = choose(names)
     fields = by_label(box)
@@ -104,7 +106,9 @@ def test_another_folder_is_read_and_one_that_cannot_be_is_said(at_a_desk, tmp_pa
     fields["Data folder"].value = str(tmp_path)
     assert names["data"] == str(tmp_path)
     assert ("product: <b>A", "product: <b>A") in fields["Only deals of"].options
-    assert "week 4" in [value for _, value in fields["Moment"].options]  # what is set stays, also where data say nothing
+    assert "week 4" in [
+        value for _, value in fields["Moment"].options
+    ]  # what is set stays, also where data say nothing
     fields["Only deals of"].value = "product: <b>A"
     assert "<b>" not in box.children[-1].value
 

@@ -26,7 +26,9 @@ def project(tmp_path, monkeypatch, write_notebook):
     (tmp_path / "data").mkdir()
     (tmp_path / "notebooks").mkdir()
     for name in ("small", "other"):
-        write_notebook("# A question", "n: int = 1", name=name).rename(tmp_path / "notebooks" / f"{name}.ipynb")
+        write_notebook("# A question", "n: int = 1", name=name).rename(
+            tmp_path / "notebooks" / f"{name}.ipynb"
+        )
     monkeypatch.chdir(tmp_path)
     return tmp_path / "notebooks"
 
@@ -124,19 +126,27 @@ def test_an_analyst_opens_the_lab_chooses_another_week_and_reads_the_answer(lab)
     before = (project / "notebooks" / "compare_forecasts.ipynb").read_bytes()
     with chromium.browser() as tab:
         tab.open(address)
-        tab.until("document.querySelectorAll('.jp-Notebook .jp-Cell').length >= 4", WAIT)
-        tab.until("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'", WAIT)
+        tab.until("!!document.querySelector('.jp-Notebook .jp-MarkdownCell')", WAIT)
+        tab.until(
+            "document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'", WAIT
+        )
         tab.until("document.querySelector('.jp-Notebook .jp-Cell').click() || document.activeElement")
         for _ in range(3):  # the question, the parameters, the form
             press(tab, "Enter", 13, shift=True)
-        select = "[...document.querySelectorAll('.widget-dropdown')].find(e => e.textContent.startsWith('Moment'))"
+        select = (
+            "[...document.querySelectorAll('.widget-dropdown')].find(e => e.textContent.startsWith('Moment'))"
+        )
         tab.until(f"!!{select}", WAIT)
-        assert tab.evaluate("document.querySelectorAll('.Toastify__toast, .jp-Dialog').length") == 0  # no news
+        assert (
+            tab.evaluate("document.querySelectorAll('.Toastify__toast, .jp-Dialog').length") == 0
+        )  # no news
         chosen = f"(s => {{ s.value = 'week 6'; s.dispatchEvent(new Event('change')); }})({select}.querySelector('select'))"
         tab.evaluate(chosen)
         tab.until("document.body.textContent.includes(\"as_of = 'week 6'\")")
         for _ in range(2):  # ask, answer
             press(tab, "Enter", 13, shift=True)
-        tab.until("document.querySelector('.verdict-card')?.textContent.includes('At the end of week 6')", WAIT)
+        tab.until(
+            "document.querySelector('.verdict-card')?.textContent.includes('At the end of week 6')", WAIT
+        )
         assert tab.evaluate(f"{OUTPUTS}.every(e => !e.querySelector('style, script'))")
     assert (project / "notebooks" / "compare_forecasts.ipynb").read_bytes() == before
