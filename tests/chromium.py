@@ -169,6 +169,14 @@ class Browser:
             time.sleep(0.1)
         return value
 
+    def click(self, element: str) -> None:
+        """Click with the mouse on the middle of an element, given as an expression."""
+        x, y = self.evaluate(
+            f"(r => [r.x + r.width / 2, r.y + r.height / 2])({element}.getBoundingClientRect())"
+        )
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
     def picture(self) -> bytes:
         """What the window shows, as PNG."""
         return base64.b64decode(self.call("Page.captureScreenshot")["data"])

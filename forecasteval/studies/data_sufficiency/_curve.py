@@ -155,6 +155,16 @@ class Curve(Answer):
         """The same against the rule."""
         return None if self.stop else crossing(self.against_rule)
 
+    @cached_property
+    def fair(self) -> Comparison | None:
+        """The model, at the size from which it is ahead, against the reps corrected from as few deals."""
+        twin = self.learning.twin.get(self.reached) if self.reached is not None else None
+        return (
+            None
+            if twin is None
+            else self._compare(self.learning.table, self.learning.model[self.reached], twin)
+        )
+
     @property
     def label(self) -> str:
         """The score's name in sentences."""
