@@ -158,12 +158,10 @@ class Curve(Answer):
     @cached_property
     def fair(self) -> Comparison | None:
         """The model, at the size from which it is ahead, against the reps corrected from as few deals."""
-        twin = self.learning.twin.get(self.reached) if self.reached is not None else None
-        return (
-            None
-            if twin is None
-            else self._compare(self.learning.table, self.learning.model[self.reached], twin)
-        )
+        learning, n = self.learning, self.reached
+        if n is None or n not in learning.twin:
+            return None
+        return self._compare(learning.table, learning.model[n], learning.twin[n])
 
     @property
     def label(self) -> str:
