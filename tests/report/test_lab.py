@@ -1,6 +1,5 @@
 """JupyterLab as an analyst uses it: on copies, in a real browser."""
 
-import json
 import os
 import subprocess
 from pathlib import Path
