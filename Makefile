@@ -43,9 +43,8 @@ benchmarks: $(READY) ## Print speed, coverage and error rates beside other tools
 	@cd tests/benchmarks && for each in compare_speed engines "beside_others --large" other_intervals "planning_against_simulation" \
 	  "false_alarms_weekly 500"; do set -- $$each; echo "== $$1"; ../../$(BIN)/python $$1.py $$2; done
 
-lab: $(READY) ## Open JupyterLab on the notebooks
-	$(BIN)/jupyter lab --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.news_url=None \
-	  notebooks/compare_forecasts.ipynb
+lab: $(READY) ## Open JupyterLab on copies of the notebooks; LAB="--ip 0.0.0.0 --port 8888 --no-browser" in a container
+	$(BIN)/forecasteval lab $(LAB)
 
 lock: ## Choose the newest allowed versions again and write requirements.lock (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --upgrade \

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ from forecasteval.compare.wording import count
 from forecasteval.errors import CallError, InputError, Problem, Refusal, RunFailed
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.report.gate import Condition
+from forecasteval.report.lab import open_lab
 from forecasteval.report.make import find_notebook, make_report
 from forecasteval.report.messenger import Messenger
 from forecasteval.report.parameters import parameters_of, read_values
@@ -38,7 +40,7 @@ from forecasteval.studies.vendor_claim import blind_pack, questionnaire
 from forecasteval.studies.vendor_claim import claim as claims
 from forecasteval.tables.document import read_document
 from forecasteval.tables.memory import give_back
-from forecasteval.tables.organisation import Org, comparable, newest_record
+from forecasteval.tables.organisation import Org, comparable, newest_record, stale
 from forecasteval.tables.schemas import TABLES
 from forecasteval.tables.settings import Settings, check_options, read_settings
 
@@ -93,6 +95,7 @@ _MONTH = "First month of the fiscal year, 1 to 12 [1]."
 _NOTEBOOK = "Name of a notebook in notebooks/, or the path of one."
 _PARAMETER = "A parameter of the notebook; repeatable."
 _REPORTS = "The report goes to FOLDER/NOTEBOOK/ [reports/<data folder>]."
+_FRESH = "Refuse data older than max_age_days in organisation.yaml, as `report` does."
 _STALE = "Report on input that is too old."
 _SHRUNK = "Report on input much shorter than last time."
 _FAIL_ON = (
@@ -374,9 +377,13 @@ def _counts(org: Org) -> str:
 @_app.command("check")
 def _check_folder(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data folder or bare export.")],
+    fresh: Annotated[bool, typer.Option("--fresh", help=_FRESH)] = False,
 ) -> None:
     """Every problem of a data folder: file, row, column, what was found and expected, what to do."""
     problems = folders.check(folder)
+    broken = any(p.severity == "error" for p in problems)
+    if fresh and not broken and (old := stale(folders.read(folder), date.today())):
+        problems = [old, *problems]
     errors = [p for p in problems if p.severity == "error"]
     if errors:
         counted = f"{len(errors)} problem{'s' if len(errors) > 1 else ''} to mend"
@@ -443,6 +450,14 @@ def _report(
     if messenger:
         _passed_on(messenger, place)
     raise typer.Exit(_outcome(place, conditions, as_json=as_json))
+
+
+@_app.command("lab", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def _lab(context: typer.Context) -> None:
+    """Open copies of the notebooks in JupyterLab: lab [NOTEBOOK] [JupyterLab's options, such as --port 8889]."""
+    first, *others = [*context.args, ""]
+    named = first and not first.startswith("-")
+    open_lab(first if named else "compare_forecasts", [w for w in (others if named else context.args) if w])
 
 
 def _passed_on(messenger: Messenger, place: Path | None, text: str = "") -> None:

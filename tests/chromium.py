@@ -154,6 +154,33 @@ class Browser:
         """The value of an expression on the page that is open."""
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
+    def open(self, address: str, width: int = 1280, height: int = 900) -> None:
+        """Open an address, of a program that is used rather than looked at."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
+        self.call("Page.navigate", url=address)
+
+    def until(self, expression: str, seconds: float = 30) -> Any:
+        """The value of an expression once it is true."""
+        deadline = time.monotonic() + seconds
+        while not (value := self.evaluate(expression)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not within {seconds:.0f} s: {expression}")
+            time.sleep(0.1)
+        return value
+
+    def click(self, element: str) -> None:
+        """Click with the mouse on the middle of an element, given as an expression."""
+        x, y = self.evaluate(
+            f"(r => [r.x + r.width / 2, r.y + r.height / 2])({element}.getBoundingClientRect())"
+        )
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def picture(self) -> bytes:
+        """What the window shows, as PNG."""
+        return base64.b64decode(self.call("Page.captureScreenshot")["data"])
+
     def close(self) -> None:
         self._socket.close()
 

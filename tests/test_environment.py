@@ -88,13 +88,12 @@ def named(requirements):
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_used():
     needed = imported_by("forecasteval") | imported_by("notebooks")
-    beside = named(
-        EXTRAS["postgresql"] + EXTRAS["share"] + EXTRAS["sql"]
-    )  # imported where they are asked for
+    extras = EXTRAS["postgresql"] + EXTRAS["share"] + EXTRAS["sql"] + EXTRAS["lab"]
+    beside = named(extras)  # imported where they are asked for
     assert (needed | {"ipykernel"}) - beside == named(PROJECT["dependencies"])  # a notebook runs in a kernel
     assert beside <= needed
     assert imported_by("tests") <= named([*PROJECT["dependencies"], *chain(*EXTRAS.values())])
-    assert named(EXTRAS["lab"]) == {"jupyterlab"}
+    assert named(EXTRAS["lab"]) == {"ipywidgets", "jupyterlab"}
 
 
 def test_every_entry_of_the_lock_has_hashes():

@@ -25,8 +25,8 @@ _Past = tuple[pd.Timestamp, NDArray[np.intp]]  # a look, and the rows that were 
 class Learning:
     """What a learning curve is drawn from.
 
-    ``table`` has a column for each size of the model and of the rule, which ``model`` and ``rule``
-    name; ``fits`` holds size, period, deals, won, parameters of each fit; ``stop`` says why there is no curve.
+    ``table`` has a column for each size of the model, the rule and the twin (what the baseline would be once corrected,
+    where that was asked for), which ``model``, ``rule`` and ``twin`` name; ``fits`` holds size, period, deals, won, parameters of each fit; ``stop`` says why there is no curve.
     """
 
     table: Matched = field(default_factory=lambda: Matched(pd.DataFrame()))
@@ -35,6 +35,7 @@ class Learning:
     rule: Mapping[int, str] = field(default_factory=dict)
     fits: pd.DataFrame = field(default_factory=pd.DataFrame)
     stop: str = ""
+    twin: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,7 @@ class _Rolled:
     model: Mapping[int, str]
     rule: Mapping[int, str]
     fits: pd.DataFrame
+    twin: Mapping[int, str]
 
     def beside(self, matched: Matched, baseline: str) -> Learning:
         """Put the forecasts beside the baseline's, with what fell out on the way."""
@@ -66,12 +68,12 @@ class _Rolled:
                 "from_file": False,
                 "gloss": f"{name.rsplit('_n', 1)[0]}, fitted to the last {n} closed deals",
             }
-            for by_size in (self.model, self.rule)
+            for by_size in (self.model, self.rule, self.twin)
             for n, name in by_size.items()
         }
         forecasters = {**matched.forecasters, **about}
         matched = replace(matched, table=joined, flow=flow, forecasters=forecasters)
-        return Learning(matched, sizes, self.model, self.rule, self.fits)
+        return Learning(matched, sizes, self.model, self.rule, self.fits, twin=self.twin)
 
 
 def pasts_of(panel: pd.DataFrame, seed: int) -> list[_Past]:
@@ -94,11 +96,14 @@ def fit(past: Seen) -> tuple[int, Callable[[Seen, Seen], NDArray[np.float64]]]:
     return int(used.sum()), forecasters.BUILT_IN["model"].speak
 
 
-def roll(panel: pd.DataFrame, pasts: Sequence[_Past], sizes: tuple[int, ...], rule: str) -> _Rolled:
-    """Fit model and rule to the last n known deals of each look, for every n, and let them speak about it."""
+def roll(
+    panel: pd.DataFrame, pasts: Sequence[_Past], sizes: tuple[int, ...], rule: str, twin: str = ""
+) -> _Rolled:
+    """Fit model, rule and twin to the last n known deals of each look, for every n, and let them speak about it."""
     seen = forecasters.see(panel)
-    model, by_rule = ({n: f"{role}_n{n}" for n in sizes} for role in ("model", rule))
-    said = {name: np.full(len(panel), np.nan) for name in (*model.values(), *by_rule.values())}
+    fitted = {role: {n: f"{role}_n{n}" for n in sizes} for role in ("model", rule, twin) if role}
+    model = fitted["model"]
+    said = {name: np.full(len(panel), np.nan) for by_size in fitted.values() for name in by_size.values()}
     fits: list[dict[str, Any]] = []
     for day, train in pasts:
         now = np.flatnonzero(panel["as_of"] == day)
@@ -107,8 +112,10 @@ def roll(panel: pd.DataFrame, pasts: Sequence[_Past], sizes: tuple[int, ...], ru
             past, present = seen.take(train[-n:]), seen.take(now).unaware()
             parameters, speak = fit(past)
             said[model[n]][now] = speak(past, present)
-            said[by_rule[n]][now] = forecasters.BUILT_IN[rule].speak(past, present)
+            for role in fitted.keys() - {"model"}:
+                said[fitted[role][n]][now] = forecasters.BUILT_IN[role].speak(past, present)
             won = int(past.won.sum())
             fits.append({"size": n, "period": period, "deals": n, "won": won, "parameters": parameters})
     judged = panel["as_of"].isin([day for day, _ in pasts])
-    return _Rolled(panel[["deal_id", "as_of"]].assign(**said)[judged], model, by_rule, pd.DataFrame(fits))
+    columns = panel[["deal_id", "as_of"]].assign(**said)[judged]
+    return _Rolled(columns, model, fitted[rule], pd.DataFrame(fits), fitted.get(twin, {}))

@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
+from forecasteval.report.form import choose
 from forecasteval.report.published import publish
 
 if TYPE_CHECKING:
     from forecasteval.report.make import make_report
 
-__all__ = ["make_report", "publish"]
+__all__ = ["choose", "make_report", "publish"]
 
 
 def __getattr__(name: str) -> Any:

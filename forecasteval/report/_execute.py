@@ -141,6 +141,7 @@ def environment() -> Iterator[None]:
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     if not any(name in before for name in _THREADS):
         os.environ.update(dict.fromkeys(_THREADS, "1"))
+    os.environ.pop("JPY_SESSION_NAME", None)  # of a notebook that runs this one: here nobody fills in a form
     try:
         yield
     finally:

@@ -316,7 +316,7 @@ def test_the_notebook_runs_on_the_demo_with_no_parameter_changed(tmp_path):
     assert results["claim"]["card"] == "checkable"
     assert results["judged_by"]["low"] > 0
     assert results["beside"]["rep_recalibrated"] == "not enough evidence"  # the fair twin
-    assert "Not shown to be ahead of the reps corrected by their own past" in said
+    assert "; not shown to be better than the reps corrected by their own past" in said
     names = [r["definition"] for r in results["accuracy_by_name"]]
     assert names[:7] == list(ACCURACIES)
     assert names[7:] == ["all_misses_over_all_booked", "within_5_percent", "within_10_percent"]

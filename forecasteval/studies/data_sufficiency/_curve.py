@@ -155,6 +155,14 @@ class Curve(Answer):
         """The same against the rule."""
         return None if self.stop else crossing(self.against_rule)
 
+    @cached_property
+    def fair(self) -> Comparison | None:
+        """The model, at the size from which it is ahead, against the reps corrected from as few deals."""
+        learning, n = self.learning, self.reached
+        if n is None or n not in learning.twin:
+            return None
+        return self._compare(learning.table, learning.model[n], learning.twin[n])
+
     @property
     def label(self) -> str:
         """The score's name in sentences."""

@@ -42,6 +42,7 @@ from forecasteval.studies.parameters import (
 from forecasteval.tables.organisation import Org, about
 
 _RULES = ("stage_rate", "base_rate", "rep_category", "rep_recalibrated")
+_TWIN = "rep_recalibrated"  # what the reps are once corrected by their own past
 _SCORES = ("brier", "log_score", "auc", "brier_by_amount")
 _NO_CROSSING = {
     "brier_skill": "it is 0 where the Brier score crosses, so brier answers the same question",
@@ -166,7 +167,8 @@ class Sufficiency(Parameters):
         sizes, why = sizes_for(self.sizes, [len(train) for _, train in pasts])
         if why:
             return Learning(stop=why)
-        rolled = roll(known, [p for p in pasts if len(p[1]) >= sizes[-1]], sizes, self.rule)
+        twin = _TWIN if self.baseline == "rep_forecast" else ""
+        rolled = roll(known, [p for p in pasts if len(p[1]) >= sizes[-1]], sizes, self.rule, twin)
         return rolled.beside(panel.view([self.baseline]), self.baseline)
 
     def _given(self, org: Org) -> Learning:
@@ -242,6 +244,7 @@ class SufficiencyAnswer(Curve):
             "reached": self.reached,
             "crossing": vars(self.crossing) | {"level": self.level},
             "beats_rule": self.beats_rule,
+            "fair_twin": None if self.fair is None else self.fair.primary,
         }
         if not self.stop:
             found |= {"estimand": self.last.estimand, "flow": self.last.flow.to_dict("records")}

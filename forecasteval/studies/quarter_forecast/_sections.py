@@ -112,6 +112,8 @@ class Outlook(_Section, Card):
         a = self.answer
         before, after, gain = r["before"], r["after"], -100 * r["difference"]
         over = f"over {count(r['periods'], a.noun)}"
+        if r["level"] != "company":  # or a reader subtracts the misses of the company's totals in the table
+            over += f", {r['level']} by {r['level']}"
         known = math.isfinite(r["low"])
         interval = f" ({points(r['low'], r['high'])})" if known else ""
         told = known and r["verdict"] != "cannot tell"
