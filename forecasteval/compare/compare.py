@@ -388,6 +388,24 @@ def _stops(matched: Matched, candidate: str, baseline: str, *, remote: bool = Fa
     return stops
 
 
+def _refuse(
+    names: tuple[str, str], chosen: list[Metric], level: float, epsilon: float, *, here: bool
+) -> None:
+    """A call that asks for what has no meaning, or for what only rows in memory can give."""
+    if not (_is_number(level) and 0 < level < 1):
+        raise CallError(f"level must lie between 0 and 1, not {level!r}; 0.95 is usual.")
+    if not (_is_number(epsilon) and 0 <= epsilon < 0.5):
+        raise CallError(f"epsilon must lie in [0, 0.5), not {epsilon!r}.")
+    if names[0] == names[1]:
+        raise CallError(f"candidate and baseline are both {names[0]!r}; name two forecasters.")
+    own = [m.name for m in chosen if METRICS.get(m.name) is not m]
+    if own and not here:
+        raise CallError(
+            f"{', '.join(own)} is a metric of your own, which works on rows in memory; a table on an engine or in files takes "
+            f"{', '.join(METRICS)}."
+        )
+
+
 def _opened(matched: Any, *, one_row_per_deal: bool) -> Matched | Remote:
     """The matched table itself, or what is to be known of one that lies on an engine or in files."""
     if isinstance(matched, pd.DataFrame | Matched | Org):
@@ -576,8 +594,7 @@ def compare_cells(
     chosen = _chosen_metrics(list(dict.fromkeys(usual)) if metrics is None else metrics)
     if missing := [m.name for m in chosen if m.name not in there]:
         raise CallError(f"The sums hold no {', '.join(missing)}; they hold {', '.join(there)}.")
-    if not (_is_number(level) and 0 < level < 1):
-        raise CallError(f"level must lie between 0 and 1, not {level!r}; 0.95 is usual.")
+    _refuse(found.names, chosen, level, 0.0, here=True)
     about = found.outline
     question, dropped = _chosen_question(about, generalise_to or found.question or None)
     lost = [d for d in needed(question) if d != "cell" and d not in found.dimensions]
@@ -673,20 +690,9 @@ def compare(
     """
     chosen = _chosen_metrics(metrics)
     table = _opened(matched, one_row_per_deal=one_row_per_deal)
-    if not (_is_number(level) and 0 < level < 1):
-        raise CallError(f"level must lie between 0 and 1, not {level!r}; 0.95 is usual.")
-    if not (_is_number(epsilon) and 0 <= epsilon < 0.5):
-        raise CallError(f"epsilon must lie in [0, 0.5), not {epsilon!r}.")
-    if candidate == baseline:
-        raise CallError(f"candidate and baseline are both {candidate!r}; name two forecasters.")
+    _refuse((candidate, baseline), chosen, level, epsilon, here=isinstance(table, Matched))
     margins = margins_of(margin, chosen)
     outline = table if isinstance(table, Matched) else table.outline
-    own = [m.name for m in chosen if METRICS.get(m.name) is not m]
-    if own and not isinstance(table, Matched):
-        raise CallError(
-            f"{', '.join(own)} is a metric of your own, which works on rows in memory; a table on an engine or in files takes "
-            f"{', '.join(METRICS)}."
-        )
     question, dropped = _chosen_question(outline, generalise_to)
     options: dict[str, Any] = {
         "epsilon": epsilon,

@@ -6,7 +6,7 @@ dialect by sqlglot. Their results are a row for each cell, each cluster's deals,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -361,9 +361,3 @@ def metrics_of(names: Iterable[str]) -> tuple[Metric, ...]:
     if unknown := [n for n in names if n not in METRICS]:
         raise CallError(f"Unknown metric {', '.join(map(repr, unknown))}; choose from {', '.join(METRICS)}.")
     return tuple(METRICS[n] for n in names)
-
-
-def dimensions_of(question: Sequence[str]) -> tuple[str, ...]:
-    """What the sums are formed by: reps and periods, one of them, or accounts."""
-    known = {"rep": {"rep", "deal"}, "period": {"period"}, "account": {"account"}}
-    return tuple(d for d, of in known.items() if of & set(question))
