@@ -25,7 +25,7 @@ from forecasteval.report.summary import Summary
 
 DATA = "data"  # the parameter that names the data folder
 RESULTS = "results.json"
-_FOLDERS = (DATA, "ledger")  # parameters that may hold a path
+_PATHS = (DATA, "ledger", "claim")  # parameters that may hold a path
 
 
 def make_report(
@@ -214,7 +214,7 @@ def insert_checks(notebook: Any, folder: str, checks: Mapping[str, Any]) -> None
 
 def _machine(parameters: Mapping[str, Any], folder: Path | None, inputs: Mapping[str, Any]) -> Machine:
     """What is said in the place of this machine's folders: of the data folder, the organisation's name."""
-    named = {str(v): Path(v).name for n in _FOLDERS if isinstance(v := parameters.get(n), str) and v}
+    named = {str(v): Path(v).name for n in _PATHS if isinstance(v := parameters.get(n), str) and v}
     if folder is not None:
         name = str(inputs.get("name") or folder.resolve().name)
         named |= {str(folder): name, str(folder.absolute()): name, str(parameters[DATA]): name}
