@@ -466,6 +466,9 @@ def _compared(
         found = [_row(m, evidence, _Call(base, beyond_margin, seed, nouns), margins[m.name]) for m in chosen]
         flow = list(evidence.flow)
     found[0]["primary"] = True
+    for row in found:
+        row["reasons"] = [r | {"text": wording.spoken(r["text"], nouns)} for r in row["reasons"]]
+        row["method"] = wording.spoken(row["method"], nouns)
     return Comparison(
         candidate,
         baseline,

@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import AfterValidator, Field, field_validator
 
 from forecasteval.compare.compare import Comparison, compare
+from forecasteval.compare.encompassing import Adds, adds
 from forecasteval.compare.margin import WithinMargin, against_margin
 from forecasteval.compare.repeated import against, by_group, influence, ladder
 from forecasteval.compare.results import plain
@@ -41,6 +42,7 @@ from forecasteval.studies.parameters import (
 from forecasteval.tables import calendar
 from forecasteval.tables.organisation import Org, about, names_of
 
+_STAGES = "stage_rate"
 # panels that reports in this process have in common, each of which holds its organisation
 _shared: dict[tuple[Any, ...], Panel] = {}
 
@@ -381,7 +383,21 @@ class ComparisonAnswer(Answer):
     @cached_property
     def added(self) -> sections.Added:
         """What either adds to the other."""
-        return sections.Added.of(self.pair, self.comparison, self.question.seed)
+        return sections.Added.of(self.pair, self.comparison, self.question.seed, self._beside)
+
+    @property
+    def _beside(self) -> Adds | None:
+        """What a score from a file adds to the baseline and the stages together."""
+        candidate, baseline = self._names
+        if self.org.matched is not None or candidate in BUILT_IN:
+            return None
+        table = self._view([candidate, baseline, _STAGES], self.question.as_of)
+        known = [n for n in dict.fromkeys((baseline, _STAGES)) if table.is_probability(n)]
+        return (
+            adds(table, candidate, known, level=self.question.level)
+            if known and not table.table.empty
+            else None
+        )
 
     @cached_property
     def apart(self) -> WhoWasRight:
