@@ -34,6 +34,7 @@ from forecasteval.report.verify import verify
 from forecasteval.scores.probability import DEFAULT_METRICS
 from forecasteval.sources import flat_table, flat_table_draft, totals
 from forecasteval.sources import folder as folders
+from forecasteval.sources.points import PointsTable, explained
 from forecasteval.sources.system import SYSTEMS, guess
 from forecasteval.studies import question_of
 from forecasteval.studies.vendor_claim import blind_pack, questionnaire
@@ -340,6 +341,8 @@ def _next_step(org: Org, folder: Path) -> str:
     if org.matched is None:
         return call
     said = org.matched.attrs["forecasteval"]
+    if "rules" in said["forecasters"]:
+        return call.replace("compare_forecasts", "lead_scoring")
     pair = _pair(said["forecasters"])
     if len(pair) < 2 and said["features"]:
         pair = ["model", "base_rate"]
@@ -638,7 +641,38 @@ def _sql_compare(
         print(out / f"{name}.sql")
 
 
+_points = typer.Typer(
+    help="Hand-written rules as a points table: what may stand there, and which rules gave a lead its points.",
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+)
+_app.add_typer(_points, name="points")
 _DATA = "Data folder, as data/acme."
+
+
+@_points.command("schema")
+def _points_schema() -> None:
+    """The JSON schema of a points table."""
+    print(json.dumps(PointsTable.model_json_schema(), indent=2, ensure_ascii=False))
+
+
+@_points.command("explain")
+def _points_explain(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data folder with leads.")],
+    lead: Annotated[str | None, _option("ID", "Only this lead.")] = None,
+    out: Annotated[Path | None, _option("FILE", "Write them there, as CSV.", "--out")] = None,
+) -> None:
+    """Of each lead its points and the rules that gave them."""
+    found = explained(folders.read(data), lead)
+    if out is None:
+        print(found.to_csv(index=False, sep="\t"), end="")
+        return
+    _new_file(out)
+    found.to_csv(out, index=False)
+    print(out)
+
+
 _AGREED = "Of a claim: what is agreed, as a parameter of the notebook vendor_claim; repeatable."
 
 

@@ -132,4 +132,5 @@ def flow_table(comparison: Comparison) -> Html:
         [step["step"], step["why"] if step["dropped"] else "", f"{step['dropped']:,}", f"{step['deals']:,}"]
         for step in comparison.flow.to_dict("records")
     ]
-    return table(["Step", "Left out because", "Left out", "Deals"], rows, "flow", ("Left out", "Deals"))
+    what = comparison.nouns.get("deal", "deals").capitalize()
+    return table(["Step", "Left out because", "Left out", what], rows, "flow", ("Left out", what))

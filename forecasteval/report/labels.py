@@ -13,6 +13,7 @@ _LABELS = {
     "stage_rate": "the stage's past win rate",
     "base_rate": "the overall past win rate",
     "mix": "half model, half reps",
+    "rules": "the rules",
     "compare_forecasts": "the comparison report",
     "measured_outcome": "the report on a measured outcome",
     "pipeline_review": "the pipeline review",
