@@ -340,7 +340,7 @@ def adds(
     ...     "call_score": heard * 10 + 50, "rep_forecast": 1 / (1 + np.exp(-known))})
     >>> found = adds(deals, "call_score", ["rep_forecast"])
     >>> found.verdict, round(found.weight.value, 1)
-    ('yes', 1.0)
+    ('yes', 1.1)
     """
     from scipy.special import ndtri
     from scipy.stats import rankdata
