@@ -72,7 +72,12 @@ def warm_up() -> None:
     from forecasteval.report._execute import quick_imports
 
     quick_imports()
-    _ = _exporter().template
+    import bs4  # noqa: F401
+    import nbformat
+    from nbconvert.exporters.templateexporter import TemplateExporter
+
+    about = {"title": "", "headline": "", "running_head": "", "provenance": {}, "changes": None}
+    TemplateExporter.from_notebook_node(_exporter(), nbformat.v4.new_notebook(), resources={"report": about})
 
 
 @cache

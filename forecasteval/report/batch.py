@@ -25,6 +25,7 @@ from forecasteval.report import _execute, _index, _manifest, _page, figures
 from forecasteval.report._index import Made
 from forecasteval.report._place import in_use
 from forecasteval.report._spare_kernel import SpareKernel
+from forecasteval.report.blocks import Words
 from forecasteval.report.make import make_report
 from forecasteval.report.plan import Asked, Job, read_plan
 from forecasteval.report.time_limit import time_limit
@@ -105,6 +106,7 @@ def _share(jobs: Sequence[Job]) -> None:
     if any(job.question is not None for job in jobs):
         importlib.import_module("statsmodels.api")
         figures.warm_up()
+        Words.warm_up()
     seen = set()
     for job in jobs:
         key = (job.notebook, job.data, repr({k: v for k, v in job.given.items() if k != "segment"}))
