@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from forecasteval.compare.rep_bias import LEAST_DEALS
 from forecasteval.inference.limits import MIN_CLUSTERS
+from forecasteval.report.brief import day_in_words
 
 _PEOPLE = (
     "No person is scored here: reps are groups of deals, shown by number unless names were asked for; below "
@@ -37,7 +37,7 @@ class FirstScreen:
         about = about if isinstance(about, Mapping) else {}
         made = str(provenance.get("finished", ""))[:10]
         dates = [
-            f"{said} {_day(day)}"
+            f"{said} {day_in_words(day)}"
             for said, day in (("data until", about.get("data_until")), ("made on", made))
             if day
         ]
@@ -68,12 +68,3 @@ class FirstScreen:
             line = soup.new_tag("p", attrs={"class": "note people"})
             line.string = f"People: {self.people} {_DECIDES}"
             soup.main.append(line)
-
-
-def _day(text: Any) -> str:
-    """A day as people write it."""
-    try:
-        day = date.fromisoformat(str(text)[:10])
-    except ValueError:
-        return str(text)
-    return f"{day.day} {day:%B %Y}"

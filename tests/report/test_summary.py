@@ -1,7 +1,8 @@
 import json
 
+from forecasteval.report.brief import verdict_line
 from forecasteval.report.changes import Changes, Run
-from forecasteval.report.summary import Summary, verdict_line
+from forecasteval.report.summary import Summary
 
 ROW = {
     "primary": True, "metric": "brier", "candidate": "model", "baseline": "rep_forecast", "verdict": "candidate better",

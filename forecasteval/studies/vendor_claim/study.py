@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -57,6 +57,8 @@ lift, brier_by_amount, miss_over_actual, miss_over_actual_not_below_0, miss_over
 forecast_over_actual, signed_miss_over_actual, smaller_over_larger, all_misses_over_all_booked, within_5_percent, \
 within_10_percent.
     """
+
+    _spoken: ClassVar = ("baseline", "also")  # the candidate's scores may be frozen ones, in no table yet
 
     def run(self, org: Org) -> TrialAnswer:
         """Hold the claim against an organisation's data, as :func:`forecasteval.read` gives them.
