@@ -18,7 +18,7 @@ from forecasteval.report._failure import folder_of, rendered
 from forecasteval.report._machine import Machine
 from forecasteval.report._manifest import as_json, content_of
 from forecasteval.report._place import save
-from forecasteval.report.brief import cut, estimate_in_words, verdict_in_words
+from forecasteval.report.brief import cut, day_in_words, estimate_in_words, verdict_in_words
 from forecasteval.report.gate import Condition, primary_row
 from forecasteval.report.make import DATA as DATA_FOLDER
 from forecasteval.report.plan import Job
@@ -145,17 +145,19 @@ def write(
         "reports": entries,
     }
     groups: dict[str, list[dict[str, Any]]] = {}
+    titles: dict[str, str] = {}
     for one, entry in zip(reports, entries, strict=True):
-        row = _row(one, entry, before.get(entry["folder"], {}))
-        groups.setdefault(entry["notebook"].replace("_", " ").capitalize(), []).append(row)
+        stem, title = entry["notebook"], str(one.summary.get("title") or "")
+        titles[stem] = titles.get(stem) or title
+        groups.setdefault(stem, []).append(_row(one, entry, before.get(entry["folder"], {})))
     counted = Counter(row["status"] for rows in groups.values() for row in rows)
     about = {
-        "groups": groups,
+        "groups": [(titles[s] or s.replace("_", " ").capitalize(), rows) for s, rows in groups.items()],
         "counted": sorted(counted.items(), key=lambda one: (one[0] != "failed", -one[1])),
         "total": len(entries),
         "organisations": sorted({e["organisation"] for e in entries if e["organisation"]}),
-        "made": f"{now:%Y-%m-%d} at {now:%H:%M} UTC",
-        "last": str(last.get("made", ""))[:10],
+        "made": f"{day_in_words(now.isoformat())} at {now:%H:%M} UTC",
+        "last": day_in_words(last["made"]) if last.get("made") else "",
         "notes": list(notes),
         "kept": [e for e in kept if (out / e["folder"] / "report.html").is_file()],
         "changed": sum(row["moved"] for rows in groups.values() for row in rows),
@@ -186,20 +188,22 @@ def _row(one: Made, entry: Mapping[str, Any], before: Mapping[str, Any]) -> dict
         "status": words,
         "tone": "failed" if one.failed else _TONES.get(str(entry.get("verdict")), "unsure"),
         "estimate": "" if one.failed else estimate_in_words(one.results),
-        "text": cut(one.error.split("\n\n")[0], _LONGEST)
-        if one.failed
-        else ""
-        if primary_row(one.results)
-        else entry["headline"],
+        "text": _text(one),
         "changed": changed,
         "moved": moved,
         "came_true": one.came_true,
     }
 
 
+def _text(one: Made) -> str:
+    """What stands in the place of an estimate: the error, or what the report says first."""
+    said = one.error.split("\n\n")[0] if one.failed else str(one.summary.get("headline") or "")
+    return cut(said, _LONGEST)
+
+
 def _summary(about: Mapping[str, Any]) -> str:
     """The index in a few lines, for a chat or a mail: failures and changed verdicts by name, the others counted."""
-    rows = [row for rows in about["groups"].values() for row in rows]
+    rows = [row for _, rows in about["groups"] for row in rows]
     failed = [
         f"- {cut(row['label'], 60)}: failed; {row['text']}" for row in rows if row["status"] == "failed"
     ]

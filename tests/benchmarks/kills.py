@@ -149,10 +149,10 @@ def fault(kind: str, batch: int, out: Path, chance: random.Random) -> bool:
 
 
 KINDS = [
-    *("worker SIGKILL",) * 5,
-    *("worker SIGTERM",) * 3,
-    *("kernel SIGKILL",) * 3,
-    *("no growth",) * 3,
+    *("worker SIGKILL",) * 8,
+    *("worker SIGTERM",) * 5,
+    *("kernel SIGKILL",) * 4,
+    *("no growth",) * 4,
     *("batch SIGKILL",) * 2,
     "batch SIGTERM",
 ]
@@ -174,6 +174,8 @@ def main(wanted: int) -> int:
             while done.total() < wanted:
                 batches += 1
                 process = start(place, batches)
+                while batches % 5 and process.poll() is None and not children(process.pid):
+                    time.sleep(0.1)  # of five batches one is hit while it still imports
                 while process.poll() is None and done.total() < wanted:
                     time.sleep(chance.uniform(0, 2.5))
                     kind = chance.choice(kinds)

@@ -218,7 +218,7 @@ def test_a_batch_has_the_doors_of_a_report(write_notebook, tmp_path):
     said = (tmp_path / "told.txt").read_text()
     assert said == (tmp_path / "out" / "summary.txt").read_text()
     assert said.splitlines() == ["3 reports: 2 model better, 1 done.", "Came true in 1 report: high > 0"]
-    book = pd.read_excel(tmp_path / "out" / "good-low-0-1" / "tables.xlsx", sheet_name="t")
+    book = pd.read_excel(tmp_path / "out" / index["low: 0.1"]["folder"] / "tables.xlsx", sheet_name="t")
     assert book["who"].tolist() == ["'=1+1"]
     done, _ = batch(tmp_path, plan, "--fail-on", "low ~ 3")
     assert done.returncode == 2
