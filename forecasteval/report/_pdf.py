@@ -45,7 +45,7 @@ def _appendix(page: str) -> str:
     """A page of everything that is folded on this one, each part under the heading that it has there; empty without one."""
     from bs4 import BeautifulSoup
 
-    soup = BeautifulSoup(page, "html.parser")
+    soup: Any = BeautifulSoup(page, "html.parser")
     folded = [fold for fold in soup.body.find_all("details") if fold.find_parent("details") is None]
     if not folded:
         return ""
