@@ -24,7 +24,7 @@ ROW += '"reliable": True, "difference": low - 0.01, "low": low - 0.02, "high": l
 def batch(folder, plan, *words):
     (folder / "plan.yaml").write_text(plan, "utf-8")
     command = [*COMMAND, "plan.yaml", "--out", "out", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
     index = folder / "out" / "index.json"
     return done, {r["label"]: r for r in json.loads(index.read_text())["reports"]} if index.exists() else {}
 
@@ -218,7 +218,9 @@ def test_a_batch_has_the_doors_of_a_report(write_notebook, tmp_path):
     said = (tmp_path / "told.txt").read_text()
     assert said == (tmp_path / "out" / "summary.txt").read_text()
     assert said.splitlines() == ["3 reports: 2 model better, 1 done.", "Came true in 1 report: high > 0"]
-    book = pd.read_excel(tmp_path / "out" / index["low: 0.1"]["folder"] / "tables.xlsx", sheet_name="t")
+    book = pd.read_excel(
+        tmp_path / "out" / index["low: 0.1"]["folder"] / "tables.xlsx", sheet_name="t", engine="calamine"
+    )
     assert book["who"].tolist() == ["'=1+1"]
     done, _ = batch(tmp_path, plan, "--fail-on", "low ~ 3")
     assert done.returncode == 2
