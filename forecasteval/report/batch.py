@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import multiprocessing
@@ -43,6 +44,7 @@ from forecasteval.report.time_limit import time_limit
 
 _GRACE = 10.0  # seconds that a report gets to say why it was stopped, and then to end
 _ARCHIVE = "archive"
+_PARENT_DEATH = 1  # PR_SET_PDEATHSIG of Linux
 _IMPORTED = (
     *("papermill", "papermill.clientwrap", "nbclient", "ipykernel.kernelapp", "ipykernel.ipkernel"),
     *("tornado.ioloop", "matplotlib.pyplot", "forecasteval.report.published"),
@@ -93,8 +95,11 @@ def make_batch(plan: Path, out: Path, asked: Asked, options: Options) -> list[Ma
         with _execute.environment():
             if forked:
                 _share(work.jobs)
-            run = _elsewhere if options.executor else _Pool(forked).run
-            made = [one.gated(options.conditions) for one in run(work.jobs, out, options)]
+            if options.executor:
+                found = _elsewhere(work.jobs, out, options)
+            else:
+                found = _Pool(out, options, forked).run(work.jobs)
+            made = [one.gated(options.conditions) for one in found]
         order = {job.name: at for at, job in enumerate(work.jobs)}
         made.sort(key=lambda one: order[one.job.name])
         _index.write(out, made, work.notes, last, started)
@@ -157,19 +162,19 @@ class _Running:
 class _Pool:
     """A few processes at a time, one for each report, so that none can harm another."""
 
-    def __init__(self, forked: bool) -> None:
-        self.forked = forked
+    def __init__(self, out: Path, options: Options, forked: bool) -> None:
+        self.out, self.options, self.forked = out, options, forked
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.workers = options.workers or cores + 1
 
-    def run(self, jobs: Sequence[Job], out: Path, options: Options) -> Iterator[Made]:
+    def run(self, jobs: Sequence[Job]) -> Iterator[Made]:
         """Make all, each as soon as there is room; what was made comes as it is done."""
-        self.out, self.options = out, options
-        workers = options.workers or _cores() + 1
         waiting, running = deque((job, 1) for job in jobs), list[_Running]()
         failed = 0
-        with _bar(len(jobs), shown=options.progress) as say:
+        with _bar(len(jobs), shown=self.options.progress) as say:
             try:
                 while waiting or running:
-                    while waiting and len(running) < workers:
+                    while waiting and len(running) < self.workers:
                         running.append(self._start(*waiting.popleft()))
                     wait([r.said for r in running] + [r.process.sentinel for r in running], timeout=0.5)
                     for one in [r for r in running if self._ended(r)]:
@@ -227,15 +232,13 @@ class _Pool:
         return _made(one.job, self.out, said or {"code": 1, "text": died}, time.monotonic() - one.started)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _work(job: Job, out: Path, options: Options, forked: bool, say: Connection) -> None:
     """Make one report in a process of its own, and say how it went."""
     if hasattr(os, "setsid"):
         os.setsid()  # so that it can be ended with all that it has started
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if sys.platform == "linux":  # a batch that is killed leaves no report that still writes
+        ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGTERM)
     say.send(_tried(job, out, options, SpareKernel() if forked else None))
     say.close()
 

@@ -61,7 +61,7 @@ def quarter(_):
 
 def claim(place):
     """A claim, and a pilot, of the same kind."""
-    rng, n = np.random.default_rng(1), 1920
+    rng, n = np.random.default_rng(1), 480
     truth = 1 / (1 + np.exp(-rng.normal(-0.9, 1.2, n)))
     rep, quarter = np.arange(n) % 20, np.arange(n) // 20 % 8
     table = pd.DataFrame(
