@@ -235,20 +235,20 @@ def _check_value(table: pd.DataFrame, column: str, value: str) -> None:
         raise CallError(f"segment: no deal has {column} = {value!r}; there are {there}.")
 
 
-def _selected(matched: Matched, column: str, value: str) -> Matched:
-    """The rows of a segment, refused with the values there are."""
+def _selected(matched: Matched, column: str, value: str, shown: str) -> Matched:
+    """The rows of a segment, refused with the values there are; ``shown`` stands for its value in words."""
     _check_value(matched.table, column, value)
     selected = matched.rows((matched[column].astype("string") == value).fillna(False).to_numpy(dtype=bool))
     step = {
-        "step": f"{column} is {value}",
+        "step": f"{column} is {shown}",
         "deals": selected.deals,
         "dropped": matched.deals - selected.deals,
         "why": f"another {column}",
     }
     return replace(
         selected,
-        population=f"{matched.population or 'the deals of the table'}, where {column} is {value}",
-        where=f"where {column} is {value}",
+        population=f"{matched.population or 'the deals of the table'}, where {column} is {shown}",
+        where=f"where {column} is {shown}",
         flow=[*matched.counted_flow(matched.deals, len(matched.table)), step],
     )
 
@@ -273,7 +273,15 @@ class ComparisonAnswer(Answer):
     def _view(self, names: list[str], as_of: Any, *, pool: bool = False) -> Matched:
         """The segment's rows of a view of the panel."""
         matched, segment = self._panel.view(names, as_of, pool=pool), self.question.segment
-        return _selected(matched, *_divided(segment)) if segment and not matched.table.empty else matched
+        if not segment or matched.table.empty:
+            return matched
+        return _selected(matched, *_divided(segment), self._shown(*_divided(segment)))
+
+    def _shown(self, column: str, value: str) -> str:
+        """The value of a segment as a reader reads it: people by name where names are shown, and not at all elsewhere."""
+        if column != "rep":
+            return value
+        return names_of(self.org).get(value, value) if self.question.show_names else "the one asked for"
 
     @cached_property
     def pair(self) -> Matched:
@@ -461,7 +469,8 @@ class ComparisonAnswer(Answer):
 
     def _caveats_beside(self, looks: Sequence[Comparison]) -> sections.Caveats:
         notes = [*self.org.notes, *(r["text"] for r in self.holds.reasons)]
-        segment = self.question.segment
+        column, value = _divided(self.question.segment)
+        segment = f"{column}: {self._shown(column, value)}" if column == "rep" else self.question.segment
         return sections.Caveats(self.comparison, self.pair, self.influence, looks, segment, notes)
 
     @property
