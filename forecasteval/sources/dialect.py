@@ -131,7 +131,7 @@ class Dialect:
         """Open, won, lost or deleted, as far as the words say it; a field of its own speaks the language of its users."""
         known = {word: self.status_words.get(normal(str(word))) for word in words.dropna().unique()}
         if self.own_status:
-            known = {word: said or _SIDES.get(side(str(word))) for word, said in known.items()}
+            known = {word: said or _SIDES.get(side(str(word)) or "") for word, said in known.items()}
         return words.map(known).astype("str")
 
     def read(self, sheet: Sheet, header: str, meaning: str) -> pd.Series:
