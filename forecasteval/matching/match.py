@@ -142,7 +142,8 @@ class _Spoken:
     @cached_property
     def _rows(self) -> dict[Any, NDArray[np.intp]]:
         """The rows of each series, in their order."""
-        return self.panel.groupby("series", sort=False).indices
+        found: dict[Any, Any] = dict(self.panel.groupby("series", sort=False).indices)
+        return found
 
     def at(self, look: Any, name: str, train: Seen, now: Seen) -> Floats:
         """What one forecaster says at one look."""
@@ -165,7 +166,8 @@ class _Spoken:
         silent = set()
         as_of, known_on = (self.panel[c].to_numpy() for c in ("as_of", "known_on"))
         for look in looks[looks["evaluated"]].itertuples():
-            day = np.datetime64(look.as_of)  # type: ignore[call-overload]
+            asked: Any = look.as_of
+            day = np.datetime64(asked)
             own = self._rows.get(look.series, np.array([], dtype=np.intp))
             now = own[as_of[own] == day]
             train = own[(as_of[own] < day) & (known_on[own] <= day)]
