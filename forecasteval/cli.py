@@ -23,17 +23,18 @@ from forecasteval.compare.verdicts import CANNOT
 from forecasteval.compare.wording import count
 from forecasteval.errors import CallError, InputError, Problem, Refusal, RunFailed
 from forecasteval.inference.limits import MIN_CLUSTERS
+from forecasteval.report.brief import verdict_line
 from forecasteval.report.gate import Condition
 from forecasteval.report.lab import open_lab
 from forecasteval.report.make import find_notebook, make_report
 from forecasteval.report.messenger import Messenger
 from forecasteval.report.parameters import parameters_of, read_values
-from forecasteval.report.summary import verdict_line
 from forecasteval.report.time_limit import time_limit as limited
 from forecasteval.report.verify import verify
 from forecasteval.scores.probability import DEFAULT_METRICS
 from forecasteval.sources import flat_table, flat_table_draft, totals
 from forecasteval.sources import folder as folders
+from forecasteval.sources.points import PointsTable, explained
 from forecasteval.sources.system import SYSTEMS, guess
 from forecasteval.studies import question_of
 from forecasteval.studies.vendor_claim import blind_pack, questionnaire
@@ -52,7 +53,15 @@ _OPTIONS = {
     "fiscal_year_start_month": "--fiscal-start-month",
     "system": "import",
 }
-_TOLD_BY_DATA = {"candidate", "baseline", "also", "as_of", "segment", "segments"}  # only data can judge these
+_TOLD_BY_DATA = {
+    "candidate",
+    "baseline",
+    "also",
+    "scores",
+    "as_of",
+    "segment",
+    "segments",
+}  # only data can judge these
 
 _app = typer.Typer(
     help="Compare deal forecasts with the reps' own, on the same deals at the same moment.",
@@ -104,7 +113,7 @@ _FAIL_ON = (
 _NOTIFY = (
     "Run COMMAND (no shell) with the summary on its standard input; secrets it takes from the environment."
 )
-_PDF = "Write report.pdf as well (extra share: WeasyPrint, and Pango from the system)."
+_PDF = "Write report.pdf as well, and appendix.pdf with what is folded (extra share: WeasyPrint; Pango from the system)."
 _XLSX = "Write tables.xlsx as well, a sheet per table (extra share: xlsxwriter)."
 _JSON = "Print the summary as JSON."
 _HOUR = 3600.0
@@ -340,6 +349,8 @@ def _next_step(org: Org, folder: Path) -> str:
     if org.matched is None:
         return call
     said = org.matched.attrs["forecasteval"]
+    if "rules" in said["forecasters"]:
+        return call.replace("compare_forecasts", "lead_scoring")
     pair = _pair(said["forecasters"])
     if len(pair) < 2 and said["features"]:
         pair = ["model", "base_rate"]
@@ -508,7 +519,7 @@ def _study_check(
 
     def check(values: Mapping[str, Any], folder: Path | None) -> None:
         question = study(**{name: value for name, value in values.items() if name in study.model_fields})
-        if folder is not None and hasattr(question, "check") and _TOLD_BY_DATA & set(given):
+        if folder is not None and _TOLD_BY_DATA & set(given):
             question.check(folders.read(folder))
 
     return check
@@ -638,7 +649,38 @@ def _sql_compare(
         print(out / f"{name}.sql")
 
 
+_points = typer.Typer(
+    help="Hand-written rules as a points table: what may stand there, and which rules gave a lead its points.",
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+)
+_app.add_typer(_points, name="points")
 _DATA = "Data folder, as data/acme."
+
+
+@_points.command("schema")
+def _points_schema() -> None:
+    """The JSON schema of a points table."""
+    print(json.dumps(PointsTable.model_json_schema(), indent=2, ensure_ascii=False))
+
+
+@_points.command("explain")
+def _points_explain(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data folder with leads.")],
+    lead: Annotated[str | None, _option("ID", "Only this lead.")] = None,
+    out: Annotated[Path | None, _option("FILE", "Write them there, as CSV.", "--out")] = None,
+) -> None:
+    """Of each lead its points and the rules that gave them."""
+    found = explained(folders.read(data), lead)
+    if out is None:
+        print(found.to_csv(index=False, sep="\t"), end="")
+        return
+    _new_file(out)
+    found.to_csv(out, index=False)
+    print(out)
+
+
 _AGREED = "Of a claim: what is agreed, as a parameter of the notebook vendor_claim; repeatable."
 
 
@@ -708,6 +750,7 @@ def _verify(
 
 # --- batch ------------------------------------------------------------------------------------------
 
+_EXECUTOR = "Make them on this executor of concurrent.futures, as dask.distributed:Client; processes of this machine if left out."
 _PLAN = typer.Argument(metavar="PLAN.yaml", help="The reports to make; --schema says what may stand there.")
 
 
@@ -722,12 +765,18 @@ def _batch(
     archive: Annotated[bool, typer.Option("--archive", help="Keep a dated copy in FOLDER/archive.")] = False,
     keep: Annotated[int, _option("N", "Keep only the newest N dated copies.", min=0)] = 0,
     plain: Annotated[bool, typer.Option("--plain", help="Start every report from nothing; slower.")] = False,
+    executor: Annotated[str, _option("MODULE:NAME", _EXECUTOR, "--executor")] = "",
     allow_stale: Annotated[bool, typer.Option("--allow-stale", help=_STALE)] = False,
     allow_shrunk: Annotated[bool, typer.Option("--allow-shrunk", help=_SHRUNK)] = False,
+    fail_on: Annotated[list[str] | None, _option("CONDITION", _FAIL_ON, "--fail-on")] = None,
+    notify: Annotated[str | None, _option("COMMAND", _NOTIFY, "--notify")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help=_PDF)] = False,
+    xlsx: Annotated[bool, typer.Option("--xlsx", help=_XLSX)] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the plan's JSON schema, and stop.")] = False,
 ) -> None:
     """Make many reports at once: notebooks, parameters, a report for each value of a column, and an index."""
-    from forecasteval.report.batch import Options, make_batch, outcome
+    from forecasteval.report import batch
     from forecasteval.report.plan import Plan
 
     if schema:
@@ -737,16 +786,36 @@ def _batch(
         raise CallError(
             "batch needs a plan and --out, as in: forecasteval batch plan.yaml --out reports/acme"
         )
-    options = Options(
-        workers, time_limit, not plain, allow_stale, allow_shrunk, archive=archive or keep > 0, keep=keep
+    if executor and (workers or plain):
+        raise CallError(
+            "--executor brings its own workers and shares nothing: leave --workers and --plain out."
+        )
+    conditions = tuple(Condition.read(text) for text in fail_on or ())
+    messenger = Messenger.of(notify) if notify is not None else None
+    options = batch.Options(
+        *(workers, time_limit, not plain, allow_stale, allow_shrunk, pdf, xlsx),
+        archive=archive or keep > 0,
+        keep=keep,
+        executor=executor,
+        conditions=conditions,
     )
-    made = make_batch(plan, out, _asked, options)
+    made = batch.make_batch(plan, out, _asked, options)
+    if messenger:
+        _passed_on(messenger, out)
     for one in made:
         if one.failed:
             print(f"{one.job.label}: {one.error}", file=sys.stderr)
-    failed = sum(one.failed for one in made)
-    print(f"{count(len(made), 'reports')}{f', {failed} failed' if failed else ''}: {out / 'index.html'}")
-    raise typer.Exit(outcome(made))
+    never = [c for c in conditions if not any(c.can_be_asked_of(one.results) for one in made)]
+    for condition in never:
+        print(f'--fail-on "{condition.text}": no report has {condition.key}.', file=sys.stderr)
+    told = (
+        (out / "index.json").read_text("utf-8")
+        if as_json
+        else f"{out / 'index.html'}\n{(out / 'summary.txt').read_text('utf-8')}"
+    )
+    print(told, end="")
+    code = batch.outcome(made)
+    raise typer.Exit(2 if never and code != 1 else code)
 
 
 def _asked(notebook: str, values: Mapping[str, Any], org: Org | None) -> Any:
@@ -755,7 +824,7 @@ def _asked(notebook: str, values: Mapping[str, Any], org: Org | None) -> Any:
     if study is None:
         return None
     question = study(**{name: value for name, value in values.items() if name in study.model_fields})
-    if org is not None and hasattr(question, "check"):
+    if org is not None:
         question.check(org)
     return question
 

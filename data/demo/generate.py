@@ -479,6 +479,26 @@ def backtest(w, seed):
     return score.assign(value=np.round(np.clip(expit(view), 0.005, 0.985), 3))
 
 
+def call_analysis(w, seed):
+    """What a tool that listens to sales calls makes of them: a score that hears how good a deal is, and a talk ratio.
+
+    The score (1 to 99, an order and no chance) knows what neither stages nor reps do; how much a rep talks is a habit that
+    tells nothing of a deal. One call in five was not recorded. They draw from a generator of their own.
+    """
+    rng, score = np.random.default_rng([seed, 5]), w.scores
+    start = np.array([q.start for q in w.quarters])
+    week = (score.day - start[np.searchsorted(start, score.day, side="right") - 1]) // 7 + 1
+    calls = score[(week == 4) & (rng.random(len(score)) < 0.8)]
+    heard = pd.Series(w.d.quality[calls.deal] + rng.normal(0, 0.8, len(calls)))
+    habit = rng.normal(0.55, 0.08, len(REPS))[w.d.owner[calls.deal]]
+    talked = np.clip(habit + rng.normal(0, 0.07, len(calls)), 0.1, 0.95)
+    values = {
+        "call_score": np.ceil(99 * heard.rank(pct=True)).astype(int).to_numpy(),
+        "talk_ratio": np.round(talked, 2),
+    }
+    return {name: calls.assign(value=value) for name, value in values.items()}
+
+
 def rep_calls(w, day, quarter):
     """Each rep's commit on a Monday: booked so far and a view of the open deals; some carry the last one on."""
     rng, crm, n = w.rng, w.crm, len(REPS)
@@ -646,7 +666,7 @@ def simulate(seed):
                 latent.append(population(w, day, quarter, week_ends[day]))
         quarter.rates = quarter.true = quarter.believed = None
     w.scores, w.calls, w.latent = (pd.concat(t, ignore_index=True) for t in (scores, calls, latent))
-    w.backtest = backtest(w, seed)
+    w.backtest, w.heard = backtest(w, seed), call_analysis(w, seed)
     w.outlook = pd.concat(seen, ignore_index=True)
     w.managers, w.head = leaders_calls(w, seed)
     return w
@@ -877,6 +897,18 @@ def call_table(w, rep_id):
     return found.astype({"low": "Int64", "high": "Int64"})
 
 
+def call_score_table(name, scores, deal_id):
+    """One of the forecasts/: what a tool made of the calls; it ranks and is no probability."""
+    table = {
+        "deal_id": deal_id[scores.deal],
+        "forecaster": name,
+        "issued_at": dates(scores.day),
+        "kind": "rank_score",
+        "value": scores.value,
+    }
+    return pd.DataFrame(table)
+
+
 def vendor_table(name, scores, deal_id):
     """One of the forecasts/: a vendor's scores."""
     table = {
@@ -1049,7 +1081,7 @@ def export_tables(w, seed):
         "stage_renames.csv": pd.DataFrame([RENAMED]),
         "forecasts/vendor_x.csv": vendor_table("vendor_x", w.scores, deal_id),
         "forecasts/vendor_y.csv": vendor_table("vendor_y", w.backtest, deal_id),
-    }
+    } | {f"forecasts/{name}.csv": call_score_table(name, heard, deal_id) for name, heard in w.heard.items()}
     return tables, deal_id, rep_id
 
 
@@ -1205,6 +1237,7 @@ def planted_truth(w, tables, latent, rep_id, seed):
         "weeks": weekly_truth(scored),
         "vendor_silent": vendor_silence(w, scored),
         "hindsight": ["vendor_y"],
+        "call_analysis": {"adds_to_reps_and_stages": ["call_score"], "adds_nothing": ["talk_ratio"]},
         "quarter_shocks": {
             q.name: round(s, 4) for q, s in zip(w.quarters, w.shocks, strict=False) if q.start >= FIRST
         },
@@ -1214,6 +1247,155 @@ def planted_truth(w, tables, latent, rep_id, seed):
         "stage_default_share": default_share(tables, latent),
         "mess": mess(tables),
     }
+
+
+# ------------------------------------------------------------------------------------------------- leads
+
+LEADS = {"Enterprise": 3000, "Small business": 2600, "Public sector": 170}
+LEAD_MARKETS = ["DACH", "Nordics", "UK"]
+WINDOW = 30  # days in which a lead converts, or counts as not converted
+OWNERS, LEADS_FROM = 18, day_of("2024-03-01")
+LEAD_RULES = """\
+description: What the sales team wrote down in 2023
+rules:
+- {field: title, condition: [Director, C-level], points: 20}
+- {field: title, condition: Manager, points: 10}
+- {field: employees, condition: {at_least: 200}, points: 15}
+- {field: industry, condition: [Software, Finance], points: 10}
+- {field: source, condition: Partner, points: 15}
+- {field: free_mail, condition: yes, points: -20, because: a free mail address}
+- {field: visits, condition: {at_least: 3}, points: 10, because: three visits and more}
+"""
+LEAD_SETTINGS = """\
+name: Demo organisation
+max_age_days: 0  # any age: this example is not renewed
+"""
+LEAD_MAPPING = """\
+description: The demo's leads
+file: leads.csv
+lead_id: lead_id
+scored_on: created_on
+fields_as_of: recorded_on
+owner: owner
+campaign: campaign
+converted: {column: converted_on, within_days: 30, through: 2026-03-20}
+segments: [category, market]
+forecasts:
+  rules: {points: rules.yaml}
+  lead_score: {column: lead_score, kind: rank_score, by: model}
+features: [employees, industry, title, source, free_mail, visits, price_pages]
+"""
+
+
+def lead_points(t):
+    """What LEAD_RULES gives, worked out once more by hand."""
+    return (
+        20 * t.title.isin(["Director", "C-level"]) + 10 * (t.title == "Manager") + 15 * (t.employees >= 200)
+        + 10 * t.industry.isin(["Software", "Finance"]) + 15 * (t.source == "Partner")
+        - 20 * (t.free_mail == "yes") + 10 * (t.visits >= 3)
+    )  # fmt: skip
+
+
+def make_leads(seed):
+    """Leads, what people said of some of them, and the chance of each; from a generator of their own.
+
+    In Small business the points are all there is to know, and lead_score repeats them with noise. In the other two the
+    rules miss most of it: visits to the price pages, events and an industry; in Public sector there are too few leads to
+    learn that from.
+    """
+    rng = np.random.default_rng([seed, 4])
+    category = rng.permutation(np.repeat(list(LEADS), list(LEADS.values())))
+    n = len(category)
+    created = np.sort(to_working(rng.integers(LEADS_FROM, LAST + 1, n)))
+    quarter = (created - LEADS_FROM) // 40  # three campaigns at a time, new ones every forty days
+    campaign = np.array(["Spring", "Webinar", "Search"])[rng.choice(3, n, p=[0.3, 0.3, 0.4])]
+    campaign = np.char.add(np.char.add(campaign, " "), (quarter + 1).astype(str))
+    weight = np.exp(0.5 * rng.normal(size=OWNERS))
+    owner = rng.choice(OWNERS, n, p=weight / weight.sum())
+    t = pd.DataFrame(
+        {
+            "category": category,
+            "market": rng.choice(LEAD_MARKETS, n, p=[0.5, 0.2, 0.3]),
+            "employees": np.round(np.exp(rng.normal(4.8, 1.3, n))).clip(1, 60_000).astype(int),
+            "industry": rng.choice(["Software", "Finance", "Health", "Retail", "Industry", "Other"], n),
+            "title": rng.choice(["C-level", "Director", "Manager", "Specialist"], n, p=[0.1, 0.2, 0.3, 0.4]),
+            "source": rng.choice(["Website", "Event", "Partner", "List"], n, p=[0.45, 0.2, 0.15, 0.2]),
+            "free_mail": np.where(rng.random(n) < 0.25, "yes", "no"),
+            "visits": rng.poisson(2.0, n),
+            "price_pages": rng.poisson(0.7, n),
+        }
+    )
+    points = lead_points(t)
+    missed = 1.1 * t.price_pages.clip(upper=3) + 1.2 * (t.source == "Event") + 1.0 * (t.industry == "Health")
+    echo = t.category == "Small business"
+    view = np.where(echo, -3.3 + 0.055 * points, -3.6 + 0.012 * points + missed)
+    run, which = np.unique(campaign, return_inverse=True)
+    shared = rng.normal(0, 0.2, OWNERS)[owner] + rng.normal(0, 0.2, len(run))[which]
+    chance = expit(view + shared)
+    late = rng.random(n) < 0.03  # these convert after the window
+    converts = rng.random(n) < chance
+    after = np.where(converts, rng.geometric(0.12, n).clip(max=WINDOW), WINDOW + rng.integers(1, 60, n))
+    day = created + after
+    there = (converts | late) & (day <= LAST)
+    score = np.where(echo, points / 12 + rng.normal(0, 0.7, n), 1.3 * (view + 2) + rng.normal(0, 0.9, n))
+    t.insert(0, "lead_id", [f"L{i:05d}" for i in range(1, n + 1)])
+    t["created_on"], t["recorded_on"] = dates(created), dates(created)
+    t["owner"] = [f"SDR {i + 1:02d}" for i in owner]
+    t["campaign"] = campaign
+    t["lead_score"] = np.ceil(99 * pd.Series(score).rank(pct=True)).astype(int)
+    t["converted_on"] = np.where(there, dates(np.minimum(day, LAST)), "")
+    return SimpleNamespace(
+        table=t, chance=chance, points=points.to_numpy(), reviews=lead_reviews(rng, t, chance)
+    )
+
+
+def lead_reviews(rng, t, chance):
+    """What people did with a suggestion to call at once, and with the chance that came with it.
+
+    Accepting changes nothing; people accept what they see is promising, so accepted leads convert more often all the same.
+    Who spoke to the lead corrects the chance well, who has a gut feeling does not.
+    """
+    x = np.flatnonzero((t.lead_score >= 50) & (rng.random(len(t)) < 0.5))
+    n, truth = len(x), logit(chance[x])
+    machine = truth + rng.normal(0.7, 1.2, n)
+    reason = rng.choice(["", "spoke to them", "gut feeling"], n, p=[0.5, 0.28, 0.22])
+    spoke, gut = truth + rng.normal(0, 0.3, n), machine + rng.normal(0.5, 1.0, n)
+    person = np.select([reason == "spoke to them", reason == "gut feeling"], [spoke, gut], machine)
+    accepted = rng.random(n) < expit(0.9 * (truth - np.median(truth)) + 0.4)
+    said = {"machine_said": machine, "person_said": person}
+    return pd.DataFrame(
+        {
+            "lead_id": t.lead_id.to_numpy()[x],
+            "reviewed_on": t.created_on.to_numpy()[x],
+            "person": t.owner.to_numpy()[x],
+            **{name: np.round(expit(v), 2).clip(0.01, 0.99) for name, v in said.items()},
+            "accepted": np.where(accepted, "yes", "no"),
+            "reason": reason,
+        }
+    )
+
+
+def leads_truth(made):
+    """What is true of the leads: how far the rules lie from the chance, and what became of suggestions."""
+    t, chance = made.table, made.chance
+    kinds = {
+        "Enterprise": "a real signal that the rules miss, and enough leads to learn it",
+        "Small business": "the points are all there is to know; the score repeats them",
+        "Public sector": "the same signal as in Enterprise, and too few leads to learn it",
+    }
+    categories = {
+        c: {
+            "planted": said,
+            "leads": int((t.category == c).sum()),
+            "mean_chance": round(chance[t.category == c].mean(), 4),
+        }
+        for c, said in kinds.items()
+    }
+    x = made.reviews.lead_id.str[1:].astype(int).to_numpy() - 1
+    yes = (made.reviews.accepted == "yes").to_numpy()
+    rates = {"accepted": round(chance[x][yes].mean(), 4), "turned_down": round(chance[x][~yes].mean(), 4)}
+    people = {"better_than_machine": ["spoke to them"], "not_better": ["gut feeling"]}
+    return {"categories": categories, "routing": {"effect": 0, "mean_chance": rates}, "reviews": people}
 
 
 ORGANISATION = """\
@@ -1237,13 +1419,16 @@ def generate(seed=SEED):
     w = simulate(seed)
     tables, deal_id, rep_id = export_tables(w, seed)
     latent = w.latent[~w.crm.deleted[w.latent.deal]].reset_index(drop=True)
+    leads = make_leads(seed)
     truth = planted_truth(w, tables, latent, rep_id, seed) | later_truth(w, deal_id, rep_id)
+    truth |= {"leads": leads_truth(leads)}
     bounds = {q.name: (q.start, q.end) for q in w.quarters}
     start, end = np.array([bounds[p] for p in latent.period]).T
     won_on = w.buyer.won_on[latent.deal]
     latent.insert(0, "deal_id", deal_id[latent.deal])
     latent = latent.assign(rep=rep_id[latent.rep], won=((won_on >= start) & (won_on <= end)).astype(int))
-    return SimpleNamespace(tables=tables, latent=latent.drop(columns=["deal", "stage"]), truth=truth)
+    latent = latent.drop(columns=["deal", "stage"])
+    return SimpleNamespace(tables=tables, latent=latent, leads=leads, truth=truth)
 
 
 def write(made, folder):
@@ -1253,6 +1438,13 @@ def write(made, folder):
         path.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(path, index=False, lineterminator="\n")
     (Path(folder) / "export" / "organisation.yaml").write_text(ORGANISATION)
+    beside = Path(folder) / "leads"
+    beside.mkdir(exist_ok=True)
+    made.leads.table.to_csv(beside / "leads.csv", index=False, lineterminator="\n")
+    made.leads.reviews.to_csv(beside / "reviews.csv", index=False, lineterminator="\n")
+    (beside / "rules.yaml").write_text(LEAD_RULES)
+    (beside / "mapping.yaml").write_text(LEAD_MAPPING)
+    (beside / "organisation.yaml").write_text(LEAD_SETTINGS)
     (Path(folder) / "truth.json").write_text(json.dumps(made.truth, indent=1) + "\n")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +111,10 @@ class Comparison:
     @property
     def primary(self) -> dict[str, Any]:
         """The row of the primary metric."""
+        return dict(self._primary)
+
+    @cached_property
+    def _primary(self) -> dict[str, Any]:
         return {str(k): v for k, v in self.table.iloc[0].to_dict().items()}
 
     @property
@@ -484,6 +489,9 @@ def _compared(
         found = [_row(m, evidence, _Call(base, beyond_margin, seed, nouns), margins[m.name]) for m in chosen]
         flow = list(evidence.flow)
     found[0]["primary"] = True
+    for row in found:
+        row["reasons"] = [r | {"text": wording.spoken(r["text"], nouns)} for r in row["reasons"]]
+        row["method"] = wording.spoken(row["method"], nouns)
     return Comparison(
         candidate,
         baseline,

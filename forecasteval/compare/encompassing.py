@@ -17,7 +17,7 @@ from forecasteval.compare.rows import Rows
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Estimate, Reason, against, reason
 from forecasteval.inference.limits import too_few
-from forecasteval.inference.logistic import EPSILON, NotEstimable, fit, logit
+from forecasteval.inference.logistic import EPSILON, TOO_ALIKE, NotEstimable, fit, logit
 from forecasteval.inference.questions import needed
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import Deals, Floats, Metric, Terms
@@ -254,3 +254,145 @@ def encompassing(
     return Encompassing(
         of_candidate, of_baseline, together, mix, scored, moved, rows.distinct, reps, tuple(reasons)
     )
+
+
+# --- a score of any kind beside several forecasters -----------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Adds:
+    """What a score adds to what several forecasters say together.
+
+    Attributes
+    ----------
+    weight : Estimate or None
+        Coefficient of the score when all are in the regression, 0 where it adds nothing: of its log-odds, or, for a score
+        that only ranks, of one standard deviation of its normal scores. Interval for new reps; None where `reasons` say why.
+    beside : tuple of str
+        The forecasters that it stands beside.
+    share : float
+        Of the deals, those about which all of them speak and the score does as well.
+    """
+
+    candidate: str
+    beside: tuple[str, ...]
+    weight: Estimate | None
+    ranks: bool
+    share: float
+    deals: int
+    reps: int
+    reasons: tuple[Reason, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Whether it adds anything: yes, not shown, wrong way, or cannot be told."""
+        w = self.weight
+        if w is None or not w.has_interval or against(self.reasons):
+            return "cannot be told"
+        return "yes" if w.low > 0 else "wrong way" if w.high < 0 else "not shown"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        names = ("candidate", "beside", "verdict", "ranks", "share", "deals", "reps", "reasons")
+        return {n: getattr(self, n) for n in names} | {"weight": self.weight and self.weight.to_dict()}
+
+
+def adds(
+    matched: Matched | pd.DataFrame,
+    candidate: str,
+    beside: Sequence[str] = ("rep_forecast", "stage_rate"),
+    *,
+    level: float = 0.95,
+    epsilon: float = EPSILON,
+) -> Adds:
+    """Does a score add anything to what several forecasters already say, such as call analysis to reps and stages?
+
+    log-odds(won) = a + sum_k b_k log-odds(p_k) + c s, s the log-odds of a probability or the normal scores of ranks
+    (van der Waerden). Where c is 0, whoever has the others needs the score no more. Interval by leaving out one rep at a time
+    (CR3J), as in :func:`encompassing`. Only the deals about which all of them and the score speak.
+
+    Parameters
+    ----------
+    matched : as in :func:`forecasteval.compare`
+    candidate : a probability or a score that only ranks
+    beside : forecasters that give probabilities; those that the table does not have are left out, and said
+
+    Returns
+    -------
+    Adds; `share` says on how many of the deals it rests, since a call that was not recorded has no score
+
+    Raises
+    ------
+    CallError
+        If the score, or all of the forecasters, are not there, or one of them gives no probabilities.
+
+    References
+    ----------
+    Clements & Harvey (2010), Journal of Applied Econometrics 25(6), 1028-1062; van der Waerden (1952), Indagationes
+    Mathematicae 14, 453-458, for normal scores.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> known, heard = rng.normal(size=(2, 3000))
+    >>> won = (rng.random(3000) < 1 / (1 + np.exp(-known - heard))).astype(int)
+    >>> deals = pd.DataFrame({"deal_id": range(3000), "rep": np.arange(3000) % 20, "won": won,
+    ...     "call_score": heard * 10 + 50, "rep_forecast": 1 / (1 + np.exp(-known))})
+    >>> found = adds(deals, "call_score", ["rep_forecast"])
+    >>> found.verdict, round(found.weight.value, 1)
+    ('yes', 1.1)
+    """
+    from scipy.special import ndtri
+    from scipy.stats import rankdata
+
+    matched = Matched.of(matched)
+    there = tuple(n for n in beside if n in matched and n != candidate)
+    if candidate not in matched or not there:
+        absent = candidate if candidate not in matched else ", ".join(beside)
+        raise CallError(
+            f"There is no forecast named {absent}; the table has {', '.join(matched.names) or 'none'}."
+        )
+    spoken = matched.table[[*there, candidate]].notna().all(axis=1).to_numpy()
+    rows = matched.rows(spoken, flow=[])
+    reasons: list[Reason] = []
+    if silent := [n for n in beside if n not in matched]:
+        reasons.append(
+            reason(
+                "default_dropped", f"{', '.join(silent)} does not speak about these deals and is left out."
+            )
+        )
+    if wrong := [n for n in there if not rows.is_probability(n)]:
+        raise CallError(f"{wrong[0]} gives no probabilities: a score is held beside those who do.")
+    ranks = not rows.is_probability(candidate)
+    said = rows.numbers(candidate)
+    own = ndtri(rankdata(said) / (said.size + 1)) if ranks else logit(said, epsilon=epsilon)[0]
+    design = np.column_stack(
+        [np.ones(said.size), *(logit(rows.numbers(n), epsilon=epsilon)[0] for n in there), own]
+    )
+    y, known = rows["won"].to_numpy(dtype=float), rows.has("rep")
+    g = codes(pd.factorize(rows["rep"] if known else rows["deal_id"])[0], y.size)
+    reps = int(g.max(initial=-1)) + 1
+    weight, missing = None, too_few(reps, "rep", "reps")
+    reasons += missing if known else [reason("no_reps", NO_REPS), *missing]
+    if not missing:
+        try:
+            _refuse_told(design, candidate)
+            weight = fit(design, y, g).estimate(design.shape[1] - 1, level=level)
+        except NotEstimable as refused:
+            reasons.append(reason(refused.code, str(refused)))
+        if y.min() != y.max():
+            reasons += doubts_of_fit(y, g, pd.factorize(rows["deal_id"])[0].astype(np.int32))
+    share = rows.deals / matched.deals if matched.deals else math.nan
+    return Adds(candidate, there, weight, ranks, share, rows.deals, reps, tuple(reasons))
+
+
+def _refuse_told(design: Floats, candidate: str) -> None:
+    """Refuse a score that the others tell all but wholly."""
+    others, own = design[:, :-1], design[:, -1]
+    if not np.ptp(own) > 0:
+        return
+    left = own - others @ np.linalg.lstsq(others, own, rcond=None)[0]
+    told = math.sqrt(max(1 - float(np.square(left).sum() / np.square(own - own.mean()).sum()), 0.0))
+    if told > TOO_ALIKE:
+        text = f"The others tell {candidate} so closely (correlation {told:.3f}) that what it adds cannot be told."
+        raise NotEstimable("collinear", text)

@@ -310,9 +310,12 @@ def _rate(
     def judged(way: NDArray[np.bool_]) -> tuple[float, bool, bool]:
         found = table.difference(way)
         e = found.estimate(question, real.level)
-        reliable = not doubted and e.has_interval and not against(found.doubts(question, real.nouns)[1])
+        outside = e.low > 0 or e.high < 0
+        if doubted or not outside:  # then nobody is called better, and doubts take as long as the interval
+            return e.value, False, outside
+        reliable = not against(found.doubts(question, real.nouns)[1])
         verdict = decide(row["better"], e.low, e.high, reliable, margin, beyond_margin=beyond_margin)
-        return e.value, verdict in (CANDIDATE, BASELINE), e.low > 0 or e.high < 0
+        return e.value, verdict in (CANDIDATE, BASELINE), outside
 
     ways, exact = _ways(table.groups, draws, seed)
     parts = np.array_split(ways, 1 + ways.size // _AT_ONCE)

@@ -18,7 +18,7 @@ from forecasteval.matching.matched import Matched, shown_as
 
 _LEAST_REPS = 5  # fewer: nothing is known of how reps differ
 _COLUMNS = ["name", "deals", "wins", "bias", "shrunken", "low", "high", "pulled"]
-_LEAST_DEALS = 20  # fewer: a rep's own raw bias is not shown
+LEAST_DEALS = 20  # fewer: a rep's own raw bias is not shown
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def rep_bias(
     forecaster: str,
     *,
     level: float = 0.95,
-    least: int = _LEAST_DEALS,
+    least: int = LEAST_DEALS,
     show_names: bool | Mapping[str, str] = False,
 ) -> RepBias:
     """Each rep's bias, mean of probability minus outcome, by partial pooling.

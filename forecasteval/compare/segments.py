@@ -115,6 +115,7 @@ def family(
     shared = 1 - (1 - level) / max(len(counted), 1)
     found = by_group(matched, by, candidate, baseline, level=shared, **options)
     noun = {"rep": "reps", "period": "periods"}.get(dimension or "", "deals")
+    noun = matched.nouns.get(dimension or "deal", noun)
     rows = [_row(str(s), c, int(clusters[s]), str(s) in counted, noun, least) for s, c in found.items()]
     table = pd.DataFrame(rows)
     return Family(

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from forecasteval.errors import CallError
 from forecasteval.inference.limits import FEW_PERIODS, MIN_CLUSTERS
+from forecasteval.matching.rolling_origin import GRID
 
 LEAST = 10  # deals that any model is fitted to
-_GRID = (25, 35, 50, 70, 100, 140, 200, 280, 400, 560, 800, 1100, 1600, 2200, 3200, 4500, 6400, 9000, 12800)
 
 
 def sizes_for(asked: Sequence[int], known: Sequence[int]) -> tuple[tuple[int, ...], str]:
@@ -30,9 +30,9 @@ def sizes_for(asked: Sequence[int], known: Sequence[int]) -> tuple[tuple[int, ..
             )
         return sizes, ""
     for periods in (FEW_PERIODS, MIN_CLUSTERS["period"], 1):
-        if len(known) >= periods and (top := sorted(known, reverse=True)[periods - 1]) >= _GRID[2]:
-            return tuple(n for n in _GRID if n <= top), ""
+        if len(known) >= periods and (top := sorted(known, reverse=True)[periods - 1]) >= GRID[2]:
+            return tuple(n for n in GRID if n <= top), ""
     return (), (
-        f"By the last period the outcome of only {most:,} deals was known, too few to draw a curve: at least {_GRID[2]} "
+        f"By the last period the outcome of only {most:,} deals was known, too few to draw a curve: at least {GRID[2]} "
         "are needed before the first period that is judged."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -201,7 +202,27 @@ def scope(generalise_to: tuple[str, ...], nouns: Mapping[str, str]) -> str:
     """
     reps = nouns.get("rep", "reps")
     words = QUESTIONS[generalise_to] if reps else WITHOUT_REPS.get(generalise_to, QUESTIONS[generalise_to])
-    return words.format(periods=nouns.get("period", "periods")).replace("reps", reps)
+    return spoken(words.format(periods=nouns.get("period", "periods")), nouns)
+
+
+def spoken(text: str, nouns: Mapping[str, str]) -> str:
+    """A sentence about deals and reps in the words of a table that speaks of something else.
+
+    Examples
+    --------
+    >>> spoken("Only 1 of 5 deals was won; 3 reps.", {"deal": "leads", "rep": "owners", "won": "converted"})
+    'Only 1 of 5 leads was converted; 3 owners.'
+    """
+    taken = ("deal", "rep", *(("won", "period") if "won" in nouns else ()))
+    words = {word: nouns[word] for word in taken if nouns.get(word) not in (None, "", f"{word}s")}
+    if not words:
+        return text
+
+    def said(found: re.Match[str]) -> str:
+        noun = words[found[1]]
+        return noun if found[2] or found[1] == "won" else noun.removesuffix("s")
+
+    return re.sub(rf"\b({'|'.join(words)})(s?)\b", said, text)
 
 
 def estimand(
@@ -212,7 +233,7 @@ def estimand(
     nouns: Mapping[str, str],
 ) -> str:
     """The question that the interval answers."""
-    population = about.population or "the deals of the table"
+    population = about.population or spoken("the deals of the table", nouns)
     target = f", for the target {about.target!r}" if about.target else ""
     return f"{candidate} minus {baseline}, on {population}{target}; the interval is for {scope(generalise_to, nouns)}."
 

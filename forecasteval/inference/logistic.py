@@ -18,7 +18,7 @@ from forecasteval.inference.jackknife import Spread
 from forecasteval.scores.probability import Floats
 
 EPSILON = 0.001  # probabilities are moved into [EPSILON, 1 - EPSILON] before their log-odds are taken
-_ALIKE = 0.98  # correlation of two regressors beyond which their coefficients mean nothing
+TOO_ALIKE = 0.98  # correlation of two regressors beyond which their coefficients mean nothing
 _ENDLESS = 50.0  # standard error per standard deviation of a regressor: the likelihood has no maximum
 
 
@@ -109,7 +109,10 @@ def _estimable(design: Floats, won: Floats) -> None:
         raise NotEstimable("constant", "A forecast that says the same of every deal has no slope.")
     for column in varying.T:
         _refuse_one_sided(column if column[won == 1].mean() > column[won == 0].mean() else -column, won)
-    if varying.shape[1] == 2 and abs(r := float(np.corrcoef(varying[:, 0], varying[:, 1]).flat[1])) > _ALIKE:
+    if (
+        varying.shape[1] == 2
+        and abs(r := float(np.corrcoef(varying[:, 0], varying[:, 1]).flat[1])) > TOO_ALIKE
+    ):
         raise NotEstimable(
             "collinear",
             f"The two forecasts move together so closely (correlation {r:.3f} of their log-odds) that what one adds "

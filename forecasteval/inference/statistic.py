@@ -157,6 +157,39 @@ def mean_over_clusters(
     return interval(value, spread, level)
 
 
+def difference_over_clusters(
+    one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], level: float = 0.95
+) -> Estimate:
+    """The mean of one group of rows minus that of another, for new clusters; a cluster may hold rows of both.
+
+    d = sum x1 / sum n1 - sum x0 / sum n0; SE by leaving out one cluster at a time (CR3J), Student's t with the smaller of
+    the groups' Bell-McCaffrey degrees of freedom.
+
+    Parameters
+    ----------
+    one, other : pairs of arrays of shape (clusters,)
+        Sums and numbers of rows in each cluster; a cluster without rows of a group has 0 and 0.
+
+    Returns
+    -------
+    Estimate; without an interval where a group has fewer than two clusters or lies in one of them
+
+    Examples
+    --------
+    >>> e = difference_over_clusters(([3, 4, 5, 4, 4], [10] * 5), ([1, 4, 1, 2, 2], [10] * 5))
+    >>> round(e.value, 3), round(e.se, 3), e.df  # of equal clusters: a paired t test
+    (0.2, 0.063, 4.0)
+    """
+    (x1, n1), (x0, n0) = (tuple(np.asarray(a, dtype=float) for a in group) for group in (one, other))
+    with np.errstate(invalid="ignore"):
+        value = float(x1.sum() / n1.sum() - x0.sum() / n0.sum())
+    if min((n1 > 0).sum(), (n0 > 0).sum()) < 2:
+        return Estimate(value, level=level)
+    without = leave_one_out(x1, n1) - leave_one_out(x0, n0)
+    df = min(bell_mccaffrey_df(n[n > 0] / n.sum()) for n in (n1, n0))
+    return interval(value, Spread(cr3j(value, without), df, "rep"), level)
+
+
 def share_interval(hits: float, of: int, level: float = 0.95, *, exact: bool = True) -> tuple[float, float]:
     """Interval of a share whose cases are independent of each other: Clopper and Pearson's exact one, or Wilson's.
 

@@ -276,21 +276,31 @@ def out_of_fold(
         raise ValueError(f"A flat table allows for model and base_rate only, not {', '.join(unknown)}.")
     if "model" in names and not features:
         raise ValueError("The reference model needs features: name them in the mapping (features: [...]).")
-    group = table["account"] if "account" in table else pd.Series(range(len(table)), index=table.index)
-    alone = pd.Series(range(len(table)), index=table.index).astype(str).radd("row ")
-    code = pd.factorize(group.astype("string").fillna(alone))[0]
-    fold = np.random.default_rng(seed).permutation(np.arange(code.max() + 1) % folds)[code]
+    fold = folds_of(table, folds, seed)
     won = table["won"].to_numpy(dtype=float)
     out = {}
     if "base_rate" in names:
         out["base_rate"] = np.full(len(table), won.mean())
     if "model" in names:
-        columns = table[features]
-        columns = columns.fillna(columns.median(numeric_only=True))  # an empty text is no category
-        design = pd.get_dummies(columns, dtype=float).to_numpy(dtype=float)
+        design = design_of(table, features)
         out["model"] = np.full(len(table), np.nan)
         for k in np.unique(fold):
             train, now = fold != k, fold == k
             seen = (design[train] != 0).sum(axis=0) >= 5  # a level that hardly occurs teaches nothing
             out["model"][now] = logistic(design[train][:, seen], won[train], design[now][:, seen])
     return pd.DataFrame(out, index=table.index)
+
+
+def folds_of(table: pd.DataFrame, folds: int, seed: int) -> NDArray[np.intp]:
+    """The fold of each row; rows of one account stay together."""
+    group = table["account"] if "account" in table else pd.Series(range(len(table)), index=table.index)
+    alone = pd.Series(range(len(table)), index=table.index).astype(str).radd("row ")
+    code = pd.factorize(group.astype("string").fillna(alone))[0]
+    return np.asarray(np.random.default_rng(seed).permutation(np.arange(code.max() + 1) % folds)[code])
+
+
+def design_of(table: pd.DataFrame, features: list[str]) -> Floats:
+    """Columns as numbers, text as one column per value; an empty number is the median, an empty text no category."""
+    columns = table[features]
+    columns = columns.fillna(columns.median(numeric_only=True))
+    return np.asarray(pd.get_dummies(columns, dtype=float).to_numpy(dtype=float))

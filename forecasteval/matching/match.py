@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forecasteval.errors import CallError, nearest
 from forecasteval.matching.deals_as_of import Record, Target, looks_at, panel_of, unresolved, with_outcome
@@ -138,16 +139,21 @@ class _Spoken:
         """The whole panel as forecasters see it."""
         return see(self.panel)
 
-    def at(self, look: Any, name: str, train: Any, now: Any) -> Floats:
+    @cached_property
+    def _rows(self) -> dict[Any, NDArray[np.intp]]:
+        """The rows of each series, in their order."""
+        found: dict[Any, Any] = dict(self.panel.groupby("series", sort=False).indices)
+        return found
+
+    def at(self, look: Any, name: str, train: Seen, now: Seen) -> Floats:
         """What one forecaster says at one look."""
         key = (name, look.series, look.as_of)
         if key not in self.values:
             if parts := BUILT_IN[name].parts:
-                said = sum((self.at(look, part, train, now) for part in parts), np.zeros(len(now))) / len(
-                    parts
-                )
+                said = sum((self.at(look, part, train, now) for part in parts), np.zeros(len(now.won)))
+                said = said / len(parts)
             else:
-                said = BUILT_IN[name].speak(self.seen.take(train), self.seen.take(now).unaware())
+                said = BUILT_IN[name].speak(train, now)
             self.values[key] = said
         return self.values[key]
 
@@ -158,17 +164,20 @@ class _Spoken:
         said = {n: np.full(len(self.panel), np.nan) for n in names}
         learned: dict[str, list[dict[str, Any]]] = {n: [] for n in names}
         silent = set()
-        series, as_of, known_on = (self.panel[c].to_numpy() for c in ("series", "as_of", "known_on"))
+        as_of, known_on = (self.panel[c].to_numpy() for c in ("as_of", "known_on"))
         for look in looks[looks["evaluated"]].itertuples():
-            day: Any = look.as_of
-            alike = series == look.series
-            now = np.flatnonzero(alike & (as_of == np.datetime64(day)))
-            train = np.flatnonzero(alike & (as_of < np.datetime64(day)) & (known_on <= np.datetime64(day)))
-            if not len(now) or not self.burn_in.over(self.seen.take(train)):
+            asked: Any = look.as_of
+            day = np.datetime64(asked)
+            own = self._rows.get(look.series, np.array([], dtype=np.intp))
+            now = own[as_of[own] == day]
+            train = own[(as_of[own] < day) & (known_on[own] <= day)]
+            past = self.seen.take(train)
+            if not len(now) or not self.burn_in.over(past):
                 silent.add(look.as_of)
                 continue
+            present = self.seen.take(now).unaware()
             for name in names:
-                said[name][now] = self.at(look, name, train, now)
+                said[name][now] = self.at(look, name, past, present)
                 learned[name].append(
                     {
                         "period": look.period,

@@ -18,6 +18,8 @@ from forecasteval.matching import forecasters
 from forecasteval.matching.forecasters import Seen
 from forecasteval.matching.matched import Matched
 
+# numbers of closed deals that a learning curve is drawn at
+GRID = (25, 35, 50, 70, 100, 140, 200, 280, 400, 560, 800, 1100, 1600, 2200, 3200, 4500, 6400, 9000, 12800)
 _Past = tuple[pd.Timestamp, NDArray[np.intp]]  # a look, and the rows that were known by then
 
 
@@ -97,10 +99,18 @@ def fit(past: Seen) -> tuple[int, Callable[[Seen, Seen], NDArray[np.float64]]]:
 
 
 def roll(
-    panel: pd.DataFrame, pasts: Sequence[_Past], sizes: tuple[int, ...], rule: str, twin: str = ""
+    panel: pd.DataFrame,
+    pasts: Sequence[_Past],
+    sizes: tuple[int, ...],
+    rule: str,
+    twin: str = "",
+    seen: Seen | None = None,
 ) -> _Rolled:
-    """Fit model, rule and twin to the last n known deals of each look, for every n, and let them speak about it."""
-    seen = forecasters.see(panel)
+    """Fit model, rule and twin to the last n known deals of each look, for every n, and let them speak about it.
+
+    ``seen`` is what they may see of the panel's rows, where these are no deals with stages.
+    """
+    seen = forecasters.see(panel) if seen is None else seen
     fitted = {role: {n: f"{role}_n{n}" for n in sizes} for role in ("model", rule, twin) if role}
     model = fitted["model"]
     said = {name: np.full(len(panel), np.nan) for by_size in fitted.values() for name in by_size.values()}

@@ -6,23 +6,25 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, CANNOT, SAME
+from forecasteval.compare.wording import count
 from forecasteval.errors import CallError
-from forecasteval.report._failure import rendered
-from forecasteval.report._manifest import content_of
+from forecasteval.report._failure import folder_of, rendered
+from forecasteval.report._machine import Machine
+from forecasteval.report._manifest import as_json, content_of
 from forecasteval.report._place import save
-from forecasteval.report.changes import estimate_in_words, verdict_in_words
-from forecasteval.report.gate import primary_row
+from forecasteval.report.brief import cut, day_in_words, estimate_in_words, verdict_in_words
+from forecasteval.report.gate import Condition, primary_row
 from forecasteval.report.make import DATA as DATA_FOLDER
-from forecasteval.report.make import as_json, failed_folder
 from forecasteval.report.plan import Job
 
-PAGE, DATA = "index.html", "index.json"
+PAGE, DATA, SUMMARY = FILES = ("index.html", "index.json", "summary.txt")
+_LONGEST, _LISTED = 240, 12  # characters of an error; lines of the summary
 _ROW = (
     "metric",
     "candidate",
@@ -46,6 +48,7 @@ class Made:
     folder: Path
     error: str
     seconds: float
+    came_true: tuple[str, ...] = ()  # conditions of --fail-on
     results: Mapping[str, Any] = field(default_factory=dict, repr=False)
     summary: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -62,37 +65,54 @@ class Made:
     @property
     def failed_folder(self) -> Path:
         """Where it says why it failed."""
-        return failed_folder(self.folder)
+        return folder_of(self.folder)
+
+    def gated(self, conditions: Sequence[Condition]) -> Made:
+        """With the conditions that came true; a report that compares nothing has none of those about a comparison."""
+        if self.failed:
+            return self
+        asked = [c for c in conditions if c.can_be_asked_of(self.results)]
+        return replace(self, came_true=tuple(c.text for c in asked if c.true_of(self.results)))
 
     def entry(self) -> dict[str, Any]:
         """What the index says of it, as plain values."""
         row = primary_row(self.results) or {}
-        given = {k: v for k, v in self.job.given.items() if k != DATA_FOLDER}
-        if self.job.about_person:
-            given["segment"] = self.job.label
         return {
             "folder": self.folder.name,
             "label": self.job.label,
             "notebook": self.job.notebook.stem,
             "organisation": self.summary.get("organisation"),
-            "parameters": given,
+            "parameters": parameters(self.job),
             "status": "failed" if self.failed else self.results.get("status", "done"),
             "headline": "" if self.failed else self.results.get("headline", ""),
             **{key: row[key] for key in _ROW if key in row and not self.failed},
             "changed": None if self.failed else self.summary.get("changed"),
+            "came_true": list(self.came_true),
             "error": self.error or None,
             "seconds": round(self.seconds, 1),
         }
+
+
+def parameters(job: Job) -> dict[str, Any]:
+    """What a report was asked, without the folder of its data, which is this machine's; people by a stand-in."""
+    given = {k: v for k, v in job.given.items() if k != DATA_FOLDER}
+    return given | ({"segment": job.label} if job.about_person else {})
+
+
+def without_places(job: Job, text: str) -> str:
+    """An error without the folders of this machine."""
+    named = {} if job.data is None else {str(job.data): job.data.name, str(job.data.resolve()): job.data.name}
+    told = Machine(named).without(re.sub(r"\n*More in \S+\.$", "", text))
+    return str(told)
 
 
 def made(job: Job, out: Path, error: str, seconds: float) -> Made:
     """What became of a job; a report that is there from before is not taken for one that failed now."""
     folder = out / job.name
     if error:
-        return Made(job, folder, re.sub(r"\n*More in \S+\.$", "", error), seconds)
-    return Made(
-        job, folder, "", seconds, content_of(folder / "results.json"), content_of(folder / "summary.json")
-    )
+        return Made(job, folder, without_places(job, error), seconds)
+    results, summary = (content_of(folder / name) for name in ("results.json", "summary.json"))
+    return Made(job, folder, "", seconds, (), results, summary)
 
 
 def refuse_foreign(out: Path) -> None:
@@ -125,22 +145,26 @@ def write(
         "reports": entries,
     }
     groups: dict[str, list[dict[str, Any]]] = {}
+    titles: dict[str, str] = {}
     for one, entry in zip(reports, entries, strict=True):
-        row = _row(one, entry, before.get(entry["folder"], {}))
-        groups.setdefault(entry["notebook"].replace("_", " ").capitalize(), []).append(row)
+        stem, title = entry["notebook"], str(one.summary.get("title") or "")
+        titles[stem] = titles.get(stem) or title
+        groups.setdefault(stem, []).append(_row(one, entry, before.get(entry["folder"], {})))
     counted = Counter(row["status"] for rows in groups.values() for row in rows)
     about = {
-        "groups": groups,
+        "groups": [(titles[s] or s.replace("_", " ").capitalize(), rows) for s, rows in groups.items()],
         "counted": sorted(counted.items(), key=lambda one: (one[0] != "failed", -one[1])),
         "total": len(entries),
         "organisations": sorted({e["organisation"] for e in entries if e["organisation"]}),
-        "made": f"{now:%Y-%m-%d} at {now:%H:%M} UTC",
-        "last": str(last.get("made", ""))[:10],
+        "made": f"{day_in_words(now.isoformat())} at {now:%H:%M} UTC",
+        "last": day_in_words(last["made"]) if last.get("made") else "",
         "notes": list(notes),
         "kept": [e for e in kept if (out / e["folder"] / "report.html").is_file()],
         "changed": sum(row["moved"] for rows in groups.values() for row in rows),
+        "came_true": Counter(text for one in reports for text in one.came_true),
     }
     _replace(out / DATA, as_json(index))
+    _replace(out / SUMMARY, _summary(about))
     _replace(out / PAGE, rendered("index.html.j2", about))
 
 
@@ -164,10 +188,40 @@ def _row(one: Made, entry: Mapping[str, Any], before: Mapping[str, Any]) -> dict
         "status": words,
         "tone": "failed" if one.failed else _TONES.get(str(entry.get("verdict")), "unsure"),
         "estimate": "" if one.failed else estimate_in_words(one.results),
-        "text": _first(one.error) if one.failed else "" if primary_row(one.results) else entry["headline"],
+        "text": _text(one),
         "changed": changed,
         "moved": moved,
+        "came_true": one.came_true,
     }
+
+
+def _text(one: Made) -> str:
+    """What stands in the place of an estimate: the error, or what the report says first."""
+    said = one.error.split("\n\n")[0] if one.failed else str(one.summary.get("headline") or "")
+    return cut(said, _LONGEST)
+
+
+def _summary(about: Mapping[str, Any]) -> str:
+    """The index in a few lines, for a chat or a mail: failures and changed verdicts by name, the others counted."""
+    rows = [row for _, rows in about["groups"] for row in rows]
+    failed = [
+        f"- {cut(row['label'], 60)}: failed; {row['text']}" for row in rows if row["status"] == "failed"
+    ]
+    moved = [
+        f"- {cut(row['label'], 60)}: {row['status']}; {row['changed']}"
+        for row in rows
+        if row["moved"] and row["status"] != "failed"
+    ]
+    listed = [cut(line, _LONGEST) for line in [*failed, *moved]]
+    more = [f"- and {len(listed) - _LISTED:,} more"] if len(listed) > _LISTED else []
+    who = f"{', '.join(about['organisations'])}: " if about["organisations"] else ""
+    since = ""
+    if about["last"]:
+        since = f" Since {about['last']} {count(about['changed'], 'verdicts')} changed."
+    came_true = [f"Came true in {count(n, 'reports')}: {text}" for text, n in about["came_true"].items()]
+    counted = ", ".join(f"{n} {words}" for words, n in about["counted"])
+    lines = [f"{who}{count(about['total'], 'reports')}: {counted}.{since}", *came_true]
+    return "\n".join([*lines, *listed[:_LISTED], *more]) + "\n"
 
 
 def _changed(one: Made, entry: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[bool, str]:
@@ -188,9 +242,3 @@ def _changed(one: Made, entry: Mapping[str, Any], before: Mapping[str, Any]) -> 
         return False, "headline"
     kinds = [kind for kind in (entry["changed"] or {}) if kind != "since"]
     return False, ", ".join(kinds) or "nothing"
-
-
-def _first(text: str) -> str:
-    """The first paragraph of an error, cut where it is long."""
-    paragraph = " ".join(text.split("\n\n")[0].split())
-    return paragraph if len(paragraph) <= 240 else f"{paragraph[:239]}…"

@@ -84,6 +84,11 @@ def content_of(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def as_json(content: Mapping[str, Any]) -> str:
+    """An object as the files of a report write it."""
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def input_files(folder: Path) -> list[dict[str, Any]]:
     """Every data file of a folder with its hash, size and number of rows (null where rows mean nothing)."""
     named = {

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from forecasteval.report._first_screen import FirstScreen as _FirstScreen
 from forecasteval.report._harvest import MIME, free_slug, slug
 from forecasteval.report.changes import Changes
-from forecasteval.report.labels import in_words
+from forecasteval.report.labels import in_words, names_in
 
 _ONLY_IN_NOTEBOOK = "notebook-only"  # tag of cells that a report leaves out
 _NUMBER = re.compile(r"([+\-\u2212]?[\d.,]+( ?%| ?[kMB])?|NaN|nan|None|\u2013|)")
@@ -41,7 +41,7 @@ def render(
     from bs4 import BeautifulSoup
     from nbconvert.exporters.templateexporter import TemplateExporter
 
-    names = _names(results)
+    names = names_in(results)
     title = str(results.get("title") or title_of(notebook, name))
     head = _FirstScreen.of(results, provenance)
     about = {
@@ -72,7 +72,18 @@ def warm_up() -> None:
     from forecasteval.report._execute import quick_imports
 
     quick_imports()
-    _ = _exporter().template
+    import bs4  # noqa: F401
+    import nbformat
+    from nbconvert.exporters.templateexporter import TemplateExporter
+
+    about: dict[str, Any] = {
+        "title": "",
+        "headline": "",
+        "running_head": "",
+        "provenance": {},
+        "changes": None,
+    }
+    TemplateExporter.from_notebook_node(_exporter(), nbformat.v4.new_notebook(), resources={"report": about})
 
 
 @cache
@@ -141,17 +152,6 @@ def _css_text(text: str) -> str:
 
 
 # --- names, silent sections, the appendix ---------------------------------------------------------------
-
-
-def _names(results: Mapping[str, Any]) -> set[str]:
-    """The forecasters that results speak about."""
-    found = {str(results[key]) for key in ("candidate", "baseline") if results.get(key)}
-    for key in ("parameters", "forecasters", "others"):
-        part = results.get(key)
-        if isinstance(part, Mapping):
-            of = part if key != "parameters" else {part.get("candidate"): 0, part.get("baseline"): 0}
-            found |= {str(name) for name in of if name}
-    return found
 
 
 def _say_names(soup: Any, names: Iterable[str]) -> None:

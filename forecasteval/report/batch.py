@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import multiprocessing
@@ -12,25 +13,38 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from forecasteval.errors import Busy, Refusal, RunFailed
-from forecasteval.report import _execute, _index, _manifest, _page, figures
+from forecasteval.errors import Busy, CallError, Refusal, RunFailed
+from forecasteval.report import (
+    _execute,
+    _failure,
+    _index,
+    _manifest,
+    _page,
+    _pdf,
+    _workbook,
+    executor,
+    figures,
+)
 from forecasteval.report._index import Made
-from forecasteval.report._place import in_use
+from forecasteval.report._place import in_use, made_aside
 from forecasteval.report._spare_kernel import SpareKernel
+from forecasteval.report.blocks import Words
+from forecasteval.report.gate import Condition
 from forecasteval.report.make import make_report
 from forecasteval.report.plan import Asked, Job, read_plan
 from forecasteval.report.time_limit import time_limit
 
 _GRACE = 10.0  # seconds that a report gets to say why it was stopped, and then to end
 _ARCHIVE = "archive"
+_PARENT_DEATH = 1  # PR_SET_PDEATHSIG of Linux
 _IMPORTED = (
     *("papermill", "papermill.clientwrap", "nbclient", "ipykernel.kernelapp", "ipykernel.ipkernel"),
     *("tornado.ioloop", "matplotlib.pyplot", "forecasteval.report.published"),
@@ -46,9 +60,13 @@ class Options:
     fork: bool = True
     allow_stale: bool = False
     allow_shrunk: bool = False
+    pdf: bool = False
+    xlsx: bool = False
     progress: bool = True
     archive: bool = False
     keep: int = 0  # dated copies to keep; 0 for all
+    executor: str = ""  # module:name of one of concurrent.futures; empty for processes of this machine
+    conditions: tuple[Condition, ...] = ()  # of --fail-on
 
 
 def make_batch(plan: Path, out: Path, asked: Asked, options: Options) -> list[Made]:
@@ -61,6 +79,11 @@ def make_batch(plan: Path, out: Path, asked: Asked, options: Options) -> list[Ma
     Busy
         If another batch is writing to the same folder.
     """
+    for wanted, tool in ((options.pdf, _pdf), (options.xlsx, _workbook)):
+        if wanted:
+            tool.require()
+    if options.executor:
+        executor.check(options.executor)
     work = read_plan(plan, asked)
     _index.refuse_foreign(out)
     with in_use(out) as free:
@@ -68,11 +91,15 @@ def make_batch(plan: Path, out: Path, asked: Asked, options: Options) -> list[Ma
             raise Busy(f"Another batch is writing to {out}. Nothing was made; run again when it is done.")
         started = datetime.now(UTC)
         last = _index.last(out)
-        forked = options.fork and hasattr(os, "fork")
+        forked = options.fork and hasattr(os, "fork") and not options.executor
         with _execute.environment():
             if forked:
                 _share(work.jobs)
-            made = list(_Pool(out, options, forked).run(work.jobs))
+            if options.executor:
+                found = _elsewhere(work.jobs, out, options)
+            else:
+                found = _Pool(out, options, forked).run(work.jobs)
+            made = [one.gated(options.conditions) for one in found]
         order = {job.name: at for at, job in enumerate(work.jobs)}
         made.sort(key=lambda one: order[one.job.name])
         _index.write(out, made, work.notes, last, started)
@@ -81,14 +108,11 @@ def make_batch(plan: Path, out: Path, asked: Asked, options: Options) -> list[Ma
     return made
 
 
-def outcome(made: Sequence[Made], gates: int = 0) -> int:
-    """The exit code of a batch; `gates` is how many conditions came true.
-
-    1 when any report failed, else 4 for a gate, else 3 when nothing could be compared, else 0.
-    """
+def outcome(made: Sequence[Made]) -> int:
+    """The exit code of a batch: 1 when any report failed, else 4 for a gate, else 3 when nothing could be compared."""
     if any(one.failed for one in made):
         return 1
-    if gates:
+    if any(one.came_true for one in made):
         return 4
     return 3 if made and all(one.cannot for one in made) else 0
 
@@ -105,6 +129,7 @@ def _share(jobs: Sequence[Job]) -> None:
     if any(job.question is not None for job in jobs):
         importlib.import_module("statsmodels.api")
         figures.warm_up()
+        Words.warm_up()
     seen = set()
     for job in jobs:
         key = (job.notebook, job.data, repr({k: v for k, v in job.given.items() if k != "segment"}))
@@ -194,20 +219,17 @@ class _Pool:
         return not one.process.is_alive() or one.said.poll()
 
     def _made(self, one: _Running) -> Made | None:
-        try:
-            code, text = one.said.recv()
-        except EOFError:
-            code, text = 1, ""
+        said: Mapping[str, Any] = {}
+        with suppress(EOFError):
+            said = one.said.recv()
         one.process.join(_GRACE)
         _end(one, getattr(signal, "SIGKILL", signal.SIGTERM))  # and whatever it has started
-        seconds = time.monotonic() - one.started
-        if not code and not text:
-            return _index.made(one.job, self.out, "", seconds)
-        if not text and one.asked_to_stop:
-            text = f"Stopped after {self.options.time_limit:g} seconds. For longer: --time-limit SECONDS."
-        elif not text and one.attempt == 1:
+        if not said and not one.asked_to_stop and one.attempt == 1:
             return None
-        return _index.made(one.job, self.out, text or "Its process was ended from outside, twice.", seconds)
+        died = "Its process was ended from outside, twice."
+        if one.asked_to_stop:
+            died = f"Stopped after {self.options.time_limit:g} seconds. For longer: --time-limit SECONDS."
+        return _made(one.job, self.out, said or {"code": 1, "text": died}, time.monotonic() - one.started)
 
 
 def _work(job: Job, out: Path, options: Options, forked: bool, say: Connection) -> None:
@@ -215,28 +237,88 @@ def _work(job: Job, out: Path, options: Options, forked: bool, say: Connection) 
     if hasattr(os, "setsid"):
         os.setsid()  # so that it can be ended with all that it has started
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    kernel = SpareKernel() if forked else None
+    if sys.platform == "linux":  # a batch that is killed leaves no report that still writes
+        ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGTERM)
+    say.send(_tried(job, out, options, SpareKernel() if forked else None))
+    say.close()
+
+
+def _tried(job: Job, out: Path, options: Options, kernel: SpareKernel | None = None) -> dict[str, Any]:
+    """Make one report: the exit code, what went wrong, whether a page says so; else the hash of its manifest."""
     try:
         with time_limit(options.time_limit):
-            make_report(
+            place = make_report(
                 job.notebook,
                 out=out,
                 parameters=job.given,
                 allow_stale=options.allow_stale,
                 allow_shrunk=options.allow_shrunk,
+                pdf=options.pdf,
+                xlsx=options.xlsx,
                 name=job.name,
                 kernel=kernel,
                 again=True,
             )
-        said = (0, "")
-    except (Refusal, RunFailed) as error:
-        said = (error.exit_code, str(error))
+        return {"code": 0, "text": "", "stamp": _manifest.sha256(place / _manifest.NAME)}
+    except RunFailed as error:
+        return {"code": error.exit_code, "text": str(error), "told": error.folder is not None}
+    except Refusal as error:
+        return {"code": error.exit_code, "text": str(error)}
     except OSError as error:
-        said = (1, f"{error.filename or 'A file'}: {error.strerror or error}.")
+        return {"code": 1, "text": f"{error.filename or 'A file'}: {error.strerror or error}."}
     except Exception as error:
-        said = (1, f"{type(error).__name__}: {error}")
-    say.send(said)
-    say.close()
+        return {"code": 1, "text": f"{type(error).__name__}: {error}"}
+
+
+def _made(job: Job, out: Path, said: Mapping[str, Any], seconds: float) -> Made:
+    """What became of a job; one that failed without a page gets one."""
+    text, target = said["text"], out / job.name
+    if text and not said.get("told"):
+        with suppress(OSError, CallError), made_aside(target) as aside:
+            run = _failure.without_run(_index.without_places(job, text), said["code"])
+            _failure.keep(run, target, aside, _index.parameters(job), {})
+    return _index.made(job, out, text, seconds)
+
+
+# --- an executor of the user's --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What a machine needs to make a report: its working folder is set to this one's."""
+
+    job: Job
+    out: Path
+    options: Options
+
+    def __call__(self) -> dict[str, Any]:
+        """Make it."""
+        begun = time.monotonic()
+        with _execute.environment():
+            return _tried(self.job, self.out, self.options) | {"seconds": time.monotonic() - begun}
+
+
+def _called(task: _Task) -> Mapping[str, Any]:
+    return task()
+
+
+def _elsewhere(jobs: Sequence[Job], out: Path, options: Options) -> Iterator[Made]:
+    """Make all where an executor puts them; nothing is shared, for its workers may be other machines."""
+    tasks = [_Task(job.alone, out, replace(options, conditions=())) for job in jobs]
+    known = {job.name: job for job in jobs}
+    limit, failed = options.time_limit and options.time_limit + 2 * _GRACE, 0
+    with _bar(len(jobs), shown=options.progress) as say:
+        for n, (task, said) in enumerate(executor.results(options.executor, tasks, _called, limit), start=1):
+            told: dict[str, Any] = {"code": 1, "text": said} if isinstance(said, str) else dict(said)
+            job, manifest = known[task.job.name], out / task.job.name / _manifest.NAME
+            seen = _manifest.sha256(manifest) if manifest.is_file() else ""
+            if not told["text"] and told["stamp"] != seen:
+                text = f"It was made, and is not in {out.name} here: do the workers have the same folders as this machine?"
+                told = {"code": 1, "text": text}
+            made = _made(job, out, told, told.get("seconds", 0.0))
+            failed += made.failed
+            say(n, failed, [])
+            yield made
 
 
 def _end(one: _Running, number: int) -> None:
@@ -280,7 +362,7 @@ def _archive(out: Path, made: Sequence[Made], started: datetime, keep: int) -> N
     aside = place.with_name(f".{place.name}")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    for name in (_index.PAGE, _index.DATA):
+    for name in _index.FILES:
         shutil.copy2(out / name, aside / name)
     for one in made:
         for folder in (one.folder, one.failed_folder):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape, unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from forecasteval.compare import wording
 from forecasteval.compare.compare import Comparison
@@ -47,9 +47,18 @@ class Words:
     every page shares.
     """
 
+    _all: ClassVar[list[Words]] = []
+
     def __init__(self, beside: str, **known: Any) -> None:
         """Name a file of the study's folder, and what of the study its template uses."""
         self.folder, self.known = Path(beside).parent, known
+        self._all.append(self)
+
+    @classmethod
+    def warm_up(cls) -> None:
+        """Compile the templates of all studies at hand, for every process that is forked from this one."""
+        for words in cls._all:
+            _ = words._macros
 
     @cached_property
     def _macros(self) -> Any:
@@ -132,4 +141,5 @@ def flow_table(comparison: Comparison) -> Html:
         [step["step"], step["why"] if step["dropped"] else "", f"{step['dropped']:,}", f"{step['deals']:,}"]
         for step in comparison.flow.to_dict("records")
     ]
-    return table(["Step", "Left out because", "Left out", "Deals"], rows, "flow", ("Left out", "Deals"))
+    what = comparison.nouns.get("deal", "deals").capitalize()
+    return table(["Step", "Left out because", "Left out", what], rows, "flow", ("Left out", what))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 from forecasteval.compare import wording
 from forecasteval.report._manifest import NAME, content_of
-from forecasteval.report.gate import primary_row
+from forecasteval.report.brief import cut, estimate_in_words, verdict_in_words
 
 _LONGEST = 80  # characters of a value that is shown
 _MOST = 6  # of a kind; the others are counted
@@ -70,52 +68,9 @@ class Changes:
         return {"since": self.since, **{kind: list(sentences) for kind, sentences in self.found.items()}}
 
 
-def cut(text: str, most: int) -> str:
-    """A text in one line of so many characters at most, cut between words where it can be.
-
-    >>> cut("a long line", 8), cut("abcdefghij", 8)
-    ('a long…', 'abcdefg…')
-    """
-    found = textwrap.shorten(text, most, placeholder="…")
-    return found if found != "…" else f"{text.strip()[: most - 1]}…"
-
-
 def _few(sentences: list[str]) -> tuple[str, ...]:
     rest = len(sentences) - _MOST
     return tuple(sentences if rest <= 0 else [*sentences[:_MOST], f"and {rest:,} more"])
-
-
-def verdict_in_words(results: Mapping[str, Any]) -> str:
-    """The verdict of a report with the winner's own name; its status where it has none, empty if it is just done."""
-    row = primary_row(results) or {}
-    verdict = str(row.get("verdict") or "")
-    for role in ("candidate", "baseline"):
-        if verdict == f"{role} better":
-            return f"{row.get(role, role)} better"
-    status = str(results.get("status", ""))
-    return verdict or ("" if status == "done" else status)
-
-
-def estimate_in_words(results: Mapping[str, Any]) -> str:
-    """The primary difference with its interval; empty where there is none.
-
-    >>> row = {"primary": True, "difference": -0.021, "low": -0.033, "high": -0.009, "level": 0.95}
-    >>> estimate_in_words({"comparisons": [row]})
-    '−0.021 (95% interval −0.033 to −0.009)'
-    """
-    row = primary_row(results) or {}
-    difference, low, high, level = (_number(row.get(k)) for k in ("difference", "low", "high", "level"))
-    if math.isnan(difference):
-        return ""
-    if math.isnan(low):
-        return f"{wording.number(difference)}, without an interval"
-    places = wording.decimals(low, high)
-    sure = "interval" if math.isnan(level) else f"{100 * level:g}% interval"
-    return f"{wording.number(difference, places)} ({sure} {wording.ends(low, high)})"
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
 def _verdict(before: Run, now: Run) -> Iterator[str]:

@@ -17,7 +17,10 @@ from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from forecasteval.compare.compare import Comparison
 from forecasteval.report._harvest import MIME
@@ -26,6 +29,8 @@ from forecasteval.report.labels import in_words, on_axis
 from forecasteval.scores.probability import METRICS
 
 _WIDTH = 4.8  # inches: letters stay readable where a phone shows it at full width
+_DPI = 180
+_WHITE = 250  # what a palette makes of white is at least this
 INK, GREY, FAINT = "#1f2933", "#6b7280", "#d5d9de"
 _COLOURS = {
     "model": "#0072B2",
@@ -51,8 +56,10 @@ _STYLE: Any = {
     "ytick.color": INK,
     "xtick.labelcolor": INK,
     "text.parse_math": False,  # a name with $ signs is a name
-    "figure.dpi": 100,
-    "savefig.dpi": 180,
+    "text.hinting": "no_hinting",  # letters are not bent to pixels that no screen shows one by one
+    "figure.dpi": _DPI,
+    "figure.autolayout": False,
+    "figure.constrained_layout.use": False,
 }
 
 
@@ -65,26 +72,39 @@ class Picture:
     figure: Figure
 
     def png(self) -> bytes:
-        """The picture as PNG."""
-        buffer = io.BytesIO()
+        """The picture as PNG, in 256 colours: a third of the size, and nobody sees the difference."""
         with mpl.rc_context(_STYLE):
-            about = {"Software": None, "Description": self.alt}
-            # half the usual effort to compress: a tenth larger, and a fifth of a picture's time less
-            self.figure.savefig(buffer, format="png", metadata=about, pil_kwargs={"compress_level": 3})
+            self._lay_out()
+            canvas = FigureCanvasAgg(self.figure)
+            canvas.draw()
+        image = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1)
+        image = image.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        colours = image.getpalette() or []
+        paper = {i for i in range(0, len(colours), 3) if min(colours[i : i + 3]) >= _WHITE}
+        image.putpalette([255 if i - i % 3 in paper else c for i, c in enumerate(colours)])
+        about, buffer = PngInfo(), io.BytesIO()
+        about.add_text("Description", self.alt)
+        image.save(buffer, format="png", dpi=(_DPI, _DPI), pnginfo=about)
         return buffer.getvalue()
+
+    def _lay_out(self) -> None:
+        """Find room for everything, once: letters are measured for it, and Matplotlib would do so before each file."""
+        if (engine := self.figure.get_layout_engine()) is not None:
+            engine.execute(self.figure)
+            self.figure.set_layout_engine(None)
 
     def svg(self) -> str:
         """The picture as SVG, for slides: letters as outlines, so that it looks the same everywhere."""
         buffer = io.StringIO()
         with mpl.rc_context(_STYLE | {"svg.hashsalt": self.name}):
+            self._lay_out()
             about = {"Date": None, "Creator": None, "Title": self.name, "Description": self.alt}
             self.figure.savefig(buffer, format="svg", metadata=about)
         return buffer.getvalue()
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data: dict[str, Any] = {"image/png": base64.b64encode(self.png()).decode("ascii")}
-        self.figure.set_layout_engine("none")  # it is laid out by now, which costs more than drawing
-        data |= {MIME: {"svg": self.svg()}, "text/plain": self.alt}
+        picture = base64.b64encode(self.png()).decode("ascii")
+        data = {"image/png": picture, MIME: {"svg": self.svg()}, "text/plain": self.alt}
         return data, {"image/png": {"alt": self.alt, "name": self.name, "width": 580}}
 
 

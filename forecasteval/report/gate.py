@@ -57,6 +57,10 @@ class Condition:
         value = next(part for part in found.groups()[2:] if part is not None).strip()
         return cls(text.strip(), key, sign, _value(text, key, sign, value))
 
+    def can_be_asked_of(self, results: Mapping[str, Any]) -> bool:
+        """Whether the report has what it speaks of."""
+        return self.key in _OF_THE_REPORT or primary_row(results) is not None
+
     def true_of(self, results: Mapping[str, Any]) -> bool | None:
         """Whether it came true; None where the results have no such value, as the bounds of an interval that is none.
 

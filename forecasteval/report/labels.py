@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 _LABELS = {
     "model": "the model",
@@ -13,6 +14,7 @@ _LABELS = {
     "stage_rate": "the stage's past win rate",
     "base_rate": "the overall past win rate",
     "mix": "half model, half reps",
+    "rules": "the rules",
     "compare_forecasts": "the comparison report",
     "measured_outcome": "the report on a measured outcome",
     "pipeline_review": "the pipeline review",
@@ -29,17 +31,31 @@ _NOT_A_NAME = re.compile(
     r"reference|good|\w+(?:'s|s'))\s+$",
     re.IGNORECASE,
 )
+_LEARNED = re.compile(r"(\w+)_n(\d+)")  # a forecaster that has learned from so many deals
 _STARTS = re.compile(r"(?:^|[.!?]\s+|[.!?]\N{NO-BREAK SPACE})$")
+
+
+def names_in(results: Mapping[str, Any]) -> set[str]:
+    """The forecasters that results speak about."""
+    found = {str(results[key]) for key in ("candidate", "baseline") if results.get(key)}
+    for key in ("parameters", "forecasters", "others"):
+        part = results.get(key)
+        if isinstance(part, Mapping):
+            of = part if key != "parameters" else {part.get("candidate"): 0, part.get("baseline"): 0}
+            found |= {str(name) for name in of if name}
+    return found
 
 
 def label(name: str) -> str:
     """A forecaster in words: its own, or its name without underscores.
 
-    >>> label("rep_forecast"), label("vendor_x"), label("Vendor A/2")
-    ("the reps' own forecast", 'Vendor X', 'Vendor A/2')
+    >>> label("rep_forecast"), label("vendor_x"), label("model_n200")
+    ("the reps' own forecast", 'Vendor X', 'the model from 200 closed deals')
     """
     if name in _LABELS:
         return _LABELS[name]
+    if (learned := _LEARNED.fullmatch(name)) and learned[1] in _LABELS:
+        return f"{_LABELS[learned[1]]} from {int(learned[2]):,} closed deals"
     if not re.fullmatch(_SNAKE, name):
         return name
     words = " ".join(w.upper() if len(w) == 1 else w for w in name.split("_"))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -25,7 +25,7 @@ from forecasteval.report.summary import Summary
 
 DATA = "data"  # the parameter that names the data folder
 RESULTS = "results.json"
-_FOLDERS = (DATA, "ledger")  # parameters that may hold a path
+_PATHS = (DATA, "ledger", "claim")  # parameters that may hold a path
 
 
 def make_report(
@@ -90,48 +90,90 @@ def make_report(
         check({p.name: p.value for p in declared.values() if p.known} | values, folder)
     target = Path(out) / (name or slug(path.stem))
     refuse_foreign(target)
+    allowed = {"allow_stale": allow_stale, "allow_shrunk": allow_shrunk}
+    order = _Order(path, declared, values, folder, target, allowed, today)
     with made_aside(target) as aside:
         started = datetime.now(UTC)
-        source = _execute.load(path)
-        if folder is not None:
-            allowed = {"allow_stale": allow_stale, "allow_shrunk": allow_shrunk}
-            checks = {"today": today, "last_rows": _manifest.last_rows(target), **allowed}
-            insert_checks(source, str(values.get(DATA, declared[DATA].value)), checks)
-        page_tools = threading.Thread(target=_page.warm_up, daemon=True)
-        page_tools.start()
-        run = _execute.execute(source, values, progress=progress, kernel=kernel)
-        if again and run.failure is not None and run.failure.kind == _execute.DIED:
-            run = _execute.execute(source, values, progress=progress)
-        page_tools.join()
-        inputs = inputs_of(run.notebook)
-        given = {p.name: values.get(p.name, p.value) for p in declared.values()}
-        machine = _machine(given, folder, inputs)
-        machine.without(run.notebook)
-        if run.failure is not None:
-            raise _failed(run, target, aside, machine.without(dict(values)), inputs)
-        harvest = collect(run.notebook)
-        record = _manifest.manifest(
-            notebook=path,
-            data=folder,
-            parameters=given if folder is None else given | {DATA: inputs["name"]},
-            inputs=inputs,
-            allowed=[n for n, on in (("stale", allow_stale), ("shrunk", allow_shrunk)) if on],
-            started=started,
-            finished=datetime.now(UTC),
-        )
-        now = Run(results_of(harvest), machine.without(record))
-        last = Run.read(target)
-        changes = None if last is None else Changes.between(last, now)
-        summary = Summary.of(path.stem, _page.title_of(run.notebook, path.stem), now, changes)
-        _write(aside, run.notebook, harvest, now, summary, pdf=pdf, xlsx=xlsx)
+        run = order.executed(progress=progress, kernel=kernel, again=again)
+        done = order.published(run, started)
+        if done is None:
+            raise order.failed(run, aside)
+        _write(aside, run.notebook, *done, pdf=pdf, xlsx=xlsx)
         take_place(aside, target)
-        shutil.rmtree(failed_folder(target), ignore_errors=True)
+        shutil.rmtree(_failure.folder_of(target), ignore_errors=True)
     return target
 
 
-def failed_folder(target: Path) -> Path:
-    """Where a failed run says what happened, beside the last good report."""
-    return target.with_name(f"{target.name}.failed")
+@dataclass(frozen=True)
+class _Order:
+    """A report that was asked for, checked: which notebook, with which values, from which data, to which place."""
+
+    notebook: Path
+    declared: Mapping[str, Parameter]
+    values: Mapping[str, Any]
+    data: Path | None
+    target: Path
+    allowed: Mapping[str, bool]
+    today: str | None
+
+    def executed(self, *, progress: bool, kernel: SpareKernel | None, again: bool) -> _execute.Run:
+        """The notebook, run with the checks of its input; what a page needs is imported in the meantime."""
+        source = _execute.load(self.notebook)
+        if self.data is not None:
+            checks = {"today": self.today, "last_rows": _manifest.last_rows(self.target), **self.allowed}
+            insert_checks(source, str(self.values.get(DATA, self.declared[DATA].value)), checks)
+        page_tools = threading.Thread(target=_page.warm_up, daemon=True)
+        page_tools.start()
+        run = _execute.execute(source, self.values, progress=progress, kernel=kernel)
+        if again and run.failure is not None and run.failure.kind == _execute.DIED:
+            run = _execute.execute(source, self.values, progress=progress)
+        page_tools.join()
+        return run
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Every parameter with the value that the notebook had."""
+        return {p.name: self.values.get(p.name, p.value) for p in self.declared.values()}
+
+    def cleaned(self, run: _execute.Run) -> tuple[Machine, Mapping[str, Any]]:
+        """What stands for this machine's folders, none of which is left in the notebook; and what was found in its input."""
+        inputs = inputs_of(run.notebook)
+        machine = _machine(self.given, self.data, inputs)
+        machine.without(run.notebook)
+        return machine, inputs
+
+    def published(self, run: _execute.Run, started: datetime) -> tuple[Harvest, Run, Summary] | None:
+        """What leaves the notebook, and what it was made from; None where it did not come to its end."""
+        if run.failure is not None:
+            return None
+        (machine, inputs), harvest, given = self.cleaned(run), collect(run.notebook), self.given
+        record = _manifest.manifest(
+            notebook=self.notebook,
+            data=self.data,
+            parameters=given if self.data is None else given | {DATA: inputs["name"]},
+            inputs=inputs,
+            allowed=[name.removeprefix("allow_") for name, on in self.allowed.items() if on],
+            started=started,
+            finished=datetime.now(UTC),
+        )
+        now, last = Run(results_of(harvest), machine.without(record)), Run.read(self.target)
+        changes = None if last is None else Changes.between(last, now)
+        title = _page.title_of(run.notebook, self.notebook.stem)
+        return harvest, now, Summary.of(self.notebook.stem, title, now, changes)
+
+    def failed(self, run: _execute.Run, aside: Path) -> RunFailed:
+        """Keep the broken notebook and a page that a person can read, beside the last good report."""
+        assert run.failure is not None
+        machine, inputs = self.cleaned(run)
+        error, values = _failure.error(run.failure), machine.without(dict(self.values))
+        try:
+            place = _failure.keep(run, self.target, aside, values, inputs)
+        except OSError as full:
+            told = f"What happened could not be kept: {full.filename or self.target}: {full.strerror}."
+            return RunFailed(f"{error}\n\n{told}", exit_code=error.exit_code)
+        return RunFailed(
+            f"{error}\n\nMore in {place / 'error.txt'}.", exit_code=error.exit_code, folder=place
+        )
 
 
 # --- before the run ---------------------------------------------------------------------------------
@@ -214,7 +256,7 @@ def insert_checks(notebook: Any, folder: str, checks: Mapping[str, Any]) -> None
 
 def _machine(parameters: Mapping[str, Any], folder: Path | None, inputs: Mapping[str, Any]) -> Machine:
     """What is said in the place of this machine's folders: of the data folder, the organisation's name."""
-    named = {str(v): Path(v).name for n in _FOLDERS if isinstance(v := parameters.get(n), str) and v}
+    named = {str(v): Path(v).name for n in _PATHS if isinstance(v := parameters.get(n), str) and v}
     if folder is not None:
         name = str(inputs.get("name") or folder.resolve().name)
         named |= {str(folder): name, str(folder.absolute()): name, str(parameters[DATA]): name}
@@ -240,40 +282,18 @@ def _write(
     page = _page.render(notebook, results=results, provenance=now.record, name=name, changes=summary.changes)
     content: dict[str, str | bytes] = {
         "report.ipynb": nbformat.writes(notebook) + "\n",
-        RESULTS: as_json(results),
+        RESULTS: _manifest.as_json(results),
         "report.html": page,
         **summary.files(),
         **{f"tables/{table}.csv": text for table, text in harvest.tables.items()},
         **{f"figures/{figure}": picture for figure, picture in harvest.figures.items()},
     }
     if pdf:
-        content["report.pdf"] = _pdf.pdf(page)
+        content |= _pdf.pdfs(page)
     if xlsx:
         content["tables.xlsx"] = _workbook.workbook(summary.text(), harvest.tables)
     for kind in ("tables", "figures"):
         (folder / kind).mkdir()
     for file, written in content.items():
         save(folder / file, written)
-    save(folder / _manifest.NAME, as_json({**now.record, "files": _manifest.hashes(folder)}))
-
-
-def as_json(content: Mapping[str, Any]) -> str:
-    """An object as the files of a report write it."""
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _failed(
-    run: _execute.Run, target: Path, aside: Path, values: Mapping[str, Any], inputs: Mapping[str, Any]
-) -> RunFailed:
-    """Keep the broken notebook and a page that a person can read, beside the last good report."""
-    assert run.failure is not None
-    place = failed_folder(target)
-    error = _failure.error(run.failure)
-    try:
-        for file, content in _failure.files(run, target.name, values, inputs).items():
-            save(aside / file, content)
-        take_place(aside, place)
-    except OSError as full:
-        told = f"What happened could not be kept: {full.filename or place}: {full.strerror}."
-        return RunFailed(f"{error}\n\n{told}", exit_code=error.exit_code)
-    return RunFailed(f"{error}\n\nMore in {place / 'error.txt'}.", exit_code=error.exit_code, folder=place)
+    save(folder / _manifest.NAME, _manifest.as_json({**now.record, "files": _manifest.hashes(folder)}))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from forecasteval.compare.wording import count
-from forecasteval.report.changes import Changes, Run, cut, estimate_in_words, verdict_in_words
+from forecasteval.report._manifest import as_json
+from forecasteval.report.brief import cut, verdict_line
+from forecasteval.report.changes import Changes, Run
 from forecasteval.report.gate import primary_row
-from forecasteval.scores.amounts import TOTAL_METRICS
+from forecasteval.report.labels import in_words, names_in
 
 _ROW = (
     *("metric", "candidate", "baseline", "verdict", "reliable"),
@@ -41,7 +42,7 @@ class Summary:
             "data_until": record.get("data_until"),
             "status": run.results.get("status"),
             "data_problems": run.results.get("data_problems", 0),
-            "headline": run.results.get("headline", ""),
+            "headline": in_words(str(run.results.get("headline", "")), names_in(run.results)),
             **{key: row[key] for key in _ROW if key in row},
             "changed": None if changes is None else changes.to_dict(),
         }
@@ -49,8 +50,11 @@ class Summary:
 
     def files(self) -> dict[str, str]:
         """The three files of a report's folder, by name."""
-        plain = json.dumps(self.values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        return {"summary.txt": self.text(), "summary.md": self.markdown(), "summary.json": plain}
+        return {
+            "summary.txt": self.text(),
+            "summary.md": self.markdown(),
+            "summary.json": as_json(self.values),
+        }
 
     def text(self) -> str:
         """Plain text, a thought a line."""
@@ -86,18 +90,6 @@ class Summary:
             [cut(line, _LINE) for line in lines if line],
             [cut(line, _LINE) for line in changed],
         )
-
-
-def verdict_line(summary: Mapping[str, Any]) -> str:
-    """The verdict of a summary with its estimate; empty where nothing was compared."""
-    results = {"status": summary["status"], "comparisons": [{**summary, "primary": True}]}
-    verdict, estimate = verdict_in_words(results), estimate_in_words(results)
-    if not (verdict or estimate):
-        return ""
-    deals = summary.get("deals")
-    noun = "totals" if summary.get("metric") in TOTAL_METRICS else "deals"
-    over = f"; {count(deals, noun)}" if isinstance(deals, int) else ""
-    return f"Verdict: {verdict or 'none'}" + (f"; difference {estimate}{over}" if estimate else "")
 
 
 def _escaped(text: str) -> str:

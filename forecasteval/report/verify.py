@@ -22,7 +22,6 @@ from forecasteval.report.changes import Run
 from forecasteval.report.make import (
     DATA,
     RESULTS,
-    as_json,
     data_folder,
     find_notebook,
     insert_checks,
@@ -115,7 +114,7 @@ def verify(folder: str | Path, *, data: str | Path | None = None, progress: bool
             raise RunFailed(f"It could not be computed again. {error}", exit_code=error.exit_code)
         called = {} if source is None else {str(staged): str(record.get("organisation"))}
         Machine(called).without(run.notebook)
-        found = json.loads(as_json(results_of(collect(run.notebook))))
+        found = json.loads(_manifest.as_json(results_of(collect(run.notebook))))
     keys = [_told(key, old, new) for key, old, new in _different(report.results, found)]
     near = bool(keys) and all(_near(old, new) for _, old, new in _different(report.results, found))
     differences = [*_torn(place, record), *keys]

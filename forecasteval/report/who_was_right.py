@@ -14,6 +14,7 @@ from forecasteval.compare.disagreement import FAR, Disagreement
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
 from forecasteval.compare.wording import capital, money
 from forecasteval.report.blocks import Html, Words
+from forecasteval.report.labels import on_axis
 from forecasteval.report.section import OrWhy
 
 if TYPE_CHECKING:
@@ -172,13 +173,17 @@ class WhoWasRight(OrWhy):
             ax.set_ylim(-len(t) + 0.4, 1.05)
             ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
             ax.set_xlabel("Chance to win", fontsize=9)
-            legend = ((0.0, f"● {short(candidate, 14)} said", shades[d.candidate]), (0.4, f"● {short(baseline, 14)} said", shades[d.baseline]),
-                      (0.78, "◆ were won", INK))  # fmt: skip
+            spoke = [f"● {short(on_axis(name), 20)}" for name in self.two]
+            legend = (
+                (0.0, spoke[0], shades[d.candidate]),
+                (0.36, spoke[1], shades[d.baseline]),
+                (0.8, "◆ won", INK),
+            )
             for x, said, shade in legend:
                 ax.text(x, 0.995, said, transform=ax.transAxes, va="top", fontsize=8.5, color=shade)
-        said = "; ".join(
+        told = "; ".join(
             f"{self.called(r['band'])}, {r['deals']} deals: {baseline} said {r['baseline_said']:.0%}, {candidate} "
             f"{r['candidate_said']:.0%}, won {r['won']:.0%}"
             for r in t.to_dict("records")
         )
-        return Picture("who_was_right", f"{message}. {said}.", figure)
+        return Picture("who_was_right", f"{message}. {told}.", figure)

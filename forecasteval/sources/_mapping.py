@@ -18,7 +18,9 @@ _KINDS = ("probability", "rank_score", "amount", "category")
 _SETTINGS = ("timezone", "decimal_mark")  # as in organisation.yaml
 _OUTCOME = "{column: Status, won: [Won], lost: [Lost]}"
 _OUTCOME_ADVICE = "Say which column holds the outcome, in which words."
-_FORECAST_KEYS = "keys among column, kind, scale, missing, by, categories, low, high, level, column first"
+_FORECAST_KEYS = (
+    "keys among column, kind, scale, missing, by, categories, low, high, level, points, column first"
+)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -50,13 +52,19 @@ class Decided(BaseModel):
 
 
 class Outcome(BaseModel):
-    """The column of the outcome, and the words in which it says won, lost or neither."""
+    """The column of the outcome, and the words in which it says won, lost or neither; or a date, with a window.
+
+    With `within_days` the column is the day on which it came true: so many days after the row's own date decide, and a row
+    that is younger on the last day of the data (`through`; the newest date of the table) is undecided, not lost.
+    """
 
     column: _Header
-    won: _Listed
-    lost: _Listed
+    won: _Listed = []
+    lost: _Listed = []
     undecided: _Listed = []
     lost_where: Decided | None = None
+    within_days: Annotated[int, Field(ge=1)] | None = None
+    through: Annotated[str | None, BeforeValidator(lambda v: None if v is None else str(v))] = None
 
 
 class Blocks(BaseModel):
@@ -102,7 +110,8 @@ class Forecast(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    column: _Header
+    column: _Header = ""
+    points: str = ""  # a points table instead of a column: hand-written rules, whose sum ranks
     kind: _Kind = "probability"
     scale: _Scale = 1
     missing: _Listed = []
@@ -115,6 +124,8 @@ class Forecast(BaseModel):
     def speaks(self) -> dict[str, str]:
         """What a matched table says of the forecaster; a category has become a chance, or a rank."""
         said = {"kind": self.kind}
+        if self.points:
+            return {"kind": "rank_score", "by": "people", "gloss": "the points of the hand-written rules"}
         if self.kind == "category":
             said = {"kind": "rank_score"} if isinstance(self.categories, list) else {"kind": "probability"}
             said["gloss"] = _GLOSSES[type(self.categories).__name__]
@@ -152,6 +163,7 @@ class Mapped(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     description: Any = ""
+    file: Annotated[str | None, said("the name of a file beside the mapping", "Correct it.")] = None
     target: Any = ""
     table: Annotated[str | None, said("the name of a sheet or table", "Correct it.")] = None
     max_age_days: Any = None
@@ -184,7 +196,43 @@ class Mapped(BaseModel):
         said("{name: {column: ..., kind: probability}}"),
     ] = {}
     features: _Listed = []
+    fields_as_of: Any = None
     group_duplicates: Any = None
+
+
+# a table of leads speaks in words of its own
+_OF_LEADS = {
+    "lead_id": "deal_id",
+    "scored_on": "as_of",
+    "owner": "rep",
+    "campaign": "period",
+    "converted": "won",
+}
+
+
+def _read_leads(document: Document) -> Document:
+    """A mapping in the words of leads, read as one of deals; problems keep the words in which it was written."""
+    given = {str(key): value for key, value in document.given.items()}
+    if "converted" not in given:
+        return document
+    both = [key for key, deal in _OF_LEADS.items() if key in given and deal in given]
+    for key in both:
+        document.wrong(key, f"{_OF_LEADS[key]} as well", "one of the two", "Write it in the words of leads.")
+    document.words = {deal: key for key, deal in _OF_LEADS.items()}
+    given = {_OF_LEADS.get(key, key): value for key, value in given.items() if key not in both}
+    if isinstance(won := given.get("won"), Mapping):
+        given["won"] = {"won" if key == "converted" else key: value for key, value in won.items()}
+    document.given = given
+    return document
+
+
+def nouns(mapped: Mapped, document: Document) -> dict[str, str]:
+    """What rows, owners and periods are called, where that is not deals, reps and periods."""
+    if not document.words:
+        return {}
+    days = mapped.period.block_days if isinstance(mapped.period, Blocks) else 0
+    blocks = {0: "campaigns", 7: "weeks"}.get(days, f"blocks of {days} days")
+    return {"deal": "leads", "rep": "owners", "period": blocks, "won": "converted"}
 
 
 def read_mapping(mapping: str | Path | Mapping[str, Any]) -> tuple[Mapped, Document]:
@@ -199,10 +247,18 @@ def read_mapping(mapping: str | Path | Mapping[str, Any]) -> tuple[Mapped, Docum
     unread = bool(document.problems)
     if _open_questions(document):
         return Mapped(), replace(document, given={})
+    document = _read_leads(document)
     mapped = document.read_as(Mapped)
+    for forecast in mapped.forecasts.values():
+        if forecast.points and not isinstance(mapping, Mapping):
+            forecast.points = str(Path(mapping).parent / forecast.points)
     if mapped.actual is not None:
         _refuse_deals(mapped, document)
-    elif mapped.won is None and not unread and all(problem.column != "won" for problem in document.problems):
+    elif (
+        mapped.won is None
+        and not unread
+        and all(problem.column != document.words.get("won", "won") for problem in document.problems)
+    ):
         document.wrong("won", "nothing", _OUTCOME, _OUTCOME_ADVICE)
     stated = {key: getattr(mapped, key) for key in _SETTINGS}
     for problem in check_options(stated, {key: key for key in _SETTINGS}):
@@ -264,13 +320,22 @@ def _refuse_contradictions(mapped: Mapped, document: Document) -> None:
                     found, expected = f"{word!r} under {other} and under {meaning}", "each word once"
                     document.wrong("won", found, expected, "Say which of them it means.")
         empty = [meaning for meaning in ("won", "lost") if not getattr(mapped.won, meaning)]
-        if empty:
+        if mapped.won.within_days is not None:
+            if len(empty) < 2 or mapped.as_of is None:
+                found = (
+                    "a window of days without as_of"
+                    if mapped.as_of is None
+                    else "a window of days beside words"
+                )
+                expected = "{column: Converted On, within_days: 30}, a column of dates, and as_of"
+                document.wrong("won", found, expected, "Name the day from which the window counts (as_of).")
+        elif empty:
             document.wrong("won", f"no word for {' and '.join(empty)}", _OUTCOME, _OUTCOME_ADVICE)
     second = mapped.won.lost_where if mapped.won else None
     once = {"won": mapped.won.column if mapped.won else None}
     once |= {"won.lost_where": second.column} if second else {}
     once |= {key: getattr(mapped, key) for key in ("deal_id", "as_of", "rep", "amount")}
-    once |= {f"forecasts.{name}": forecast.column for name, forecast in mapped.forecasts.items()}
+    once |= {f"forecasts.{name}": f.column for name, f in mapped.forecasts.items() if not f.points}
     uses: dict[str, list[tuple[str, str]]] = {}
     for key, column in once.items():
         # one column may hold a probability whose rank is looked at as well
@@ -282,6 +347,9 @@ def _refuse_contradictions(mapped: Mapped, document: Document) -> None:
             document.wrong(key, found, "a column of its own", "Name another column, or take one of them out.")
         before.append((key, kind))
     for name, forecast in mapped.forecasts.items():
+        if bool(forecast.points) == (forecast.column != ""):
+            found = "column and points" if forecast.points else "neither column nor points"
+            document.wrong(f"forecasts.{name}", found, "a column, or a points table", "Correct it.")
         if mapped.actual is None and (forecast.low is not None or forecast.high is not None):
             expected, advice = "a range around totals alone", "Take low and high out."
             document.wrong(f"forecasts.{name}", "low or high of single deals", expected, advice)

@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from forecasteval.errors import Problem, nearest
-from forecasteval.sources._draft_words import plain_flags
+from forecasteval.sources._draft_words import plain_flags, side
 from forecasteval.tables.coded import each_word
 from forecasteval.tables.columns import Sheet, normal
 
+_SIDES = {"won": "won", "lost": "lost", "undecided": "open"}
 _SHOWN = 4  # spellings of a header that is missing
 RENAMES = "stage_renames.csv"  # written by the analyst, whatever the CRM
 
@@ -127,8 +128,10 @@ class Dialect:
         return {"values": self.value_fields, "changes": self.change_fields}.get(kind) or self.fields
 
     def status(self, words: pd.Series) -> pd.Series:
-        """Open, won, lost or deleted, as far as the words say it."""
+        """Open, won, lost or deleted, as far as the words say it; a field of its own speaks the language of its users."""
         known = {word: self.status_words.get(normal(str(word))) for word in words.dropna().unique()}
+        if self.own_status:
+            known = {word: said or _SIDES.get(side(str(word)) or "") for word, said in known.items()}
         return words.map(known).astype("str")
 
     def read(self, sheet: Sheet, header: str, meaning: str) -> pd.Series:

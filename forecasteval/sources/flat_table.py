@@ -15,9 +15,10 @@ import pandas as pd
 
 from forecasteval.errors import CallError, InputError, Problem, absent, nearest
 from forecasteval.sources._looks import as_seen_while_open, final, won_in_the_last_row_alone
-from forecasteval.sources._mapping import Blocks, Forecast, Mapped, Outcome, read_mapping, spellings
+from forecasteval.sources._mapping import Blocks, Forecast, Mapped, Outcome, nouns, read_mapping, spellings
 from forecasteval.sources._open_as_lost import open_as_lost
 from forecasteval.sources.categories import ENOUGH, Moments, past_conversion
+from forecasteval.sources.points import points_of
 from forecasteval.tables.columns import TYPED, Sheet, normal
 from forecasteval.tables.database import is_url, read_postgresql
 from forecasteval.tables.document import Document
@@ -47,16 +48,21 @@ def import_table(
         file; the address of a PostgreSQL database (postgresql://user@host/name); or a frame of any library
     mapping : the mapping, or the YAML file that holds it. Keys: ``won`` (required: ``{column, won, lost}``
         and, if need be, ``undecided``, each a list of the column's words, and ``lost_where: {column, closed, open}``, a flag
-        for closed or lost without which a deal that is not won is undecided), ``forecasts`` (``{name: {column,
+        for closed or lost without which a deal that is not won is undecided; or ``{column, within_days, through}`` for a
+        column of the days on which it came true: rows younger than the window on the last day are undecided),
+        ``forecasts`` (``{name: {column,
         kind: probability | rank_score | amount | category, scale: 1 or 100, missing: [values], by: people | model,
-        categories: {Commit: 0.9, ...} or [Commit, ...]}}``), and, all optional,
-        ``deal_id, as_of, closed_on, rep, account, amount, amount_won`` (columns; rows dated on the day of the close
+        categories: {Commit: 0.9, ...} or [Commit, ...]}}``, or ``{points: rules.yaml}`` for hand-written rules), and, all
+        optional, ``deal_id, as_of, closed_on, rep, account, amount, amount_won`` (columns; rows dated on the day of the close
         or later are left out), ``period`` (a column, or ``{column,
-        block_days}``), ``segments``, ``features`` (lists of columns), ``group_duplicates`` (true, or the
+        block_days}``), ``segments``, ``features`` (lists of columns), ``fields_as_of`` (the day on which a row's fields
+        were recorded; refused after as_of), ``group_duplicates`` (true, or the
         columns: rows that agree in all of them share an ``account``), ``currency`` (a column) and ``currency_rates``
         (``{EUR: 1, USD: 0.92}``), ``period_order`` (the periods in their order, where their names do not show it),
         ``timezone`` (in which times with a zone are counted as days), ``decimal_mark`` (where a column does not show
-        it), ``table`` (the sheet or table to read), ``description, target, max_age_days``
+        it), ``file`` (of a mapping.yaml in a data folder: the table beside it), ``table`` (the sheet or table to read),
+        ``description, target, max_age_days``. Leads have words of their own: ``lead_id, scored_on, owner, campaign,
+        converted`` for deal_id, as_of, rep, period and won
     table : the sheet of a workbook, or the table of a database, where there are several
 
     Returns
@@ -156,12 +162,14 @@ class Matching:
             sheet.rates = mapped.currency_rates  # the cells themselves name their currencies
         sheet.decimal, sheet.notes = mapped.decimal_mark or sheet.decimal, self.notes
         self.late = (pd.Series(False, index=sheet.cells.index), "")
+        self.undecided = "the outcome is blank or undecided"
+        self.words: dict[str, pd.Series] = {}  # of points tables, which rules gave the points
+        self.point_fields: dict[str, list[str]] = {}  # and what they look at
 
     def table(self) -> pd.DataFrame:
         """The matched table, or one error that says all that is wrong."""
         if self.sheet.cells.empty:
             self.sheet.wrong(None, None, "a header and no rows", "one row per deal", "Export it again.")
-        outcome = self._outcome()
         currency = self.column("currency", self.mapped.currency)
         for name, kind in _PLAIN.items():
             column = self.column(name, getattr(self.mapped, name))
@@ -169,6 +177,7 @@ class Matching:
                 sheet = self.sheet if kind == "text" else self.present(column)
                 values = sheet.read(column, kind)
                 self.columns[name] = self.converted(column, values, currency) if kind == "number" else values
+        outcome = self._outcome()
         self.read_periods()
         for name, forecast in self.mapped.forecasts.items():
             self._forecast(name, forecast)
@@ -179,6 +188,7 @@ class Matching:
         outcome = self._while_open(outcome)
         self._identity(outcome)
         self._gaps(outcome)
+        self._recorded()
         self._given_away(features, outcome)
         self._conversions(outcome, closed)
         problems = self.document.problems + self.sheet.problems
@@ -198,6 +208,10 @@ class Matching:
         self.document.wrong(key, repr(wanted), f"a column of {self.sheet.file}: {known}", advice)
         return None
 
+    def equal(self, column: str, words: Sequence[Any]) -> pd.Series:
+        """Where a cell of a column is one of the words."""
+        return _equal(self.present(column).text(column), words)
+
     def present(self, column: str, missing: Sequence[Any] = ()) -> Sheet:
         """The column with words and numbers that stand for "missing" blanked."""
         text = self.sheet.text(column)
@@ -212,6 +226,8 @@ class Matching:
         column = self.column("won", said.column) if said is not None else None
         if said is None or column is None:
             return empty
+        if said.within_days is not None:
+            return self._dated_outcome(column, said.within_days, said.through)
         text = self.present(column).text(column)
         won, lost, undecided = (_equal(text, words) for words in (said.won, said.lost, said.undecided))
         strange = text[text.notna() & ~won & ~lost & ~undecided]
@@ -220,6 +236,30 @@ class Matching:
         for _, rows in strange.groupby(strange, sort=False):
             self.sheet.pin(column, rows, f"one of {', '.join(known)}", advice)
         return empty.mask(won, 1.0).mask(lost & self._decided(said, won), 0.0)
+
+    def _dated_outcome(self, column: str, days: int, through: str | None) -> pd.Series:
+        """What came true within so many days of the row's own day; undecided where these days are not over yet."""
+        began = self.columns.get("as_of")
+        if began is None:
+            return pd.Series(index=self.sheet.cells.index, dtype=float)
+        came = self.present(column).dates(column)
+        last = pd.to_datetime(through, errors="coerce") if through else max(began.max(), came.max())
+        if pd.isna(last):
+            self.document.wrong(
+                "won", f"through {through!r}", "the last day of the data, as 2026-03-31", "Correct it."
+            )
+            return pd.Series(index=began.index, dtype=float)
+        decides = began + pd.Timedelta(days=days)
+        before, young = came < began, decides > last
+        if not through:
+            self.notes.append(
+                f"The data are taken to end on {last:%Y-%m-%d}, their newest date: state the day of the export as through."
+            )
+        if same := int((came == began).sum()):
+            self.notes.append(f"{same:,} came true on the row's own day, and count as after it.")
+        self.late = (before, "it had come true before the row's own day")
+        self.undecided = f"younger than {days} days on {last:%Y-%m-%d}: undecided, not lost"
+        return (came.notna() & (came <= decides)).astype(float).mask(young | began.isna())
 
     def _decided(self, said: Outcome, won: pd.Series) -> pd.Series:
         """Where a deal that is not won is a lost one: everywhere, or where a second flag says so."""
@@ -297,7 +337,8 @@ class Matching:
             self.periods = [label for label in stated if label in labels]
             return
         self.periods = in_order_of_time(labels) or self._by_dates() or []
-        if not self.periods and len(labels) > 1:
+        dated = self.mapped.won is not None and self.mapped.won.within_days is not None
+        if not self.periods and len(labels) > 1 and not dated:
             some = ", ".join(labels[:4]) + (", ..." if len(labels) > 4 else "")
             self.notes.append(
                 f"The order of the periods in time is not known ({some}): write period_order: [...] in the mapping where "
@@ -313,6 +354,14 @@ class Matching:
         return [str(label) for label in spans.index] if spans.notna().all(axis=None) and apart.all() else None
 
     def _forecast(self, name: str, said: Forecast) -> None:
+        if said.points:
+            if found := points_of(self, name, said.points, self._leaks("features")):
+                self.columns[name] = pd.Series(found.total, index=self.sheet.cells.index)
+                self.words[f"{name}_because"] = pd.Series(found.because, self.sheet.cells.index, dtype="str")
+                self.sources[name] = ""
+                self.point_fields[name] = list(dict.fromkeys(rule.field for rule in found.rules))
+                self.notes += found.notes
+            return
         column = self.column(f"forecasts.{name}", said.column)
         if column is None:
             return
@@ -339,7 +388,7 @@ class Matching:
         if as_of is None:
             return outcome
         closed = self.late[0] if closed_on is None else as_of >= closed_on
-        why = "dated on the day of the close or later"
+        why = self.late[1] or "dated on the day of the close or later"
         if deal is not None:
             if deals := won_in_the_last_row_alone(outcome, deal, as_of, self.columns.get("period")):
                 found = f"{deals:,} deals that are won in their last row and lost in every row before"
@@ -358,6 +407,17 @@ class Matching:
                     self.columns["amount_won"] = final(self.columns["amount_won"], deal, as_of)
         self.late = (closed & outcome.notna(), why)
         return outcome.mask(closed)
+
+    def _recorded(self) -> None:
+        """Refuse rows whose fields were recorded after the moment that they speak of."""
+        column, as_of = self.column("fields_as_of", self.mapped.fields_as_of), self.columns.get("as_of")
+        if column is None or as_of is None:
+            return
+        recorded = self.present(column).dates(column)
+        late = self.sheet.text(column)[recorded > as_of]
+        word = self.document.words.get("as_of", "as_of")
+        advice = f"Take the fields as they stood on {word}; or leave fields_as_of out, and reports say that this is not known."
+        self.sheet.pin(column, late, f"fields recorded by {word}", advice)
 
     def _given_away(self, features: list[str], outcome: pd.Series) -> None:
         """Refuse the features that give the outcome away."""
@@ -438,7 +498,7 @@ class Matching:
                 found = f"{column}, which is the {leaks[column]}"
                 self.document.wrong(key, found, "what was known besides", "Take it out of the list.")
                 continue
-            if column in RESERVED or column in self.sources:
+            if column in RESERVED or column in self.sources or column in self.words:
                 advice = "Rename the column in the file."
                 self.document.wrong(key, column, "a column whose name is not taken", advice)
                 continue
@@ -502,7 +562,7 @@ class Matching:
         late, why = self.late
         if late.any():
             kept = self.step("before the close", kept, ~late, why)
-        kept = self.step("outcome stated", kept, outcome.notna(), "the outcome is blank or undecided")
+        kept = self.step("outcome stated", kept, outcome.notna(), self.undecided)
         if "as_of" in self.columns:
             kept = self.step("date stated", kept, self.columns["as_of"].notna(), "the date is blank")
         else:
@@ -513,12 +573,14 @@ class Matching:
             kept = self.step("after the burn-in", kept, ~self.burn_in, why)
         order = ["deal_id", "as_of", "period", "rep", "account"]
         front = {name: self.columns.pop(name) for name in order if name in self.columns}
-        table = pd.DataFrame({**front, "won": outcome, **self.columns})[kept].reset_index(drop=True)
+        table = pd.DataFrame({**front, "won": outcome, **self.columns, **self.words})[kept].reset_index(
+            drop=True
+        )
         table["won"] = table["won"].astype("int64")
         mapped = self.mapped
         table.attrs["forecasteval"] = {
             "source": self.sheet.file,
-            "target": str(mapped.target or "won"),
+            "target": str(mapped.target or "") or self._target(),
             "description": str(mapped.description or ""),
             "max_age_days": mapped.max_age_days,
             "forecasters": {name: mapped.forecasts[name].speaks() for name in self.sources},
@@ -528,7 +590,19 @@ class Matching:
             "flow": self.flow,
             "notes": list(dict.fromkeys(self.notes)),
         }
+        if self.point_fields:
+            table.attrs["forecasteval"]["points_fields"] = self.point_fields
+        if named := nouns(mapped, self.document):
+            table.attrs["forecasteval"] |= {"nouns": named, "fields_known": mapped.fields_as_of is not None}
+        if mapped.won is not None and mapped.won.within_days is not None:
+            table.attrs["forecasteval"]["known_after_days"] = mapped.won.within_days
         return table
+
+    def _target(self) -> str:
+        """What came true, in words."""
+        days = self.mapped.won.within_days if self.mapped.won else None
+        came = nouns(self.mapped, self.document).get("won", "won")
+        return came if days is None else f"{came} within {days} days"
 
     def step(self, step: str, before: pd.Series, stated: pd.Series, why: str) -> pd.Series:
         """Which rows are left, written down with how many are not."""

@@ -26,6 +26,7 @@ from forecasteval.tables.schemas import CATEGORIES, RESERVED
 _MANY_WORDS = 20
 _FEW = 10
 _ENOUGH = 4  # decided rows for each value of a column, from which on telling won from lost is no chance
+_ALIKE = 0.95  # of the things that come back have one outcome
 _BY = "# by: people or by: model can be added to each forecast, to say who makes it"
 _OPTIONAL = [
     "# Keys that may be added: as_of (the date of the forecast), period (a column, or {column: ..., block_days: 14}),",
@@ -283,7 +284,24 @@ class _Draft:
                 "deals at other moments (then as_of has to be named)?"
             )
             self._drop(ids[:1])
+        self._ask_for_a_name_of_looks()
         return ["# deal_id: no column has a different value in every row; the row number is used"]
+
+    def _ask_for_a_name_of_looks(self) -> None:
+        """Rows that agree in all words, have one outcome and come back on several days may be looks at one thing."""
+        words = [c for c in self.left.values() if not c.is_number and not c.is_date and c.distinct > 1]
+        if not words or not any(column.is_date for column in self.left.values()) or self.won.empty:
+            return
+        cells = pd.DataFrame({column.name: column.cells for column in words}).loc[self.won.index]
+        thing = cells.groupby(list(cells), dropna=False, sort=False).ngroup()
+        again = self.won.groupby(thing).agg(["size", "nunique"])
+        again = again[again["size"] > 1]
+        if again["size"].sum() > len(cells) / 2 and again["nunique"].eq(1).mean() > _ALIKE:
+            self._ask(
+                f"{again['size'].sum():,} rows agree with others in {listed([c.name for c in words])} and in the outcome: are "
+                "they looks at the same thing on several days? Then add a column that names it, as deal_id; else each "
+                "row counts as a thing of its own."
+            )
 
     def _repeated_identity(self) -> list[str]:
         """An id that comes back with another date: one row per deal and moment."""
@@ -506,6 +524,10 @@ class _Draft:
         if segments:
             lines.append(f"segments: [{', '.join(as_yaml(name) for name in segments)}]  # few values each")
         features = [column.name for column in left if column.name not in segments]
+        names = {c.name for c in left if not (c.is_number or c.is_date) and c.distinct > self.rows / 2}
+        if not has_forecasts and names.intersection(features):  # what stands once teaches a model nothing
+            features = [name for name in features if name not in names]
+            lines.append(f"# Not used: {listed(sorted(names))}")
         if features and not has_forecasts:
             words = ", ".join(as_yaml(name) for name in [*segments, *features])
             lines.append(f"features: [{words}]  # kept for a reference model")

@@ -1,7 +1,7 @@
 """The tidy tables of one organisation: reading a data folder, checking it, writing it.
 
 A data folder holds an ``export/`` (what the CRM gave out), ``tables/`` (built from it), tidy tables that
-somebody wrote by hand, or a matched table. :func:`read` takes any of them; what is wrong is said all at
+somebody wrote by hand, a flat table with its ``mapping.yaml``, or a matched table. :func:`read` takes any of them; what is wrong is said all at
 once, with file, row, column, value, and what was expected.
 """
 
@@ -24,6 +24,8 @@ from forecasteval.errors import CallError, InputError, Problem, absent
 from forecasteval.sources._by_hand import lay_beside, matched_file, read_tables, table_files
 from forecasteval.sources._crm_export import read_export
 from forecasteval.sources._cut_files import since_last_time
+from forecasteval.sources._mapping import read_mapping
+from forecasteval.sources.flat_table import import_table
 from forecasteval.sources.raw import Raw, assemble
 from forecasteval.sources.system import SYSTEMS, fits_of, system_of
 from forecasteval.tables.columns import normal
@@ -31,6 +33,8 @@ from forecasteval.tables.organisation import Org
 from forecasteval.tables.reading import read_header
 from forecasteval.tables.schemas import TABLES, canonical
 from forecasteval.tables.settings import SETTINGS_FILE, Settings, read_settings
+
+MAPPING_FILE = "mapping.yaml"
 
 
 def read(folder: str | Path) -> Org:
@@ -87,12 +91,27 @@ def _raw(place: Path) -> Raw:
         raw = _built_or_imported(place)
     elif (place / "tables").is_dir():
         raw = _stored(place) or read_tables(place / "tables", place)
+    elif (place / MAPPING_FILE).is_file():
+        raw = _mapped(place)
     elif matched_file(place) or _is_tidy(place):
         raw = read_tables(place, place)
     else:
         raw = _bare_export(place)
     raw.canonical_id = _any_id
     return raw
+
+
+def _mapped(place: Path) -> Raw:
+    """A flat table that lies beside the mapping that says which of its columns is what."""
+    own, problems = read_settings(place)
+    mapping = place / MAPPING_FILE
+    file = read_mapping(mapping)[0].file or ""
+    if not (place / file).is_file():
+        expected, advice = "file: the name of the table that lies beside it", "Add the line, or correct it."
+        raise InputError([Problem(MAPPING_FILE, None, "file", repr(file), expected, advice)])
+    matched = import_table(place / file, mapping)
+    raw = Raw(own.name or place.name, place, own, matched=matched, problems=problems)
+    return replace(raw, sources={file: int(matched.attrs["forecasteval"]["flow"][0]["deals"])})
 
 
 def _is_tidy(place: Path) -> bool:

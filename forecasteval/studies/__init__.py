@@ -13,6 +13,7 @@ QUESTIONS = {
     "compare_forecasts": "Question",
     "coverage_study": "Study",
     "data_sufficiency": "Sufficiency",
+    "lead_scoring": "Leads",
     "measured_outcome": "Measured",
     "pipeline_review": "Review",
     "plan_pilot": "Pilot",

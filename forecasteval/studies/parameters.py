@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from forecasteval.errors import CallError
+from forecasteval.errors import CallError, nearest
 from forecasteval.inference.questions import QUESTIONS
 from forecasteval.matching.deals_as_of import Target
-from forecasteval.matching.match import POPULATIONS
+from forecasteval.matching.match import POPULATIONS, Panel
+from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import METRICS
 from forecasteval.tables.organisation import Org
 
@@ -56,6 +57,33 @@ class Parameters(BaseModel):
     def parameters(self) -> dict[str, Any]:
         """The parameters as plain values."""
         return self.model_dump()
+
+    _spoken: ClassVar[tuple[str, ...]] = (
+        "candidate",
+        "baseline",
+        "also",
+        "scores",
+    )  # fields that name forecasters
+
+    def check(self, org: Org) -> None:
+        """Refuse what only the data can judge, before anything is matched: a forecaster that is not there.
+
+        Raises
+        ------
+        CallError
+            With the forecasters there are.
+        """
+        named = [getattr(self, field) for field in self._spoken if field in type(self).model_fields]
+        names = [n for one in named for n in ([one] if isinstance(one, str) else one)]
+        if org.matched is None:
+            Panel(org, as_of=[]).outside(names)
+            return
+        there = Matched.of(org).names
+        if unknown := [n for n in names if n not in there]:
+            hint = "".join(nearest(n, there) for n in unknown)
+            raise CallError(
+                f"There is no forecaster {', '.join(unknown)} in the table. {hint}There are {', '.join(there)}."
+            )
 
     def share(self, org: Org) -> None:
         """Compute once what reports on segments have in common, for processes that are forked from this one."""

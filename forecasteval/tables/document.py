@@ -43,16 +43,22 @@ def said(
 
 @dataclass
 class Document:
-    """Keys and values as they were given, the row of each key, and what is wrong with them."""
+    """Keys and values as they were given, the row of each key, and what is wrong with them.
+
+    ``words`` says how the file calls a key, where it has a word of its own for it.
+    """
 
     file: str
     given: dict[str, Any]
     rows: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    words: dict[str, str] = field(default_factory=dict)
 
     def wrong(self, key: str, found: str, expected: str, advice: str) -> None:
         """Add the problem of one key; the parts of a nested one are joined by dots."""
         parts = key.split(".")
+        parts[0] = self.words.get(parts[0], parts[0])
+        key = ".".join(parts)
         heads = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
         row = next((self.rows[head] for head in heads if head in self.rows), None)
         self.problems.append(Problem(self.file, row, key, found, expected, advice))
@@ -71,7 +77,7 @@ class Document:
                 told = context["advice"] or advice
                 self.wrong(".".join(place), context["found"], context["expected"], told)
             else:
-                known = list(model.model_fields)
+                known = [self.words.get(name, name) for name in model.model_fields]
                 told = f"{nearest(place[0], known)}Correct or remove the line."
                 self.wrong(place[0], "an unknown key", f"one of {', '.join(known)}", told)
             inner = values.get(place[0])

@@ -6,6 +6,7 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 import forecasteval as fe
 from forecasteval.compare import encompassing as en
@@ -172,3 +173,40 @@ def test_error_rate_where_the_candidate_adds_nothing():
         inside += found.mix.weight.low <= 0.0 <= found.mix.weight.high
     assert wrong / 100 <= 0.1
     assert inside / 100 >= 0.88
+
+
+def test_what_a_score_adds_is_the_coefficient_of_an_independent_fit():
+    table = deals(model=(0.3, 1.0), rep=(1.0, 0.2))
+    found = en.adds(table, "model", ["rep_forecast"])
+    pair = en.encompassing(table, "model", "rep_forecast")
+    assert found.weight == pair.candidate
+    ranks = en.adds(table.assign(model=np.exp(5 * table["model"])), "model", ["rep_forecast"])
+    x = pd.DataFrame({"one": 1.0, "rep": np.log(table["rep_forecast"] / (1 - table["rep_forecast"]))})
+    x["said"] = stats.norm.ppf(table["model"].rank() / (len(table) + 1))
+    assert ranks.ranks
+    assert ranks.weight.value == pytest.approx(
+        sm.Logit(table["won"], x).fit(disp=0, tol=1e-12).params["said"], rel=1e-6
+    )
+
+
+def test_a_score_beside_two_and_one_that_the_two_tell_already():
+    table = deals(model=(0.3, 1.0), rep=(1.0, 0.2)).assign(
+        stage_rate=lambda t: expit(np.log(t["model"] / (1 - t["model"])) / 2)
+    )
+    assert (
+        en.adds(table.assign(heard=np.random.default_rng(1).normal(size=len(table))), "heard").verdict
+        == "not shown"
+    )
+    told = en.adds(table.assign(same=table["rep_forecast"] ** 0.999), "same", ["rep_forecast", "stage_rate"])
+    assert told.verdict == "cannot be told"
+    assert codes_of(told) == ["collinear"]
+
+
+def test_silence_is_counted_and_who_is_not_there_is_named():
+    table = deals().assign(heard=lambda t: np.where(t.index % 4 == 0, np.nan, t.index % 7))
+    found = en.adds(table, "heard", ["rep_forecast", "stage_rate"])
+    assert found.share == 0.75
+    assert found.beside == ("rep_forecast",)
+    assert "stage_rate does not speak" in found.reasons[0]["text"]
+    with pytest.raises(CallError, match="no forecast named herd"):
+        en.adds(table, "herd")

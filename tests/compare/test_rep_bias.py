@@ -140,7 +140,7 @@ def test_reps_who_do_not_differ_are_not_told_apart():
 def test_small_reps_are_shown_by_the_shrunken_value_only_and_nobody_is_ranked():
     table, _ = pilot()
     found = pooling.rep_bias(table, "model")
-    few = found.table["deals"] < pooling._LEAST_DEALS
+    few = found.table["deals"] < pooling.LEAST_DEALS
     assert few.any()
     assert found.table.loc[few, "bias"].isna().all()
     assert found.table.loc[few, "shrunken"].notna().all()

@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from forecasteval.errors import InputError
+from forecasteval.errors import CallError, InputError
+from forecasteval.report import executor
 from forecasteval.report.plan import Plan, read_plan
 
 COMMAND = [sys.executable, "-c", "import sys; from forecasteval.cli import main; sys.exit(main())", "batch"]
@@ -23,7 +24,7 @@ ROW += '"reliable": True, "difference": low - 0.01, "low": low - 0.02, "high": l
 def batch(folder, plan, *words):
     (folder / "plan.yaml").write_text(plan, "utf-8")
     command = [*COMMAND, "plan.yaml", "--out", "out", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
     index = folder / "out" / "index.json"
     return done, {r["label"]: r for r in json.loads(index.read_text())["reports"]} if index.exists() else {}
 
@@ -36,7 +37,25 @@ def compared(verdict, more=""):
 @pytest.fixture
 def deals(tmp_path):
     """A data folder whose regions are one to a careless file system, and would act on a careless page."""
-    regions = ["West", "west", "<b>x</b>", "../up", *["a very long name of a region " * 4 + c for c in "pq"]]
+    regions = [
+        "West",
+        "west",
+        "<b>x</b>",
+        "../up",
+        "..",
+        "CON",
+        "nul.txt",
+        "\N{SLIGHTLY SMILING FACE}",
+        "\N{CAT FACE}",
+    ]
+    regions += [
+        "a/b",
+        "a b",
+        "a\\b",
+        "\u0130",
+        "=1+1",
+        *["a very long name of a region " * 12 + c for c in "pq"],
+    ]
     table = pd.DataFrame(
         {"deal_id": [f"D{i}" for i in range(len(regions))], "outcome": "won", "region": regions}
     )
@@ -110,6 +129,12 @@ def test_no_two_reports_share_a_folder_and_people_go_by_stand_ins(
     assert "the same report twice" in wrong(tmp_path, plan.read_text())[1]
 
 
+def test_a_notebook_may_be_called_as_the_folder_of_the_dated_copies(write_notebook, tmp_path):
+    archive = write_notebook("week: int = 4", "week", name="archive")
+    (tmp_path / "plan.yaml").write_text(f"reports:\n  - notebook: {archive}\n")
+    assert read_plan(tmp_path / "plan.yaml", lambda *_: None).jobs[0].name.startswith("archive-")
+
+
 # --- the run ------------------------------------------------------------------------------------------
 
 
@@ -176,6 +201,83 @@ def test_the_next_run_says_what_has_changed_and_keeps_dated_copies(write_noteboo
     done, index = batch(tmp_path, "reports:\n  - notebook: never.ipynb\n")
     assert done.returncode == 3
     assert "In the last run and not in this one" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_a_batch_has_the_doors_of_a_report(write_notebook, tmp_path):
+    table = "report.publish({}, {'t': __import__('pandas').DataFrame({'who': ['=1+1']})})"
+    write_notebook("low: float = -0.1", compared("'candidate better'"), table, name="good")
+    write_notebook("low: float = 0.0", PUBLISH.format(results="{}"), name="plan")
+    plan = "reports:\n  - notebook: good.ipynb\n    for_each:\n      - {low: -0.1}\n      - {low: 0.1}\n"
+    conditions = ("--fail-on", "high > 0", "--fail-on", "data_problems > 5")
+    told = ("--notify", "tee told.txt", "--json", "--xlsx", *conditions)
+    done, index = batch(tmp_path, plan + "  - notebook: plan.ipynb\n", *told)
+    assert done.returncode == 4, done.stderr
+    assert json.loads(done.stdout) == json.loads((tmp_path / "out" / "index.json").read_text())
+    assert index["low: 0.1"]["came_true"] == ["high > 0"]
+    assert index["low: -0.1"]["came_true"] == index["Plan"]["came_true"] == []
+    said = (tmp_path / "told.txt").read_text()
+    assert said == (tmp_path / "out" / "summary.txt").read_text()
+    assert said.splitlines() == ["3 reports: 2 model better, 1 done.", "Came true in 1 report: high > 0"]
+    book = pd.read_excel(
+        tmp_path / "out" / index["low: 0.1"]["folder"] / "tables.xlsx", sheet_name="t", engine="calamine"
+    )
+    assert book["who"].tolist() == ["'=1+1"]
+    done, _ = batch(tmp_path, plan, "--fail-on", "low ~ 3")
+    assert done.returncode == 2
+    done, _ = batch(tmp_path, "reports:\n  - notebook: plan.ipynb\n", "--fail-on", "low > 0")
+    assert done.returncode == 2
+    assert "no report has low" in done.stderr
+
+
+def test_what_fails_before_its_first_cell_has_a_page_too_and_no_page_names_a_folder_of_the_machine(
+    write_notebook, tmp_path
+):
+    write_notebook("low: float = 0.0", "low", name="there")
+    (tmp_path / "out" / "there").mkdir(parents=True)
+    (tmp_path / "out" / "there" / "mine.txt").write_text("mine")
+    done, index = batch(tmp_path, "reports:\n  - notebook: there.ipynb\n")
+    assert done.returncode == 1
+    assert "will not be replaced" in index["There"]["error"]
+    page = (tmp_path / "out" / "there.failed" / "report.html").read_text()
+    assert "will not be replaced" in page
+    assert "there.failed/report.html" in (tmp_path / "out" / "index.html").read_text()
+    assert "there: failed" in (tmp_path / "out" / "summary.txt").read_text().lower()
+    assert (tmp_path / "out" / "there" / "mine.txt").is_file()
+    for file in (tmp_path / "out").rglob("*"):
+        assert not file.is_file() or str(tmp_path) not in file.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["concurrent.futures:ThreadPoolExecutor", "dask.distributed:Client"])
+def test_reports_can_be_made_on_an_executor_of_the_users(write_notebook, tmp_path, name, monkeypatch):
+    if name.startswith("dask"):
+        pytest.importorskip("distributed", reason="Dask's cluster is not installed: pip install distributed")
+        monkeypatch.setenv("DASK_DISTRIBUTED__DASHBOARD__LINK", "")
+    write_notebook("low: float = 0.0", compared("'candidate better'", "import os\nos.getcwd()"), name="good")
+    write_notebook("low: float = 0.0", "1 / 0", name="broken")
+    plan = "reports:\n  - notebook: good.ipynb\n    for_each: [{low: 0.1}, {low: 0.2}]\n  - notebook: broken.ipynb\n"
+    done, index = batch(tmp_path, plan, "--executor", name)
+    assert done.returncode == 1, done.stderr
+    assert [r["status"] for r in index.values()] == ["done", "done", "failed"]
+    assert "ZeroDivisionError" in index["Broken"]["error"]
+    results = (tmp_path / "out" / "good-low-0-1" / "results.json").read_bytes()
+    subprocess.run(["rm", "-r", tmp_path / "out"], check=True)
+    batch(tmp_path, "reports:\n  - notebook: good.ipynb\n    for_each: [{low: 0.1}]\n")
+    assert (tmp_path / "out" / "good-low-0-1" / "results.json").read_bytes() == results
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("threads", "not of the form module:name"),
+        ("no_such_thing:X", "cannot be imported here"),
+        ("concurrent.futures:Pool", "has no Pool"),
+        ("concurrent.futures:ALL_COMPLETED", "no class or function"),
+        ("builtins:dict", "no executor of concurrent.futures"),
+    ],
+)
+def test_an_executor_that_is_none_is_refused(name, said):
+    with pytest.raises(CallError, match=said):
+        list(executor.results(name, [], print, 0))
 
 
 def test_an_index_of_somebody_else_is_not_replaced(write_notebook, tmp_path):

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +30,7 @@ ctypes.CDLL = Library
 BATCH = "from forecasteval.cli import main; raise SystemExit(main(['batch', 'plan.yaml', '--out', 'out']))"
 
 
-def test_a_batch_without_what_windows_lacks_gives_the_same_and_replaces_it(write_notebook, tmp_path):
+def test_a_batch_without_what_windows_lacks_gives_the_same_and_replaces_it(write_notebook, tmp_path, request):
     (tmp_path / "sitecustomize.py").write_text(WITHOUT)
     append = (
         "from forecasteval.tables import ledger\n"
@@ -39,7 +41,11 @@ def test_a_batch_without_what_windows_lacks_gives_the_same_and_replaces_it(write
     )
     plan = f"  - notebook: {notebook}\n    for_each:\n      - {{n: 1}}\n      - {{n: 2}}\n"
     (tmp_path / "plan.yaml").write_text(f"reports:\n{plan}")
-    paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    # without locks its temporary folders look abandoned to runs that have them, so it gets a place of its own;
+    # a short one, for the paths of sockets are limited
+    own = tempfile.mkdtemp(prefix="bare-")
+    request.addfinalizer(lambda: shutil.rmtree(own, ignore_errors=True))
+    paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "TMPDIR": own}
     for _ in range(2):  # the second takes the place of the first
         done = subprocess.run(
             [sys.executable, "-c", BATCH],

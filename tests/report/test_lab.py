@@ -1,15 +1,23 @@
 """JupyterLab as an analyst uses it: on copies, in a real browser."""
 
+import json
 import os
+import re
+import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
+import chromium
 import nbformat
 import pytest
 
 from forecasteval.report.lab import copies
 
 ROOT = Path(__file__).parents[2]
+WAIT = 240  # seconds, for a machine that has other things to do
 
 
 @pytest.fixture
@@ -60,3 +68,93 @@ def test_git_does_not_see_the_copies():
     if seen.returncode == 128:
         pytest.skip("not a git checkout")
     assert seen.returncode == 0
+
+
+# --- in a browser -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """`forecasteval lab` on a project of its own, behind a port, with nobody's settings; its address and its log."""
+    if os.environ.get("FORECASTEVAL_LAB") is None:
+        pytest.skip("FORECASTEVAL_LAB is not set: a server, a kernel and a browser take a while")
+    pytest.importorskip("jupyterlab")
+    pytest.importorskip("ipywidgets")
+    if chromium.program() is None:
+        pytest.skip("chromium is not installed")
+    project = tmp_path / "project"
+    (project / "data").mkdir(parents=True)
+    (project / "notebooks").mkdir()
+    (project / "data" / "demo").symlink_to(ROOT / "data" / "demo")
+    notebook = json.loads((ROOT / "notebooks" / "compare_forecasts.ipynb").read_text("utf-8"))
+    first = next(i for i, c in enumerate(notebook["cells"]) if "verdict" in "".join(c["source"]))
+    notebook["cells"] = notebook["cells"][: first + 1]
+    (project / "notebooks" / "compare_forecasts.ipynb").write_text(json.dumps(notebook))
+    own = {f"JUPYTER_{kind}_DIR": str(tmp_path / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    words = ["lab", "--ip", "127.0.0.1", "--no-browser", "--IdentityProvider.token=abc"]
+    log = (tmp_path / "log").open("w+")
+    started = subprocess.Popen(
+        [sys.executable, "-c", "from forecasteval.cli import main; main()", *words],
+        cwd=project,
+        env=os.environ | own | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        deadline = time.monotonic() + WAIT
+        while not (found := re.search(r"http://127\.0\.0\.1:(\d+)/lab", (tmp_path / "log").read_text())):
+            assert started.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+            time.sleep(0.1)
+        yield project, f"http://127.0.0.1:{found[1]}/lab/tree/compare_forecasts.ipynb?token=abc"
+    finally:
+        started.send_signal(signal.SIGTERM)
+        try:
+            started.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+        log.close()
+        shutil.rmtree(tmp_path / "RUNTIME", ignore_errors=True)
+
+
+OUTPUTS = "[...document.querySelectorAll('.jp-OutputArea-output')]"
+
+
+def run_all(tab):
+    """Choose Run, Run All Cells from the menu."""
+    for selector, text in ((".lm-MenuBar-item", "Run"), (".lm-Menu-itemLabel", "Run All Cells")):
+        item = f"[...document.querySelectorAll('{selector}')].find(e => e.textContent === '{text}')"
+        tab.until(f"!!{item}", WAIT)
+        tab.click(item)
+
+
+def test_an_analyst_opens_the_lab_chooses_another_week_and_reads_the_answer(lab):
+    project, address = lab
+    before = (project / "notebooks" / "compare_forecasts.ipynb").read_bytes()
+    moment = (
+        "[...document.querySelectorAll('.widget-dropdown')].find(e => e.textContent.startsWith('Moment'))"
+    )
+    with chromium.browser() as tab:
+        tab.open(address, height=2600)  # JupyterLab draws only what is seen
+        tab.until(
+            "document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'", WAIT
+        )
+        run_all(tab)
+        tab.until(f"!!{moment}", WAIT)
+        tab.until(
+            "document.querySelector('.verdict-card')?.textContent.includes('At the end of week 4')", WAIT
+        )
+        assert (
+            tab.evaluate("document.querySelectorAll('.Toastify__toast, .jp-Dialog').length") == 0
+        )  # no news
+        tab.evaluate(
+            f"(s => {{ s.value = 'week 6'; s.dispatchEvent(new Event('change')); }})({moment}.querySelector('select'))"
+        )
+        tab.until("document.body.textContent.includes(\"as_of = 'week 6'\")", WAIT)
+        run_all(tab)
+        tab.until(
+            "document.querySelector('.verdict-card')?.textContent.includes('At the end of week 6')", WAIT
+        )
+        assert tab.evaluate(f"{OUTPUTS}.every(e => !e.querySelector('style, script'))")
+    assert (project / "notebooks" / "compare_forecasts.ipynb").read_bytes() == before

@@ -8,6 +8,7 @@ import zlib
 
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from python_calamine import CalamineWorkbook
 
 from forecasteval.errors import CallError
@@ -97,12 +98,31 @@ def test_the_pdf_is_tagged_and_asks_nobody(tmp_path):
     secret.write_text("<svg xmlns='http://www.w3.org/2000/svg'><text>secret</text></svg>")
     evil = f"<img src='file://{secret}' alt='x'><img src='http://127.0.0.1:9/x.png' alt='y'>"
     level = logging.getLogger("weasyprint").level
-    made = _pdf.pdf(PAGE.format(evil))
+    found = _pdf.pdfs(PAGE.format(evil))
+    assert list(found) == ["report.pdf"]
+    made = found["report.pdf"]
     assert logging.getLogger("weasyprint").level == level
     whole = made + b"".join(streams(made))
     assert b"/StructTreeRoot" in whole
     assert b"/Marked true" in whole
     assert b"secret" not in whole
+
+
+def test_what_is_folded_on_the_page_goes_into_a_pdf_of_its_own():
+    renderer()
+    fold = "<details{}><summary>{}</summary><p>{}</p><details><summary>Deeper</summary><p>deep</p></details></details>"
+    inside = f"<main><h2>How</h2>{fold.format('', 'As a table', 'long')}<h2>Why</h2>"
+    inside += fold.format(" class='appendix'", "<h2>Method</h2>", "longer") + "</main>"
+    found = _pdf.pdfs(PAGE.format(inside))
+    assert list(found) == ["report.pdf", "appendix.pdf"]
+    kept = BeautifulSoup(_pdf._appendix(PAGE.format(inside)), "html.parser")
+    assert [h.get_text() for h in kept.find_all(["h1", "h2"])] == [
+        "Who?: appendix",
+        "How \N{EN DASH} as a table",
+        "Method",
+    ]
+    assert all(fold.has_attr("open") for fold in kept.find_all("details"))
+    assert [p.get_text() for p in kept.find_all("p")] == ["long", "deep", "longer", "deep"]
 
 
 @pytest.mark.parametrize(

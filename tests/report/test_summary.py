@@ -1,7 +1,8 @@
 import json
 
+from forecasteval.report.brief import verdict_line
 from forecasteval.report.changes import Changes, Run
-from forecasteval.report.summary import Summary, verdict_line
+from forecasteval.report.summary import Summary
 
 ROW = {
     "primary": True, "metric": "brier", "candidate": "model", "baseline": "rep_forecast", "verdict": "candidate better",
@@ -30,7 +31,7 @@ def test_a_summary_is_a_few_lines_that_stand_alone():
     said = Summary.of("compare_forecasts", "Whose forecasts?", run({}))
     assert said.text().splitlines() == [
         "Acme: Whose forecasts?",
-        "model is better.",
+        "The model is better.",
         "Verdict: model better; difference −0.021 (95% interval −0.033 to −0.009); 2,310 deals",
         "Data until 2026-03-20. Made on 2026-03-23. 2 things in the data to look at.",
     ]

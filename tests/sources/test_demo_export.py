@@ -79,7 +79,12 @@ def export():
 def test_making_it_again_gives_the_same_bytes(generator, made, tmp_path):
     generator.write(made, tmp_path)
     names = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
-    kept = sorted(str(p.relative_to(DEMO)) for p in (DEMO / "export").rglob("*") if p.is_file())
+    kept = [
+        str(p.relative_to(DEMO))
+        for part in ("export", "leads")
+        for p in (DEMO / part).rglob("*")
+        if p.is_file()
+    ]
     assert names == sorted([*kept, "truth.json"])
     differ = [name for name in names if (tmp_path / name).read_bytes() != (DEMO / name).read_bytes()]
     assert differ == []

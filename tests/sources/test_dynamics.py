@@ -1,7 +1,9 @@
 """Dynamics 365 writes days as midnight in UTC, and flags in the language of the organisation."""
 
+import pandas as pd
 import pytest
 
+from forecasteval.sources.dynamics import DYNAMICS
 from forecasteval.sources.folder import import_export
 
 DEALS = (
@@ -35,3 +37,11 @@ def test_flags_in_other_languages(tmp_path, yes, no):
     )
     (tmp_path / "organisation.yaml").write_text("max_age_days: 0\n")
     assert import_export(tmp_path).deals["outcome"].tolist() == ["won", "lost", "open"]
+
+
+@pytest.mark.parametrize(
+    "words", [("Open", "Won", "Lost"), ("Offen", "Gewonnen", "Verloren"), ("Abierto", "Ganado", "Perdido"), ("0", "1", "2")]
+)  # fmt: skip
+def test_a_status_is_read_in_the_language_of_the_users(words):
+    assert DYNAMICS.status(pd.Series(words)).tolist() == ["open", "won", "lost"]
+    assert DYNAMICS.status(pd.Series(["Frozen"])).isna().all()

@@ -292,3 +292,14 @@ def test_the_other_side_of_a_forecast_is_no_second_one(tmp_path):
     assert "column: prob1, kind: probability" in text
     assert "column: prob2" not in text
     assert "the other side of one forecast" in text
+
+
+def test_looks_at_things_that_no_column_names_are_asked_about(tmp_path):
+    rows = "".join(
+        f"{state},{party},2016-11-{1 + day:02d},{(n + day) % 9 / 10 + 0.05:.2f},{int(n % 3 == 0)}\n"
+        for n, (state, party) in enumerate((s, p) for s in "ABCDEFGH" for p in ("left", "right"))
+        for day in range(10)
+    )
+    (tmp_path / "night.csv").write_text("place,party,forecast_date,probability,won\n" + rows)
+    text = explain(tmp_path / "night.csv")
+    assert "160 rows agree with others in place, party and in the outcome" in text

@@ -1,5 +1,6 @@
 """Attempts to make a result, by the vendor and by the buyer: each is caught, and named where the result is read."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -151,6 +152,14 @@ def test_the_annex_holds_all_that_was_agreed_on_two_pages(flat, tmp_path):
     assert "<script" not in page
     with pytest.raises(CallError, match=r"another one \(margin\)"):
         of_vendor(flat, margin=0.03, blind_half=True, costs={"over": 1.0, "under": 0.2}).annex(flat)
+
+
+def test_who_has_the_data_has_the_claim_that_was_registered(flat):
+    """A report names the file without its folder; the copy in the data folder is found by it."""
+    of_vendor(flat).register(flat)
+    answer = Trial(claim="c.yaml", candidate="vendor", guard="").run(flat)
+    assert answer.registration.before
+    assert answer.claim_sha256 == hashlib.sha256((flat.folder.parent / "c.yaml").read_bytes()).hexdigest()
 
 
 # --- the buyer ----------------------------------------------------------------------------------------

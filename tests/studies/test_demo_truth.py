@@ -111,3 +111,18 @@ def test_the_vendor_that_saw_the_outcome_is_caught_and_the_honest_one_is_not(org
         assert caught == (name in truth["hindsight"])
         assert c.primary["reliable"] != caught
         assert ("looks like hindsight" in c.headline) == caught
+
+
+def test_what_calls_tell_is_told_from_a_habit(org, truth):
+    """The worked example of data/demo/README.md, run as it stands."""
+    block = (DEMO / "README.md").read_text("utf-8").partition("```python\n")[2].partition("```")[0]
+    code, said = {}, []
+    for line in block.replace('fe.read("data/demo")', "org").splitlines():
+        statement, _, expected = line.partition("  # ")
+        if expected:
+            said.append((eval(statement, code), expected.strip()))
+        else:
+            exec(line, code | {"org": org} if "org" not in code else code, code)
+    assert [found for found, _ in said] == [expected for _, expected in said] == ["yes", "not shown"]
+    planted = truth["call_analysis"]
+    assert planted == {"adds_to_reps_and_stages": ["call_score"], "adds_nothing": ["talk_ratio"]}

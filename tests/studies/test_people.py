@@ -36,3 +36,11 @@ def test_an_error_lists_no_people(org):
         assert answer(org, segment="rep: Nobody").pair is None
     assert "24 reps, written as in the data" in str(caught.value)
     assert not any(rep in str(caught.value) for rep in org.users["rep"])
+
+
+def test_a_segment_of_one_person_names_nobody_unless_asked(org):
+    rep = org.deals["rep"].value_counts().index[0]
+    name = org.users.set_index("rep").loc[rep, "name"]
+    hidden = answer(org, segment=f"rep: {rep}").pair
+    assert rep not in f"{hidden.population} {hidden.where} {hidden.flow}"
+    assert f"where rep is {name}" in answer(org, segment=f"rep: {rep}", show_names=True).pair.where

@@ -18,7 +18,7 @@ import pandas as pd
 from forecasteval.compare.calibration import Calibration, WordTest, calibrate, word_test
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.disagreement import disagreement, open_disagreements
-from forecasteval.compare.encompassing import Encompassing, encompassing
+from forecasteval.compare.encompassing import Adds, Encompassing, encompassing
 from forecasteval.compare.hindsight import CODE as HINDSIGHT
 from forecasteval.compare.margin import WithinMargin, in_words
 from forecasteval.compare.null_check import NullCheck, NullRate, does_it_hold
@@ -399,16 +399,25 @@ class Added(OrWhy):
 
     found: Encompassing | str
     comparison: Comparison
+    beside: Adds | None = None  # what an outside score adds to baseline and stages together
 
     @classmethod
-    def of(cls, matched: Matched, comparison: Comparison, seed: int) -> Added:
+    def of(cls, matched: Matched, comparison: Comparison, seed: int, beside: Adds | None) -> Added:
         """What either adds, or why it cannot be told."""
         c = comparison
         found: Encompassing | str = _no_pair(matched, (c.candidate, c.baseline))
         options: dict[str, Any] = {"generalise_to": c.generalise_to, "level": c.level, "seed": seed}
-        return cls(found or encompassing(matched, c.candidate, c.baseline, **options), c)
+        return cls(found or encompassing(matched, c.candidate, c.baseline, **options), c, beside)
 
     def words(self) -> Html:
+        pair, a = self._of_the_pair(), self.beside
+        if a is None:
+            return pair
+        inside = a.weight and ends(a.weight.low, a.weight.high, 2)
+        said = _SAY("beside", a, self.comparison.level, inside, " ".join(r["text"] for r in a.reasons))
+        return Html.of(said.html if isinstance(self.found, str) else pair.html + said.html)
+
+    def _of_the_pair(self) -> Html:
         e, c = self.found, self.comparison
         if isinstance(e, str):
             return _SAY("reason", e)
@@ -419,6 +428,10 @@ class Added(OrWhy):
         half = [_told(e.half["candidate"], c.candidate), _told(e.half["baseline"], c.baseline)]
         about = scope(c.generalise_to, c.nouns)
         return _SAY("added", e, c, known, rows, doubts(e.reasons), about, half if all(half) else [])
+
+    def results(self) -> dict[str, Any]:
+        found: dict[str, Any] = super().results()
+        return found if self.beside is None else {**found, "beside": self.beside.to_dict()}
 
 
 def _adds(k: Estimate, reliable: bool) -> str:

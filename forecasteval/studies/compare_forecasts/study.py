@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import AfterValidator, Field, field_validator
 
 from forecasteval.compare.compare import Comparison, compare
+from forecasteval.compare.encompassing import Adds, adds
 from forecasteval.compare.margin import WithinMargin, against_margin
 from forecasteval.compare.repeated import against, by_group, influence, ladder
 from forecasteval.compare.results import plain
@@ -41,6 +42,7 @@ from forecasteval.studies.parameters import (
 from forecasteval.tables import calendar
 from forecasteval.tables.organisation import Org, about, names_of
 
+_STAGES = "stage_rate"
 # panels that reports in this process have in common, each of which holds its organisation
 _shared: dict[tuple[Any, ...], Panel] = {}
 
@@ -233,20 +235,20 @@ def _check_value(table: pd.DataFrame, column: str, value: str) -> None:
         raise CallError(f"segment: no deal has {column} = {value!r}; there are {there}.")
 
 
-def _selected(matched: Matched, column: str, value: str) -> Matched:
-    """The rows of a segment, refused with the values there are."""
+def _selected(matched: Matched, column: str, value: str, shown: str) -> Matched:
+    """The rows of a segment, refused with the values there are; ``shown`` stands for its value in words."""
     _check_value(matched.table, column, value)
     selected = matched.rows((matched[column].astype("string") == value).fillna(False).to_numpy(dtype=bool))
     step = {
-        "step": f"{column} is {value}",
+        "step": f"{column} is {shown}",
         "deals": selected.deals,
         "dropped": matched.deals - selected.deals,
         "why": f"another {column}",
     }
     return replace(
         selected,
-        population=f"{matched.population or 'the deals of the table'}, where {column} is {value}",
-        where=f"where {column} is {value}",
+        population=f"{matched.population or 'the deals of the table'}, where {column} is {shown}",
+        where=f"where {column} is {shown}",
         flow=[*matched.counted_flow(matched.deals, len(matched.table)), step],
     )
 
@@ -271,7 +273,15 @@ class ComparisonAnswer(Answer):
     def _view(self, names: list[str], as_of: Any, *, pool: bool = False) -> Matched:
         """The segment's rows of a view of the panel."""
         matched, segment = self._panel.view(names, as_of, pool=pool), self.question.segment
-        return _selected(matched, *_divided(segment)) if segment and not matched.table.empty else matched
+        if not segment or matched.table.empty:
+            return matched
+        return _selected(matched, *_divided(segment), self._shown(*_divided(segment)))
+
+    def _shown(self, column: str, value: str) -> str:
+        """The value of a segment as a reader reads it: people by name where names are shown, and not at all elsewhere."""
+        if column != "rep":
+            return value
+        return names_of(self.org).get(value, value) if self.question.show_names else "the one asked for"
 
     @cached_property
     def pair(self) -> Matched:
@@ -381,7 +391,21 @@ class ComparisonAnswer(Answer):
     @cached_property
     def added(self) -> sections.Added:
         """What either adds to the other."""
-        return sections.Added.of(self.pair, self.comparison, self.question.seed)
+        return sections.Added.of(self.pair, self.comparison, self.question.seed, self._beside)
+
+    @property
+    def _beside(self) -> Adds | None:
+        """What a score from a file adds to the baseline and the stages together."""
+        candidate, baseline = self._names
+        if self.org.matched is not None or candidate in BUILT_IN:
+            return None
+        table = self._view([candidate, baseline, _STAGES], self.question.as_of)
+        known = [n for n in dict.fromkeys((baseline, _STAGES)) if table.is_probability(n)]
+        return (
+            adds(table, candidate, known, level=self.question.level)
+            if known and not table.table.empty
+            else None
+        )
 
     @cached_property
     def apart(self) -> WhoWasRight:
@@ -445,7 +469,8 @@ class ComparisonAnswer(Answer):
 
     def _caveats_beside(self, looks: Sequence[Comparison]) -> sections.Caveats:
         notes = [*self.org.notes, *(r["text"] for r in self.holds.reasons)]
-        segment = self.question.segment
+        column, value = _divided(self.question.segment)
+        segment = f"{column}: {self._shown(column, value)}" if column == "rep" else self.question.segment
         return sections.Caveats(self.comparison, self.pair, self.influence, looks, segment, notes)
 
     @property

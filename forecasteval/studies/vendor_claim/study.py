@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -58,6 +58,8 @@ forecast_over_actual, signed_miss_over_actual, smaller_over_larger, all_misses_o
 within_10_percent.
     """
 
+    _spoken: ClassVar = ("baseline", "also")  # the candidate's scores may be frozen ones, in no table yet
+
     def run(self, org: Org) -> TrialAnswer:
         """Hold the claim against an organisation's data, as :func:`forecasteval.read` gives them.
 
@@ -67,7 +69,7 @@ within_10_percent.
             For a claim that cannot be read, a measure that does not fit it, a forecaster that is not there, and a ledger, key or
             file of scores that was changed.
         """
-        path = _found(self.claim)
+        path = _found(self.claim, org)
         claim = read_claim(path)
         self._fits(claim)
         book = Ledger(Path(), (), "", 0) if org.folder is None else ledger.read(claims_ledger(org.folder))
@@ -123,12 +125,18 @@ within_10_percent.
         """
         if org.folder is None:
             raise CallError("A registration needs a data folder, which keeps its ledger.")
-        claim = read_claim(_found(self.claim))
+        path = _found(self.claim, org)
+        claim = read_claim(path)
         self._fits(claim)
         halves: dict[str, Any] = {}
         if self.blind_half:
             halves = {"halves": {"seed": self.seed, **draw(_reps(org), self.seed)}}
-        return register(org.folder, claim, self.agreed_with(claim), {**self._power(org, claim), **halves})[1]
+        told = register(org.folder, claim, self.agreed_with(claim), {**self._power(org, claim), **halves})[1]
+        kept = claims_ledger(org.folder).parent / "claims" / path.name
+        if not kept.exists():  # so that who has the data can compute the result again
+            kept.parent.mkdir(exist_ok=True)
+            kept.write_bytes(path.read_bytes())
+        return told
 
     def annex(self, org: Org) -> str:
         """The two pages of the agreement that was registered, as a page to print and sign.
@@ -138,7 +146,7 @@ within_10_percent.
         CallError
             Where nothing is registered, or something else than these parameters.
         """
-        claim = read_claim(_found(self.claim))
+        claim = read_claim(_found(self.claim, org))
         book = ledger.read(claims_ledger(org.folder or Path()))
         told = registration(book, claim, self.agreed_with(claim))
         if not told.before:
@@ -233,10 +241,22 @@ def _without(matched: Matched, closed: list[str]) -> Matched:
     return matched.rows(keep, flow=[*matched.flow, step])
 
 
-def _found(name: str) -> Path:
-    """The file of a claim; a relative one is looked up from the working directory upwards."""
+def _found(name: str, org: Org | None = None) -> Path:
+    """The file of a claim, from the working directory upwards.
+
+    A name without a folder, as reports hold it, is looked for among the examples too, and where it was kept when it was
+    registered.
+    """
     wanted, here = Path(name).expanduser(), Path.cwd()
-    places = [wanted] if wanted.is_absolute() else [base / wanted for base in (here, *here.parents)]
+    bases = (here, *here.parents)
+    places = [wanted] if wanted.is_absolute() else [base / wanted for base in bases]
+    if wanted.name == str(wanted):
+        kept = (
+            []
+            if org is None or org.folder is None
+            else [claims_ledger(org.folder).parent / "claims" / wanted]
+        )
+        places += [*kept, *(base / "data" / "claims" / wanted for base in bases)]
     return next((place for place in places if place.is_file()), wanted)
 
 

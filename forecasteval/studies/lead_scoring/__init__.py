@@ -1,0 +1,1 @@
+"""Whether a score of leads beats the rules that people wrote down."""
