@@ -225,7 +225,7 @@ class ReviewAnswer(Answer):
                 "kinds": [
                     {
                         "kind": s.kind, "judged": len(s.units) if s.judged else 0, "too_little_history": s.short,
-                        "past_reviews": s.reviews, "season": s.seasonal,
+                        "past_reviews": s.reviews, "season": s.seasonal, "together": s.together,
                         "listed": int((self.rows["kind"] == s.kind).sum()),
                     }
                     for s in self.signals
