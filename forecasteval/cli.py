@@ -32,7 +32,7 @@ from forecasteval.report.parameters import parameters_of, read_values
 from forecasteval.report.time_limit import time_limit as limited
 from forecasteval.report.verify import verify
 from forecasteval.scores.probability import DEFAULT_METRICS
-from forecasteval.sources import flat_table, flat_table_draft, totals
+from forecasteval.sources import flat_table, flat_table_draft, outcomes, totals
 from forecasteval.sources import folder as folders
 from forecasteval.sources.points import PointsTable, explained
 from forecasteval.sources.system import SYSTEMS, guess
@@ -302,6 +302,10 @@ def _import_table(
                 "import table needs --mapping and --out. "
                 f"For a draft of the mapping: forecasteval import table {file} --explain > mapping.yaml"
             )
+        elif outcomes.speaks_of_outcomes(mapping):
+            rows = outcomes.import_outcomes(file, mapping, table)
+            print(f"{outcomes.write_outcomes(rows, out)}: {count(len(rows), 'rows of outcomes')}.")
+            print(f"Next: forecasteval report measured_outcome --data {shlex.quote(str(out))} -p outcome ''")
         elif totals.speaks_of_totals(mapping):
             _totals_written(totals.import_totals(file, mapping, table), out)
         else:

@@ -314,9 +314,10 @@ def track_record(table: pd.DataFrame, forecaster: str, *, level: float = 0.8) ->
     """
     rows = table[(table["forecaster"] == forecaster) & (table["amount"] > 0)].reset_index(drop=True)
     if rows.empty:
-        raise CallError(
-            f"There is no total of {forecaster}; the table has {', '.join(sorted(table['forecaster'].unique()))}."
-        )
+        there = sorted(table["forecaster"].unique())
+        if forecaster in there:
+            raise CallError(f"A range is made of relative errors, and no total of {forecaster} lies above 0.")
+        raise CallError(f"There is no total of {forecaster}; the table has {', '.join(there)}.")
     for column, without in (("unit", "company"), ("week", np.nan), ("closed_to_date", 0.0)):
         rows[column] = rows[column].fillna(without) if column in rows else without
     rows["place"] = rows["period"].map(in_time(table))

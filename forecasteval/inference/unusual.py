@@ -28,12 +28,15 @@ class Falls:
     """How far each unit fell below its own past, at each week; arrays of shape (units, weeks), NaN where it cannot be told.
 
     `seen` is the sum over the window, `usual` what was to be expected; `seasonal` says that the season was allowed for.
+    `together`, of shape (weeks,), is where all units stand beside their own past, 1 where they stand as usual: that much is
+    taken off each of them.
     """
 
     score: Floats
     seen: Floats
     usual: Floats
     seasonal: bool
+    together: Floats
 
 
 def falls(counts: ArrayLike, *, window: int = WINDOW, blocks: int = BLOCKS, year: int = YEAR) -> Falls:
@@ -44,8 +47,8 @@ def falls(counts: ArrayLike, *, window: int = WINDOW, blocks: int = BLOCKS, year
     all units, at least 1, a Poisson count's own
 
     With two years of history each window is divided by the season of the same window a year before, the unit's own drawn
-    towards that of all units, who count for 20 events. With less a season is not known, and each window is divided by
-    what all units did in it (the median of three and more), so that what happens to all of them lists none.
+    towards that of all units, who count for 20 events. Then it is divided by what all units did in it (the median of three
+    and more), so that what happens to all of them lists none: a season that is not known, or a market that shrinks.
 
     Parameters
     ----------
@@ -73,18 +76,22 @@ def falls(counts: ArrayLike, *, window: int = WINDOW, blocks: int = BLOCKS, year
     first = (blocks + 1) * window - 1
     seasonal = weeks - first - year >= FEWEST_REVIEWS
     mean = np.asarray(np.ma.masked_invalid(sums).mean(axis=1, keepdims=True).filled(np.nan))
-    season = _season(sums, mean, year) if seasonal else _movement(sums, mean)
+    season = _season(sums, mean, year) if seasonal else np.ones_like(sums)
+    moved = _movement(sums / season, mean)
+    season = season * moved
     score, usual = np.full((2, units, weeks), np.nan)
     t = np.arange(first + (year if seasonal else 0), weeks)
     before = t[:, None] - window * np.arange(1, blocks + 1)
     level = np.median(sums[:, before] / season[:, before], axis=2)
+    together = np.full(weeks, np.nan)
+    together[t] = (moved[:, t] / np.median(moved[:, before], axis=2))[0] if units else np.nan
     usual[:, t] = level * season[:, t]
     off = _root(sums[:, before]) - _root(level[..., None] * season[:, before])
     own = np.square(_TO_SD * np.median(np.abs(off - np.median(off, axis=2, keepdims=True)), axis=2))
     scale = np.sqrt(np.maximum((own + _middle(own)) / 2, 1.0))
     score[:, t] = (_root(usual[:, t]) - _root(sums[:, t])) / scale
     score[~(usual >= FEWEST)] = np.nan
-    return Falls(score, sums, usual, seasonal)
+    return Falls(score, sums, usual, seasonal, together)
 
 
 def _root(count: Floats) -> Floats:

@@ -146,7 +146,7 @@ def _of_plain(calls: pd.DataFrame, actuals: pd.DataFrame, weeks: Iterable[int] |
     )
     table = table.rename(columns={"unit": "level", "level": "promised"})
     table["unit"] = table["unit_id"].fillna("company")
-    table["stale"] = False
+    table["stale"], table["freezes_on"] = False, pd.NaT
     table = table.reindex(columns=[*COLUMNS, *_MORE])
     if weeks is not None:
         table = table[table["week"].isin(list(weeks))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from forecasteval.compare.disagreement import FAR, Disagreement
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
 from forecasteval.compare.wording import capital, money
 from forecasteval.report.blocks import Html, Words
-from forecasteval.report.labels import on_axis
+from forecasteval.report.labels import label, on_axis
 from forecasteval.report.section import OrWhy
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ _SHOWN = 15
 class WhoWasRight(OrWhy):
     """Who was right where two were apart, and the open deals on which they are far apart now.
 
-    ``found`` is why there is nothing, where it is a text; ``say`` holds what the two are called in words.
+    ``found`` is why there is nothing, where it is a text; ``say`` holds what the two are called, where a page has words of
+    its own for them.
     """
 
     found: Disagreement | str
@@ -41,9 +43,10 @@ class WhoWasRight(OrWhy):
 
     def called(self, text: str) -> str:
         """A text with the two as people speak of them."""
-        for name in sorted(self.say, key=len, reverse=True):
-            text = text.replace(name, self.say[name])
-        return capital(text)
+        assert isinstance(self.found, Disagreement)
+        names = sorted((self.found.candidate, self.found.baseline), key=len, reverse=True)
+        either = rf"(?<![\w-])(?:{'|'.join(map(re.escape, names))})(?![\w-])"
+        return capital(re.sub(either, lambda m: self.say.get(m[0], label(m[0])), text))
 
     def money(self, amount: float) -> str:
         """In the organisation's currency."""
@@ -53,7 +56,7 @@ class WhoWasRight(OrWhy):
     def two(self) -> tuple[str, str]:
         """Candidate and baseline, as they are called."""
         assert isinstance(self.found, Disagreement)
-        candidate, baseline = (self.say.get(n, n) for n in (self.found.candidate, self.found.baseline))
+        candidate, baseline = (self.say.get(n, label(n)) for n in (self.found.candidate, self.found.baseline))
         return candidate, baseline
 
     @property
@@ -96,7 +99,7 @@ class WhoWasRight(OrWhy):
 
     def _told(self, verdict: str) -> str:
         better = dict(zip((CANDIDATE, BASELINE), self.two, strict=True))
-        return f"{better[verdict]} better" if verdict in better else verdict
+        return f"{capital(better[verdict])} better" if verdict in better else capital(verdict)
 
     @property
     def parts(self) -> list[list[str]]:
@@ -108,6 +111,12 @@ class WhoWasRight(OrWhy):
             for r in f.table.to_dict("records")
             if r["in_family"] and r["verdict"] in (CANDIDATE, BASELINE)
         ]
+
+    @property
+    def by(self) -> str:
+        """The columns by which such deals were told apart, in words."""
+        assert isinstance(self.found, Disagreement)
+        return ", ".join(label(name) for name in self.found.parts).lower()
 
     @property
     def listed(self) -> list[list[str]]:

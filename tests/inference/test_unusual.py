@@ -54,11 +54,12 @@ def test_a_fall_by_half_is_found_and_stands_first():
     assert rate[3] < 0.25
 
 
-def test_what_happens_to_all_lists_none_without_a_known_season():
+def test_what_happens_to_all_lists_none_and_is_told():
     counts = np.random.default_rng(2).poisson(20, (8, 60))
     counts[:, -4:] = np.random.default_rng(3).poisson(10, (8, 4))
     found = falls(counts)
     assert not found.seasonal
+    assert found.together[-1] < 0.65
     assert (per_review(found.score[:, -1], found.score[:, :-1]) > 0.2).all()
 
 

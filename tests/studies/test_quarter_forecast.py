@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,8 @@ from forecasteval.tables.organisation import Org
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "quarter_forecast.ipynb"
 CASE = ROOT.parent / "shared" / "cases" / "quarter_totals" / "totals.csv"
+SECTIONS = ("verdict", "path", "ranges", "pacing", "accuracy", "steps", "reps", "apart", "at_its_word", "kinds", "overrides", "why",
+            "method", "caveats")  # fmt: skip
 
 
 def text_of(page):
@@ -176,19 +179,7 @@ def test_an_open_quarter_of_totals_gets_a_range_from_past_errors():
 @pytest.mark.parametrize("periods", [1, 2, 3, 5])
 def test_few_quarters_say_so_and_no_section_is_empty(periods):
     answer = Quarter(model="").run(totals(periods, last="booked", reps=(0.2, 0.1), manager=(0.0, 0.1)))
-    for name in (
-        "verdict",
-        "path",
-        "ranges",
-        "accuracy",
-        "steps",
-        "reps",
-        "apart",
-        "overrides",
-        "why",
-        "method",
-        "caveats",
-    ):
+    for name in SECTIONS:
         section = getattr(answer, name)
         assert section.words().text, name
         assert not hasattr(section, "figure") or section.figure() is not None
@@ -286,3 +277,45 @@ def test_a_quota_of_totals_alone_is_paced_and_is_nobodys_forecast():
     assert f"in {answer.pacing.chance['reached']} of 11" in answer.pacing.sentence
     assert "nan" not in answer.pacing.words().text + answer.pacing.sentence
     assert "quota" not in set(answer.rollups.table["forecaster"])
+
+
+@pytest.mark.parametrize("booked", [-1.0, 0.0])
+def test_totals_of_credits_alone_end_in_an_honest_page(booked):
+    org = totals(9, reps=(0.2, 0.1), manager=(0.0, 0.1))
+    none = {
+        n: t.assign(amount=booked * t["amount"]) for n, t in (("calls", org.calls), ("actuals", org.actuals))
+    }
+    answer = Quarter(model="").run(replace(org, **none))
+    assert "made of relative errors" in answer.verdict.headline
+    for name in SECTIONS:
+        assert getattr(answer, name).words().text, name
+    assert answer.results()["range"] is None
+
+
+def test_a_credit_in_one_quarter_is_left_out_of_the_range_and_said():
+    org = totals(9, reps=(0.2, 0.1))
+    credit = {n: t.assign(amount=t["amount"].mask(t["period"] == "2023-Q3", -5e5)) for n, t in (("calls", org.calls), ("actuals", org.actuals))}  # fmt: skip
+    answer = Quarter(model="").run(replace(org, **credit))
+    assert answer.verdict.range["past"] == 7
+    assert "In 1 quarter the number of the reps was 0 or less" in answer.caveats.words().text
+
+
+def test_a_quota_alone_is_no_forecast():
+    with pytest.raises(CallError, match="a quota is none"):
+        Quarter(model="").run(totals(9, quota=(0.2, 0.1))).results()
+
+
+def test_the_last_week_of_a_short_quarter_stands_for_week_14():
+    org = totals(9, last="booked", reps=(0.2, 0.1))
+    starts = pd.date_range("2023-01-02", periods=9, freq="91D")
+    of = dict(zip(dict.fromkeys(org.calls["period"]), starts, strict=True))
+    calls = pd.concat([
+        org.calls.assign(week=w, as_of=org.calls["period"].map(of) + pd.Timedelta(days=7 * w - 1)) for w in (4, 13, 14)
+    ])  # fmt: skip
+    calls = calls[(calls["week"] < 14) | (calls["period"] == "2025-Q1")]
+    answer = Quarter(model="", week=14).run(replace(org, calls=calls))
+    assert (answer.period, answer.verdict.range["past"]) == ("2025-Q1", 8)
+    assert answer.accuracies["reps"].table["totals"].tolist() == [9]
+    assert answer.last.rows["week"].max() == 13
+    with pytest.raises(CallError, match="has no week 14 that is over; it has 4, 13"):
+        _ = Quarter(model="", week=14, period="2024-Q4").run(replace(org, calls=calls)).week

@@ -45,6 +45,7 @@ class Signal:
     short: int
     reviews: int
     seasonal: bool = False
+    together: float = np.nan  # of counts: where all units stand beside their own past
     path: pd.DataFrame | None = None  # of counts: seen and usual, by unit and weeks before the day
     past: pd.DataFrame | None = (
         None  # of deals: deal, rate and whether it was lost in eight weeks, in past reviews
@@ -138,7 +139,15 @@ def _counted(kind: str, rows: pd.DataFrame, day: pd.Timestamp) -> Signal:
     reviews = int(np.isfinite(found.score[:, :-1]).any(axis=0).sum())
     told = [pd.DataFrame(v, wide.index, wide.columns).T for v in (found.seen, found.usual)]
     path = pd.concat(told, axis=1, keys=["seen", "usual"])
-    return Signal(kind, units.dropna(), int((np.isnan(rate) & alive).sum()), reviews, found.seasonal, path)
+    return Signal(
+        kind,
+        units.dropna(),
+        int((np.isnan(rate) & alive).sum()),
+        reviews,
+        found.seasonal,
+        float(found.together[-1]),
+        path,
+    )
 
 
 # --- deals ----------------------------------------------------------------------------------------------

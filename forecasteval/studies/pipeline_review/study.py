@@ -214,6 +214,8 @@ class ReviewAnswer(Answer):
                     **about(self.org),
                     "inputs": "It holds counts and deals against their own past; a person decides whether a row means anything.",
                     "change": "Every week makes a new list.",
+                    "people": "What each rep enters or does is held against that rep's own past of 28 weeks and more, never against "
+                    "other reps; shown by number unless names were asked for.",
                 },
                 "parameters": self.question.parameters,
                 "day": f"{self.day:%Y-%m-%d}",
@@ -223,7 +225,7 @@ class ReviewAnswer(Answer):
                 "kinds": [
                     {
                         "kind": s.kind, "judged": len(s.units) if s.judged else 0, "too_little_history": s.short,
-                        "past_reviews": s.reviews, "season": s.seasonal,
+                        "past_reviews": s.reviews, "season": s.seasonal, "together": s.together,
                         "listed": int((self.rows["kind"] == s.kind).sum()),
                     }
                     for s in self.signals

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from forecasteval.compare.accuracy import GREEN
-from forecasteval.compare.totals import in_time
 from forecasteval.compare.wording import capital, count, money, number
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.inference.statistic import mean_over_clusters
@@ -135,7 +134,7 @@ class Outlook(_Section, Card):
             row = [capital(called(name)), self.money(amount)]
             if name in a.accuracies:
                 t = a.accuracies[name].table.iloc[0]
-                off = [f"{t['wmape']:.0%}", _bias(t), f"{t['totals']:,}"]
+                off = [_share(t["wmape"]), _bias(t), f"{t['totals']:,}"]
             else:
                 off = ["–", "–", "0"]
             rows.append([*row, *off])
@@ -143,8 +142,14 @@ class Outlook(_Section, Card):
         return table(columns, rows, "says", columns[1:])
 
 
+def _share(value: float) -> str:
+    return f"{value:.0%}" if math.isfinite(value) else "–"
+
+
 def _bias(t: Mapping[Any, Any]) -> str:
     """Too much or too little; with a question mark where it may be chance."""
+    if not math.isfinite(t["bias"]):
+        return "–"
     sign = "" if abs(t["bias"]) < 0.005 else "+" if t["bias"] > 0 else "−"
     sure = math.isfinite(t["bias_low"]) and not t["bias_low"] <= 0 <= t["bias_high"]
     return f"{sign}{abs(t['bias']):.0%}{'' if sure else ' ?'}"
@@ -166,7 +171,8 @@ class Path(_Section):
         """The totals of those who are shown."""
         a = self.answer
         rows = a.company[(a.company["period"] == self.period) & a.company["forecaster"].isin(self.names)]
-        return rows.sort_values("week")
+        rows = rows.sort_values("week", kind="stable")
+        return rows[~rows.duplicated(["forecaster", "as_of"]) | rows["as_of"].isna()]
 
     @property
     def names(self) -> list[str]:
@@ -182,7 +188,8 @@ class Path(_Section):
         a = self.answer
         if isinstance(a.record, str):
             return pd.DataFrame(columns=["week", "low", "high"])
-        return a.record.table[a.record.table["period"] == self.period].sort_values("week")
+        t = a.record.table
+        return t[(t["period"] == self.period) & (t["week"] <= self.rows["week"].max())].sort_values("week")
 
     def figure(self) -> Picture | Absent:
         return _figures().path(self)
@@ -286,7 +293,7 @@ class Accurate(_Section):
         everyone = set(t["forecaster"])
         bare = {n: ", without new business" for n in everyone if f"{n}_and_new" in everyone}
         return [
-            [capital(called(r["forecaster"])) + bare.get(r["forecaster"], ""), f"{r['wmape']:.0%}", _bias(r), f"{round(r['within_10'] * r['totals'])} of {r['totals']}"]
+            [capital(called(r["forecaster"])) + bare.get(r["forecaster"], ""), _share(r["wmape"]), _bias(r), f"{round(r['within_10'] * r['totals'])} of {r['totals']}"]
             for r in t.sort_values("wmape", kind="stable").to_dict("records")
         ]  # fmt: skip
 
@@ -295,7 +302,8 @@ class Accurate(_Section):
         """The same misses under the kindest and the harshest definition, of the first of the people."""
         a = self.answer
         name = next((n for n in [*a.people, a.machine] if n in a.accuracies), "")
-        return (name, *a.accuracies[name].headlines) if name else None
+        known = bool(name) and a.accuracies[name].definitions["off"].notna().any()
+        return (name, *a.accuracies[name].headlines) if known else None
 
     @property
     def booked(self) -> Html:
@@ -306,7 +314,7 @@ class Accurate(_Section):
         actual = over.groupby("period")["actual"].first()
         rows = [
             [p, self.money(actual[p]), *(self.money(v) for v in wide.loc[p])]
-            for p in sorted(wide.index, key=in_time(a.rollups.table).__getitem__)
+            for p in sorted(wide.index, key=a.order.__getitem__)
         ]
         columns = ["Period", "Booked", *(capital(called(n)) for n in names)]
         return table(columns, rows, "booked", columns[1:])
@@ -459,9 +467,10 @@ class Raised(_Section):
 
     @property
     def notes(self) -> list[str]:
-        """What was noted about those who speak at this week."""
+        """What was noted about those who stand on the page."""
         a = self.answer
-        silent = set(a.rollups.table["forecaster"]) - set(a.now["forecaster"])
+        shown = {n.removesuffix("_and_new") for n in (*a.people, a.machine, a.primary, *a.shown)}
+        silent = {n.removesuffix("_and_new") for n in a.rollups.table["forecaster"].unique()} - shown
         said = [n for n in a.rollups.notes if not any(re.search(rf"\b{re.escape(x)}\b", n) for x in silent)]
         for name in sorted(set(a.calls), key=len, reverse=True):
             said = [re.sub(rf"\b{re.escape(name)}\b", f"number of {called(name)}", n) for n in said]

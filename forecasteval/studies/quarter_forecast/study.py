@@ -57,6 +57,24 @@ _HOW = (
 _OWN = "rep_forecast"  # the probability that the reps entered
 
 
+def _lengthened(table: pd.DataFrame) -> pd.DataFrame:
+    """Periods that are over and shorter than another one: their last week stands for the weeks that they do not have."""
+    over = table[table["actual"].notna() & table["as_of"].notna()]
+    last, longest = over.groupby("period")["week"].transform("max"), table["week"].max()
+    ends = over[over["week"] == last]
+    more = (
+        [ends[ends["week"] < week].assign(week=week) for week in range(int(last.min()) + 1, int(longest) + 1)]
+        if len(over)
+        else []
+    )
+    return pd.concat([table, *more], ignore_index=True)
+
+
+def _first_seen(rows: pd.DataFrame) -> pd.Series:
+    """Rows, in order of the weeks, that no earlier week has said already."""
+    return ~rows.duplicated(["forecaster", "level", "unit", "as_of"]) | rows["as_of"].isna()
+
+
 class Quarter(Parameters):
     """What will the period book, in what range, and whose number should be believed?
 
@@ -135,14 +153,16 @@ class QuarterAnswer(Answer):
             key = ["period", "level", "unit", "forecaster"]
             table = table.sort_values("as_of", kind="stable").drop_duplicates(key, keep="last")
         if table.empty:
-            raise CallError("There are no totals: nobody called a number, and no deal has a history.")
+            raise CallError(
+                "There are no totals: nobody called a number (a quota is none), and no deal has a history."
+            )
         quota = found.quota.assign(week=found.quota["week"].fillna(0).astype(int))
-        return Rollups(table, found.knew, found.notes, quota)
+        return Rollups(_lengthened(table), found.knew, found.notes, quota)
 
     @cached_property
     def period(self) -> str:
         """The period that the page is about."""
-        order, asked = in_time(self.rollups.table), self.question.period
+        order, asked = self.order, self.question.period
         if asked and asked not in order:
             raise CallError(
                 f"period: {asked!r} is not one of {', '.join(order)}. {nearest(asked, list(order))}".rstrip()
@@ -153,7 +173,8 @@ class QuarterAnswer(Answer):
     def week(self) -> int:
         """The week that the page is about; 0 where the data know no weeks."""
         table, asked = self.rollups.table, self.question.week
-        there = sorted(table.loc[table["period"] == self.period, "week"].unique())
+        own = table[table["period"] == self.period].sort_values("week", kind="stable")
+        there = sorted(own[_first_seen(own)]["week"].unique())
         if asked and asked not in there:
             raise CallError(
                 f"week: {self.period} has no week {asked} that is over; it has {', '.join(map(str, there))}."
@@ -247,14 +268,18 @@ class QuarterAnswer(Answer):
     @cached_property
     def before(self) -> list[str]:
         """The periods that are over, oldest first."""
-        order = in_time(self.rollups.table)
         over = self.company.dropna(subset=["actual"])["period"].unique()
-        return sorted((str(p) for p in over if p != self.period), key=order.__getitem__)
+        return sorted((str(p) for p in over if p != self.period), key=self.order.__getitem__)
 
-    @property
+    @cached_property
+    def order(self) -> dict[str, int]:
+        """The place of each period in time."""
+        return in_time(self.rollups.table)
+
+    @cached_property
     def noun(self) -> str:
         """What periods are called."""
-        return period_noun(self.rollups.table["period"])
+        return period_noun(self.order)
 
     @property
     def currency(self) -> str | None:
@@ -271,7 +296,16 @@ class QuarterAnswer(Answer):
         """The primary range at every week of every period, or why there is none."""
         if not self.primary:
             return "Nobody gave a number at this week."
-        return track_record(self.company, self.primary, level=self.question.range_level)
+        try:
+            return track_record(self.company, self.primary, level=self.question.range_level)
+        except CallError:
+            return f"No range: it is made of relative errors, and no number of {called(self.primary)} lies above 0."
+
+    @cached_property
+    def below_zero(self) -> int:
+        """Periods with a number of 0 or less of whoever carries the range: they can have no part in it."""
+        rows = self.this_week[self.this_week["forecaster"] == self.primary]
+        return int((rows["amount"] <= 0).sum())
 
     @cached_property
     def own(self) -> dict[str, TrackRecord]:
@@ -293,9 +327,11 @@ class QuarterAnswer(Answer):
             return "A chain needs two who give a number: nobody handed one on."
         rows = self.rollups.table
         try:
-            return chain(rows[rows["week"] == self.week], people, beside=beside, level=self.question.level)
+            found = chain(rows[rows["week"] == self.week], people, beside=beside, level=self.question.level)
         except CallError as error:
             return str(error)
+        told = found.steps["difference"].notna().all()
+        return found if told else "Nothing was booked, so no error is a share of it."
 
     @cached_property
     def accuracies(self) -> dict[str, Accuracy]:
