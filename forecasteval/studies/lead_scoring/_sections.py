@@ -81,15 +81,6 @@ class Verdict(Card, _Section):
         return found[:2]
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names as a sentence lists them.
-
-    >>> listed(["A", "B", "C"])
-    'A, B and C'
-    """
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
-
-
 class Where(_Section):
     """The score against the rules in each category, and what follows."""
 
