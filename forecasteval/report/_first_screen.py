@@ -29,6 +29,7 @@ class FirstScreen:
     change: str
     contact: str
     people: str
+    judges: str
 
     @classmethod
     def of(cls, results: Mapping[str, Any], provenance: Mapping[str, Any]) -> FirstScreen:
@@ -47,7 +48,8 @@ class FirstScreen:
         facts = tuple(fact for fact in (organisation, span, *dates) if fact)
         inputs, change, contact = (str(about.get(key) or "") for key in ("inputs", "change", "contact"))
         people = str(about.get("people") or (_PEOPLE if organisation else _SIMULATED)) if about else ""
-        return cls(organisation, facts, inputs, change, contact, people)
+        judges = str(about.get("judges") or "It judges forecasts, not people.")
+        return cls(organisation, facts, inputs, change, contact, people, judges)
 
     def put(self, soup: Any) -> None:
         """Write the lines on a page: below its title, in its card, and on people at its end."""
@@ -61,7 +63,7 @@ class FirstScreen:
             line, name = soup.new_tag("p", attrs={"class": "why"}), soup.new_tag("strong")
             name.string = "Why this verdict?"
             change = f" {self.change}" if self.change else ""
-            ask = f" It judges forecasts, not people. Ask {self.contact or _NOBODY}."
+            ask = f" {self.judges} Ask {self.contact or _NOBODY}."
             line.extend([name, f" {self.inputs}{change}{ask}"])
             card.append(line)
         if self.people:

@@ -170,6 +170,7 @@ class MeasuredAnswer(Answer):
                 "about": {
                     **about(self.org),
                     "inputs": "It compares how the outcome changed where the feature was switched on with how it changed elsewhere.",
+                    "judges": "It judges a feature, not people.",
                     "people": "Where units are people, each gives one change, which is shown under a number and judged by nobody; fewer "
                     "than three on either side give no verdict.",
                     "change": "More units on either side, and more time before the start to see whether both moved alike, change it.",

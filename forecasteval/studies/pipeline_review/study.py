@@ -214,6 +214,7 @@ class ReviewAnswer(Answer):
                     **about(self.org),
                     "inputs": "It holds counts and deals against their own past; a person decides whether a row means anything.",
                     "change": "Every week makes a new list.",
+                    "judges": "It says where to look, and judges nobody.",
                     "people": "What each rep enters or does is held against that rep's own past of 28 weeks and more, never against "
                     "other reps; shown by number unless names were asked for.",
                 },
