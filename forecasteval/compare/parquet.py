@@ -67,6 +67,7 @@ def opened(path: str | PathLike[str]) -> tuple[Any, dict[str, Any]]:
             raise CallError(
                 f"{file} cannot be read as Parquet ({error}). Other tables come in with `forecasteval import table`."
             ) from error
-    connection = duckdb.connect(config={"enable_progress_bar": "false"})
+    connection = duckdb.connect()
+    connection.execute("set enable_progress_bar = false")
     relation = connection.read_parquet([str(f) for f in files], union_by_name=True)
     return relation, json.loads(told) if told else {}
