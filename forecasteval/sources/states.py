@@ -1,0 +1,161 @@
+"""The state of deals at any moments, found where their versions lie: DuckDB, Polars, Spark, a warehouse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals as nw
+import pandas as pd
+
+from forecasteval.errors import CallError, InputError, nearest
+from forecasteval.tables.calendar import moment
+from forecasteval.tables.schemas import STATES
+from forecasteval.tables.settings import Settings, check_options
+
+_KEY = ("deal_id", "valid_from", "valid_to")
+_SAID = ("values_state", "rep_state")
+
+
+def states(
+    versions: Any, moments: Any, *, timezone: str = "UTC", cut_off_hour: float = 24, open_only: bool = False
+) -> Any:
+    """What was known of every deal at some moments, from its versions: a range join, formed where these lie.
+
+    The version that holds at t is the one with valid_from <= t < valid_to; of two that begin at the same instant the
+    last one holds, for the other ends when it begins. The states are those that `fe.match` finds for an organisation
+    in memory.
+
+    Parameters
+    ----------
+    versions : table of any engine: a DuckDB relation, a lazy frame of Polars, a table of PySpark or ibis, which are
+        asked rather than read; or a frame of pandas, Polars or pyarrow. A row is one version of a deal: `deal_id`,
+        `valid_from` and `valid_to` (dates or moments in UTC, `valid_to` empty where it still holds), any fields, and
+        `values_state` and `rep_state` where it is recorded which values are *known*, *carried* or *unknown*. Versions
+        of a deal must not overlap: where they do, each of them is returned. A deal that was deleted has no version
+        from then on.
+    moments : a day or a list of days, each of which stands for its end; or moments that carry a time zone, such as
+        "2026-02-28 10:00+01:00".
+    timezone : where a day ends.
+    cut_off_hour : when a day ends, in hours since midnight there; what is recorded then belongs to the next.
+    open_only : leave out deals that are known to be closed by then (`status` won or lost).
+
+    Returns
+    -------
+    table of the same engine, in no order: a row for each deal and moment at which it existed, with `deal_id`,
+        `as_of` (the day; or the moment, in UTC), the other columns of its version, and `state`, the worse of
+        `values_state` and `rep_state`: known where neither column is there, unknown where one is empty.
+
+    Raises
+    ------
+    CallError
+        For what is no table of versions, and for moments that are neither days nor carry a zone; says what was found.
+    InputError
+        For a time zone or a cut-off that does not exist.
+
+    Examples
+    --------
+    >>> import duckdb
+    >>> versions = duckdb.sql('''
+    ...     select * from (values
+    ...         ('D1', timestamp '2026-01-05 10:00', timestamp '2026-02-03 09:00', 5::double, 'known'),
+    ...         ('D1', timestamp '2026-02-03 09:00', null, 9, 'carried')
+    ...     ) as v(deal_id, valid_from, valid_to, amount, values_state)''')
+    >>> states(versions, ["2026-01-04", "2026-02-02", "2026-02-03"]).select("as_of", "amount", "state").fetchall()
+    [(datetime.date(2026, 2, 2), 5.0, 'known'), (datetime.date(2026, 2, 3), 9.0, 'carried')]
+    """
+    try:
+        given = nw.from_native(versions)
+    except TypeError as error:
+        raise CallError(
+            f"This is a {type(versions).__name__}, not a table of versions with {', '.join(_KEY)}."
+        ) from error
+    days, instants = _asked(moments, timezone, cut_off_hour)
+    eager = isinstance(given, nw.DataFrame)
+    frame: Any = given
+    if eager:
+        frame = given.lazy(None if given.implementation.is_polars() else "duckdb")
+    schema = frame.collect_schema()
+    zoned = _checked(schema, open_only)
+    # a literal moment is one of the session's zone in Spark, and no text is cast to one in Polars
+    spoken = frame.implementation.is_spark_like() and not zoned
+    kind = nw.Datetime("us", "UTC" if zoned else None)
+    at = [str(t) if spoken else t.tz_localize("UTC" if zoned else None).to_pydatetime() for t in instants]
+    places = list(range(len(at)))
+    asked = frame.head(1).select(place=nw.lit(places)).explode("place")
+    asked = asked.select(
+        as_of=nw.col("place").replace_strict(places, days, default=None),
+        moment=_typed(nw.col("place").replace_strict(places, at, default=None), kind, cast=spoken),
+    )
+    if open_only:
+        closed = nw.col("status").is_in(["won", "lost"])
+        frame = frame.filter(~closed | nw.col("status").is_null())
+    start, end = (_typed(nw.col(n), kind, cast=schema[n] == nw.Date) for n in _KEY[1:])
+    # what still holds ends after all that is asked, which leaves two comparisons for the join
+    never = max(instants) + pd.Timedelta(days=1)
+    never = nw.lit(str(never) if spoken else never.tz_localize("UTC" if zoned else None).to_pydatetime())
+    frame = frame.with_columns(valid_from=start, valid_to=end.fill_null(_typed(never, kind, cast=spoken)))
+    found = frame.join(asked, how="cross").filter(
+        nw.col("valid_from") <= nw.col("moment"), nw.col("valid_to") > nw.col("moment")
+    )
+    fields = [n for n in schema.names() if n not in _KEY]
+    found = found.select("deal_id", "as_of", *fields, state=_worst([n for n in _SAID if n in fields]))
+    return found.collect(given.implementation).to_native() if eager else found.to_native()
+
+
+def _typed(values: nw.Expr, kind: nw.Datetime, *, cast: bool) -> nw.Expr:
+    return values.cast(kind) if cast else values
+
+
+def _worst(said: list[str]) -> nw.Expr:
+    """The worst of some states; what says none is unknown."""
+    known, carried, unknown = (nw.lit(s) for s in STATES)
+    if not said:
+        return known
+    all_known = nw.all_horizontal(*(nw.col(n) == STATES[0] for n in said), ignore_nulls=False)
+    all_told = nw.all_horizontal(*(nw.col(n).is_in(STATES[:2]) for n in said), ignore_nulls=False)
+    return nw.when(all_known).then(known).otherwise(nw.when(all_told).then(carried).otherwise(unknown))
+
+
+def _asked(moments: Any, timezone: str, cut_off_hour: float) -> tuple[list[Any], list[pd.Timestamp]]:
+    """What each moment is called, and the last instant (naive, UTC) that it may know of."""
+    options = {"timezone": timezone, "cut_off_hour": cut_off_hour}
+    if problems := check_options(options, {n: n for n in options}):
+        raise InputError(problems)
+    single = isinstance(moments, str) or not hasattr(moments, "__iter__")
+    try:
+        stamps = list(dict.fromkeys(pd.Timestamp(m) for m in ([moments] if single else moments)))
+    except (ValueError, TypeError) as error:
+        raise CallError(f"moments holds what is neither a day nor a moment ({error}).") from error
+    if not stamps or any(t is pd.NaT for t in stamps):
+        raise CallError("moments is empty or holds an empty cell; name a day such as 2026-02-28.")
+    if all(t.tz is not None for t in stamps):
+        instants = [t.tz_convert("UTC").tz_localize(None).floor("us") for t in stamps]
+        return [t.to_pydatetime() for t in instants], instants
+    clock = [t for t in stamps if t.tz is not None or t != t.normalize()]
+    if clock:
+        raise CallError(
+            f"moments holds {clock[0]}: expected are days (2026-02-28), which stand for their end, or moments that "
+            "all carry a time zone (2026-02-28 10:00+01:00)."
+        )
+    ends = moment(pd.DatetimeIndex(stamps), Settings(timezone=timezone, cut_off_hour=cut_off_hour))
+    return [t.date() for t in stamps], list(ends - pd.Timedelta(microseconds=1))
+
+
+def _checked(schema: Any, open_only: bool) -> bool:
+    """Do the versions carry a time zone? What is no table of versions is refused."""
+    names = schema.names()
+    missing = [n for n in (*_KEY, *(["status"] if open_only else [])) if n not in names]
+    wrong = [f"There is no column {n}. {nearest(n, names)}".strip() for n in missing]
+    spans = [n for n in _KEY[1:] if n in names]
+    wrong += [
+        f"{n} holds {schema[n]}, not dates or moments."
+        for n in spans
+        if not isinstance(schema[n], nw.Date | nw.Datetime)
+    ]
+    wrong += [f"{n} is a column of the result; rename it." for n in ("as_of", "moment", "state") if n in names]
+    zones = {getattr(schema[n], "time_zone", None) is not None for n in spans}
+    if len(zones) > 1:
+        wrong.append("One of valid_from and valid_to carries a time zone, the other does not.")
+    if wrong:
+        raise CallError("\n".join(wrong))
+    return zones == {True}
