@@ -1,7 +1,8 @@
-"""The state of deals at any moments, found where their versions lie: DuckDB, Polars, Spark, a warehouse."""
+"""The states of deals at any moments, found where their versions lie: DuckDB, Polars, Spark, a warehouse."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
@@ -75,25 +76,20 @@ def states(
     if eager:
         frame = given.lazy(None if given.implementation.is_polars() else "duckdb")
     schema = frame.collect_schema()
-    zoned = _checked(schema, open_only)
-    # a literal moment is one of the session's zone in Spark, and no text is cast to one in Polars
-    spoken = frame.implementation.is_spark_like() and not zoned
-    kind = nw.Datetime("us", "UTC" if zoned else None)
-    at = [str(t) if spoken else t.tz_localize("UTC" if zoned else None).to_pydatetime() for t in instants]
-    places = list(range(len(at)))
-    asked = frame.head(1).select(place=nw.lit(places)).explode("place")
-    asked = asked.select(
-        as_of=nw.col("place").replace_strict(places, days, default=None),
-        moment=_typed(nw.col("place").replace_strict(places, at, default=None), kind, cast=spoken),
-    )
+    kind = nw.Datetime("us", "UTC" if _checked(schema, open_only) else None)
+    moment_of = _Literal(kind, spark=frame.implementation.is_spark_like())
     if open_only:
         closed = nw.col("status").is_in(["won", "lost"])
         frame = frame.filter(~closed | nw.col("status").is_null())
-    start, end = (_typed(nw.col(n), kind, cast=schema[n] == nw.Date) for n in _KEY[1:])
+    start, end = (nw.col(n).cast(kind) if schema[n] == nw.Date else nw.col(n) for n in _KEY[1:])
     # what still holds ends after all that is asked, which leaves two comparisons for the join
-    never = max(instants) + pd.Timedelta(days=1)
-    never = nw.lit(str(never) if spoken else never.tz_localize("UTC" if zoned else None).to_pydatetime())
-    frame = frame.with_columns(valid_from=start, valid_to=end.fill_null(_typed(never, kind, cast=spoken)))
+    never = moment_of.cast(nw.lit(moment_of.value(max(instants) + pd.Timedelta(days=1))))
+    frame = frame.with_columns(valid_from=start, valid_to=end.fill_null(never))
+    place = nw.col("place")
+    places = list(range(len(days)))
+    asked = frame.head(1).select(place=nw.lit(places)).explode("place")
+    at = place.replace_strict(places, [moment_of.value(t) for t in instants], default=None)
+    asked = asked.select(as_of=place.replace_strict(places, days, default=None), moment=moment_of.cast(at))
     found = frame.join(asked, how="cross").filter(
         nw.col("valid_from") <= nw.col("moment"), nw.col("valid_to") > nw.col("moment")
     )
@@ -102,8 +98,22 @@ def states(
     return found.collect(given.implementation).to_native() if eager else found.to_native()
 
 
-def _typed(values: nw.Expr, kind: nw.Datetime, *, cast: bool) -> nw.Expr:
-    return values.cast(kind) if cast else values
+@dataclass(frozen=True)
+class _Literal:
+    """How a moment is written into a query: a naive one as text for Spark, whose literals are of its session's zone."""
+
+    kind: nw.Datetime
+    spark: bool
+
+    @property
+    def _as_text(self) -> bool:
+        return self.spark and self.kind.time_zone is None
+
+    def value(self, moment: pd.Timestamp) -> Any:
+        return str(moment) if self._as_text else moment.tz_localize(self.kind.time_zone).to_pydatetime()
+
+    def cast(self, written: nw.Expr) -> nw.Expr:
+        return written.cast(self.kind) if self._as_text else written
 
 
 def _worst(said: list[str]) -> nw.Expr:
@@ -152,7 +162,9 @@ def _checked(schema: Any, open_only: bool) -> bool:
         for n in spans
         if not isinstance(schema[n], nw.Date | nw.Datetime)
     ]
-    wrong += [f"{n} is a column of the result; rename it." for n in ("as_of", "moment", "state") if n in names]
+    wrong += [
+        f"{n} is a column of the result; rename it." for n in ("as_of", "moment", "state") if n in names
+    ]
     zones = {getattr(schema[n], "time_zone", None) is not None for n in spans}
     if len(zones) > 1:
         wrong.append("One of valid_from and valid_to carries a time zone, the other does not.")
