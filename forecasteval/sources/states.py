@@ -79,7 +79,7 @@ def states(
     kind = nw.Datetime("us", "UTC" if _checked(schema, open_only) else None)
     moment_of = _Literal(kind, spark=frame.implementation.is_spark_like())
     if open_only:
-        closed = nw.col("status").is_in(["won", "lost"])
+        closed = (nw.col("status") == "won") | (nw.col("status") == "lost")
         frame = frame.filter(~closed | nw.col("status").is_null())
     start, end = (nw.col(n).cast(kind) if schema[n] == nw.Date else nw.col(n) for n in _KEY[1:])
     # what still holds ends after all that is asked, which leaves two comparisons for the join
@@ -122,7 +122,9 @@ def _worst(said: list[str]) -> nw.Expr:
     if not said:
         return known
     all_known = nw.all_horizontal(*(nw.col(n) == STATES[0] for n in said), ignore_nulls=False)
-    all_told = nw.all_horizontal(*(nw.col(n).is_in(STATES[:2]) for n in said), ignore_nulls=False)
+    # words one by one: DuckDB searches a list slowly
+    told = [(nw.col(n) == STATES[0]) | (nw.col(n) == STATES[1]) for n in said]
+    all_told = nw.all_horizontal(*told, ignore_nulls=False)
     return nw.when(all_known).then(known).otherwise(nw.when(all_told).then(carried).otherwise(unknown))
 
 
