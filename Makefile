@@ -40,7 +40,7 @@ types: $(READY) ## Check the types of the package
 check: lint types test ## Style, types, tests
 
 benchmarks: $(READY) ## Print speed, coverage and error rates beside other tools (about fifteen minutes)
-	@cd tests/benchmarks && for each in compare_speed engines "beside_others --large" other_intervals "planning_against_simulation" \
+	@cd tests/benchmarks && for each in compare_speed engines states_speed "beside_others --large" other_intervals "planning_against_simulation" \
 	  "false_alarms_weekly 500"; do set -- $$each; echo "== $$1"; ../../$(BIN)/python $$1.py $$2; done
 
 lab: $(READY) ## Open JupyterLab on copies of the notebooks; LAB="--ip 0.0.0.0 --port 8888 --no-browser" in a container

@@ -11,6 +11,7 @@ from forecasteval.compare.totals import compare_totals
 from forecasteval.matching.match import match
 from forecasteval.matching.rollups import rollups
 from forecasteval.sources.folder import read
+from forecasteval.sources.states import states
 from forecasteval.studies.compare_forecasts.study import Question
 
 __version__ = "0.1.0"
@@ -33,4 +34,5 @@ __all__ = [
     "reviewed",
     "rollups",
     "scores",
+    "states",
 ]
