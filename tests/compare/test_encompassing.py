@@ -179,7 +179,9 @@ def test_what_a_score_adds_is_the_coefficient_of_an_independent_fit():
     table = deals(model=(0.3, 1.0), rep=(1.0, 0.2))
     found = en.adds(table, "model", ["rep_forecast"])
     pair = en.encompassing(table, "model", "rep_forecast")
-    assert found.weight == pair.candidate
+    for name in ("value", "low", "high", "df", "se", "p_value"):
+        assert getattr(found.weight, name) == pytest.approx(getattr(pair.candidate, name), rel=1e-12)
+    assert (found.weight.reliable, found.weight.reasons) == (pair.candidate.reliable, pair.candidate.reasons)
     ranks = en.adds(table.assign(model=np.exp(5 * table["model"])), "model", ["rep_forecast"])
     x = pd.DataFrame({"one": 1.0, "rep": np.log(table["rep_forecast"] / (1 - table["rep_forecast"]))})
     x["said"] = stats.norm.ppf(table["model"].rank() / (len(table) + 1))
