@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 import pandas as pd
 
 from forecasteval.errors import CallError
+
+_MEMORY = "600MB"  # of DuckDB; what does not fit is put on disk
 
 
 def _files(path: str | PathLike[str]) -> list[Path]:
@@ -68,6 +72,12 @@ def opened(path: str | PathLike[str]) -> tuple[Any, dict[str, Any]]:
                 f"{file} cannot be read as Parquet ({error}). Other tables come in with `forecasteval import table`."
             ) from error
     connection = duckdb.connect()
-    connection.execute("set enable_progress_bar = false")
+    spill = Path(tempfile.gettempdir()) / f"forecasteval-{os.getpid()}"  # not the folder that a job runs in
+    for option, value in (
+        ("enable_progress_bar", "false"),
+        ("memory_limit", _MEMORY),
+        ("temp_directory", str(spill).replace("'", "''")),
+    ):
+        connection.execute(f"set {option} = '{value}'")
     relation = connection.read_parquet([str(f) for f in files], union_by_name=True)
     return relation, json.loads(told) if told else {}
