@@ -271,7 +271,7 @@ def test_another_score(org, metric, better):
 def test_segments_share_the_chance_of_a_false_answer(demo):
     segments = pd.DataFrame(demo[0]["segments"])
     assert segments["level"].to_numpy() == pytest.approx(1 - 0.05 / len(segments))
-    assert set(segments["segment"]) == {"region", "segment"}
+    assert set(segments["segment"]) == {"region", "segment", "type"}
     assert segments["reached"].isna().any()
 
 

@@ -72,7 +72,7 @@ def test_the_first_screen_says_what_to_expect_and_whom_to_believe(demo):
         "The reps say $10.6M, the managers say $8.2M, the head of sales says $6.5M, the model says" in first
     )
     assert re.search(
-        r"The managers' changes made the reps' number better by \d+ points \(\d+ to \d+\) over 8 quarters\.",
+        r"The managers' changes made the reps' number better by \d+ points \(\d+ to \d+\) over 8 quarters, team by team\.",
         first,
     )
     assert re.search(

@@ -39,7 +39,7 @@ def interval(low: float, high: float, *, percent: bool = False, points: bool = F
     """An interval, with the digits that it supports; of differences of shares in points.
 
     >>> interval(0.012, 0.118, percent=True), interval(0.012, 0.118, percent=True, points=True), interval(-0.02, 0.11)
-    ('1% to 12%', '1 to 12', '−0.02 to 0.11')
+    ('1% to 12%', '1 to 12', '−0.020 to 0.110')
     """
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return "none"
