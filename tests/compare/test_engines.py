@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from postgres import running
 
 import forecasteval as fe
 from forecasteval.errors import CallError
@@ -171,3 +172,21 @@ def test_long_tables_are_ranked_by_steps_and_say_by_how_much_that_is_off(monkeyp
     for value in ("candidate_value", "baseline_value"):
         assert abs(stepped.primary[value] - exact[value]) <= bound
     assert stepped.primary["se"] == pytest.approx(exact["se"], rel=0.01)
+
+
+def test_a_table_of_ibis_on_a_real_postgresql_is_summed_up_there():
+    ibis = pytest.importorskip("ibis")
+    psycopg = pytest.importorskip("psycopg")
+    table = deals(looks=2)
+    with running() as (place, port):
+        with psycopg.connect(f"host={place} port={port} user=owner dbname=postgres") as base:
+            kinds = {"won": "integer", "as_of": "timestamp"}
+            numbers = {c for c in table if table[c].dtype == float}
+            columns = (f"{c} {kinds.get(c, 'double precision' if c in numbers else 'text')}" for c in table)
+            base.execute(f"create table matched ({', '.join(columns)})")
+            with base.cursor().copy("copy matched from stdin with (format csv)") as copy:
+                copy.write(in_parts(table).to_csv(index=False, header=False))
+        there = ibis.postgres.connect(host=str(place), port=port, user="owner", database="postgres")
+        found = fe.compare(there.table("matched"), "model", "rep_forecast", metrics=METRICS).to_dict()
+        there.disconnect()
+    assert found == fe.compare(table, "model", "rep_forecast", metrics=METRICS).to_dict()
