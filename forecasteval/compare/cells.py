@@ -71,8 +71,9 @@ class Cells:
 
     ``cells`` has a row for each rep, period and account that occurs together, ``deals`` one for each cluster of a
     dimension ("rep"; "" stands for all): sums over deals. Their columns are named "metric__what", in multiples of
-    the grain that ``grains`` names by metric, and "mark__what" for the rows that metrics can use, which ``marks`` names; ``identical`` are the metrics under which both
-    score the same in every row. ``rankings`` are those of candidate and baseline.
+    the grain that ``grains`` names by metric, and "mark__what" for the rows that metrics can use, which ``marks`` names;
+    ``identical`` are the metrics under which both score the same in every row. ``rankings`` are those of candidate and
+    baseline.
     """
 
     cells: pd.DataFrame
@@ -136,9 +137,8 @@ class Cells:
             of = self.deals[d]
             of = of[of[f"{mark}__deals"] > 0]
             count[d] = of.set_index(d)[f"{mark}__deals"].reindex(labels[d]).to_numpy(dtype=float)
-            whole = (
-                of if f"{block}__cc" in of else self.deals[""]
-            )  # the same for each, where every row is a deal
+            # where every row is a deal they are the same for each dimension
+            whole = of if f"{block}__cc" in of else self.deals[""]
             products[d] = self._products(block, whole, lambda column: column.sum())
         same = block in self.identical
         moments = self._moments(block) if units else None
@@ -211,6 +211,15 @@ class Cells:
             pair,
             lambda: (sure[0], sure[1]),
         )
+
+
+def in_seconds(first: pd.DataFrame) -> pd.DataFrame:
+    """The first moment of each period as a number; names of moments, such as "week 4", have no order of their own."""
+    try:
+        moments = pd.to_datetime(first["first"]).to_numpy(dtype="datetime64[s]").astype(np.int64)
+    except (ValueError, TypeError):
+        moments = np.zeros(len(first), dtype=np.int64)
+    return first.assign(first=moments)
 
 
 def _scaled(values: Any, at: int) -> Floats:

@@ -43,6 +43,25 @@ def grouped(frame: Any, keys: Sequence[str], aggregates: Columns) -> Any:
     return frame.group_by(*keys).agg(**aggregates)
 
 
+def gaps() -> dict[str, nw.Expr]:
+    """Where candidate and baseline are silent, and where the baseline's value can stand in."""
+    no_c, no_b = nw.col("c").is_null(), nw.col("b").is_null()
+    return {"no_c": flag(no_c), "no_b": flag(no_b), "filled": flag(no_c & ~no_b)}
+
+
+def stood_in(frame: Any) -> Any:
+    """The rows about which the baseline speaks, its value in the candidate's gaps."""
+    c = nw.when(nw.col("c").is_null()).then(nw.col("b")).otherwise(nw.col("c"))
+    return frame.filter(~nw.col("b").is_null()).with_columns(c=c)
+
+
+def with_home(frame: Any, moment: str) -> Any:
+    """The rep whom each deal belonged to at its first look."""
+    first = frame.with_columns(first_look=nw.col(moment).min().over("u"))
+    home = nw.when(nw.col(moment) == nw.col("first_look")).then(nw.col("rep")).otherwise(None)
+    return first.with_columns(home=home).with_columns(home=nw.col("home").max().over("u"))
+
+
 def widened(frame: Any, columns: Columns) -> Any:
     """A frame with more columns, if there are any."""
     return frame.with_columns(**columns) if columns else frame
@@ -276,7 +295,7 @@ def curve(frame: Any, who: str, keys: Sequence[str] = ()) -> pd.DataFrame:
 def with_placements(frame: Any, who: str, rows: int, won: int, coarse: int) -> Any:
     """How many rows each is ranked rightly against, doubled, and the range of levels that it lies in."""
     level = f"{who}_level"
-    at = frame.group_by(level).agg(n=nw.len(), k=nw.col("w").sum().alias("k"))
+    at = frame.group_by(level).agg(n=nw.len(), k=nw.col("w").sum())
     at = at.with_columns(n=nw.col("n").cast(nw.Int64), k=nw.col("k").cast(nw.Int64))
     upto = {f"{x}_upto": nw.col(x).cum_sum().over(order_by=level) for x in ("n", "k")}
     at = at.with_columns(**upto)
@@ -317,7 +336,8 @@ def silence_of(frame: Any, silent: str, values: Columns, keys: Sequence[str]) ->
                 **{f"x{mark}": nw.col(f"n{mark}") * nw.col("v")}
             )
         parts = ("ns", "xs", "no", "xo")
-        n_s, x_s, n_o, x_o = (float(collected(grouped(v, [], sums(parts)))[p].iloc[0]) for p in parts)
+        whole_of = collected(grouped(v, [], sums(parts))).iloc[0]
+        n_s, x_s, n_o, x_o = (float(whole_of[p]) for p in parts)
         gap = x_s / n_s - x_o / n_o if n_s and n_o else float("nan")
         left = []
         for key in keys if n_s and n_o else ():

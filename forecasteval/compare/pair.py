@@ -23,7 +23,7 @@ from forecasteval.inference.statistic import LeftOut, Statistic
 from forecasteval.scores.probability import Deals, Floats, Metric, Terms
 
 _SORTED_IN_TURN = 100_000  # with more rows both forecasters are sorted at once: NumPy lets go of the lock
-LARGEST_LOG = 745.2  # of a probability above 0, however small
+_LARGEST_LOG = 745.2  # of a probability above 0, however small
 _WHICH = ("candidate", "baseline", "difference")
 
 
@@ -362,7 +362,7 @@ def largest_term(metric: str, amount: float, booked: float) -> float | None:
         "brier": 1.0,
         "brier_skill": 1.0,
         "bias": 1.0,
-        "log_score": LARGEST_LOG,
+        "log_score": _LARGEST_LOG,
         "brier_by_amount": amount,
         "bias_by_amount": amount + booked,
     }
@@ -383,34 +383,37 @@ def influences(metric: Metric, deals: Deals, which: str = "difference") -> Float
             mine, theirs = (t.baseline * t.candidate.sum() / lost - t.candidate) * n / lost, np.zeros(n)
         else:
             own = one if t.z_baseline is None else t.z_baseline
-            with np.errstate(divide="ignore", invalid="ignore"):
-                mine, theirs = (
-                    (x - x.sum() / z.sum() * z) * n / z.sum()
-                    for x, z in ((t.candidate, one), (t.baseline, own))
-                )
+            mine, theirs = _moves(t.candidate, one), _moves(t.baseline, own)
     return np.asarray({"candidate": mine, "baseline": theirs, "difference": mine - theirs}[which])
+
+
+def _moves(x: Floats, z: Floats) -> Floats:
+    """What each row adds to a ratio of sums, on the scale of the ratio."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray((x - x.sum() / z.sum() * z) * x.size / z.sum())
 
 
 def _pair_of_own(terms: Terms, groups: Grouping, dimensions: tuple[str, ...], *, units: bool) -> Pair:
     """Two ratios of sums with denominators of their own, and their difference; clusters weigh by their rows."""
     counts = groups.sums(None)
     rows = counts.sum()
-    values, without, influence = [], [], []
-    for x, z in ((terms.candidate, terms.z), (terms.baseline, terms.z_baseline)):
+    ratios = (terms.candidate, terms.z), (terms.baseline, terms.z_baseline)
+    values, without = [], []
+    for x, z in ratios:
         assert z is not None
         above, below = groups.sums(x), groups.sums(z)
         with np.errstate(divide="ignore", invalid="ignore"):
             values.append(float(above.sum() / below.sum()))
             without.append({d: leave_one_out(groups.by(d, above), groups.by(d, below)) for d in dimensions})
-            influence.append(groups.unit_sums((x - values[-1] * z) * rows / below.sum()))
+
+    moved = [groups.unit_sums(_moves(x, z)) for x, z in ratios if z is not None] if units else []
 
     def statistic(sign: tuple[int, int]) -> Statistic:
         a, b = sign
         over = {
             d: LeftOut(a * without[0][d] + b * without[1][d], groups.by(d, counts) / rows) for d in dimensions
         }
-        residual = a * influence[0] + b * influence[1]
-        strata = Strata.of(residual, groups.stratum) if units else None
+        strata = Strata.of(a * moved[0] + b * moved[1], groups.stratum) if units else None
         value, scale = a * values[0] + b * values[1], abs(values[0]) + abs(values[1])
         return Statistic(value, over, strata, float(rows), scale)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from os import PathLike
 from typing import Any
 
@@ -14,7 +14,7 @@ import pandas as pd
 from narwhals.exceptions import DuplicateError
 
 from forecasteval.compare import engine, hindsight, parquet, rows
-from forecasteval.compare.cells import Cells, Grain, Ranking
+from forecasteval.compare.cells import Cells, Grain, Ranking, in_seconds
 from forecasteval.compare.engine import Block, collected, flag, grouped, sums
 from forecasteval.compare.pair import largest_term
 from forecasteval.errors import CallError
@@ -25,7 +25,7 @@ from forecasteval.matching.matched import DAYS_AHEAD, Matched
 from forecasteval.scores.probability import Metric
 
 _ROUNDING = 1e-9
-_SLIPS = 200  # labels that are to be read as others, one by one
+_SLIPS = 200  # labels that are read as others, one by one; more are no slips of the pen
 _DIMENSIONS = ("rep", "period", "account")
 MARKS = {"brier_by_amount": "with_amount", "bias_by_amount": "with_both"}
 _MONEY: dict[str, tuple[str, ...]] = {
@@ -61,7 +61,6 @@ class Remote:
 
     frame: Any
     outline: Matched
-    rows: int
     one_row_per_deal: bool = False
     first_empty: Callable[[str], str] | None = None
 
@@ -75,10 +74,9 @@ class Remote:
     ) -> Remote:
         """Look at a table's columns and first rows, unless an outline is there already."""
         frame = nw.from_native(native)
-        names = frame.collect_schema().names()
-        n = int(collected(grouped(frame, [], {"n": nw.len()}))["n"].sum())
         if outline is not None:
-            return cls(frame, outline, n, **known)
+            return cls(frame, outline, **known)
+        names = frame.collect_schema().names()
         head = collected(frame.head(5))
         for d in set(_DIMENSIONS) & set(names):
             if head[d].isna().all() and not _any(frame, d):
@@ -87,7 +85,12 @@ class Remote:
                 head[d] = "there"
         head.attrs = {str(k): v for k, v in (attrs or {}).items()}
         outline = replace(Matched.of(head), joined=[])
-        return cls(frame, outline, n, **known)
+        return cls(frame, outline, **known)
+
+    @cached_property
+    def rows(self) -> int:
+        """How many there are; a comparison that can be made counts them itself."""
+        return int(collected(grouped(self.frame, [], {"n": nw.len()}))["n"].sum())
 
     def evidence(
         self,
@@ -116,7 +119,7 @@ def opened(matched: Any, *, one_row_per_deal: bool) -> Matched | Remote:
         native, attrs = parquet.opened(matched)
         where = partial(parquet.first_empty, matched)
         return Remote.of(native, attrs, one_row_per_deal=one_row_per_deal, first_empty=where)
-    if is_lazy(matched):
+    if _is_lazy(matched):
         return Remote.of(matched, one_row_per_deal=one_row_per_deal)
     return Matched.of(matched)
 
@@ -127,7 +130,7 @@ def of_frame(matched: Matched, *, one_row_per_deal: bool) -> Remote:
     return Remote.of(relation, outline=matched, one_row_per_deal=one_row_per_deal)
 
 
-def is_lazy(table: Any) -> bool:
+def _is_lazy(table: Any) -> bool:
     """Does a table lie on an engine, which is asked rather than read?"""
     try:
         return isinstance(nw.from_native(table, pass_through=True), nw.LazyFrame)
@@ -261,9 +264,8 @@ class _Asked:
 
     def _gaps(self, frame: Any, names: Iterable[str]) -> dict[str, Any]:
         """What is missing, and how large the amounts are that are left."""
-        silent, spoken = nw.col("c").is_null(), ~nw.col("b").is_null()
-        columns = {"no_c": flag(silent), "no_b": flag(~spoken), "filled": flag(silent & spoken)}
-        columns["kept__rows"], large = flag(spoken), {}
+        spoken = ~nw.col("b").is_null()
+        columns, large = {**engine.gaps(), "kept__rows": flag(spoken)}, {}
         for mark, ok in usable_amounts(names).items():
             columns[f"{mark}__rows"] = flag(ok & spoken)
             for m in _MONEY[mark]:
@@ -440,10 +442,9 @@ class _Asked:
         """Let the baseline's value stand in where the candidate is silent; leave out what the baseline leaves out."""
         same = kinds == ("probability", "probability")
         names, told = self.names, list(self.told)
-        no_c, no_b = nw.col("c").is_null(), nw.col("b").is_null()
         silent = {name: int(self.whole[name]) for name in ("no_c", "no_b", "filled")}
         self.gaps = any(silent.values())
-        gaps = {"no_c": flag(no_c), "no_b": flag(no_b), "filled": flag(no_c & ~no_b)}
+        gaps = engine.gaps()
         self.frame = self.frame.with_columns(**(gaps if self.gaps else dict.fromkeys(gaps, nw.lit(0))))
         loss = {
             n: _squared(w) for n, w, kind in zip(names, "cb", kinds, strict=True) if kind == "probability"
@@ -458,10 +459,10 @@ class _Asked:
         if same and self.gaps:
             if filled := int(silent["filled"]):
                 told.append(rows.stood_in(names, filled, kept))
-            self.frame = self.frame.with_columns(c=nw.when(no_c).then(nw.col("b")).otherwise(nw.col("c")))
-            self.frame = self.frame.filter(~nw.col("b").is_null())
+            self.frame = engine.stood_in(self.frame)
         elif not same:
-            self.frame = self.frame.filter(~no_c & ~no_b).with_columns(filled=nw.lit(0))
+            spoken = ~nw.col("c").is_null() & ~nw.col("b").is_null()
+            self.frame = self.frame.filter(spoken).with_columns(filled=nw.lit(0))
             both = self.frame.with_columns(n=nw.lit(1))
             kept = int(collected(grouped(both, [], sums(("n",))))["n"].sum())
         if kept < self.asked:
@@ -491,10 +492,7 @@ class _Asked:
         """Put each deal that changed hands between looks with the rep of its first row."""
         if not self.several or "rep" not in self.dimensions:
             return
-        first = nw.col(self.moment) == nw.col(self.moment).min().over("u")
-        frame = self.frame.with_columns(is_first=flag(first))
-        home = nw.when(nw.col("is_first") == 1).then(nw.col("rep")).otherwise(None)
-        frame = frame.with_columns(home=home).with_columns(home=nw.col("home").max().over("u"))
+        frame = engine.with_home(self.frame, self.moment)
         away = self._count_deals(frame.filter(nw.col("home") != nw.col("rep")))
         if away:
             self.frame = frame.with_columns(rep=nw.col("home"))
@@ -604,12 +602,8 @@ class _Asked:
             return None
         if not self.moment:
             return look[["period"]].drop_duplicates().assign(first=0)
-        found = look.groupby("period", as_index=False)["first"].min()
-        try:
-            moments = pd.to_datetime(found["first"]).to_numpy(dtype="datetime64[s]").astype(np.int64)
-        except (ValueError, TypeError):  # names of moments, such as "week 4"
-            moments = np.zeros(len(found), dtype=np.int64)
-        return found.assign(first=moments)
+        found = look.groupby("period", as_index=False)[["first"]].min()
+        return in_seconds(found)
 
     def _ranks(self, keys: list[str]) -> tuple[tuple[Ranking, Ranking] | None, int]:
         """How both rank the rows, by cell and within the clusters of each dimension."""

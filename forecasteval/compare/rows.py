@@ -352,12 +352,12 @@ def _amounts(matched: pd.DataFrame, name: str) -> Floats:
     return values
 
 
-def all_differ(values: NDArray[Any]) -> bool:
+def _all_differ(values: NDArray[Any]) -> bool:
     """Is no number there twice? By sorting: a hash table of ten million numbers takes four times the memory.
 
     Examples
     --------
-    >>> all_differ(np.array([3, 1, 2])), all_differ(np.array([3, 1, 3]))
+    >>> _all_differ(np.array([3, 1, 2])), _all_differ(np.array([3, 1, 3]))
     (True, False)
     """
     ordered = np.sort(values)
@@ -367,7 +367,7 @@ def all_differ(values: NDArray[Any]) -> bool:
 def _deal_codes(matched: pd.DataFrame) -> Codes | None:
     """The deal of each row; None where each row is another deal."""
     column = matched["deal_id"]
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu" and all_differ(column.to_numpy()):
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu" and _all_differ(column.to_numpy()):
         return None
     unit = _codes(matched["deal_id"])
     gaps = unit < 0

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
-import numpy as np
 import pandas as pd
 
 from forecasteval.compare import engine, hindsight, rows
-from forecasteval.compare.cells import Cells, Grain
+from forecasteval.compare.cells import Cells, Grain, in_seconds
 from forecasteval.compare.engine import Block, flag, grouped, sums
 from forecasteval.compare.pair import largest_term
 from forecasteval.compare.remote import MARKS, ranking_from, usable_amounts
@@ -140,18 +139,14 @@ def _read(frame: Any, ask: Ask) -> Any:
         booked = nw.when(columns["w"] == 1).then(columns["amount"]).otherwise(nw.lit(0.0))
         columns["booked"] = _number("amount_won") if ask.amount_won else booked
     read = frame.select(**columns)
-    no_c, no_b = nw.col("c").is_null(), nw.col("b").is_null()
-    return read.with_columns(no_c=flag(no_c), no_b=flag(no_b), filled=flag(no_c & ~no_b), asked=nw.lit(1))
+    return read.with_columns(**engine.gaps(), asked=nw.lit(1))
 
 
 def _settled(read: Any, ask: Ask) -> Any:
     """The rows that count: gaps filled, each deal with the rep of its first row."""
-    frame = read.filter(~nw.col("b").is_null())
-    frame = frame.with_columns(c=nw.when(nw.col("c").is_null()).then(nw.col("b")).otherwise(nw.col("c")))
+    frame = engine.stood_in(read)
     if "rep" in ask.dimensions and not ask.one_row_per_deal:
-        frame = frame.with_columns(first_look=nw.col("as_of").min().over("u"))
-        home = nw.when(nw.col("as_of") == nw.col("first_look")).then(nw.col("rep")).otherwise(None)
-        frame = frame.with_columns(home=home).with_columns(rep=nw.col("home").max().over("u"))
+        frame = engine.with_home(frame, "as_of").with_columns(rep=nw.col("home"))
     usable = usable_amounts(frame.collect_schema().names())
     return frame.with_columns(kept=nw.lit(1), **{mark: flag(ok) for mark, ok in usable.items()})
 
@@ -253,8 +248,10 @@ def cells_of(cells: pd.DataFrame, curve: pd.DataFrame | None) -> Cells:
         deals = {d: engine.copied(summed[d], blocks) for d in keys} | {
             "": engine.copied(summed["all"], blocks)
         }
-    first = _moments(level.get("first"))
-    by_cell = by_cell.merge(first, on="period") if first is not None else by_cell.assign(first=0)
+    if "first" in level:
+        by_cell = by_cell.merge(in_seconds(level["first"][["period", "first"]]), on="period")
+    else:
+        by_cell = by_cell.assign(first=0)
     told, flow = _told(ask, whole)
     rankings = None
     if curve is not None:
@@ -317,16 +314,6 @@ def _ask(cells: pd.DataFrame, level: Mapping[str, pd.DataFrame], *, ranked: bool
 
 def _home(name: str) -> str:
     return name if name.endswith("_deals") else "whole"
-
-
-def _moments(first: pd.DataFrame | None) -> pd.DataFrame | None:
-    if first is None:
-        return None
-    try:
-        moments = pd.to_datetime(first["first"]).to_numpy(dtype="datetime64[s]").astype(np.int64)
-    except (ValueError, TypeError):
-        moments = np.zeros(len(first), dtype=np.int64)
-    return pd.DataFrame({"period": first["period"], "first": moments})
 
 
 def _told(ask: Ask, whole: dict[str, int]) -> tuple[list[Reason], list[dict[str, Any]]]:

@@ -151,11 +151,12 @@ def _inside(codes: Codes, levels: Levels, level: Codes, won: Floats) -> Floats:
     """Pairs within clusters, counted by ranges of values."""
     clusters = int(codes.max(initial=-1)) + 1
     key = codes.astype(np.int64) * COARSE + levels.coarse[level]
-    at, found = (key, clusters * COARSE), None
-    if at[1] > _MOST_KEYS:
-        found, key = np.unique(key, return_inverse=True)
-    rows, wins = np.bincount(key), np.bincount(key, weights=won)
-    where = np.arange(rows.size) if found is None else found
+    if clusters * COARSE > _MOST_KEYS:
+        where, key = np.unique(key, return_inverse=True)
+    else:
+        where = np.arange(clusters * COARSE)
+    rows = np.bincount(key, minlength=where.size)
+    wins = np.bincount(key, weights=won, minlength=where.size)
     return pairs_within(where // COARSE, where % COARSE, rows, wins, clusters)
 
 
