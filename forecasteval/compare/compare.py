@@ -573,7 +573,8 @@ def compare_cells(
     curve : DataFrame or path of a CSV, optional
         The result of its second query; without it there is no AUC, and hindsight is not looked for.
     metrics : list of str, optional
-        Those that the sums hold; the default is all of them in the usual order.
+        Those that the sums hold; the default is all of them in the usual order. The queries' sums hold no AUC for new
+        deals.
     generalise_to : tuple of str, optional
         As in :func:`compare`, for dimensions that the sums hold.
     level, margin, beyond_margin, seed : as in :func:`compare`
@@ -611,8 +612,12 @@ def compare_cells(
             f"generalise_to={question!r} needs sums by {' and '.join(lost) or 'deal'}; these are by "
             f"{' and '.join(found.dimensions)}."
         )
-    if "deal" in question and "auc" in [m.name for m in chosen]:
-        chosen = [m for m in chosen if m.name != "auc" or "auc__cc" in found.deals[found.home]]
+    if "deal" in question and "auc__cc" not in found.deals[found.home]:
+        if metrics is not None and "auc" in (m.name for m in chosen):
+            raise CallError(
+                "The AUC of new deals needs what each deal adds to it, which the queries do not sum up."
+            )
+        chosen = [m for m in chosen if m.name != "auc"]
     return _compared(
         about,
         found.names,

@@ -291,17 +291,23 @@ class _Asked:
             labels = labels.sort_values(d, ignore_index=True)
             clean, said = joined_ids(labels[d].astype(object), d, labels["rows"].to_numpy())
             told += [reason("ids_joined", said)] if said else []
-            changed = [(a, b) for a, b in zip(labels[d], clean, strict=True) if a != b]
+            named = dict(zip(labels[d], clean, strict=True))
+            if all(old == new for old, new in named.items()):
+                continue
+            frame = frame.with_columns(**{d: nw.col(d).str.strip_chars()})  # spaces may be around every label
+            others = {old.strip(): new for old, new in named.items() if old.strip() != new}
+            if len(others) > _SLIPS:
+                raise CallError(
+                    f"{len(others):,} labels of {d} differ from others only in case or in being a number or text, such as "
+                    f"{next(iter(others))!r}. Write each in one way, or hand the table over as a DataFrame."
+                )
             column = nw.col(d)
-            if len(changed) > _SLIPS:  # no slips of the pen but spaces around every label
-                column = column.str.strip_chars()
-            for old, new in changed if len(changed) <= _SLIPS else ():
+            for old, new in others.items():
                 label = nw.lit(None) if pd.isna(new) else nw.lit(new)
                 column = nw.when(nw.col(d) == old).then(label).otherwise(column)
-            if changed:
-                frame = frame.with_columns(**{d: column})
-                if d in look:
-                    look[d] = look[d].map(lambda label, new=dict(changed): new.get(label, label))
+            frame = frame.with_columns(**{d: column})
+            if d in look:
+                look[d] = look[d].map(named)
         return frame, told
 
     def _refuse(self, look: pd.DataFrame) -> None:

@@ -154,6 +154,20 @@ def test_slips_of_ids_are_read_as_in_memory():
     assert [r["code"] for r in theirs.primary["reasons"]] == [r["code"] for r in ours.primary["reasons"]]
 
 
+def test_spaces_around_every_label_are_taken_off_and_too_many_spellings_are_refused():
+    table = deals()
+    spaced = table.assign(account=[f"a{i} " for i in range(len(table))])
+    options = {"metrics": ["brier"], "generalise_to": "account"}
+    ours = fe.compare(spaced, "model", "rep_forecast", **options).to_dict()
+    assert fe.compare(duckdb_of(spaced, None), "model", "rep_forecast", **options).to_dict() == ours
+    cased = table.assign(account=[f"{'aA'[i % 2]}{i // 2}" for i in range(len(table))]).head(396)
+    few = fe.compare(duckdb_of(cased, None), "model", "rep_forecast", **options).to_dict()
+    assert few == fe.compare(cased, "model", "rep_forecast", **options).to_dict()
+    many = pd.concat([cased, cased.assign(deal_id="x" + cased["deal_id"], account="b" + cased["account"])])
+    with pytest.raises(CallError, match="labels of account differ from others only in case"):
+        fe.compare(duckdb_of(many, None), "model", "rep_forecast", **options)
+
+
 def test_long_tables_are_ranked_by_steps_and_say_by_how_much_that_is_off(monkeypatch):
     from forecasteval.compare import remote
     from forecasteval.inference import auc

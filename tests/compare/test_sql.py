@@ -139,6 +139,16 @@ def test_sums_from_here_give_the_same_bytes():
         fe.compare_cells(fe.cells(table.assign(account="a"), *PAIR), generalise_to="account")
 
 
+def test_the_queries_sums_hold_no_auc_of_new_deals(tmp_path):
+    table = deals()
+    connection = duckdb.connect()
+    connection.register("matched", table)
+    results = [connection.sql(q).df() for q in sql.queries("matched", asked(table), "duckdb")]
+    assert "auc" not in fe.compare_cells(*results, generalise_to="deal").table["metric"].tolist()
+    with pytest.raises(CallError, match="which the queries do not sum up"):
+        fe.compare_cells(*results, metrics=["auc"], generalise_to="deal")
+
+
 def test_what_is_no_result_of_the_queries_is_refused():
     with pytest.raises(CallError, match="has no column of, candidate, baseline, asked"):
         fe.compare_cells(pd.DataFrame({"rep": ["a"]}))
