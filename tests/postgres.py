@@ -41,3 +41,14 @@ def running():
     finally:
         run("pg_ctl", "-D", place / "data", "-m", "immediate", "-w", "stop")
         shutil.rmtree(place)
+
+
+def loaded(base, name, table):
+    """Write a matched table into a table of a schema of its own."""
+    kinds = {"won": "integer", "as_of": "timestamp"}
+    numbers = {c for c in table if table[c].dtype == float}
+    columns = ", ".join(f"{c} {kinds.get(c, 'double precision' if c in numbers else 'text')}" for c in table)
+    base.execute(f"create schema {name.partition('.')[0]}")
+    base.execute(f"create table {name} ({columns})")
+    with base.cursor().copy(f"copy {name} from stdin with (format csv)") as copy:
+        copy.write(table.to_csv(index=False, header=False))

@@ -23,7 +23,7 @@ from forecasteval.inference.estimate import Reason
 from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Metric
 
 DIALECTS = ("bigquery", "databricks", "duckdb", "postgres", "snowflake")
-_WHOLE = ("asked", "asked_deals", "kept", "kept_deals", "no_c", "no_b", "filled")
+_WHOLE = ("asked", "asked_deals", "kept", "kept_deals", "crossed_deals", "no_c", "no_b", "filled")
 _NAME = "matched_rows"
 
 
@@ -146,7 +146,8 @@ def _settled(read: Any, ask: Ask) -> Any:
     """The rows that count: gaps filled, each deal with the rep of its first row."""
     frame = engine.stood_in(read)
     if "rep" in ask.dimensions and not ask.one_row_per_deal:
-        frame = engine.with_home(frame, "as_of").with_columns(rep=nw.col("home"))
+        frame = engine.with_home(frame, "as_of")
+        frame = frame.with_columns(crossed=flag(nw.col("home") != nw.col("rep")), rep=nw.col("home"))
     usable = usable_amounts(frame.collect_schema().names())
     return frame.with_columns(kept=nw.lit(1), **{mark: flag(ok) for mark, ok in usable.items()})
 
@@ -172,9 +173,11 @@ def _cells(frame: Any, ask: Ask) -> Any:
     about = {"candidate": nw.lit(ask.candidate), "baseline": nw.lit(ask.baseline)}
     whole = grouped(read, [], sums(("asked", "no_c", "no_b", "filled"))).with_columns(**grains, **about)
     levels["whole"] = whole
-    for of, rows_of in (("kept_deals", settled), ("asked_deals", read)):
-        one = grouped(rows_of, ["u"], {of: nw.col("asked").max()})
-        levels[of] = grouped(one, [], sums((of,)))
+    counted = [("kept_deals", settled, "asked"), ("asked_deals", read, "asked")]
+    if several and "rep" in keys:
+        counted.append(("crossed_deals", settled, "crossed"))
+    for of, rows_of, column in counted:
+        levels[of] = grouped(grouped(rows_of, ["u"], {of: nw.col(column).max()}), [], sums((of,)))
     names: dict[str, None] = {}
     for level in levels.values():
         names |= dict.fromkeys(level.collect_schema().names())
@@ -329,6 +332,8 @@ def _told(ask: Ask, whole: dict[str, int]) -> tuple[list[Reason], list[dict[str,
         )
         flow.append(step)
         told.append(note)
+    if away := whole.get("crossed_deals"):
+        told.append(rows.crossed(away, whole["kept_deals"]))
     return told, flow
 
 

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from postgres import running
+from postgres import loaded, running
 
 import forecasteval as fe
 from forecasteval.errors import CallError
@@ -194,13 +194,10 @@ def test_a_table_of_ibis_on_a_real_postgresql_is_summed_up_there():
     table = deals(looks=2)
     with running() as (place, port):
         with psycopg.connect(f"host={place} port={port} user=owner dbname=postgres") as base:
-            kinds = {"won": "integer", "as_of": "timestamp"}
-            numbers = {c for c in table if table[c].dtype == float}
-            columns = (f"{c} {kinds.get(c, 'double precision' if c in numbers else 'text')}" for c in table)
-            base.execute(f"create table matched ({', '.join(columns)})")
-            with base.cursor().copy("copy matched from stdin with (format csv)") as copy:
-                copy.write(in_parts(table).to_csv(index=False, header=False))
+            loaded(base, "crm.matched", in_parts(table))
         there = ibis.postgres.connect(host=str(place), port=port, user="owner", database="postgres")
-        found = fe.compare(there.table("matched"), "model", "rep_forecast", metrics=METRICS).to_dict()
+        found = fe.compare(
+            there.table("matched", database="crm"), "model", "rep_forecast", metrics=METRICS
+        ).to_dict()
         there.disconnect()
     assert found == fe.compare(table, "model", "rep_forecast", metrics=METRICS).to_dict()

@@ -5,43 +5,20 @@ import subprocess
 import sys
 
 import duckdb
-import numpy as np
 import pandas as pd
 import psycopg
 import pytest
-from postgres import running
+from postgres import loaded, running
+from test_engines import METRICS as ALL
+from test_engines import deals
 
 import forecasteval as fe
 from forecasteval.compare import sql
 from forecasteval.errors import CallError
 
 pytest.importorskip("sqlglot")
-METRICS = ["brier", "log_score", "auc", "brier_by_amount", "bias", "bias_by_amount"]
+METRICS = [m for m in ALL if m != "brier_skill"]
 PAIR = ("model", "rep_forecast")
-
-
-def deals(looks=1, n=240, seed=2):
-    """A matched table with gaps in forecasts and amounts."""
-    rng = np.random.default_rng(seed)
-    truth = rng.beta(1, 3, n)
-    table = pd.DataFrame(
-        {
-            "deal_id": [f"D{i}" for i in range(n)],
-            "as_of": pd.Timestamp("2026-02-28"),
-            "period": [f"{2024 + i // 4}Q{i % 4 + 1}" for i in rng.integers(0, 8, n)],
-            "rep": [f"rep {i}" for i in rng.integers(0, 9, n)],
-            "won": (rng.random(n) < truth).astype(int),
-            "amount": np.where(rng.random(n) < 0.04, np.nan, rng.lognormal(8, 1, n).round(2)),
-            "model": np.where(
-                rng.random(n) < 0.06, np.nan, np.clip(truth + rng.normal(0, 0.1, n), 0.01, 0.99)
-            ),
-            "rep_forecast": np.where(rng.random(n) < 0.05, np.nan, rng.integers(1, 10, n) / 10),
-        }
-    )
-    return pd.concat(
-        [table.assign(as_of=table["as_of"] + pd.Timedelta(7 * i, "D")) for i in range(looks)],
-        ignore_index=True,
-    )
 
 
 def asked(table, **more):
@@ -61,7 +38,7 @@ def close(ours, theirs):
 
 @pytest.mark.parametrize("looks", [1, 3])
 def test_the_queries_give_the_comparison_of_the_rows(tmp_path, looks):
-    table = deals(looks)
+    table = deals(looks=looks)
     connection = duckdb.connect()
     connection.register("here", table)
     connection.execute("create schema crm; create table crm.matched as select * from here")
@@ -95,19 +72,12 @@ def test_one_row_per_deal_is_declared_and_asks_less(tmp_path):
 
 
 def test_a_real_warehouse_runs_the_text():
-    table = deals(2)
+    table = deals(looks=2)
     with (
         running() as (place, port),
         psycopg.connect(f"host={place} port={port} user=owner dbname=postgres") as base,
     ):
-        kinds = {"won": "integer", "as_of": "timestamp"}
-        columns = ", ".join(
-            f"{c} {kinds.get(c, 'double precision' if table[c].dtype == float else 'text')}" for c in table
-        )
-        base.execute("create schema crm")
-        base.execute(f"create table crm.matched ({columns})")
-        with base.cursor().copy("copy crm.matched from stdin with (format csv)") as copy:
-            copy.write(table.to_csv(index=False, header=False))
+        loaded(base, "crm.matched", table)
         results = []
         for query in sql.queries("crm.matched", asked(table), "postgres"):
             rows = base.execute(query.rstrip().rstrip(";"))
@@ -128,7 +98,7 @@ def test_every_dialect_parses_its_own_text(dialect):
 
 
 def test_sums_from_here_give_the_same_bytes():
-    table = deals(2)
+    table = deals(looks=2)
     for question in (None, "rep", ("deal", "period")):
         sums = fe.cells(table, *PAIR, generalise_to=question)
         ours = fe.compare(table, *PAIR, generalise_to=question).to_dict()
