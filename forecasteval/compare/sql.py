@@ -171,9 +171,16 @@ def _cells(frame: Any, ask: Ask) -> Any:
         f"{n}__{w}": nw.lit(getattr(g, w)) for n, g in ask.grains.items() for w in ("terms", "products")
     }
     about = {"candidate": nw.lit(ask.candidate), "baseline": nw.lit(ask.baseline)}
-    whole = grouped(read, [], sums(("asked", "no_c", "no_b", "filled"))).with_columns(**grains, **about)
+    known = {**grains, **about, "amount_won": nw.lit(int(ask.amount_won))}
+    wrong = {f"outside_{w}": flag((nw.col(w) < 0) | (nw.col(w) > 1)) for w in "cb"}
+    wrong["not_won"] = flag(~((nw.col("w") == 0) | (nw.col("w") == 1)) | nw.col("w").is_null())
+    counts = sums(("asked", "no_c", "no_b", "filled", *wrong))
+    whole = grouped(read.with_columns(**wrong), [], counts).with_columns(**known)
     levels["whole"] = whole
     counted = [("kept_deals", settled, "asked"), ("asked_deals", read, "asked")]
+    if several:
+        looks = grouped(read, ["u", "as_of"], {"n": nw.col("asked").sum()})
+        levels["repeated"] = grouped(looks.with_columns(repeated=nw.col("n") - 1), [], sums(("repeated",)))
     if several and "rep" in keys:
         counted.append(("crossed_deals", settled, "crossed"))
     for of, rows_of, column in counted:
@@ -236,6 +243,7 @@ def cells_of(cells: pd.DataFrame, curve: pd.DataFrame | None) -> Cells:
         raise CallError(
             f"The table of cells has no rows with `of` {', '.join(missing)}; the query gives them all."
         )
+    _refuse(level)
     ask = _ask(cells, level, ranked=curve is not None)
     keys, blocks, at = list(ask.dimensions), ask.blocks, level["whole"].iloc[0]
     grains = {
@@ -301,6 +309,27 @@ def cells_of(cells: pd.DataFrame, curve: pd.DataFrame | None) -> Cells:
     )
 
 
+def _refuse(level: Mapping[str, pd.DataFrame]) -> None:
+    """Rows that are no matched table, by what the query has counted."""
+    whole = level["whole"].iloc[0]
+    counts = {n: int(whole.get(n, 0)) for n in ("outside_c", "outside_b", "not_won")}
+    repeated = int(level["repeated"]["repeated"].iloc[0]) if "repeated" in level else 0
+    wrong = [
+        f"{whole[who]} holds {counts[n]:,} values outside 0-1. Divide percentages by 100; a rank score cannot be "
+        "compared this way."
+        for n, who in (("outside_c", "candidate"), ("outside_b", "baseline"))
+        if counts[n]
+    ]
+    if counts["not_won"]:
+        wrong.append(f"won must be 0 or 1 in every row; {counts['not_won']:,} rows are not.")
+    if repeated:
+        wrong.append(
+            f"{repeated:,} rows repeat a deal at the same as-of; the table holds one row per deal and as-of."
+        )
+    if wrong:
+        raise CallError(" ".join(wrong))
+
+
 def _ask(cells: pd.DataFrame, level: Mapping[str, pd.DataFrame], *, ranked: bool) -> Ask:
     """What was asked, from the columns that are there."""
     there = [n for n in METRICS if f"{n}__c" in cells and cells[f"{n}__c"].notna().any()]
@@ -311,6 +340,7 @@ def _ask(cells: pd.DataFrame, level: Mapping[str, pd.DataFrame], *, ranked: bool
         str(whole["baseline"]),
         metrics_of(dict.fromkeys(order)),
         tuple(d for d in ("rep", "period", "account") if d in cells and level["cell"][d].notna().any()),
+        amount_won=bool(whole.get("amount_won")),
         one_row_per_deal=not {"rep", "period", "account"} & set(level),
     )
 

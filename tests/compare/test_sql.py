@@ -119,6 +119,35 @@ def test_the_queries_sums_hold_no_auc_of_new_deals(tmp_path):
         fe.compare_cells(*results, metrics=["auc"], generalise_to="deal")
 
 
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda t: t.assign(model=1.5 * t["model"]), "model holds .* values outside 0-1. Divide percentages"),
+        (
+            lambda t: t.assign(won=t["won"].where(t.index > 0, 3)),
+            "won must be 0 or 1 in every row; 1 rows are not",
+        ),
+        (lambda t: pd.concat([t, t.head(3)]), "3 rows repeat a deal at the same as-of"),
+    ],
+)
+def test_rows_that_are_no_matched_table_are_refused_from_their_sums(spoil, words):
+    connection = duckdb.connect()
+    table = spoil(deals())
+    connection.register("matched", table)
+    cells, _ = sql.queries("matched", asked(table), "duckdb")
+    with pytest.raises(CallError, match=words):
+        fe.compare_cells(connection.sql(cells).df())
+
+
+def test_what_was_booked_is_taken_where_it_is_known():
+    table = deals().assign(amount_won=lambda t: t["won"] * t["amount"].fillna(0) * 0.9)
+    connection = duckdb.connect()
+    connection.register("matched", table)
+    cells, _ = sql.queries("matched", asked(table, amount_won=True), "duckdb")
+    found = fe.compare_cells(connection.sql(cells).df(), metrics=["bias_by_amount"])
+    close(fe.compare(table, *PAIR, metrics=["bias_by_amount"]).to_dict(), found.to_dict())
+
+
 def test_what_is_no_result_of_the_queries_is_refused():
     with pytest.raises(CallError, match="has no column of, candidate, baseline, asked"):
         fe.compare_cells(pd.DataFrame({"rep": ["a"]}))
