@@ -54,7 +54,18 @@ def test_help_names_every_command_and_the_exit_codes(run):
 
 
 def test_help_needs_none_of_the_heavy_packages():
-    heavy = ("papermill", "nbconvert", "IPython", "matplotlib", "jsonschema", "pandera")
+    heavy = (
+        "papermill",
+        "nbconvert",
+        "IPython",
+        "matplotlib",
+        "jsonschema",
+        "pandera",
+        "PIL",
+        "ipywidgets",
+        "narwhals",
+        "duckdb",
+    )
     script = f"import sys; from forecasteval.cli import main; main(['report', '--help']); print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import narwhals as nw
 import pandas as pd
 
 from forecasteval.errors import CallError, InputError, nearest
 from forecasteval.tables.calendar import moment
 from forecasteval.tables.schemas import STATES
 from forecasteval.tables.settings import Settings, check_options
+
+if TYPE_CHECKING:  # what every start would pay for is imported where an engine is asked
+    import narwhals as nw
 
 _KEY = ("deal_id", "valid_from", "valid_to")
 _SAID = ("values_state", "rep_state")
@@ -64,6 +66,8 @@ def states(
     >>> states(versions, ["2026-01-04", "2026-02-02", "2026-02-03"]).select("as_of", "amount", "state").fetchall()
     [(datetime.date(2026, 2, 2), 5.0, 'known'), (datetime.date(2026, 2, 3), 9.0, 'carried')]
     """
+    import narwhals as nw
+
     try:
         given = nw.from_native(versions)
     except TypeError as error:
@@ -118,6 +122,8 @@ class _Literal:
 
 def _worst(said: list[str]) -> nw.Expr:
     """The worst of some states; what says none is unknown."""
+    import narwhals as nw
+
     known, carried, unknown = (nw.lit(s) for s in STATES)
     if not said:
         return known
@@ -155,6 +161,8 @@ def _asked(moments: Any, timezone: str, cut_off_hour: float) -> tuple[list[Any],
 
 def _checked(schema: Any, open_only: bool) -> bool:
     """Do the versions carry a time zone? What is no table of versions is refused."""
+    import narwhals as nw
+
     names = schema.names()
     missing = [n for n in (*_KEY, *(["status"] if open_only else [])) if n not in names]
     wrong = [f"There is no column {n}. {nearest(n, names)}".strip() for n in missing]
