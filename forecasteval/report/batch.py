@@ -22,17 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from forecasteval.errors import Busy, CallError, Refusal, RunFailed
-from forecasteval.report import (
-    _execute,
-    _failure,
-    _index,
-    _manifest,
-    _page,
-    _pdf,
-    _workbook,
-    executor,
-    figures,
-)
+from forecasteval.report import _execute, _failure, _index, _manifest, _page, _pdf, _workbook, executor
 from forecasteval.report._index import Made
 from forecasteval.report._place import in_use, made_aside
 from forecasteval.report._spare_kernel import SpareKernel
@@ -127,6 +117,8 @@ def _share(jobs: Sequence[Job]) -> None:
         importlib.import_module(name)
     _page.warm_up()
     if any(job.question is not None for job in jobs):
+        from forecasteval.report import figures
+
         importlib.import_module("statsmodels.api")
         figures.warm_up()
         Words.warm_up()
