@@ -29,11 +29,10 @@ from forecasteval.report._spare_kernel import SpareKernel
 from forecasteval.report.blocks import Words
 from forecasteval.report.gate import Condition
 from forecasteval.report.make import make_report
-from forecasteval.report.plan import Asked, Job, read_plan
+from forecasteval.report.plan import ARCHIVE, Asked, Job, read_plan
 from forecasteval.report.time_limit import time_limit
 
 _GRACE = 10.0  # seconds that a report gets to say why it was stopped, and then to end
-_ARCHIVE = "archive"
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG of Linux
 _IMPORTED = (
     *("papermill", "papermill.clientwrap", "nbclient", "ipykernel.kernelapp", "ipykernel.ipkernel"),
@@ -283,15 +282,11 @@ class _Task:
     out: Path
     options: Options
 
-    def __call__(self) -> dict[str, Any]:
-        """Make it."""
-        begun = time.monotonic()
-        with _execute.environment():
-            return _tried(self.job, self.out, self.options) | {"seconds": time.monotonic() - begun}
 
-
-def _called(task: _Task) -> Mapping[str, Any]:
-    return task()
+def _made_there(task: _Task) -> Mapping[str, Any]:
+    begun = time.monotonic()
+    with _execute.environment():
+        return _tried(task.job, task.out, task.options) | {"seconds": time.monotonic() - begun}
 
 
 def _elsewhere(jobs: Sequence[Job], out: Path, options: Options) -> Iterator[Made]:
@@ -300,7 +295,9 @@ def _elsewhere(jobs: Sequence[Job], out: Path, options: Options) -> Iterator[Mad
     known = {job.name: job for job in jobs}
     limit, failed = options.time_limit and options.time_limit + 2 * _GRACE, 0
     with _bar(len(jobs), shown=options.progress) as say:
-        for n, (task, said) in enumerate(executor.results(options.executor, tasks, _called, limit), start=1):
+        for n, (task, said) in enumerate(
+            executor.results(options.executor, tasks, _made_there, limit), start=1
+        ):
             told: dict[str, Any] = {"code": 1, "text": said} if isinstance(said, str) else dict(said)
             job, manifest = known[task.job.name], out / task.job.name / _manifest.NAME
             seen = _manifest.sha256(manifest) if manifest.is_file() else ""
@@ -350,7 +347,7 @@ def _bar(total: int, *, shown: bool) -> Iterator[Callable[[int, int, list[str]],
 
 def _archive(out: Path, made: Sequence[Made], started: datetime, keep: int) -> None:
     """A copy of this run under its date; of older ones, as many are kept as are asked for, counted with this one."""
-    place = out / _ARCHIVE / f"{started:%Y-%m-%dT%H%M%SZ}"
+    place = out / ARCHIVE / f"{started:%Y-%m-%dT%H%M%SZ}"
     aside = place.with_name(f".{place.name}")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)

@@ -26,7 +26,7 @@ from forecasteval.tables.organisation import Org
 
 _MOST = 1000  # reports of one line of a plan: more is a column of ids
 _SEGMENT = "segment"
-_ARCHIVE = "archive"  # the folder of the dated copies
+ARCHIVE = "archive"  # the folder of the dated copies
 _CUT = 57  # characters from which a slug may have lost its end
 _PEOPLE = re.compile(r"\s*rep\s*[:=]\s*(.+)")
 _EXPECTED = {
@@ -309,7 +309,7 @@ def _apart(jobs: list[Job]) -> list[Job]:
     often = Counter(names)
     made, taken = [], set()
     for job, name in zip(jobs, names, strict=True):
-        if often[name] > 1 or len(name) > _CUT or name == _ARCHIVE:  # one to a file system; cut; taken
+        if often[name] > 1 or len(name) > _CUT or name == ARCHIVE:  # one to a file system; cut; taken
             name = f"{name[:52].rstrip('-_')}-{_mark([str(job.notebook.stem), job.given])}"
         if name in taken:
             raise InputError([_repeated(job)])
