@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar
 
+import pandas as pd
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from forecasteval.errors import CallError, nearest
@@ -201,6 +202,13 @@ def _not_negative(value: Any) -> Any:
     return value
 
 
+def _day(text: str) -> str:
+    try:
+        return text and f"{pd.Timestamp(text):%Y-%m-%d}"
+    except ValueError:
+        raise ValueError(f"{text!r} is not a day such as 2026-02-28.") from None
+
+
 def _known_metrics(value: list[str]) -> list[str]:
     if not value:
         raise ValueError(f"none is named; choose from {', '.join(METRICS)}.")
@@ -223,6 +231,7 @@ Population = Annotated[str, one_of(POPULATIONS)]
 Level = Annotated[float, BeforeValidator(_level)]
 Margin = Annotated[float, BeforeValidator(_not_negative)]
 Seed = Annotated[int, Field(ge=0)]
+Day = Annotated[str, AfterValidator(_day)]  # kept as ISO text, however it is written; empty for none
 
 
 def another_than(first: str) -> Callable[[type[Any], str, Any], str]:

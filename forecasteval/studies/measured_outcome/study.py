@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import AfterValidator
 
 from forecasteval.compare.measured_outcome import Effect, Terms
 from forecasteval.compare.results import plain
@@ -22,15 +21,8 @@ from forecasteval.report.answer import Answer
 from forecasteval.report.blocks import Words
 from forecasteval.report.section import Card, said
 from forecasteval.studies.measured_outcome import _sections as sections
-from forecasteval.studies.parameters import Level, Margin, Parameters, Seed, between, one_of
+from forecasteval.studies.parameters import Day, Level, Margin, Parameters, Seed, between, one_of
 from forecasteval.tables.organisation import Org, about
-
-
-def _day(text: str) -> str:
-    try:
-        return text and f"{pd.Timestamp(text):%Y-%m-%d}"
-    except ValueError:
-        raise ValueError(f"{text!r} is not a day such as 2026-02-28.") from None
 
 
 class Measured(Parameters):
@@ -69,7 +61,7 @@ class Measured(Parameters):
     horizon: Annotated[
         float, between(0, 1e9, "in the unit of the values; 0 for what is no time.", ends=True)
     ] = 0.0
-    since: Annotated[str, AfterValidator(_day)] = ""
+    since: Day = ""
     settle: Annotated[int, between(0, 3660, "days after the start that do not count.", ends=True)] = 0
     every: Annotated[int, between(1, 366, "28 days are usual.", ends=True)] = 28
     weigh: Annotated[str, one_of(("cases", "units"))] = "cases"

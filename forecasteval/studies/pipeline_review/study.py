@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import AfterValidator
 
 from forecasteval.compare.results import plain
 from forecasteval.compare.wording import count, money
@@ -35,7 +34,7 @@ from forecasteval.report.answer import Answer
 from forecasteval.report.blocks import Words
 from forecasteval.report.published import csv_text
 from forecasteval.report.section import Card, said
-from forecasteval.studies.parameters import Level, Parameters, between
+from forecasteval.studies.parameters import Day, Level, Parameters, between
 from forecasteval.studies.pipeline_review import _sections as sections
 from forecasteval.studies.pipeline_review._signals import KINDS, Signal, key_of, signals
 from forecasteval.studies.pipeline_review._track import Share, Track, fates, read_answers, write_list
@@ -45,13 +44,6 @@ from forecasteval.tables.organisation import Org, about, names_of, newest_record
 
 _LEDGER = Path("ledger") / "pipeline_review.jsonl"
 _COLUMNS = ["review", "key", "kind", "what", "who", "why", "amount", "false_alarms", "worth_it", "note"]
-
-
-def _day(text: str) -> str:
-    try:
-        return text and f"{pd.Timestamp(text):%Y-%m-%d}"
-    except ValueError:
-        raise ValueError(f"{text!r} is not a day such as 2026-02-28.") from None
 
 
 class Review(Parameters):
@@ -79,7 +71,7 @@ class Review(Parameters):
     by: str = ""
     show_names: bool = False
     level: Level = 0.95
-    through: Annotated[str, AfterValidator(_day)] = ""
+    through: Day = ""
     ledger: str = ""
 
     def run(self, org: Org) -> ReviewAnswer:
