@@ -68,19 +68,15 @@ def learned(
     said = {n: np.full(len(table), np.nan) for n in names}
     begun: NDArray[np.bool_] = np.zeros(len(table), dtype=bool)
 
-    def over(rows: _Rows) -> bool:
-        wins = int(won[rows].sum())
-        return len(rows) >= enough.deals and wins >= enough.won and len(rows) - wins >= enough.not_won
-
     for now, train in _turns(matched, seed):
         for g in np.unique(group[now]):
             speaks, past = now[group[now] == g], train[group[train] == g]
-            past = past if over(past) else train
-            begun[speaks] = over(past)
+            past = past if enough.over(won[past]) else train
+            begun[speaks] = enough.over(won[past])
             for name, design in designs.items():
                 there = np.atleast_1d(np.isfinite(design).all(axis=1))
                 seen, speaking = past[there[past]], speaks[there[speaks]]
-                if over(seen) and len(speaking):
+                if enough.over(won[seen]) and len(speaking):
                     used = (design[seen] != 0).sum(axis=0) >= 5  # a value that hardly occurs teaches nothing
                     said[name][speaking] = logistic(
                         design[seen][:, used], won[seen], design[speaking][:, used]

@@ -60,9 +60,9 @@ class BurnIn:
     won: int = 20
     not_won: int = 20
 
-    def over(self, train: Seen) -> bool:
-        """Is there enough to learn from?"""
-        won, deals = int(train.won.sum()), len(train.won)
+    def over(self, outcomes: Floats) -> bool:
+        """Is there enough to learn from, where 1 is won?"""
+        won, deals = int(outcomes.sum()), len(outcomes)
         return deals >= self.deals and won >= self.won and deals - won >= self.not_won
 
 

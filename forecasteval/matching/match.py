@@ -172,7 +172,7 @@ class _Spoken:
             now = own[as_of[own] == day]
             train = own[(as_of[own] < day) & (known_on[own] <= day)]
             past = self.seen.take(train)
-            if not len(now) or not self.burn_in.over(past):
+            if not len(now) or not self.burn_in.over(past.won):
                 silent.add(look.as_of)
                 continue
             present = self.seen.take(now).unaware()

@@ -204,8 +204,7 @@ def mapped(matched: Matched, name: str) -> Matched:
     kept = np.zeros(len(table), dtype=bool)
     for at in range(1, len(order)):
         before, now = (place < at) & np.isfinite(said), place == at
-        wins, deals = won[before].sum(), int(before.sum())
-        if deals < enough.deals or wins < enough.won or deals - wins < enough.not_won:
+        if not enough.over(won[before]):
             continue
         kept |= now
         speaks = now & np.isfinite(said)
