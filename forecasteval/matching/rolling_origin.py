@@ -108,8 +108,10 @@ def roll(
 ) -> _Rolled:
     """Fit model, rule and twin to the last n known deals of each look, for every n, and let them speak about it.
 
+    Looks by which fewer outcomes were known than the largest size takes are left out: all sizes speak about the same deals.
     ``seen`` is what they may see of the panel's rows, where these are no deals with stages.
     """
+    pasts = [(day, train) for day, train in pasts if len(train) >= sizes[-1]]
     seen = forecasters.see(panel) if seen is None else seen
     fitted = {role: {n: f"{role}_n{n}" for n in sizes} for role in ("model", rule, twin) if role}
     model = fitted["model"]

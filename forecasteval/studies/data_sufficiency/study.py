@@ -168,7 +168,7 @@ class Sufficiency(Parameters):
         if why:
             return Learning(stop=why)
         twin = _TWIN if self.baseline == "rep_forecast" else ""
-        rolled = roll(known, [p for p in pasts if len(p[1]) >= sizes[-1]], sizes, self.rule, twin)
+        rolled = roll(known, pasts, sizes, self.rule, twin)
         return rolled.beside(panel.view([self.baseline]), self.baseline)
 
     def _given(self, org: Org) -> Learning:

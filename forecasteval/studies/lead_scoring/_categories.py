@@ -149,7 +149,7 @@ def _curve(rows: Matched, every: Matched, options: Mapping[str, Any], seed: int)
     seen = Seen(
         design_of(every.table, every.features), none, none, none.astype(float), panel["won"].to_numpy(float)
     )
-    rolled = roll(panel, [p for p in pasts if len(p[1]) >= sizes[-1]], sizes, "base_rate", seen=seen)
+    rolled = roll(panel, pasts, sizes, "base_rate", seen=seen)
     table = rows.table.merge(rolled.columns.drop(columns="as_of"), on="deal_id", how="inner")
     judged = replace(rows, table=table, forecasters={})
     return (

@@ -96,9 +96,7 @@ def _learned(
     sizes, why = sizes_for([], [len(train) for _, train in pasts])
     if why:
         return nothing, 0, why
-    found = roll(panel.known, [p for p in pasts if len(p[1]) >= sizes[-1]], sizes, _RULE).beside(
-        beside, baseline
-    )
+    found = roll(panel.known, pasts, sizes, _RULE).beside(beside, baseline)
     if found.stop:
         return nothing, 0, found.stop
     compared = {
