@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forecasteval.compare.calibration import NO_REPS, codes, doubts_of_fit
 from forecasteval.compare.compare import Comparison, compare
@@ -16,6 +17,7 @@ from forecasteval.compare.pair import pair_of
 from forecasteval.compare.rows import Rows
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Estimate, Reason, against, reason
+from forecasteval.inference.grouping import Codes
 from forecasteval.inference.limits import too_few
 from forecasteval.inference.logistic import EPSILON, TOO_ALIKE, NotEstimable, fit, logit
 from forecasteval.inference.questions import needed
@@ -233,27 +235,42 @@ def encompassing(
     scored = _halves(both, (candidate, baseline), (c + b) / 2, question, level, seed)
     (said_c, moved_c), (said_b, moved_b) = logit(c, epsilon=epsilon), logit(b, epsilon=epsilon)
     g = codes(rows.unit if rows.rep is None else rows.rep, y.size)
-    reps = int(g.max(initial=-1)) + 1
     reasons: list[Reason] = [] if known else [reason("no_reps", NO_REPS)]
     if moved_c + moved_b:
         text = f"{moved_c + moved_b:,} probabilities lie within {epsilon:g} of 0 or 1 and are moved there."
         reasons.append(reason("moved_from_the_edge", text))
-    of_candidate = of_baseline = None
-    if missing := too_few(reps, "rep", "reps"):
-        reasons += missing
-    else:
-        try:
-            fitted = fit(np.column_stack([np.ones(y.size), said_b, said_c]), y, g)
-            of_baseline, of_candidate = (fitted.estimate(k, level=level) for k in (1, 2))
-        except NotEstimable as refused:
-            reasons.append(reason(refused.code, str(refused)))
-        reasons += doubts_of_fit(y, g, rows.unit) if y.min() != y.max() else []
+    design = np.column_stack([np.ones(y.size), said_b, said_c])
+    weights, reps, missing = _weights(design, y, g, rows.unit, level)
+    of_baseline, of_candidate = weights or (None, None)
+    reasons += missing
     mix = best_mix(both, candidate, baseline, generalise_to=question, level=level)
     together = _correlation(said_c, said_b)
     moved = moved_c + moved_b
     return Encompassing(
         of_candidate, of_baseline, together, mix, scored, moved, rows.distinct, reps, tuple(reasons)
     )
+
+
+def _weights(
+    design: Floats, won: Floats, g: NDArray[np.intp], unit: Codes | None, level: float, told: str = ""
+) -> tuple[list[Estimate], int, list[Reason]]:
+    """Coefficients after the constant with intervals for new reps, none where they cannot be had; reps; what speaks against it.
+
+    ``told`` names what the last column says, and is refused where the others tell it all but wholly.
+    """
+    reps = int(g.max(initial=-1)) + 1
+    if missing := too_few(reps, "rep", "reps"):
+        return [], reps, missing
+    found: list[Estimate] = []
+    reasons: list[Reason] = []
+    try:
+        if told:
+            _refuse_told(design, told)
+        fitted = fit(design, won, g)
+        found = [fitted.estimate(k, level=level) for k in range(1, design.shape[1])]
+    except NotEstimable as refused:
+        reasons.append(reason(refused.code, str(refused)))
+    return found, reps, reasons + (doubts_of_fit(won, g, unit) if won.min() != won.max() else [])
 
 
 # --- a score of any kind beside several forecasters -----------------------------------------------------
@@ -371,17 +388,10 @@ def adds(
     )
     y, known = rows["won"].to_numpy(dtype=float), rows.has("rep")
     g = codes(pd.factorize(rows["rep"] if known else rows["deal_id"])[0], y.size)
-    reps = int(g.max(initial=-1)) + 1
-    weight, missing = None, too_few(reps, "rep", "reps")
+    unit = pd.factorize(rows["deal_id"])[0].astype(np.int32)
+    weights, reps, missing = _weights(design, y, g, unit, level, told=candidate)
+    weight = weights[-1] if weights else None
     reasons += missing if known else [reason("no_reps", NO_REPS), *missing]
-    if not missing:
-        try:
-            _refuse_told(design, candidate)
-            weight = fit(design, y, g).estimate(design.shape[1] - 1, level=level)
-        except NotEstimable as refused:
-            reasons.append(reason(refused.code, str(refused)))
-        if y.min() != y.max():
-            reasons += doubts_of_fit(y, g, pd.factorize(rows["deal_id"])[0].astype(np.int32))
     share = rows.deals / matched.deals if matched.deals else math.nan
     return Adds(candidate, there, weight, ranks, share, rows.deals, reps, tuple(reasons))
 
