@@ -88,11 +88,10 @@ class Outlook(_Section, Card):
             return None
         r = row.iloc[0]
         c = a.record.coverage(a.week)
-        sure = c.by_cluster if math.isfinite(c.by_cluster[0]) else c.clopper_pearson
         return {
             "forecaster": a.primary, "amount": float(r["amount"]), "low": float(r["low"]), "high": float(r["high"]),
             "promised": float(r["promised"]), "past": int(r["past"]), "held": c.held, "of": c.ranges,
-            "share_low": sure[0], "share_high": sure[1],
+            "share_low": c.interval[0], "share_high": c.interval[1],
         }  # fmt: skip
 
     @property
@@ -222,8 +221,8 @@ class Ranges(_Section):
             found.append([f"{capital(called(a.primary))}, from past errors", c, a.question.range_level])
         found += [[f"{capital(called(n))}, as given", r.coverage(), r.level] for n, r in a.own.items()]
         return [
-            [who, f"{c.held} of {c.ranges}", _share_interval(c), "not stated" if math.isnan(p) else f"{p:.0%}",
-             f"{c.below} / {c.above}"]
+            [who, f"{c.held} of {c.ranges}", "{:.0%} to {:.0%}".format(*c.interval),
+             "not stated" if math.isnan(p) else f"{p:.0%}", f"{c.below} / {c.above}"]
             for who, c, p in found if c.ranges
         ]  # fmt: skip
 
@@ -236,11 +235,6 @@ class Ranges(_Section):
         else:
             found["this_week"] = asdict(a.record.coverage(a.week)) | {"label": a.record.label(a.week)}
         return found | {"own": {n: asdict(r.coverage()) for n, r in a.own.items()}}
-
-
-def _share_interval(c: Any) -> str:
-    low, high = c.by_cluster if math.isfinite(c.by_cluster[0]) else c.clopper_pearson
-    return f"{low:.0%} to {high:.0%}"
 
 
 # --- how accurate -------------------------------------------------------------------------------------
