@@ -263,12 +263,9 @@ class Accurate(_Section):
             x, z = (by[c].to_numpy(dtype=float) for c in ("off", "actual"))
             if not z.sum() > 0:
                 continue
-            row = {"forecaster": name, "week": week, "periods": len(by), "wmape": x.sum() / z.sum()}
-            row |= {"low": math.nan, "high": math.nan}
-            if len(by) >= MIN_CLUSTERS["period"] and (z > 0).all():
-                e = mean_over_clusters(row["wmape"], x, z, a.question.level)
-                row |= {"low": max(e.low, 0.0), "high": e.high}
-            found.append(row)
+            e = mean_over_clusters(x.sum() / z.sum(), x, z, a.question.level, least=MIN_CLUSTERS["period"])
+            found.append({"forecaster": name, "week": week, "periods": len(by), "wmape": e.value,
+                          "low": max(e.low, 0.0), "high": e.high})  # fmt: skip
         columns = ["forecaster", "week", "periods", "wmape", "low", "high"]
         return pd.DataFrame(found, columns=columns)
 
