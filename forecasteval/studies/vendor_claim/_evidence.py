@@ -175,8 +175,7 @@ def guarded(
 ) -> Family:
     """The same within each part, with intervals that hold together."""
     rows = measure.of(matched, (candidate, baseline))
-    metric = METRICS["brier"] if measure.metric.is_skill else measure.metric
-    return family(rows, by, candidate, baseline, metrics=[metric], **options)
+    return family(rows, by, candidate, baseline, metrics=[measure.metric], **options)
 
 
 def broken(found: Family, measure: Measure, margin: float) -> list[str]:
