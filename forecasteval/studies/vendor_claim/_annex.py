@@ -16,7 +16,7 @@ from forecasteval.matching.match import POPULATIONS
 from forecasteval.report.blocks import Words
 from forecasteval.studies.vendor_claim._evidence import MEASURES
 from forecasteval.studies.vendor_claim._labels import is_share, label, shown
-from forecasteval.studies.vendor_claim._register import RULES
+from forecasteval.studies.vendor_claim._register import NOT_AGREED, RULES
 from forecasteval.studies.vendor_claim._totals import TOTALS
 from forecasteval.studies.vendor_claim.claim import Claim
 from forecasteval.tables.organisation import Org, newest_record
@@ -29,7 +29,6 @@ _PARAMETERS = {
     "exposed": "Column that says who saw the scores", "generalise_to": "Holds for", "level": "Level of the intervals",
     "sentence": "Sentence",
 }  # fmt: skip
-_FREE = ("claim", "also", "seed", "receipts")
 _SHOWN = 4  # quarters whose freeze dates are named
 _DEFAULT = "new reps and new quarters, as far as the deals know them"
 
@@ -61,7 +60,7 @@ def agreed_rows(parameters: Mapping[str, Any], scope: str = "") -> list[list[str
         "generalise_to": "new quarters" if name in TOTALS else scope or [f"new {d}s" for d in parameters["generalise_to"]] or _DEFAULT,
     }  # fmt: skip
     values |= {who: label(parameters[who]) for who in ("candidate", "baseline")}
-    said = {k: v for k, v in values.items() if k not in _FREE and v not in ("", [], {}, False)}
+    said = {k: v for k, v in values.items() if k not in NOT_AGREED and v not in ("", [], {}, False)}
     return [[parameter(k), plain(v)] for k, v in said.items()]
 
 

@@ -28,7 +28,7 @@ RULES = {
     "Everything else": "other definitions, weeks and parts than those named here are exploratory.",
 }
 # what may change without changing what was agreed
-_FREE = ("seed", "claim", "also", "receipts")
+NOT_AGREED = ("seed", "claim", "also", "receipts")
 # parameters that older agreements do not know: what they had agreed without saying so
 _DEFAULTS: dict[str, Any] = {"costs": {}, "blind_half": False, "exposed": ""}
 
@@ -44,7 +44,7 @@ def fingerprint(content: Mapping[str, Any]) -> str:
 
 def agreed(claim: Claim, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that is agreed: the sentence, the parameters and the rules."""
-    kept = {name: value for name, value in parameters.items() if name not in _FREE}
+    kept = {name: value for name, value in parameters.items() if name not in NOT_AGREED}
     return {"sentence": claim.sentence, "parameters": kept, "rules": RULES}
 
 
