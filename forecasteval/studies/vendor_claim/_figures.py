@@ -16,9 +16,7 @@ from forecasteval.studies.vendor_claim._pays import ALL
 
 def beside(answer: Held) -> Picture | Absent:
     """By how much the candidate is better than each forecast that costs nothing."""
-    measure = answer.first.measure
-    lines = {n: Found(measure, c, 0.0, absolute=False) for n, c in answer.free.items()}
-    drawn = [(label(n), f) for n, f in lines.items() if math.isfinite(f.better_by[1])]
+    drawn = [(label(n), f) for n, f in answer.free.items() if math.isfinite(f.better_by[1])]
     if not drawn:
         return Absent("Nothing that costs nothing could be held beside it with an interval.")
     who = label(answer.trial.candidate)
@@ -27,7 +25,7 @@ def beside(answer: Held) -> Picture | Absent:
     return _forest(
         drawn,
         message,
-        f"<- {who} worse | better ->\n({measure.label})",
+        f"<- {who} worse | better ->\n({answer.first.measure.label})",
         answer.trial.candidate,
         "beside",
     )

@@ -163,11 +163,12 @@ class Held:
         return _totals.floor(self.matched, self.totals, self.trial.candidate)
 
     @cached_property
-    def free(self) -> dict[str, Comparison]:
+    def free(self) -> dict[str, Found]:
         """The candidate against each forecast that costs nothing, under the main definition on deals."""
         there = [n for n in FREE if n in self.everyone.table and n != self.trial.candidate]
         who, measure = self.trial.candidate, self.first.measure
-        return {n: evidence.on_deals(self.everyone, who, n, measure, self.options) for n in there}
+        found = {n: evidence.on_deals(self.everyone, who, n, measure, self.options) for n in there}
+        return {n: Found(measure, c, 0.0, absolute=False) for n, c in found.items()}
 
     @cached_property
     def guard(self) -> Family | None:
@@ -338,4 +339,6 @@ class Held:
     @property
     def twin(self) -> Comparison | None:
         """Against the reps corrected by their own past, where that is not the baseline itself."""
-        return None if self.trial.baseline == _TWIN else self.free.get(_TWIN)
+        if self.trial.baseline == _TWIN or _TWIN not in self.free:
+            return None
+        return self.free[_TWIN].comparison

@@ -13,7 +13,6 @@ from forecasteval.report.figures import Absent, Picture
 from forecasteval.report.section import Section
 from forecasteval.studies.vendor_claim import _figures
 from forecasteval.studies.vendor_claim._annex import Annex, agreed_rows, freezes, in_words, parameter
-from forecasteval.studies.vendor_claim._evidence import Found
 from forecasteval.studies.vendor_claim._halves import EFFECTS
 from forecasteval.studies.vendor_claim._held import Held
 from forecasteval.studies.vendor_claim._labels import apart, interval, is_share, label, shown
@@ -35,9 +34,7 @@ def _changes(registration: Registration) -> list[list[str]]:
 
 
 def _against(answer: Held) -> list[tuple[str, tuple[float, float, float], str]]:
-    measure = answer.first.measure
-    found = ((name, Found(measure, c, 0.0, absolute=False)) for name, c in answer.free.items())
-    return [(name, f.better_by, _says(f.comparison.verdict)) for name, f in found]
+    return [(name, f.better_by, _says(f.comparison.verdict)) for name, f in answer.free.items()]
 
 
 def _says(verdict: str | None) -> str:

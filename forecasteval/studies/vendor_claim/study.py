@@ -333,7 +333,7 @@ class TrialAnswer(Held, Answer):
                 "registration": self.registration.to_dict(),
                 "definitions": [f.to_dict() for f in self.definitions],
                 "accuracy_by_name": self.by_name.to_dict("records"),
-                "beside": {n: c.primary["verdict"] for n, c in self.free.items()},
+                "beside": {n: f.row["verdict"] for n, f in self.free.items()},
                 "totals_beside": self.for_nothing.to_dict("records"),
                 "error_floor": self.floor,
                 "guard": None if self.guard is None else {**self.guard.to_dict(), "worse_in": self.worse_in},
