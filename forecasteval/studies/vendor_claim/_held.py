@@ -133,7 +133,7 @@ class Held:
     def totals(self) -> pd.DataFrame:
         """Company totals at the week of the trial; empty for another moment, or without a history of deals."""
         week = re.fullmatch(r"week (\d+)", self.trial.as_of)
-        if week is None or self.org.history is None or self.where not in ("history",):
+        if week is None or self.org.history is None or self.where != "history":
             return pd.DataFrame(
                 columns=["period", "week", "forecaster", "amount", "actual", "closed_to_date"]
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -159,9 +159,10 @@ def _by_rank(
     for first, second in pairs:
         r = compare(rows, first, second, metrics=["auc"], generalise_to=question, level=shared).primary
         e = Estimate(
-            r["difference"], r["low"], r["high"], shared, r["df"], r["se"], r["p_value"], bool(r["reliable"])
-        )
-        leads.append(Lead(first, second, replace(e, reasons=tuple(against(r["reasons"])))))
+            r["difference"], r["low"], r["high"], shared, r["df"], r["se"], r["p_value"], bool(r["reliable"]),
+            tuple(against(r["reasons"])),
+        )  # fmt: skip
+        leads.append(Lead(first, second, e))
     return Several(measure, tuple(leads), silent)
 
 

@@ -202,7 +202,7 @@ class Costs(_Part):
             raise _lacks(
                 "one of over and under", "both", "Say what a unit too much and a unit too little cost."
             )
-        if self.price is not None and self.attention is None and self.over is None:
+        if self.price is not None and not self.given:
             raise _lacks(
                 "a price alone",
                 "attention and gain, or over and under, beside it",
