@@ -200,6 +200,14 @@ def test_calls_that_move_towards_the_scores_are_measured(better):
         put(table.assign(exposed="perhaps"), better, exposed="exposed")
 
 
+def test_deals_are_told_apart_by_deal_and_rep_not_by_both_run_together():
+    table = pd.DataFrame(
+        {"deal_id": [1, 11], "rep": ["12", "2"], "won": 0, "v": 0.2, "b": 0.3, "saw": [0, 1]}
+    )
+    halves = Halves.told(Matched.of(table), "saw")
+    assert halves.judged(Matched.of(table))["deal_id"].tolist() == [1]  # "112" are both
+
+
 def test_the_difference_between_halves_is_welchs():
     from scipy.stats import ttest_ind
 

@@ -82,9 +82,10 @@ class Halves:
 
     def judged(self, matched: Matched) -> Matched:
         """The deals of the reps who did not see the scores, on which the claim is judged."""
-        rows = matched["deal_id"].astype(str) + matched["rep"].astype(str)
-        kept = rows.isin(self.blind["deal_id"].astype(str) + self.blind["rep"].astype(str)).to_numpy()
-        left = matched.rows(kept)
+        rows, blind = (
+            pd.MultiIndex.from_frame(m.table[["deal_id", "rep"]].astype(str)) for m in (matched, self.blind)
+        )
+        left = matched.rows(rows.isin(blind))
         step = {
             "step": "reps who did not see the scores", "deals": left.deals, "dropped": matched.deals - left.deals,
             "why": "the rep saw the scores" + (", or was not drawn" if self.other else ""),
