@@ -157,6 +157,11 @@ def _bias(t: Mapping[Any, Any]) -> str:
 # --- the quarter, week by week ------------------------------------------------------------------------
 
 
+def first_seen(rows: pd.DataFrame) -> pd.Series:
+    """Rows, in order of the weeks, that no earlier week has said already."""
+    return ~rows.duplicated(["forecaster", "level", "unit", "as_of"]) | rows["as_of"].isna()
+
+
 class Path(_Section):
     """This period week by week: who said what, with the range, beside what was closed."""
 
@@ -171,7 +176,7 @@ class Path(_Section):
         a = self.answer
         rows = a.company[(a.company["period"] == self.period) & a.company["forecaster"].isin(self.names)]
         rows = rows.sort_values("week", kind="stable")
-        return rows[~rows.duplicated(["forecaster", "as_of"]) | rows["as_of"].isna()]
+        return rows[first_seen(rows)]
 
     @property
     def names(self) -> list[str]:

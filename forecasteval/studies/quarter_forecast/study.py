@@ -70,11 +70,6 @@ def _lengthened(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([table, *more], ignore_index=True)
 
 
-def _first_seen(rows: pd.DataFrame) -> pd.Series:
-    """Rows, in order of the weeks, that no earlier week has said already."""
-    return ~rows.duplicated(["forecaster", "level", "unit", "as_of"]) | rows["as_of"].isna()
-
-
 class Quarter(Parameters):
     """What will the period book, in what range, and whose number should be believed?
 
@@ -174,7 +169,7 @@ class QuarterAnswer(Answer):
         """The week that the page is about; 0 where the data know no weeks."""
         table, asked = self.rollups.table, self.question.week
         own = table[table["period"] == self.period].sort_values("week", kind="stable")
-        there = sorted(own[_first_seen(own)]["week"].unique())
+        there = sorted(own[sections.first_seen(own)]["week"].unique())
         if asked and asked not in there:
             raise CallError(
                 f"week: {self.period} has no week {asked} that is over; it has {', '.join(map(str, there))}."
