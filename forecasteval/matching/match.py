@@ -287,7 +287,7 @@ class Panel:
 
     def outside(self, names: Sequence[str]) -> list[str]:
         """Those of the forecasters that come from files; a name that nobody bears is refused."""
-        outside = [] if self.org.forecasts is None else sorted(self.org.forecasts["forecaster"].unique())
+        outside = self.org.outside
         allowed = [*BUILT_IN, *outside]
         unknown = [n for n in names if n not in allowed]
         if unknown:

@@ -483,8 +483,7 @@ class _Book:
             said["closed_and_conversion"] += beyond
         said["last_quarter"] = self._earlier(self._before(0))
         said["same_quarter_last_year"] = self._earlier(self._before(365))
-        outside = [] if self.org.forecasts is None else sorted(self.org.forecasts["forecaster"].unique())
-        scored = [n for n in dict.fromkeys([*models, *outside]) if n not in said]
+        scored = [n for n in dict.fromkeys([*models, *self.org.outside]) if n not in said]
         for name in list(scored):
             add(name, self._probabilities(name))
             if name not in said:
@@ -533,8 +532,8 @@ class _Book:
                 parts.append(mixed)
         table = pd.concat([calls, *parts], ignore_index=True).dropna(subset=["amount"])
         table["stale"] = table["stale"].eq(True)
-        outside = set() if self.org.forecasts is None else set(self.org.forecasts["forecaster"])
-        table["fitted"] = table["forecaster"].isin(set(knew) - set(_CATEGORIES) - set(people) - outside)
+        given = {*_CATEGORIES, *people, *self.org.outside}
+        table["fitted"] = table["forecaster"].isin(set(knew) - given)
         table = table[table["week"].isin(self.wanted)]
         table = table.reindex(columns=[*COLUMNS, "fitted", *_MORE]).sort_values(
             [*_LOOK, "forecaster"], ignore_index=True

@@ -151,8 +151,7 @@ def _called(name: str, value: Any) -> str:
 
 def _offered(org: Org) -> Iterator[tuple[str, list[Any]]]:
     """What can be chosen for each parameter."""
-    files = [] if org.forecasts is None else sorted(org.forecasts["forecaster"].unique())
-    names = [*BUILT_IN, *files] if org.matched is None else Matched.of(org).names
+    names = [*BUILT_IN, *org.outside] if org.matched is None else Matched.of(org).names
     yield from ((parameter, names) for parameter in ("candidate", "baseline", "model"))
     if org.matched is None and org.periods is not None and len(org.periods):
         weeks = range(1, int(calendar.weeks_in(org.periods).min()) + 1)

@@ -48,6 +48,11 @@ class Org:
     warnings: list[Problem] = field(default_factory=list)
     sources: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def outside(self) -> list[str]:
+        """The forecasters that come from files, by name."""
+        return [] if self.forecasts is None else sorted(self.forecasts["forecaster"].unique())
+
 
 def names_of(org: Org) -> dict[str, str]:
     """The people's names by their ids; of two who are called alike each has the end of the id with the name.

@@ -194,8 +194,7 @@ class Question(Parameters):
 
     def forecasters(self, org: Org) -> list[str]:
         """Candidate, baseline, and the others that are shown beside them."""
-        files = [] if org.forecasts is None else sorted(org.forecasts["forecaster"].unique())
-        there = [*BUILT_IN, *files] if org.matched is None else Matched.of(org).names
+        there = [*BUILT_IN, *org.outside] if org.matched is None else Matched.of(org).names
         return list(dict.fromkeys([self.candidate, self.baseline, *(self.also or there)]))
 
 

@@ -381,8 +381,7 @@ class QuarterAnswer(Answer):
     @property
     def _scorer(self) -> str:
         """Who gives probabilities of deals beside the reps."""
-        outside = [] if self.org.forecasts is None else list(self.org.forecasts["forecaster"].unique())
-        return self.question.model if self.question.model in [*BUILT_IN, *outside] else ""
+        return self.question.model if self.question.model in [*BUILT_IN, *self.org.outside] else ""
 
     def _view(self, name: str) -> Matched | None:
         panel = self._deal_panel
@@ -391,9 +390,8 @@ class QuarterAnswer(Answer):
     @cached_property
     def knew(self) -> dict[str, str]:
         """Scores that knew how the deals ended, with what shows it: no number of theirs is shown."""
-        outside = [] if self.org.forecasts is None else sorted(self.org.forecasts["forecaster"].unique())
         found: dict[str, str] = {}
-        for name in outside:
+        for name in self.org.outside:
             view = self._view(name)
             if view is None or view.stop or not view.is_probability(name) or not view.is_probability(_OWN):
                 continue
