@@ -11,7 +11,7 @@ import pandas as pd
 
 from forecasteval.compare.accuracy import GREEN
 from forecasteval.compare.wording import capital, count
-from forecasteval.report.figures import FAINT, GREY, INK, Absent, Picture, canvas, colour, short, title
+from forecasteval.report.figures import FAINT, GREY, INK, Absent, Picture, canvas, colour, note, short, title
 from forecasteval.studies.quarter_forecast._wording import called, points
 
 _MOST = 30
@@ -28,10 +28,6 @@ def _shades(section: Any) -> dict[str, str]:
     if a.people and a.people[0] not in known:
         known[a.people[0]] = colour("rep_forecast")
     return {n: known[n] if n in known else next(others, INK) for n in names}
-
-
-def _note(figure: Any, text: str) -> None:
-    figure.supxlabel(textwrap.fill(text, 82), fontsize=8, color=GREY, x=0.01, ha="left")
 
 
 def _in_money(section: Any) -> Any:
@@ -96,8 +92,8 @@ def path(section: Any) -> Picture | Absent:
         ax.yaxis.set_major_formatter(_in_money(section))
         ax.set_xlabel("Week of the period", fontsize=9)
         ax.locator_params(axis="x", integer=True)
-        note = f"Band: the range around {called(a.primary)}." if len(band) else ""
-        _note(figure, f"{note} Dashed: what was booked in the end." if len(actual) else note)
+        below = f"Band: the range around {called(a.primary)}." if len(band) else ""
+        note(figure, f"{below} Dashed: what was booked in the end." if len(actual) else below)
     said = "; ".join(
         f"{called(n)}: " + ", ".join(f"week {w} {section.money(v)}" for w, v in zip(own["week"], own["amount"], strict=True))
         for n in section.names if len(own := rows[rows["forecaster"] == n])
@@ -144,7 +140,7 @@ def by_week(section: Any) -> Picture | Absent:
             ax.locator_params(axis="y", nbins=4)
         for ax in axes[-1]:
             ax.set_xlabel("Week", fontsize=9)
-        _note(figure, f"Miss as a share of what was booked; bands: {a.question.level:.0%} intervals for {a.noun} to come, from "
+        note(figure, f"Miss as a share of what was booked; bands: {a.question.level:.0%} intervals for {a.noun} to come, from "
                       f"{int(t['periods'].min())} to {int(t['periods'].max())} {a.noun}. Dotted: this week.")  # fmt: skip
     said = "; ".join(f"{called(n)} {v:.0%}" for n, v in now.items())
     return Picture("accuracy", f"{message}. Usual miss at this week: {said}.", figure)
@@ -213,7 +209,7 @@ def staircase(section: Any) -> Picture | Absent:
         ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
         ax.set_ylabel("Miss, share of what was booked", fontsize=9)
         levels = ", ".join(f"{called(r['before'])} to {called(r['after'])} by {r['level']}" for r in steps)
-        _note(figure, f"Each pair on the same totals: {levels}. In brackets the interval; grey: cannot tell.")
+        note(figure, f"Each pair on the same totals: {levels}. In brackets the interval; grey: cannot tell.")
     said = " ".join(section.answer.verdict.steps)
     return Picture("chain", f"{message}. {said}", figure)
 
@@ -253,7 +249,7 @@ def waterfall(section: Any) -> Picture | Absent:
         ax.xaxis.set_major_formatter(_in_money(section))
         ax.locator_params(axis="x", nbins=6)
         when = f"week {section.answer.week}" if section.answer.week else "that day"
-        _note(
+        note(
             figure,
             f"From what was closed and in the list at {when} to what was booked; the bars add up to the cent.",
         )
@@ -301,7 +297,7 @@ def reps(section: Any) -> Picture | Absent:
         ax.spines["left"].set_visible(False)
         ax.set_ylim(0.3, len(t) + 0.7)
         ax.set_xlabel("Called, as a share of what was booked\n← too little   |   too much →", fontsize=9)
-        _note(
+        note(
             figure,
             f"Green: 85 to 115%, as products print it. In brackets: {section.answer.noun}. Most booked on top; not a ranking.",
         )
@@ -345,7 +341,7 @@ def pacing(section: Any) -> Picture | Absent:
         ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
         ax.set_xlabel("Week of the period; last dots: booked in the end", fontsize=9)
         ax.locator_params(axis="x", integer=True)
-        _note(
+        note(
             figure,
             "Booked to date as a share of the quota. Grey: earlier ones; green dots reached it, red ones did not.",
         )
