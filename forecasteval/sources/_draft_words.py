@@ -44,11 +44,11 @@ def without(header: str, role: str) -> str:
 def side(word: str, header: str = "") -> str | None:
     """What a cell of an outcome says: won, lost or undecided; None where the word does not tell.
 
-    >>> side("Closed - Won"), side("Verloren"), side("Not won"), side("2", "statecode")
-    ('won', 'lost', None, 'lost')
+    >>> side("Closed - Won"), side("Verloren"), side("Not won"), side("2", "statecode"), side("Won", "statecode")
+    ('won', 'lost', None, 'lost', 'won')
     """
     codes: Mapping[str, list[str]] = _words()["codes"].get(tokens(header).replace(" ", ""), {})
-    if codes:
+    if codes and word.strip().isdigit():
         return next((name for name in _SIDES if word in codes[name]), None)
     words = tokens(word)
     if _pattern("outcomes.not").search(words):

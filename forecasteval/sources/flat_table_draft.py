@@ -357,11 +357,24 @@ class _Draft:
             self._ask(
                 f"{first.name} is taken for the day of the forecast: was it made when the deal was entered?"
             )
+        for close in others:
+            late = self._rows_after(first, close) if close.named("closing") else 0
+            if late:
+                self._ask(
+                    f"{late:,} decided rows are dated on the day in {close.name} or later: is that when the deal closed? Then "
+                    f"write closed_on: {close.name}, and they are left out: what is said then is no forecast."
+                )
         if first.blank:
             self._ask(
                 f"{first.name} is blank in {first.blank:,} rows, which are left out: what is their date?"
             )
         return [f"as_of: {name}  # the moment of the forecast{note}", *(self._period() or [block])]
+
+    def _rows_after(self, moment: Column, close: Column) -> int:
+        """The decided rows whose moment is not before the close."""
+        sheet = replace(self.sheet, problems=[], notes=[])
+        late = sheet.dates(moment.name) >= sheet.dates(close.name)
+        return 0 if sheet.problems else int(late.reindex(self.won.index).sum())
 
     def _period(self) -> list[str]:
         column = self._first("period", distinct=(2, max(self.rows / 3, 2)))
@@ -413,7 +426,7 @@ class _Draft:
         currency = self._first("currency", distinct=(1, _MANY_WORDS))
         if currency is not None and not all(may_be(word) for word in currency.words):
             currency = None
-        found = [c for c in self.left.values() if _is_amount(c) and c.distinct >= 3]
+        found = [c for c in self.left.values() if _is_amount(c) and c.distinct >= 2]
         if not found:
             return []
         column = found[0]

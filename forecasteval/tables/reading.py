@@ -170,6 +170,9 @@ def _unreadable(name: str, error: str) -> Problem:
     if match:
         return _wrong_length(name, int(match[2]), int(match[3]), int(match[1]))
     advice = "Export it again as CSV."
+    if quote := re.search(r"EOF inside string starting at row (\d+)", error):
+        found = "a double quote that is never closed: all that follows it is one cell"
+        return Problem(name, int(quote[1]) + 1, None, found, "quotes in pairs", advice)
     return Problem(name, None, None, error.splitlines()[0], "a delimited text file", advice)
 
 

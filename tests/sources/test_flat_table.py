@@ -379,6 +379,11 @@ def test_deals_without_an_owner_are_named_at_once(tmp_path):
     assert len(imported(tmp_path, "id,status,owner\nD1,,\nD2,Lost,r1\n", rep="owner")) == 1
 
 
+def test_a_quote_that_is_never_closed_is_named_with_its_row(tmp_path):
+    with pytest.raises(InputError, match="row 3: found a double quote that is never closed"):
+        imported(tmp_path, 'id,status,owner\n"D\n1",Won,r1\nD2,"Lost,r1\nD3,Won,r2\n')
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
