@@ -33,7 +33,12 @@ def test_words_of_outcomes_in_seven_languages_and_five_systems(meaning, word):
 def test_codes_of_states_count_in_their_own_columns_alone():
     assert [side(code, "statecode") for code in "012"] == ["undecided", "won", "lost"]
     assert side("1", "Region") is None
-    assert [side(word, "statecode") for word in ("Open", "Won", "Lost", "7")] == ["undecided", "won", "lost", None]
+    assert [side(word, "statecode") for word in ("Open", "Won", "Lost", "7")] == [
+        "undecided",
+        "won",
+        "lost",
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -307,12 +312,18 @@ def test_looks_at_things_that_no_column_names_are_asked_about(tmp_path):
 
 
 def test_rows_dated_at_or_after_the_close_are_asked_about(tmp_path):
-    columns = ("2026-01-05,Won,2026-01-04,0.7", "2026-01-05,Lost,2026-01-05,0.2", "2026-01-05,Lost,2026-02-05,0.4")
+    columns = (
+        "2026-01-05,Won,2026-01-04,0.7",
+        "2026-01-05,Lost,2026-01-05,0.2",
+        "2026-01-05,Lost,2026-02-05,0.4",
+    )
     draft, given = drafted(tmp_path, rows("as_of,Status,Close Date,score", *columns))
     assert "24 decided rows are dated on the day in Close Date or later" in draft
     (tmp_path / "t.yaml").write_text(yaml.safe_dump(given | {"closed_on": "Close Date"}))
     assert len(import_table(tmp_path / "t.csv", tmp_path / "t.yaml")) == 12
-    draft, _ = drafted(tmp_path, rows("as_of,Status,Close Date,score", columns[2], columns[2].replace("Lost", "Won")))
+    draft, _ = drafted(
+        tmp_path, rows("as_of,Status,Close Date,score", columns[2], columns[2].replace("Lost", "Won"))
+    )
     assert "or later" not in draft
 
 
