@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from forecasteval.compare.pair import Pair, Sums
 from forecasteval.compare.verdicts import SAME, UNSURE, decide
 from forecasteval.errors import CallError, nearest
 from forecasteval.inference.estimate import Reason, against, reason
-from forecasteval.inference.few_clusters import lean
+from forecasteval.inference.few_clusters import lean, skewness_of_misses
 from forecasteval.inference.grouping import Grouping
 from forecasteval.inference.jackknife import t_quantile, wild_p_value
 from forecasteval.inference.limits import MIN_CLUSTERS
@@ -173,7 +173,15 @@ class _Totals:
         c, b, a = (rows[n].to_numpy(dtype=float) for n in ("candidate", "baseline", "actual"))
         assert metric.terms is not None
         sums = Sums.of(metric.terms(Deals(np.ones(len(a)), c, b, amount_won=a)), groups)
-        return sums.pair(groups.member, needed(self.question), better=metric.better)
+        pair = sums.pair(groups.member, needed(self.question), better=metric.better)
+        over = pair.difference.over
+        if "period" not in over or metric.better != "lower":
+            return pair
+        by = rows.groupby(period)[["candidate", "baseline", "actual"]].sum()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            missed = [by[n].to_numpy() / by["actual"].to_numpy() for n in ("candidate", "baseline")]
+        periods = replace(over["period"], skew=skewness_of_misses(over["period"].share, *missed))
+        return replace(pair, difference=replace(pair.difference, over={**over, "period": periods}))
 
     def _clusters(self, rows: pd.DataFrame, pair: Pair) -> dict[str, dict[str, float]]:
         found = {}
@@ -232,7 +240,8 @@ class _Totals:
         taken = spread.method if spread.method in pair.sums else "period"
         tests = {} if few else {"p_value": e.p_value, "p_wild": wild_p_value(*pair.sums[taken])}
         about: dict[str, Any] = {"skew": spread.skew, "lean": float(lean(spread.skew))}
-        about["method"] = wording.method(spread.method).replace("reps", self.nouns["rep"] or "units")
+        taken_by = wording.method(spread.method, longer=bool(spread.skew))
+        about["method"] = taken_by.replace("reps", self.nouns["rep"] or "units")
         return {name: getattr(e, name) for name in ("low", "high", "df", "se")} | tests | about
 
 
@@ -329,7 +338,9 @@ def compare_totals(
 ) -> Comparison:
     """Compare two forecasters' totals, with intervals and a verdict for each metric.
 
-    R = sum x / sum z over rows, one row for each period and unit; the intervals are those of :func:`forecasteval.compare`.
+    R = sum x / sum z over rows, one row for each period and unit; the intervals are those of :func:`forecasteval.compare`. For
+    new periods the arm on the side of who scatters more is longer: such a forecaster has rare large misses, which few
+    periods rarely hold (:func:`forecasteval.inference.few_clusters.skewness_of_misses`).
 
     Parameters
     ----------

@@ -22,6 +22,7 @@ _PER_SKEWNESS = (2 * _NORMAL**2 + 1) / (
     6 * _NORMAL
 )  # Johnson (1978): by how much t is shifted, in its own quantile
 LONGEST_ARM = 2.0  # in arms of Student's interval
+OF_A_MISS = 2.0  # skewness of an exponential: the size of an error that is Laplace's; of a normal one it is 1
 
 
 def components(residual: ArrayLike, rows: ArrayLike, square: ArrayLike) -> tuple[Floats, Floats, Floats]:
@@ -135,6 +136,33 @@ def skewness(share: ArrayLike, *tails: float) -> float:
         return 0.0
     uneven = float((w * np.square(w)).sum() / np.square(w).sum() ** 1.5)
     return TAIL * ((w.size - 3) / (w.size - 1)) ** 3 * uneven * sum(t * t * t for t in tails)
+
+
+def skewness_of_misses(share: ArrayLike, mine: ArrayLike, theirs: ArrayLike) -> float:
+    """Skewness that a mean difference of two misses, abs(error) of mine minus abs(error) of theirs, may have.
+
+    OF_A_MISS (s_m^3 - s_t^3) / (s_m^2 + s_t^2)^1.5 sum w^3 / (sum w^2)^1.5, s_f the standard deviation of an error with
+    its sign. Who scatters has rare large misses, and few periods rarely hold one of them; who always errs by as much has
+    none. Of two that scatter alike it is 0.
+
+    Parameters
+    ----------
+    share : array of shape (periods,), summing to 1
+    mine, theirs : arrays of shape (periods,)
+        Errors with their signs, each as a share of what came.
+
+    Examples
+    --------
+    >>> w, steady, wild = np.full(4, 0.25), [0.2, 0.2, 0.2, 0.2], [0.3, -0.3, 0.2, -0.2]
+    >>> skewness_of_misses(w, wild, steady), skewness_of_misses(w, wild, wild)
+    (1.0, 0.0)
+    """
+    w, m, t = (np.asarray(v, dtype=float) for v in (share, mine, theirs))
+    if w.size < 4 or not (np.isfinite(m).all() and np.isfinite(t).all()):
+        return 0.0
+    a, b = m.std(), t.std()
+    apart = float((a**3 - b**3) / (a * a + b * b) ** 1.5) if a or b else 0.0
+    return OF_A_MISS * apart * float((w**3).sum() / np.square(w).sum() ** 1.5)
 
 
 def lean(skew: ArrayLike) -> Floats:
