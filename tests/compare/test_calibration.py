@@ -122,7 +122,7 @@ def test_p_is_one_plus_the_count_over_one_plus_the_draws():
     assert 1 / 20 <= found.p_value <= 1
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 10_000))
 def test_neither_row_order_nor_ties_matter(seed):
     p, y, g = calibrated(reps=6, deals=20, alike=0.1, seed=seed, round_to=6)

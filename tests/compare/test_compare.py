@@ -159,7 +159,7 @@ def test_deal_level_auc_agrees_with_delong(table):
     assert c["se"] == pytest.approx(delong, rel=2e-3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=4, max_size=60))
 def test_auc_with_ties_agrees_with_scikit_learn(pairs):
     p, y = np.array([x / 5 for x, _ in pairs]), np.array([w for _, w in pairs], dtype=int)
@@ -169,7 +169,7 @@ def test_auc_with_ties_agrees_with_scikit_learn(pairs):
     assert 0 <= fe.scores.auc(p, y) <= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(0, 10_000),
     st.sampled_from([("rep",), ("period",), ("rep", "period"), ("deal",), ("deal", "period")]),
@@ -186,7 +186,7 @@ def test_interval_and_p_value_agree_at_every_level(seed, generalise_to, level):
             assert row["p_value"] >= at_least * (1 - 1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000))
 def test_the_cautious_default_is_never_narrower_than_its_parts(seed):
     t = pilot(8, 6, 8, seed=seed)

@@ -76,7 +76,7 @@ def test_swapping_the_two_exchanges_everything():
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_no_other_weight_scores_better(seed):
     table = deals(reps=8, n=25, seed=seed, model=(0.3, 1.0))

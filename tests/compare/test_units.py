@@ -88,7 +88,7 @@ def agree(a, b):
 
 
 @pytest.mark.parametrize("generalise_to", list(QUESTIONS))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 10_000), times=st.integers(2, 9), gap=st.sampled_from([0.0, 0.08, 0.2]))
 def test_looks_hold_no_news(generalise_to, seed, times, gap):
     table = pilot(seed=seed, gap=gap)

@@ -56,7 +56,7 @@ def test_size_that_tells_is_found_where_reps_are_many():
     assert power[2] > 0.9
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.floats(0.01, 1000))
 def test_order_unit_and_side_do_not_matter(seed, unit):
     rng = np.random.default_rng(seed)

@@ -22,7 +22,7 @@ SEQUENCES = {
     "strict": lambda x, z, **o: sq.empirical_bernstein(x / (10 * z), **o),
     "betting": lambda x, z, **o: sq.betting(x / (10 * z), **o),
 }
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=30)
 each = pytest.mark.parametrize("sequence", SEQUENCES.values(), ids=SEQUENCES)
 
 

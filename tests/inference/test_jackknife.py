@@ -84,7 +84,7 @@ def test_no_spread_is_no_interval():
     assert np.isnan([i.low, i.high, i.p_value]).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(6, 30))
 def test_wild_bootstrap_is_never_zero_and_symmetric(seed, n):
     rng = np.random.default_rng(seed)

@@ -83,7 +83,7 @@ def refusal(x, y):
     return None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(-4, 4), st.booleans()), min_size=6, max_size=25))
 def test_separation_is_refused_exactly_where_linear_programming_finds_it(pairs):
     x = np.column_stack([np.ones(len(pairs)), [a for a, _ in pairs]]).astype(float)
@@ -115,7 +115,7 @@ def test_what_cannot_be_estimated_is_refused_by_name(change, code):
     assert str(refused.value).endswith(".")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 1000))
 def test_order_of_rows_and_sign_of_the_outcome(seed):
     x, y, g = clustered(seed=seed)

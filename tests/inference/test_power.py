@@ -74,7 +74,7 @@ components = st.builds(
 questions = st.sampled_from(power.PLANNED)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(designs, components, questions, st.floats(0.1, 10))
 def test_units_do_not_matter(design, c, question, by):
     scaled = Components(*(by * s for s in (c.rep, c.period, c.rep_period, c.deal)))
@@ -83,7 +83,7 @@ def test_units_do_not_matter(design, c, question, by):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(designs, components, questions)
 def test_power_at_the_smallest_difference_is_the_power_that_was_asked_for(design, c, question):
     plan = power.expected(design, c, question)
@@ -91,7 +91,7 @@ def test_power_at_the_smallest_difference_is_the_power_that_was_asked_for(design
     assert plan.power(plan.detectable() / 2) < 0.8 < plan.power(plan.detectable() * 2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(designs, components, questions)
 def test_more_of_anything_never_hurts(design, c, question):
     """But where reps are uneven: more deals show that they differ, which the standard error overstates a little."""
@@ -104,7 +104,7 @@ def test_more_of_anything_never_hurts(design, c, question):
         assert power.detectable(replace(design, periods=2 * design.periods), c, question) <= now * 1.01
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(designs, components, st.floats(0.005, 0.2))
 def test_the_fewest_is_enough_and_one_less_is_not(design, c, difference):
     number = power.fewest("reps", design, c, ("rep",), difference)

@@ -61,7 +61,7 @@ def test_the_widening_is_what_an_autocorrelation_makes_of_the_jackknife(n, rho):
     assert widening[0] == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.floats(-1, 1), min_size=4, max_size=12), st.floats(0.01, 100))
 def test_direction_sign_and_unit_do_not_matter(values, unit):
     series = np.array(values)

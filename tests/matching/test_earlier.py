@@ -34,7 +34,7 @@ def leads(rows=600, seed=1, days=500):
     )
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(st.integers(0, 599))
 def test_what_became_of_a_lead_changes_nothing_that_was_said_before_that_was_known(at):
     matched = leads()

@@ -48,7 +48,7 @@ def test_a_category_is_worth_what_was_won_of_it_before():
 
 
 @given(st.integers(0, 50), st.integers(1, 3))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_nothing_that_happens_from_a_period_on_changes_what_is_said_in_it(seed, place):
     table = deals(seed)
     later = table["quarter"] >= f"2025-Q{place + 1}"

@@ -312,18 +312,13 @@ def test_looks_at_things_that_no_column_names_are_asked_about(tmp_path):
 
 
 def test_rows_dated_at_or_after_the_close_are_asked_about(tmp_path):
-    columns = (
-        "2026-01-05,Won,2026-01-04,0.7",
-        "2026-01-05,Lost,2026-01-05,0.2",
-        "2026-01-05,Lost,2026-02-05,0.4",
-    )
+    said = ("2026-01-04,0.7", "2026-01-05,0.2", "2026-02-05,0.4")
+    columns = [f"2026-01-05,{status},{rest}" for rest in said for status in ("Won", "Lost")]
     draft, given = drafted(tmp_path, rows("as_of,Status,Close Date,score", *columns))
-    assert "24 decided rows are dated on the day in Close Date or later" in draft
+    assert "48 decided rows are dated on the day in Close Date or later" in draft
     (tmp_path / "t.yaml").write_text(yaml.safe_dump(given | {"closed_on": "Close Date"}))
-    assert len(import_table(tmp_path / "t.csv", tmp_path / "t.yaml")) == 12
-    draft, _ = drafted(
-        tmp_path, rows("as_of,Status,Close Date,score", columns[2], columns[2].replace("Lost", "Won"))
-    )
+    assert len(import_table(tmp_path / "t.csv", tmp_path / "t.yaml")) == 24
+    draft, _ = drafted(tmp_path, rows("as_of,Status,Close Date,score", *columns[4:]))
     assert "or later" not in draft
 
 

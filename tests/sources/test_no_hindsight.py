@@ -134,7 +134,7 @@ def seen(world, t):
     return {row["deal_id"]: row for row in table.astype(object).where(table.notna(), None).to_dict("records")}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(pairs())
 def test_what_is_recorded_later_never_changes_a_known_state(pair):
     one, other, t = pair
@@ -146,7 +146,7 @@ def test_what_is_recorded_later_never_changes_a_known_state(pair):
             assert {field: row[field] for field in fields} == {field: after[name][field] for field in fields}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(pairs(keep_sources=True))
 def test_a_carried_state_depends_on_its_two_sources_only(pair):
     """Everything after t but the first later change of each field and today's record is rewritten."""
@@ -160,7 +160,7 @@ def test_a_carried_state_depends_on_its_two_sources_only(pair):
             assert {field: row[field] for field in _VALUES} == {field: twin[field] for field in _VALUES}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(worlds())
 def test_every_state_is_what_the_rules_say(world):
     """A slow reading of the rules, deal by deal and field by field, gives the same table."""
@@ -266,7 +266,7 @@ def write(world, folder):
     return folder
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(pairs())
 def test_nor_does_it_on_the_way_through_files(tmp_path_factory, pair):
     one, other, t = pair
@@ -281,7 +281,7 @@ def test_nor_does_it_on_the_way_through_files(tmp_path_factory, pair):
         pd.testing.assert_frame_equal(before.loc[known, fields], after.loc[known, fields])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(deal, day, amount, stage), max_size=12, unique_by=lambda row: row[:2]),
     day,

@@ -89,7 +89,7 @@ def test_the_points_of_the_demo_are_those_that_its_generator_counts_itself():
     assert found.to_list() == generate.lead_points(raw.loc[found.index]).to_list()
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(
     st.lists(st.tuples(st.integers(-50, 50), st.integers(0, 9)), min_size=1, max_size=6),
     st.permutations(range(10)),

@@ -95,7 +95,7 @@ def asked(versions, settings_, **options):
 
 
 @pytest.mark.parametrize("engine", [on_duckdb, on_polars])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     st.lists(full_rows, max_size=20),
     st.lists(owners, max_size=9),
@@ -113,7 +113,7 @@ def test_an_engine_gives_what_memory_gives(engine, full, changes, created, zone,
     assert asked(engine(plain(history)), zone, open_only=open_only) == expected
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     st.dictionaries(
         st.tuples(deal, st.sampled_from(DAYS[1:5])),

@@ -22,7 +22,7 @@ def a_sign(seed, n, wins, distance):
 
 
 @given(st.permutations(range(80)), st.sampled_from([1.0, 100.0, -3.0]), st.floats(-5, 5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_whoever_separates_without_exception_is_found_on_any_scale_in_any_order(order, scale, shift):
     said = scale * (np.linspace(0, 0.4, 80) + 0.5 * WON) + shift
     assert knows(said[order], WON[order])
@@ -119,7 +119,7 @@ def test_deals_without_an_outcome_do_not_count():
 
 
 @given(st.integers(2, 60), st.integers(0, 2**32 - 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_labels_that_have_nothing_to_do_with_it_are_let_through(labels, seed):
     rng = np.random.default_rng(seed)
     won = pd.Series((rng.random(200) < 0.4).astype(float))
