@@ -28,7 +28,7 @@ $(DEMO)/manifest.json: $(READY) $(SOURCES)
 	@touch $@
 
 test: $(READY) ## Run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY) ## Check style and formatting, notebooks too
 	$(BIN)/ruff check
