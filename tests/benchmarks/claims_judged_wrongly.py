@@ -104,7 +104,7 @@ def intervals(answer, kinds):
 
 
 def truths(door, reps):
-    """What is true of the population, by kind: of 160,000 deals of many reps in many quarters; of totals of 2,000 quarters."""
+    """What is true of the population, by kind: of 160,000 deals of many reps in many quarters; of totals of 10,000 quarters."""
     found = {}
     many = [door.ask(pilot(100, 9_000 + i, quarters=100, deals=4)) for i in range(4)]
     for says, name in OF_DEALS:
@@ -114,7 +114,7 @@ def truths(door, reps):
         ]
         found[says, name] = float(np.mean([f.claimed[0] for f in of]))
     quarters = []
-    for i in range(40):
+    for i in range(200):
         t = fixed_reps(reps, 8_000 + i, quarters=50)
         by = t.assign(**{n: t[n] * t["amount"] for n in ("vendor", "rep_forecast", "won")}).groupby("period")
         quarters.append(by[["vendor", "rep_forecast", "won"]].sum())

@@ -15,8 +15,8 @@ from forecasteval.errors import CallError, InputError
 from forecasteval.studies.vendor_claim import blind_pack
 from forecasteval.studies.vendor_claim.blind_pack import (
     FIELDS,
+    closed_by,
     freeze_scores,
-    late,
     make_pack,
     read_key,
     read_scores,
@@ -170,7 +170,7 @@ def test_deals_that_turn_out_to_have_been_closed_are_named_later(org, tmp_path):
     assert "Your data end on" in told
     assert not book.of("scores")[0]["retrospective"]
     (scores,) = read_scores(org.folder, book, "vendor_z")
-    closed = late(blind_pack._record(org), scores)
+    closed = closed_by(blind_pack.record_of(org), scores.table["deal_id"], THEN, scores.entry["frozen_at"])
     assert len(closed) > 50
     assert set(closed) <= set(scores.table["deal_id"])
 

@@ -245,3 +245,27 @@ def test_whatever_is_changed_after_the_agreement_is_shown(flat, changed):
     assert [c[0] for c in answer.registration.changes] == list(changed)
     assert "Changed since it was registered" in answer.registered.words().text
     assert "exploratory" in answer.registered.words().text
+
+
+def test_an_agreement_registered_after_the_outcomes_confirms_nothing(then, buyer, tmp_path):
+    pack = make_pack(then, DAY, tmp_path / "pack")
+    scores = sent(pack, tmp_path / "z.csv", lambda d: d["amount"] / d["amount"].max())
+    freeze_scores(then, scores, "vendor_z", retrospective=True)
+    Trial(candidate="vendor_z").register(buyer)
+    answer = Trial(candidate="vendor_z").run(buyer)
+    assert answer.registration.before
+    assert not answer.confirmatory
+    known = answer.results()["outcomes_known_when_registered"]
+    assert known > 100
+    for page in (answer.verdict, answer.registered, answer.document):
+        assert f"the outcomes of {known} of" in page.words().text
+
+
+def test_scores_of_another_moment_than_the_agreed_one_are_a_change(then, buyer, tmp_path):
+    """Agreed was week 4; a later moment, at which more is known, is easier."""
+    Trial(candidate="vendor_z").register(buyer)
+    later = make_pack(then, "2025-11-21", tmp_path / "pack")
+    freeze_scores(then, sent(later, tmp_path / "z.csv", 0.3), "vendor_z", retrospective=True)
+    answer = Trial(candidate="vendor_z").run(buyer)
+    assert answer.registration.changes == (("as_of", "week 4", "2025-11-21"),)
+    assert "2025-11-21" in answer.document.words().text

@@ -28,6 +28,7 @@ from forecasteval.studies.vendor_claim._rule import NOT_EVERYWHERE, SUPPORTED, U
 from forecasteval.studies.vendor_claim._several import Several, several
 from forecasteval.studies.vendor_claim._terms import Terms
 from forecasteval.studies.vendor_claim._totals import TOTALS
+from forecasteval.studies.vendor_claim.blind_pack import closed_by, record_of
 from forecasteval.studies.vendor_claim.claim import Claim, Costs, Score, score
 from forecasteval.tables.organisation import Org
 
@@ -52,6 +53,7 @@ class Held:
     matched: Matched
     everyone: Matched
     where: str
+    moment: str  # at which the scores speak
     late: tuple[str, ...]
     registration: Registration
     frozen: tuple[tuple[str, str], ...] = ()  # day and hash of each file of scores that was taken
@@ -77,6 +79,20 @@ class Held:
         """The hash of the deals that were compared: who said what, and how they ended."""
         columns = [c for c in ("deal_id", "as_of", "won", *self.names) if c in self.matched.table]
         return hashlib.sha256(self.matched.table[columns].to_csv(index=False).encode()).hexdigest()
+
+    @cached_property
+    def known_then(self) -> list[str]:
+        """Deals whose outcome was known when the agreement was registered: it may have been chosen by them."""
+        entry = self.registration.entry
+        if not entry or self.org.history is None or self.matched.stop:
+            return []
+        first = f"{pd.to_datetime(self.matched['as_of']).min():%Y-%m-%d}"
+        return closed_by(record_of(self.org), self.matched["deal_id"].unique(), first, entry["registered_at"])
+
+    @property
+    def confirmatory(self) -> bool:
+        """Was it run as agreed, and agreed before the outcomes?"""
+        return self.registration.before and not self.known_then
 
     @property
     def absolute(self) -> bool:

@@ -19,6 +19,10 @@ _TIMES = ("registered_at", "made_at", "frozen_at")
 _COPIED = 0.95  # of the deals on which two say the same
 
 
+def _some(deals: Sequence[str]) -> str:
+    return ", ".join(deals[:8]) + ("…" if len(deals) > 8 else "")
+
+
 def of_scores(matched: Matched, candidate: str, others: Iterable[str]) -> list[str]:
     """Scores that say nothing, or what somebody else had said."""
     if matched.stop or candidate not in matched.table:
@@ -44,6 +48,16 @@ def of_scores(matched: Matched, candidate: str, others: Iterable[str]) -> list[s
     return found
 
 
+def of_late(deals: Sequence[str]) -> list[str]:
+    """Deals whose scores came after they were closed."""
+    if not deals:
+        return []
+    return [
+        f"{count(len(deals), 'deals')} were closed when their scores were frozen, as the records now show; these do not count: "
+        f"{_some(deals)}."
+    ]
+
+
 def of_frozen(matched: Matched, taken: Sequence[Scores], deals: pd.DataFrame | None) -> list[str]:
     """Deals that were scored and are not judged, by the reason; those that are gone from the data are named."""
     if not taken or matched.stop:
@@ -55,7 +69,7 @@ def of_frozen(matched: Matched, taken: Sequence[Scores], deals: pd.DataFrame | N
     if gone:
         found.append(
             f"{count(len(gone), 'deals')} that were scored are no longer in the data, so that nobody can judge them: "
-            f"{', '.join(gone[:8])}{'…' if len(gone) > 8 else ''}. Whoever took them out could have chosen."
+            f"{_some(gone)}. Whoever took them out could have chosen."
         )
     return found
 

@@ -82,7 +82,11 @@ def _parts(answer: Held) -> list[list[str]]:
 def _agreed(answer: Held) -> list[list[str]]:
     comparison = answer.first.comparison
     scope = [f"new {comparison.nouns.get(d) or f'{d}s'}" for d in comparison.generalise_to]
-    parameters = {**answer.trial.parameters, "costs": answer.costs.model_dump(exclude_none=True)}
+    parameters = {
+        **answer.trial.parameters,
+        "as_of": answer.moment,
+        "costs": answer.costs.model_dump(exclude_none=True),
+    }
     return agreed_rows(parameters, " and ".join(scope))
 
 

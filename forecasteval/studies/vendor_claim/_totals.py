@@ -24,6 +24,7 @@ Triple = tuple[float, float, float]
 _NONE = (math.nan, math.nan, math.nan)
 # Skewness of the size of an error that is normal: sqrt(2) (4 - pi) / (pi - 2)^1.5. Few quarters rarely hold a large miss, so a mean
 # accuracy looks better than it is; the interval is longer on that side (Johnson 1978, JASA 73(363), 536-544).
+_EVEN = (np.arange(48) + 0.5) / 48
 _OF_A_MISS = math.sqrt(2) * (4 - math.pi) / (math.pi - 2) ** 1.5
 
 
@@ -49,13 +50,32 @@ class Total:
     def own(self, forecast: Floats, actual: Floats, level: float) -> Triple:
         """The value of one forecaster, with its interval for new quarters."""
         values = np.asarray(self.each(forecast, actual), dtype=float)
-        if self.kind == "pooled":
-            value, low, high = _mean(np.abs(forecast - actual), actual, level, _OF_A_MISS)
-            return 1 - value, 1 - high, 1 - low
         if self.kind == "share":
             return (float(values.mean()), *share_interval(int(values.sum()), values.size, level))
-        skew = 0.0 if self.kind == "ratio" else -_OF_A_MISS
-        return _mean(values, np.ones(values.size), level, skew)
+        if self.kind == "ratio":
+            return _mean(values, np.ones(values.size), level)
+        weight = actual if self.kind == "pooled" else np.ones(values.size)
+        value, low, high = _mean(values * weight, weight, level, -_OF_A_MISS)
+        return value, min(low, self._as_if_normal(forecast, actual, level)), high
+
+    def _as_if_normal(self, forecast: Floats, actual: Floats, level: float) -> float:
+        """The low end where the log of booked over forecast is normal in all quarters; inf where that cannot be told.
+
+        Its mean and spread are what they may be by these quarters (generalized confidence interval; Weerahandi 1993, JASA
+        88(423), 899-905): the large miss that few quarters do not hold is allowed for by how far the others spread.
+        """
+        from scipy.special import chdtri, ndtri
+
+        z = np.log(actual[forecast > 0] / forecast[forecast > 0])
+        n = z.size
+        if n < MIN_CLUSTERS["period"]:
+            return math.inf
+        sd = z.std(ddof=1) * np.sqrt((n - 1) / chdtri(n - 1, _EVEN))[:, None]
+        mean = z.mean() + sd * ndtri(_EVEN) / math.sqrt(n)
+        booked = np.exp(mean[..., None] + sd[..., None] * ndtri(_EVEN))
+        weight = booked if self.kind == "pooled" else np.ones_like(booked)
+        near = (self.each(np.ones_like(booked), booked) * weight).sum(axis=-1) / weight.sum(axis=-1)
+        return float(np.quantile(near, (1 - level) / 2))
 
     def better(self, candidate: Floats, baseline: Floats, actual: Floats, level: float) -> Triple:
         """By how much the candidate came nearer, in the same quarters."""

@@ -70,7 +70,8 @@ def receipt(entry: Mapping[str, Any]) -> str:
     return f"\nReceipt, for the other side to keep (it seals this and all that stands before it): {entry['hash']}"
 
 
-def _record(org: Org) -> Record:
+def record_of(org: Org) -> Record:
+    """What the data know of their deals' past; refused where that is nothing."""
     if org.folder is None or org.deals is None or org.history is None or org.periods is None:
         raise CallError(
             f"{org.name} holds no history of deals, so nobody can say what was known at a moment. A CRM export with its history, or "
@@ -125,7 +126,7 @@ def make_pack(org: Org, as_of: str, out: Path, population: str = "closing in per
     CallError
         For data without history, a day that it does not reach, an unknown population, or a folder that holds something.
     """
-    record = _record(org)
+    record = record_of(org)
     if population not in POPULATIONS:
         raise CallError(f"population {population!r} is not one of {', '.join(POPULATIONS)}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -282,7 +283,7 @@ def freeze_scores(
     CallError
         For scores of deals that are closed already, a second file for the same pack, or a name that is taken.
     """
-    record = _record(org)
+    record = record_of(org)
     folder = org.folder or Path()
     if name in BUILT_IN or name in RESERVED or not name.isidentifier():
         raise CallError(
@@ -303,12 +304,13 @@ def freeze_scores(
             f"{name} has frozen other scores for this pack on {earlier[0]['frozen_at']}. Scores cannot be exchanged; make a new pack."
         )
     said = pd.Series(values.to_numpy(), index=key.reindex(sheet.text("deal")).to_numpy()).dropna()
-    closed = _closed(record, said.index, pack["as_of"])
+    closed = closed_since(record, said.index, pack["as_of"])
     if len(closed) and not retrospective:
+        sent = key[key.isin(closed.index)]
         raise CallError(
             f"Refused: {count(len(closed), 'deals')} were closed when these scores arrived, so they are no forecast: "
-            f"{_listed(closed.index)}. Send the file without these deals; or freeze it with --retrospective: it is then labelled a "
-            "backtest and never put together with scores that came in time."
+            f"{_listed(f'{name} ({deal})' for name, deal in sent.items())}. Ask for the file without them, under the names of the pack; or "
+            "freeze it with --retrospective: it is then labelled a backtest and never put together with scores that came in time."
         )
     entry = {
         "kind": "scores", "forecaster": name, "score_kind": kind, "pack": pack["sha256"], "as_of": pack["as_of"],
@@ -414,14 +416,13 @@ def read_scores(folder: Path, book: Ledger, name: str) -> list[Scores]:
     return found
 
 
-def late(record: Record, scores: Scores) -> list[str]:
-    """Deals that were closed, by what is known today, when their scores were frozen."""
-    known = _closed(record, pd.Index(scores.table["deal_id"]), str(scores.entry["as_of"]))
-    frozen = pd.Timestamp(str(scores.entry["frozen_at"])[:10])
-    return [str(deal) for deal in known[known <= frozen].index]
+def closed_by(record: Record, deals: Iterable[Any], since: str, moment: str) -> list[str]:
+    """Of these deals those of which it is known today that they were closed between a day and a moment in the ledger."""
+    known = closed_since(record, pd.Index(deals), since)
+    return [str(deal) for deal in known[known <= pd.Timestamp(moment[:10])].index]
 
 
-def _closed(record: Record, deals: pd.Index, as_of: str) -> pd.Series:
+def closed_since(record: Record, deals: pd.Index, as_of: str) -> pd.Series:
     """Of these deals those closed since a day, with the day on which that became known."""
     ends = closings(record).drop_duplicates("deal_id").set_index("deal_id")
     known_on = ends.loc[ends["status"].isin(["won", "lost"]), "known_on"].reindex(deals).dropna()

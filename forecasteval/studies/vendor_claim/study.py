@@ -12,7 +12,7 @@ import pandas as pd
 
 from forecasteval.compare.results import plain
 from forecasteval.errors import CallError, nearest
-from forecasteval.matching.deals_as_of import Record
+from forecasteval.matching.deals_as_of import looks_at
 from forecasteval.matching.match import Panel
 from forecasteval.matching.matched import Matched
 from forecasteval.report.answer import Answer
@@ -24,11 +24,17 @@ from forecasteval.studies.vendor_claim._annex import Annex
 from forecasteval.studies.vendor_claim._evidence import ABSOLUTE, MEASURES
 from forecasteval.studies.vendor_claim._halves import Halves, draw
 from forecasteval.studies.vendor_claim._held import FREE, Held
-from forecasteval.studies.vendor_claim._noticed import of_frozen, of_ledger, of_packs, of_scores
+from forecasteval.studies.vendor_claim._noticed import of_frozen, of_late, of_ledger, of_packs, of_scores
 from forecasteval.studies.vendor_claim._register import Registration, register, registration
 from forecasteval.studies.vendor_claim._terms import Terms
 from forecasteval.studies.vendor_claim._totals import TOTALS
-from forecasteval.studies.vendor_claim.blind_pack import Scores, claims_ledger, late, read_scores
+from forecasteval.studies.vendor_claim.blind_pack import (
+    Scores,
+    claims_ledger,
+    closed_by,
+    read_scores,
+    record_of,
+)
 from forecasteval.studies.vendor_claim.claim import Claim, read_claim
 from forecasteval.tables import ledger
 from forecasteval.tables.calendar import moment
@@ -75,13 +81,15 @@ within_10_percent.
         book = Ledger(Path(), (), "", 0) if org.folder is None else ledger.read(claims_ledger(org.folder))
         ledger.vouch(book, self.receipts)
         frozen = [] if org.folder is None else read_scores(org.folder, book, self.candidate)
-        told = registration(book, claim, self.agreed_with(claim))
-        matched, everyone, late_deals, where = self._matched(org, frozen)
+        matched, everyone, late, where = self._matched(org, frozen)
+        taken = [s for s in frozen if where in _FROZEN and s.entry["retrospective"] == (where == "backtest")]
+        moment = self._moment(org, taken)
+        told = registration(book, claim, {**self.agreed_with(claim), "as_of": moment})
         halves = Halves.drawn(matched, told.entry) or Halves.told(matched, self.exposed)
         if halves:
             matched, everyone = halves.judged(matched), halves.judged(everyone)
-        taken = [s for s in frozen if where in _FROZEN and s.entry["retrospective"] == (where == "backtest")]
         looked_for = (
+            *of_late(late),
             *of_scores(matched, self.candidate, [self.baseline, *FREE, *self.also]),
             *of_frozen(matched, taken, org.deals),
             *of_ledger(book, self.candidate, self.also, taken),
@@ -94,7 +102,8 @@ within_10_percent.
             matched,
             everyone,
             where,
-            tuple(late_deals),
+            moment,
+            tuple(late),
             told,
             tuple((str(s.entry["as_of"]), str(s.entry["sha256"])) for s in taken),
             halves,
@@ -102,6 +111,15 @@ within_10_percent.
             tuple(of_packs(book, taken)),
             tuple(told.seal + [(f"Scores of {s.entry['as_of']}", str(s.entry["hash"])) for s in taken]),
         )
+
+    def _moment(self, org: Org, taken: list[Scores]) -> str:
+        """The moment of the scores that are judged: that of the trial, or the days of the packs where these are others."""
+        if not taken or org.periods is None:
+            return self.as_of
+        agreed = looks_at(org.periods, self.as_of)
+        days = set(agreed.loc[agreed["evaluated"], "as_of"].dt.strftime("%Y-%m-%d"))
+        packs = sorted({str(s.entry["as_of"]) for s in taken})
+        return self.as_of if days.issuperset(packs) else " and ".join(packs)
 
     def agreed_with(self, claim: Claim) -> dict[str, Any]:
         """The parameters, with the costs of the claim's file where none are given."""
@@ -168,7 +186,7 @@ within_10_percent.
         if past.stop:
             return {}
         as_if = self.model_copy(update={"candidate": "model"})
-        answer = TrialAnswer(as_if, org, claim, "", past, past, "history", (), Registration())
+        answer = TrialAnswer(as_if, org, claim, "", past, past, "history", self.as_of, (), Registration())
         told = answer.told
         return {
             "told": plain(
@@ -265,10 +283,7 @@ def _with_frozen(org: Org, frozen: list[Scores]) -> tuple[Org, list[str], list[s
 
     A score speaks as of the day of its pack, which holds nothing later.
     """
-    assert org.deals is not None
-    assert org.history is not None
-    assert org.periods is not None
-    record = Record(org.deals, org.history, org.periods, org.settings)
+    record = record_of(org)
     days = [str(s.entry["as_of"]) for s in frozen]
     rows = [
         s.table.assign(forecaster=s.name, kind=s.entry["score_kind"],
@@ -279,7 +294,12 @@ def _with_frozen(org: Org, frozen: list[Scores]) -> tuple[Org, list[str], list[s
     others = None if org.forecasts is None else org.forecasts[org.forecasts["forecaster"] != name]
     forecasts = pd.concat([t for t in (others, *rows) if t is not None], ignore_index=True)
     # of a backtest all outcomes existed, which its label says
-    closed = [deal for s in frozen if not s.entry["retrospective"] for deal in late(record, s)]
+    closed = [
+        deal
+        for s, day in zip(frozen, days, strict=True)
+        if not s.entry["retrospective"]
+        for deal in closed_by(record, s.table["deal_id"], day, s.entry["frozen_at"])
+    ]
     return replace(org, forecasts=forecasts), sorted(set(days)), closed
 
 
@@ -330,6 +350,7 @@ class TrialAnswer(Held, Answer):
                 "evidence": self.where,
                 "deals_sha256": self.deals_sha256,
                 "late": len(self.late),
+                "outcomes_known_when_registered": len(self.known_then),
                 "registration": self.registration.to_dict(),
                 "definitions": [f.to_dict() for f in self.definitions],
                 "accuracy_by_name": self.by_name.to_dict("records"),
