@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.compare.compare import Comparison
-from forecasteval.compare.totals import Two, in_time, period_noun
+from forecasteval.compare.totals import Two, in_time
 from forecasteval.errors import CallError, nearest
+from forecasteval.tables.period_labels import period_noun
 
 _LARGE = 0.10  # fixed beforehand: a change of 10% and more is large
 _ALONE = 0.01  # and one below 1% is none

@@ -29,7 +29,7 @@ from forecasteval.scores.amounts import TOTAL_METRICS, wmape
 from forecasteval.scores.probability import Deals, Metric
 from forecasteval.tables.frames import frame_of
 from forecasteval.tables.organisation import Org
-from forecasteval.tables.period_labels import in_order_of_time
+from forecasteval.tables.period_labels import in_order_of_time, period_noun
 
 if TYPE_CHECKING:
     from narwhals.typing import IntoFrame
@@ -88,16 +88,6 @@ def _totals_of(table: Any) -> pd.DataFrame:
         raise CallError(f"{where} has {int(booked.max())} different booked amounts; one is needed.")
     columns = ["period", "unit", "level", "forecaster", "amount", "actual"]
     return frame[[*columns, *(c for c in ("as_of", "fitted") if c in frame)]]
-
-
-def period_noun(periods: Iterable[str]) -> str:
-    """What the periods are called: quarters where each of them is named as one.
-
-    >>> period_noun(["FY2025-Q1", "2024 Q3"]), period_noun(["2025-01"])
-    ('quarters', 'periods')
-    """
-    quarterly = all(re.search(r"(?i)q ?[1-4]|[1-4] ?q", p) for p in set(periods))
-    return "quarters" if quarterly else "periods"
 
 
 def in_time(table: pd.DataFrame) -> dict[str, int]:

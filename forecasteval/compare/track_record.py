@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from forecasteval.compare.totals import in_time, period_noun
+from forecasteval.compare.totals import in_time
 from forecasteval.errors import CallError
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.inference.statistic import mean_over_clusters, share_interval
 from forecasteval.scores.amounts import _checked_level, _range, interval_score
+from forecasteval.tables.period_labels import period_noun
 
 _LEAST_PAST = 2  # periods: a range from one past error would be that error
 _COLUMNS = ["period", "week", "unit", "amount", "low", "high", "promised", "past", "actual", "held"]
@@ -266,15 +267,19 @@ class TrackRecord:
         t = self.table
         return t if week is None else t[t["week"] == week]
 
+    def promised(self, week: int | None = None) -> str:
+        """The share that the judged ranges promised, from least to most; empty where none was stated."""
+        rows = self._rows(week)
+        known = rows.loc[rows["actual"].notna(), "promised"].dropna()
+        return " to ".join(dict.fromkeys(f"{v:.0%}" for v in (known.min(), known.max()) if not np.isnan(v)))
+
     def label(self, week: int | None = None) -> str:
         """How often such ranges held and how sure that is, in one sentence."""
         c, noun = self.coverage(week), period_noun(self.table["period"])
         if not c.ranges:
             return f"No such range has met its result yet: the first {noun} that can be judged are still to come."
-        judged = self._rows(week)
-        promised = judged.loc[judged["actual"].notna(), "promised"].dropna()
-        ends = list(dict.fromkeys(f"{v:.0%}" for v in (promised.min(), promised.max()) if not np.isnan(v)))
-        said = f"{' to '.join(ends)} was promised" if ends else "no share was promised"
+        judged, share = self._rows(week), self.promised(week)
+        said = f"{share} was promised" if share else "no share was promised"
         low, high = c.interval
         text = f"{c.held} of {c.ranges} such ranges held, so between {low:.0%} and {high:.0%} of them do; {said}."
         promised = judged["promised"].dropna()

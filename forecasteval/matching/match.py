@@ -22,6 +22,7 @@ from forecasteval.matching.matched import DAYS_AHEAD, Matched
 from forecasteval.tables.calendar import moment
 from forecasteval.tables.giveaways import gives_away
 from forecasteval.tables.organisation import Org, newest_record
+from forecasteval.tables.period_labels import period_noun
 
 POPULATIONS = {
     "closing in period": "deals open {when} and expected to close in that period",
@@ -331,7 +332,7 @@ class Panel:
             target=self.target.name,
             population=POPULATIONS[self.population].format(when=when[0].lower() + when[1:]),
             when=when,
-            nouns={"period": "quarters" if _quarterly(self._record.periods) else "periods"},
+            nouns={"period": period_noun((), self._record.periods)},
             more={"source": self.org.name, "as_of": _plain(self.as_of if as_of is None else as_of)},
         )
         flow = self._flow(looks, when)
@@ -516,11 +517,6 @@ def _in_words(as_of: Any) -> str:
 
 def _plain(as_of: Any) -> Any:
     return [str(a) for a in as_of] if isinstance(as_of, list | tuple) else str(as_of)
-
-
-def _quarterly(periods: pd.DataFrame) -> bool:
-    length = (periods["ends_on"] - periods["starts_on"]).dt.days
-    return bool(length.between(80, 100).all())
 
 
 def _of_flat_table(matched: Matched, names: list[str], seed: int) -> Matched:

@@ -35,6 +35,7 @@ _FACTS = ["closed_to_date", "actual", "booked_squares", "freezes_on"]
 _GOAL = ["period", "week", "level", "unit", "quota"]
 _MORE = ["stale", "low", "high", "promised", "booked_squares", "chance", "freezes_on"]
 _CATEGORIES = {"commit": ("Commit",), "best_case": ("Commit", "Most Likely", "Best Case"), "pipeline": ()}
+_CALLED = "what was submitted, the latest by then; a number carried on from an earlier week is marked"
 _GLOSSES = {
     "commit": "closed to date and the amounts of the deals in Commit, as categories and amounts stood then",
     "best_case": "closed to date, Commit, Most Likely and Best Case, as they stood then",
@@ -66,6 +67,7 @@ class Rollups:
     knew: dict[str, str]
     notes: list[str] = field(default_factory=list)
     quota: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_GOAL))
+    panel: Panel | None = None  # the deals behind it at every look, for who looks closer
 
     def at(self, week: int | None = None, level: str = "company") -> pd.DataFrame:
         """The totals of one week and level, which :func:`forecasteval.compare_totals` takes."""
@@ -78,6 +80,7 @@ def rollups(
     *,
     weeks: Iterable[int] | None = None,
     team: str | None = None,
+    kind: str | None = None,
     models: Sequence[str] = ("model",),
     through: Any = None,
 ) -> Rollups:
@@ -90,7 +93,9 @@ def rollups(
     weeks : the weeks of the period that are wanted; all where left out
     team : str, optional
         The column of the deals that makes the level "team" (a region, a product, new or renewal), or of users ("manager");
-        where left out, the column `team` of users, or the one of deals whose values the calls of teams name.
+        where left out, the column `team` of users, or the one of users or deals whose values the calls of teams name.
+    kind : str, optional
+        A column of the deals that makes a further level, "kind" (new business, expansion, renewal)
     models : forecasters that give probabilities, built in or from files; every outside one is added
     through : date, optional
         The last day that counts; the day of the newest record if left out.
@@ -119,24 +124,41 @@ def rollups(
             raise CallError("Roll-ups need deals with a history, or the tables calls and actuals.")
         return _of_plain(org.calls, actuals, weeks)
     notes: list[str] = []
-    if team is None and (team := _named_by_calls(org)):
+    if team is None and (team := _named_by_calls(org, notes)):
         notes.append(f"The calls of teams name values of {team}: a team is the deals of one {team}.")
     if team is not None and team not in org.deals and not _known_of_reps(org, team):
         raise CallError(f"team: the deals have no column {team!r}; they have {', '.join(org.deals.columns)}.")
     last = newest_record(org) if through is None else pd.Timestamp(through)
     assert last is not None
-    book = _Book(org, weeks, team, last)
+    book = _Book(org, weeks, {"team": team, "kind": kind}, last)
     book.notes += notes
     return book.rollups(models)
 
 
-def _named_by_calls(org: Org) -> str | None:
-    """The column of the deals whose values the calls of teams name; None where users have teams, or no column fits."""
-    if org.calls is None or org.deals is None or (org.users is not None and "team" in org.users):
+def _named_by_calls(org: Org, notes: list[str]) -> str | None:
+    """The column whose values the calls of teams name, of the deals or of users; None where users have teams, or none fits.
+
+    Half of the names are enough, since a manager who has left stands in no table of users; the others are said.
+    """
+    if org.calls is None or (org.users is not None and "team" in org.users):
         return None
     named = set(org.calls.loc[org.calls["unit"] == "team", "unit_id"].dropna().astype(str))
-    there = [c for c in org.deals.columns if c not in ("deal_id", "account", "outcome")]
-    return next((str(c) for c in there if named and named <= set(org.deals[c].dropna().astype(str))), None)
+    found = {}
+    for table, beside in (
+        (org.deals, {"deal_id", "account", "outcome", "rep"}),
+        (org.users, {"rep", "name"}),
+    ):
+        for column in [] if table is None or not named else [c for c in table if c not in beside]:
+            found.setdefault(str(column), named & set(table[column].dropna().astype(str)))
+    best = max(found, key=lambda c: len(found[c]), default=None)
+    known = found[best] if best and 2 * len(found[best]) >= len(named) else set()
+    if strange := sorted(named - known):
+        said = ", ".join(strange[:5]) + (f" and {len(strange) - 5:,} more" if len(strange) > 5 else "")
+        notes.append(
+            f"The calls of teams name {said}, which is no value of "
+            f"{best if known else 'any column of the deals or users'}: what was booked there is not known."
+        )
+    return best if known else None
 
 
 def _of_plain(calls: pd.DataFrame, actuals: pd.DataFrame, weeks: Iterable[int] | None) -> Rollups:
@@ -157,7 +179,7 @@ def _of_plain(calls: pd.DataFrame, actuals: pd.DataFrame, weeks: Iterable[int] |
         notes = [said] if len(summed) else []
     goal = table["forecaster"] == QUOTA
     table, quota = table[~goal].reset_index(drop=True), table[goal].rename(columns={"amount": "quota"})
-    return Rollups(table, {n: _called(n) for n in table["forecaster"].unique()}, notes, quota[_GOAL])
+    return Rollups(table, dict.fromkeys(table["forecaster"].unique(), _CALLED), notes, quota[_GOAL])
 
 
 def _company(table: pd.DataFrame) -> pd.DataFrame:
@@ -180,20 +202,17 @@ def _known_of_reps(org: Org, column: str) -> bool:
     return org.users is not None and column in org.users and bool(org.users[column].notna().any())
 
 
-def _called(name: str) -> str:
-    return f"what was submitted as {name}, the latest by then; a number carried on from an earlier week is marked"
-
-
 class _Book:
     """Deals, calls and bookings of one organisation at the end of each week."""
 
     def __init__(
-        self, org: Org, weeks: Iterable[int] | None, team: str | None, through: pd.Timestamp
+        self, org: Org, weeks: Iterable[int] | None, columns: dict[str, str | None], through: pd.Timestamp
     ) -> None:
         assert org.deals is not None
         assert org.history is not None
         assert org.periods is not None
-        self.org, self.through, self.team = org, through, team
+        self.org, self.through, self.columns = org, through, columns
+        self.team = columns["team"]
         periods = org.periods.sort_values("starts_on", ignore_index=True)
         self.periods = periods
         self.record = Record(org.deals, org.history, periods, org.settings)
@@ -226,6 +245,8 @@ class _Book:
         """Each row once for every unit that it belongs to: level and unit."""
         teams = self._teams(rows)
         units = {"company": pd.Series("company", index=rows.index), "team": teams, "rep": rows["rep"]}
+        if kind := self.columns["kind"]:
+            units["kind"] = rows["deal_id"].map(self.record.deals.set_index("deal_id")[kind])
         parts = [rows.assign(level=level, unit=unit.astype("str")) for level, unit in units.items()]
         return pd.concat(parts).dropna(subset=["unit"])
 
@@ -296,6 +317,9 @@ class _Book:
         found = found.merge(final.reset_index(), on=["period", "level", "unit"], how="left")
         amounts = ["closed_to_date", "open", "from_open", "actual", "booked_squares"]
         found[amounts] = found[amounts].fillna(0.0)
+        # a team to which no deal belongs was not without business: nobody knows what it booked
+        teams = set(self._teams(self.record.history).dropna().astype(str))
+        found.loc[found["level"].eq("team") & ~found["unit"].isin(teams), amounts] = np.nan
         told = self.org.actuals
         if told is not None:  # what an organisation says that it booked goes before what its deals add up to
             said = told.assign(level=told["unit"], unit=told["unit_id"].fillna("company"))
@@ -343,7 +367,7 @@ class _Book:
         parts = []
         for name, own in found.groupby("forecaster"):
             there = set(own["level"])
-            rows = own[own["level"] == ("rep" if "rep" in there else "team")]
+            rows, up_to = own[own["level"] == ("rep" if "rep" in there else "team")], list[str]()
             for level in ("company", "team"):
                 if level in there or rows.empty or (level == "team" and "rep" not in there):
                     continue
@@ -354,8 +378,9 @@ class _Book:
                 )
                 summed["stale"] = summed["stale"] >= 0.5
                 parts.append(summed.assign(low=np.nan, high=np.nan, promised=None))
-                if name != QUOTA:
-                    self.notes.append(f"The {level}'s {name} is the sum of those who gave one.")
+                up_to.append("the company" if level == "company" else "teams")
+            if up_to and name != QUOTA:
+                self.notes.append(f"For {' and '.join(up_to)} the {name} is the sum of those who gave one.")
         return parts
 
     @cached_property
@@ -407,11 +432,14 @@ class _Book:
         past = self._of_the_past(s[[*_LOOK, "beyond"]])
         return past.groupby(_LOOK)["beyond"].mean()
 
+    @cached_property
+    def panel(self) -> Panel:
+        """Every open deal at every look."""
+        weeks = [f"week {w}" for w in sorted(self.asked["week"].unique())]
+        return Panel(self.org, as_of=weeks, through=self.through, pending=True)
+
     def _probabilities(self, name: str) -> pd.DataFrame | None:
         """Sum of amount times probability of the open deals; a deal without one gets the mean of its look."""
-        if not hasattr(self, "panel"):
-            weeks = [f"week {w}" for w in sorted(self.asked["week"].unique())]
-            self.panel = Panel(self.org, as_of=weeks, through=self.through, pending=True)
         view = self.panel.view([name], pool=True)
         if view.stop or view.table.empty:
             self.notes.append(
@@ -426,7 +454,7 @@ class _Book:
         silent = rows[name].isna()
         if silent.any():
             self.notes.append(
-                f"{silent.mean():.0%} of the open deals have no {name}; each counts with the mean of its week."
+                f"{silent.mean():.0%} of the open deals have no chance from {name}; each counts with the mean of its week."
             )
         p = rows[name].fillna(rows.groupby("as_of")[name].transform("mean"))
         rows["expected"], rows["chance"] = rows["amount"] * p, rows["amount"] ** 2 * p * (1 - p)
@@ -516,7 +544,7 @@ class _Book:
         calls, quota = calls[~goal], calls.loc[goal & calls["week"].isin(self.wanted)]
         people = list(calls["forecaster"].unique())
         for name in people:
-            knew[name] = _called(name)
+            knew[name] = _CALLED
             own = calls[calls["forecaster"] == name]
             corrected = self._corrected(own)
             knew[f"{name}_corrected"] = (
@@ -540,9 +568,8 @@ class _Book:
         )
         spoke = set(table["forecaster"])
         knew = {n: k for n, k in knew.items() if n in spoke}
-        return Rollups(
-            table, knew, list(dict.fromkeys(self.notes)), quota.rename(columns={"amount": "quota"})[_GOAL]
-        )
+        quota = quota.rename(columns={"amount": "quota"})[_GOAL]
+        return Rollups(table, knew, list(dict.fromkeys(self.notes)), quota, self.panel)
 
     def _corrected(self, own: pd.DataFrame) -> pd.Series:
         """A call times booked over called at the same week before; empty before the unit's second frozen period."""

@@ -199,7 +199,7 @@ def _sections(soup: Any) -> list[tuple[Any, list[Any]]]:
 
 
 def _gather_silent(soup: Any) -> None:
-    """Sections that have nothing to say become one line each in a list, with why."""
+    """Sections that have nothing to say become one line each in a list, with why, below the last unfolded section."""
     silent = []
     for heading, inside in _sections(soup):
         outputs = [
@@ -216,7 +216,6 @@ def _gather_silent(soup: Any) -> None:
             silent.append((heading, inside, outputs[0].get_text(" ", strip=True)))
     if not silent:
         return
-    last = soup.main.find("hr", attrs={"data-appendix": True})
     title, listed = soup.new_tag("h2"), soup.new_tag("ul", attrs={"class": "silent"})
     title.string = "What these data cannot tell"
     for heading, inside, why in silent:
@@ -225,15 +224,21 @@ def _gather_silent(soup: Any) -> None:
         stop = "" if name.string.endswith(("?", ".")) else "."
         item.extend([name, f"{stop} {why}"])
         listed.append(item)
+        if _is_mark(before := heading.find_previous_sibling()):
+            before.extract()  # or the section after it would be folded
         for part in [heading, *inside]:
-            if part is last:
-                continue
-            part.extract()
+            if not _is_mark(part):
+                part.extract()
+    folded = None
+    for heading, _ in reversed(_sections(soup)):
+        if not _is_mark(before := heading.find_previous_sibling()):
+            break
+        folded = before
     for part in (title, listed):
-        if last is None:
+        if folded is None:
             soup.main.append(part)
         else:
-            last.insert_before(part)
+            folded.insert_before(part)
 
 
 def _fold(soup: Any) -> None:
@@ -251,7 +256,7 @@ def _fold(soup: Any) -> None:
 
 
 def _is_mark(part: Any) -> bool:
-    return part.name == "hr" and part.has_attr("data-appendix")
+    return part is not None and part.name == "hr" and part.has_attr("data-appendix")
 
 
 # --- tables, contents -----------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ class WhoWasRight(OrWhy):
         return [
             [
                 str(r["deal_id"]),
-                str(r["rep"]),
+                str(r["rep"]).replace(" ", "\N{NO-BREAK SPACE}"),
                 self.money(r["amount"]),
                 *(f"{r[n]:.0%}" for n in said),
                 "",

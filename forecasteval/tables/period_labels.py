@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 # the first letters of the months in English, German, French, Spanish, Portuguese, Italian and Dutch
 _MONTHS = (
@@ -34,6 +35,28 @@ _PATTERNS = [
     )
 ]
 _DAY = re.compile(r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)(?:$|[T ].*)")
+
+
+_NOUNS = {1: "years", 2: "half-years", 4: "quarters", 12: "months", 53: "weeks"}
+_LONG = {"months": (28, 31), "quarters": (80, 100), "half-years": (175, 190), "years": (360, 372)}  # days
+
+
+def period_noun(labels: Iterable[str], calendar: Any = None) -> str:
+    """What people call such periods: by how long they are where a calendar is given, else by their names.
+
+    A quarter may have 12 to 14 weeks (4-4-5, a year of 53 weeks); periods of four or five weeks are no calendar months.
+
+    >>> period_noun(["FY2025-Q1", "2024 Q3"]), period_noun(["2025-01", "2025-02"]), period_noun(["P1", "P2"])
+    ('quarters', 'months', 'periods')
+    """
+    if calendar is not None and len(calendar):
+        days = (calendar["ends_on"] - calendar["starts_on"]).dt.days + 1
+        return next((n for n, (least, most) in _LONG.items() if days.between(least, most).all()), "periods")
+    names = [str(label).strip() for label in labels]
+    if all(re.search(r"(?i)q ?[1-4]|[1-4] ?q", name) for name in names):
+        return "quarters"
+    kinds = {(_place(name) or (0,))[0] for name in names}
+    return _NOUNS.get(kinds.pop(), "periods") if len(kinds) == 1 else "periods"
 
 
 def in_order_of_time(labels: Iterable[str]) -> list[str] | None:

@@ -235,3 +235,33 @@ def test_a_team_may_be_who_reports_to_whom(org):
     nobody = replace(org, users=canonical("users", users.assign(manager=None)))
     with pytest.raises(CallError, match="no column 'manager'"):
         rollups(nobody, weeks=[4], models=(), team="manager")
+
+
+def test_teams_may_be_called_by_their_manager_and_what_nobody_knows_is_not_nothing(org):
+    day = DAY("2024-07-25")
+    said = pd.DataFrame([{"unit": "team", "unit_id": m, "period": "FY2024-Q3", "as_of": day, "forecaster": "manager_call", "amount": 500.0}
+                         for m in ("m", "gone")])  # fmt: skip
+    org = replace(org, calls=pd.concat([org.calls, canonical("calls", said)], ignore_index=True))
+    users = pd.DataFrame({"rep": ["r1", "r2", "m"], "name": ["Ann", "Bo", "Mo"], "manager": ["m", "m", None]})
+    managed = rollups(
+        replace(org, users=canonical("users", users)), weeks=[4], models=(), through="2024-10-31"
+    )
+    teams = managed.at(4, "team").query("forecaster == 'manager_call'").set_index("unit")
+    assert teams.loc["m", "actual"] == managed.at(4).query("period == 'FY2024-Q3'")["actual"].iloc[0]
+    assert pd.isna(teams.loc["gone", "actual"])
+    assert any("name gone, which is no value of manager" in note for note in managed.notes)
+    unmanaged = rollups(org, weeks=[4], models=(), through="2024-10-31")
+    assert unmanaged.at(4, "team").query("forecaster == 'manager_call'")["actual"].isna().all()
+    assert any("name gone, m, which is no value of any column" in note for note in unmanaged.notes)
+    company = unmanaged.at(4).query("forecaster == 'manager_call'")  # the company's is known all the same
+    assert company[["amount", "actual"]].notna().all(axis=None)
+
+
+def test_a_kind_of_business_is_a_level_of_its_own(org):
+    found = rollups(org, weeks=[4, 6], models=(), kind="region")
+    kinds = found.table[found.table["level"] == "kind"]
+    assert set(kinds["unit"]) == {"East", "West"}
+    key = ["period", "week", "forecaster"]
+    whole = found.at().set_index(key)["closed_to_date"].groupby(level=key).first()
+    parts = kinds.groupby(key)["closed_to_date"].sum()
+    assert (parts - whole.reindex(parts.index)).abs().max() == 0

@@ -330,6 +330,18 @@ def test_a_section_without_anything_to_say_is_one_line_and_an_appendix_is_folded
     assert "Early." not in folded
 
 
+def test_an_appendix_without_anything_to_say_does_not_fold_the_section_after_it():
+    notebook = executed(
+        "# T", "## Spare", html('<p class="note absent">Nothing.</p>'), "## Why", html("<p>Because.</p>"),
+        "## How it was done", html("<p>By hand.</p>"),
+    )  # fmt: skip
+    for cell in (notebook.cells[1], notebook.cells[-2]):
+        cell.metadata["tags"] = ["appendix"]
+    page = render(notebook, results={}, provenance={}, name="small_thing")
+    assert page.count('<details class="appendix">') == 1
+    assert page.index("Because.") < page.index("What these data cannot tell") < page.index("By hand.")
+
+
 def test_the_first_screen_says_whose_data_of_which_time_and_whom_to_ask():
     about = {"organisation": 'A</style>"B', "periods": ["Q1", "Q2", "Q3"], "data_until": "2026-03-20"}
     about |= {"inputs": "It compares.", "contact": "Ann, RevOps"}

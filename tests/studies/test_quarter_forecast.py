@@ -300,6 +300,19 @@ def test_a_credit_in_one_quarter_is_left_out_of_the_range_and_said():
     assert "In 1 quarter the number of the reps was 0 or less" in answer.caveats.words().text
 
 
+def test_months_are_called_months():
+    org = totals(14, reps=(0.2, 0.1), manager=(0.0, 0.1))
+    of = {p: f"{m:%Y-%m}" for p, m in zip(dict.fromkeys(org.calls["period"]), pd.date_range("2024-02", periods=14, freq="MS"), strict=True)}  # fmt: skip
+    months = {
+        n: t.assign(period=t["period"].map(of)) for n, t in (("calls", org.calls), ("actuals", org.actuals))
+    }
+    answer = Quarter(model="").run(replace(org, **months))
+    said = " ".join(getattr(answer, name).words().text for name in SECTIONS)
+    assert "over 13 months" in said
+    assert "quarter" not in said.lower()
+    assert called("same_quarter_last_year", answer.one) == "the same month last year"
+
+
 def test_a_quota_alone_is_no_forecast():
     with pytest.raises(CallError, match="a quota is none"):
         Quarter(model="").run(totals(9, quota=(0.2, 0.1))).results()

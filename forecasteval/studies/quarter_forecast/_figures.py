@@ -14,7 +14,7 @@ from forecasteval.compare.wording import capital, count
 from forecasteval.report.figures import FAINT, GREY, INK, Absent, Picture, canvas, colour, note, short, title
 from forecasteval.studies.quarter_forecast._wording import called, points
 
-_MOST = 30
+_MOST = 20  # more can be read neither on a phone nor on paper
 _GAIN, _LOSS = "#009E73", "#D55E00"
 _STEPS = {"closed": "closed by then", "open": "in the list", "booked": "booked"}
 
@@ -64,33 +64,33 @@ def path(section: Any) -> Picture | Absent:
             else "no range yet"
         )
         message = f"{section.period}, week {int(rows['week'].max())}: {expect}"
-    with canvas(3.5) as (figure, ax):
+    with canvas(2.7) as (figure, ax):
         title(figure, message)
         if len(band):
             ax.fill_between(
                 band["week"], band["low"], band["high"], color=shades[a.primary], alpha=0.18, lw=0
             )
-        ends = []
+        ends: dict[float, list[tuple[float, str]]] = {}  # labels by the week in which their line ends
         for name in section.names:
             own = rows[rows["forecaster"] == name]
             if len(own):
                 ax.plot(own["week"], own["amount"], "o-", ms=3.5, lw=1.8, color=shades[name])
-                ends.append((float(own["amount"].iloc[-1]), name))
+                ends.setdefault(own["week"].iloc[-1], []).append((float(own["amount"].iloc[-1]), name))
         closed = rows.dropna(subset=["closed_to_date"]).drop_duplicates("week")
         if len(closed):
             ax.step(closed["week"], closed["closed_to_date"], where="post", color=INK, lw=2)
-            ends.append((float(closed["closed_to_date"].iloc[-1]), "closed"))
+            ends.setdefault(closed["week"].iloc[-1], []).append((float(closed["closed_to_date"].iloc[-1]), "closed"))  # fmt: skip
+        first, right = (float(v) for v in (rows["week"].min(), rows["week"].max()))
         if len(actual):
-            ax.axhline(float(actual.iloc[0]), color=INK, lw=1.2, ls=(0, (4, 3)))
+            ax.plot([first, right], [float(actual.iloc[0])] * 2, color=INK, lw=1.2, ls=(0, (4, 3)))
         ax.set_ylim(bottom=0)
-        top = ax.get_ylim()[1]
-        right = float(rows["week"].max())
-        for at, name in _apart(ends, top * 0.062):
-            said = "closed" if name == "closed" else called(name).removeprefix("the ")
-            ax.annotate(short(said, 20), (right, at), (6, 0), textcoords="offset points", va="center", fontsize=8.5,
-                        color=INK if name == "closed" else shades[name], annotation_clip=False)  # fmt: skip
+        for week, labels in ends.items():
+            for at, name in _apart(labels, ax.get_ylim()[1] * 0.062):
+                said = "closed" if name == "closed" else called(name).removeprefix("the ")
+                ax.annotate(short(said, 20), (week, at), (6, 0), textcoords="offset points", va="center", fontsize=8.5,
+                            color=INK if name == "closed" else shades[name], annotation_clip=False)  # fmt: skip
         ax.yaxis.set_major_formatter(_in_money(section))
-        ax.set_xlabel("Week of the period", fontsize=9)
+        ax.set_xlabel(f"Week of the {a.one}", fontsize=9)
         ax.locator_params(axis="x", integer=True)
         below = f"Band: the range around {called(a.primary)}." if len(band) else ""
         note(figure, f"{below} Dashed: what was booked in the end." if len(actual) else below)
@@ -117,7 +117,7 @@ def by_week(section: Any) -> Picture | Absent:
         return _one_week(section, t.set_index("forecaster").loc[names], message, shades)
     grid = {"nrows": down, "sharex": True, "sharey": True, "squeeze": False}
     top = min(float(t["wmape"].max()) * 1.25, 2.5)
-    with canvas(1.1 + 1.45 * down, across, **grid) as (figure, axes):
+    with canvas(1.1 + 0.95 * down, across, **grid) as (figure, axes):
         title(figure, message)
         for i, ax in enumerate(axes.ravel()):
             if i >= len(names):
@@ -262,10 +262,12 @@ def reps(section: Any) -> Picture | Absent:
     t = section.answer.by_unit
     if t is None:
         return Absent("Nobody's own numbers can be held against what they booked yet.")
-    t = t[t["ratio"].notna()].head(_MOST)
+    t = t[t["ratio"].notna()]
+    most = f"The {_MOST} who booked most of {len(t)}" if len(t) > _MOST else "Most booked on top"
+    t = t.head(_MOST)
     message = section.message
     shade = colour("rep_forecast")
-    with canvas(1.6 + 0.235 * len(t)) as (figure, ax):
+    with canvas(1.6 + 0.2 * len(t)) as (figure, ax):
         title(figure, message)
         ax.axvspan(*GREEN, color="#009E73", alpha=0.15, lw=0)
         ax.axvline(1, color=INK, lw=1)
@@ -299,7 +301,7 @@ def reps(section: Any) -> Picture | Absent:
         ax.set_xlabel("Called, as a share of what was booked\n← too little   |   too much →", fontsize=9)
         note(
             figure,
-            f"Green: 85 to 115%, as products print it. In brackets: {section.answer.noun}. Most booked on top; not a ranking.",
+            f"Green: 85 to 115%, as products print it. In brackets: {section.answer.noun}. {most}; not a ranking.",
         )
     said = "; ".join(
         f"{r['unit']} {r['ratio']:.0%}"
@@ -339,11 +341,11 @@ def pacing(section: Any) -> Picture | Absent:
         ax.axhline(1, color=INK, lw=1, ls=(0, (4, 3)))
         ax.set_ylim(bottom=0)
         ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
-        ax.set_xlabel("Week of the period; last dots: booked in the end", fontsize=9)
+        ax.set_xlabel(f"Week of the {a.one}; last dots: booked in the end", fontsize=9)
         ax.locator_params(axis="x", integer=True)
         note(
             figure,
-            "Booked to date as a share of the quota. Grey: earlier ones; green dots reached it, red ones did not.",
+            f"Booked to date as a share of the quota. Grey: earlier {a.noun}; green dots reached it, red ones did not.",
         )
     said = "; ".join(f"{p}: {r:.0%}" for p, r in zip(before["period"], before["reached"], strict=True))
     return Picture("pacing", f"{message}. At this week before: {said}.", figure)

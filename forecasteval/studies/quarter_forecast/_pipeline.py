@@ -13,9 +13,6 @@ from forecasteval.compare.accuracy import accuracy, pacing
 from forecasteval.compare.misses import Misses, close_dates, conversion, converted, pushes
 from forecasteval.compare.track_record import chance_to_reach
 from forecasteval.compare.wording import capital
-from forecasteval.errors import CallError
-from forecasteval.matching.forecasters import BUILT_IN
-from forecasteval.matching.rollups import rollups
 from forecasteval.studies.quarter_forecast._sections import _figures, _Section
 
 if TYPE_CHECKING:
@@ -199,14 +196,8 @@ class Kinds(_Section):
         a = self.answer
         if not self.column or not a.week:
             return pd.DataFrame()
-        models = [a.question.model] if a.question.model in BUILT_IN else []
-        try:
-            rows = rollups(a.org, weeks=[a.week], team=self.column, models=models).at(a.week, "team")
-        except CallError:
-            return pd.DataFrame()
         found, won = [], self._won
-        kinds = set(a.org.deals[self.column].dropna().astype(str))  # managers call for teams of their own
-        for kind, own in rows[rows["unit"].isin(kinds)].groupby("unit"):
+        for kind, own in a.rollups.at(a.week, "kind").groupby("unit"):
             now = own[own["period"] == a.period].set_index("forecaster")["amount"]
             closed = own.loc[own["period"] == a.period, "closed_to_date"]
             if closed.empty:

@@ -37,6 +37,8 @@ def _figures() -> ModuleType:
 
 
 class _Section(Section):
+    most = 12  # periods in a table
+
     def money(self, *amounts: float) -> str:
         """In the organisation's currency."""
         return money(*amounts, currency=self.answer.currency)
@@ -95,6 +97,14 @@ class Outlook(_Section, Card):
         }  # fmt: skip
 
     @property
+    def judged(self) -> str:
+        """How many periods the misses are known of; empty before the first is over."""
+        a = self.answer
+        known = sorted(int(a.accuracies[n].table["totals"].iloc[0]) for n in self.says if n in a.accuracies)
+        least = f"{known[0]} to " if known and known[0] < known[-1] else ""
+        return least + count(known[-1], a.noun) if known else ""
+
+    @property
     def who_says(self) -> str:
         """Everybody's number in one sentence."""
         said = [f"{called(n)} {says(n)} {self.money(v)}" for n, v in self.says.items()]
@@ -116,14 +126,20 @@ class Outlook(_Section, Card):
         interval = f" ({points(r['low'], r['high'])})" if known else ""
         told = known and r["verdict"] != "cannot tell"
         side = "better" if gain >= 0 else "worse"
-        size = count(round(abs(gain)), "points")
+        size = count(round(abs(gain)), "points") if abs(gain) >= 0.5 else "less than a point"
         if after == a.machine and after not in a.people:
             ahead = f"{called(after)} is {'ahead of' if gain >= 0 else 'behind'} {called(before)} by {size}{interval} {over}"
         else:
             ahead = f"{whose(after)} changes made {whose(before)} number {side} by {size}{interval} {over}"
         if not known:
             return capital(f"{ahead}: too few {a.noun} to tell.")
-        return capital(ahead + ("." if told else ": cannot tell."))
+        alone = not told and (r["low"] > 0 or r["high"] < 0)  # shown by itself, not as one of several
+        many = (
+            f", since {len(a.chain.steps)} steps are judged at once"
+            if alone and len(a.chain.steps) > 1
+            else ""
+        )
+        return capital(ahead + ("." if told else f": cannot tell{many}."))
 
     @cached_property
     def table(self) -> Html:
@@ -131,18 +147,14 @@ class Outlook(_Section, Card):
         a, rows = self.answer, []
         for name, amount in self.says.items():
             row = [capital(called(name)), self.money(amount)]
-            if name in a.accuracies:
-                t = a.accuracies[name].table.iloc[0]
-                off = [_share(t["wmape"]), _bias(t), f"{t['totals']:,}"]
-            else:
-                off = ["–", "–", "0"]
-            rows.append([*row, *off])
-        columns = ["Who", "Number", "Usual miss", "Leaning", capital(a.noun)]
+            t = a.accuracies[name].table.iloc[0] if name in a.accuracies else None
+            rows.append([*row, *(["–", "–"] if t is None else [_share(t["wmape"]), _bias(t)])])
+        columns = ["Who", "Number", "Usual miss", "Leaning"]
         return table(columns, rows, "says", columns[1:])
 
 
 def _share(value: float) -> str:
-    return f"{value:.0%}" if math.isfinite(value) else "–"
+    return f"{number(100 * value, 0)}%" if math.isfinite(value) else "–"
 
 
 def _bias(t: Mapping[Any, Any]) -> str:
@@ -222,13 +234,17 @@ class Ranges(_Section):
         """This week's and all weeks' ranges, and everybody's own."""
         a, found = self.answer, []
         if not isinstance(a.record, str):
-            c = a.record.coverage(a.week)
-            found.append([f"{capital(called(a.primary))}, from past errors", c, a.question.range_level])
-        found += [[f"{capital(called(n))}, as given", r.coverage(), r.level] for n, r in a.own.items()]
+            found.append(
+                [
+                    f"{capital(called(a.primary))}, from past errors",
+                    a.record.coverage(a.week),
+                    a.record.promised(a.week),
+                ]
+            )
+        found += [[f"{capital(called(n))}, as given", r.coverage(), r.promised()] for n, r in a.own.items()]
         return [
-            [who, f"{c.held} of {c.ranges}", "{:.0%} to {:.0%}".format(*c.interval),
-             "not stated" if math.isnan(p) else f"{p:.0%}", f"{c.below} / {c.above}"]
-            for who, c, p in found if c.ranges
+            [who, f"{c.held} of {c.ranges}", "{:.0%} to {:.0%}".format(*c.interval), promised or "not stated", f"{c.below} / {c.above}"]
+            for who, c, promised in found if c.ranges
         ]  # fmt: skip
 
     def results(self) -> dict[str, Any]:
@@ -289,7 +305,7 @@ class Accurate(_Section):
         everyone = set(t["forecaster"])
         bare = {n: ", without new business" for n in everyone if f"{n}_and_new" in everyone}
         return [
-            [capital(called(r["forecaster"])) + bare.get(r["forecaster"], ""), _share(r["wmape"]), _bias(r), f"{round(r['within_10'] * r['totals'])} of {r['totals']}"]
+            [capital(called(r["forecaster"], self.answer.one)) + bare.get(r["forecaster"], ""), _share(r["wmape"]), _bias(r), f"{round(r['within_10'] * r['totals'])} of {r['totals']}"]
             for r in t.sort_values("wmape", kind="stable").to_dict("records")
         ]  # fmt: skip
 
@@ -302,6 +318,16 @@ class Accurate(_Section):
         return (name, *a.accuracies[name].headlines) if known else None
 
     @property
+    def names(self) -> list[list[str]]:
+        """The same misses under every definition in circulation, the kindest first."""
+        name = self.shopper[0] if self.shopper else ""
+        d = self.answer.accuracies[name].definitions.dropna(subset=["off"]).sort_values("off", kind="stable")
+        return [
+            [r["formula"], *(_share(r[c]) for c in ("mean", "lowest", "highest"))]
+            for r in d.to_dict("records")
+        ]
+
+    @property
     def booked(self) -> Html:
         """Promised against booked, from the first period on."""
         a, names = self.answer, self.answer.path.names
@@ -310,9 +336,9 @@ class Accurate(_Section):
         actual = over.groupby("period")["actual"].first()
         rows = [
             [p, self.money(actual[p]), *(self.money(v) for v in wide.loc[p])]
-            for p in sorted(wide.index, key=a.order.__getitem__)
+            for p in sorted(wide.index, key=a.order.__getitem__)[-self.most :]
         ]
-        columns = ["Period", "Booked", *(capital(called(n)) for n in names)]
+        columns = [capital(a.one), "Booked", *(capital(called(n)) for n in names)]
         return table(columns, rows, "booked", columns[1:])
 
     def figure(self) -> Picture | Absent:
@@ -430,7 +456,7 @@ class Why(_Section):
         steps = [s for s in _STEPS if s in wide and wide[s].ne(0).any()]
         return [
             [str(p), self.money(wide.loc[p, "booked"]), *(_signed(wide.loc[p, s] / booked[p]) for s in steps)]
-            for p in wide.index
+            for p in wide.index[-self.most :]
         ]
 
     @property
@@ -438,7 +464,7 @@ class Why(_Section):
         """Headings of the rows."""
         t = self.answer.missed.table
         there = set(t.loc[t["amount"].ne(0), "step"])
-        return ["Period", "Booked", *(capital(_STEPS[s]) for s in _STEPS if s in there)]
+        return [capital(self.answer.one), "Booked", *(capital(_STEPS[s]) for s in _STEPS if s in there)]
 
     def results(self) -> dict[str, Any]:
         """Plain values for `results.json`."""
@@ -456,10 +482,18 @@ def _signed(share: float) -> str:
 class Raised(_Section):
     """Only the caveats that these data raise, the gravest first."""
 
+    @cached_property
+    def grave(self) -> list[str]:
+        """Those that may move the verdict; they stand on the first screen as well."""
+        return self._said("grave_lines")
+
     @property
     def lines(self) -> list[str]:
         """One sentence each."""
-        return [x.strip() for x in self.say("caveat_lines").text.split("\n") if x.strip()]
+        return [*self.grave, *self._said("lesser_lines")]
+
+    def _said(self, macro: str) -> list[str]:
+        return [x.strip() for x in self.say(macro).text.split("\n") if x.strip()]
 
     @property
     def notes(self) -> list[str]:

@@ -17,14 +17,14 @@ _WORDS = {
 _PLURAL = ("the reps", "the managers")
 
 
-def called(name: str) -> str:
-    """A forecaster as people speak of it.
+def called(name: str, period: str = "quarter") -> str:
+    """A forecaster as people speak of it, where a period is called so.
 
     >>> called("rep_forecast_corrected"), called("rep_forecast_model_mix"), called("vendor_x_and_new")
     ('the reps, corrected by their past', 'half the reps, half the model', 'vendor x')
     """
     if name in _WORDS:
-        return _WORDS[name]
+        return _WORDS[name].replace("quarter", period)
     if name.endswith("_and_new"):
         return called(name.removesuffix("_and_new"))
     if name.endswith("_corrected"):

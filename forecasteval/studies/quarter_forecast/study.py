@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,12 +26,11 @@ from forecasteval.compare.hindsight import CODE as HINDSIGHT
 from forecasteval.compare.misses import Misses, misses
 from forecasteval.compare.overrides import Paid, decisions, not_yet_kept, which_paid
 from forecasteval.compare.results import plain
-from forecasteval.compare.totals import in_time, period_noun
+from forecasteval.compare.totals import in_time
 from forecasteval.compare.track_record import TrackRecord, own_ranges, track_record
 from forecasteval.compare.wording import capital
 from forecasteval.errors import CallError, nearest
 from forecasteval.matching.forecasters import BUILT_IN
-from forecasteval.matching.match import Panel
 from forecasteval.matching.matched import Matched, shown_as
 from forecasteval.matching.rollups import QUOTA, Rollups, rollups
 from forecasteval.report.answer import Answer
@@ -45,6 +44,7 @@ from forecasteval.studies.quarter_forecast._wording import called
 from forecasteval.tables import ledger
 from forecasteval.tables.ledger import Ledger
 from forecasteval.tables.organisation import Org, about, names_of
+from forecasteval.tables.period_labels import period_noun
 
 _LEDGER = Path("ledger") / "decisions.jsonl"
 _LEVELS = ("rep", "team", "company")
@@ -52,7 +52,7 @@ _MACHINES = re.compile(r"(?i)vendor|model|score|predict|einstein|gong|clari|\bai
 _RULES = ("closed_and_conversion", "stage_weighted", "category_conversion", "commit")
 _HOW = (
     "Fill its last two columns (who or what is believed, and why) and hand it in as the parameter overrides: the ledger "
-    "keeps it, and next quarter says which decisions paid."
+    "keeps it, and later reports say which decisions paid."
 )
 _OWN = "rep_forecast"  # the probability that the reps entered
 
@@ -140,7 +140,7 @@ class QuarterAnswer(Answer):
         """Everybody's totals; one row per period, week, unit and forecaster."""
         q = self.question
         models = [q.model] if q.model in BUILT_IN else []
-        found = rollups(self.org, team=q.team or None, models=models)
+        found = rollups(self.org, team=q.team or None, kind=self.kinds.column or None, models=models)
         table = found.table.assign(week=found.table["week"].fillna(0).astype(int))
         if (table["week"] == 0).all() and table[
             "as_of"
@@ -152,7 +152,7 @@ class QuarterAnswer(Answer):
                 "There are no totals: nobody called a number (a quota is none), and no deal has a history."
             )
         quota = found.quota.assign(week=found.quota["week"].fillna(0).astype(int))
-        return Rollups(_lengthened(table), found.knew, found.notes, quota)
+        return replace(found, table=_lengthened(table), quota=quota)
 
     @cached_property
     def period(self) -> str:
@@ -232,11 +232,11 @@ class QuarterAnswer(Answer):
     @property
     def explained(self) -> list[tuple[str, str]]:
         """What each of those who are shown knew."""
-        return [
-            (capital(called(n)), capital(self.rollups.knew[n]))
-            for n in dict.fromkeys([*self.path.names, *self.shown])
-            if n in self.rollups.knew
-        ]
+        found: dict[str, list[str]] = {}
+        for n in dict.fromkeys([*self.path.names, *self.shown]):
+            if n in self.rollups.knew:
+                found.setdefault(self.rollups.knew[n], []).append(called(n))
+        return [(capital(", ".join(names)), capital(knew)) for knew, names in found.items()]
 
     # --- totals ---------------------------------------------------------------------------------------
 
@@ -244,7 +244,8 @@ class QuarterAnswer(Answer):
     def company(self) -> pd.DataFrame:
         """The company's totals at every week, without those who knew the outcome."""
         rows = self.rollups.at()
-        return rows[~rows["forecaster"].map(self._by_one_who_knew)].reset_index(drop=True)
+        out = [n for n in rows["forecaster"].unique() if self._by_one_who_knew(n)]
+        return rows[~rows["forecaster"].isin(out)].reset_index(drop=True)
 
     def _by_one_who_knew(self, name: str) -> bool:
         return any(name == k or name.startswith(f"{k}_") or f"_{k}_" in name for k in self.knew)
@@ -274,7 +275,12 @@ class QuarterAnswer(Answer):
     @cached_property
     def noun(self) -> str:
         """What periods are called."""
-        return period_noun(self.order)
+        return period_noun(self.order, self.org.periods)
+
+    @property
+    def one(self) -> str:
+        """What one period is called."""
+        return self.noun.removesuffix("s")
 
     @property
     def currency(self) -> str | None:
@@ -372,20 +378,15 @@ class QuarterAnswer(Answer):
 
     # --- deals ----------------------------------------------------------------------------------------
 
-    @cached_property
-    def _deal_panel(self) -> Panel | None:
-        if self.org.history is None or self.org.deals is None or self.week == 0:
-            return None
-        return Panel(self.org, as_of=[f"week {self.week}"], pending=True)
-
     @property
     def _scorer(self) -> str:
         """Who gives probabilities of deals beside the reps."""
         return self.question.model if self.question.model in [*BUILT_IN, *self.org.outside] else ""
 
     def _view(self, name: str) -> Matched | None:
-        panel = self._deal_panel
-        return None if panel is None or not name else panel.view([name, _OWN], f"week {self.week}")
+        panel = self.rollups.panel
+        known = panel is not None and self.org.deals is not None and self.week and name
+        return panel.view([name, _OWN], f"week {self.week}") if panel and known else None
 
     @cached_property
     def knew(self) -> dict[str, str]:
@@ -469,9 +470,11 @@ class QuarterAnswer(Answer):
 
     def _outcomes(self) -> pd.DataFrame:
         """How the deals of the ledger ended, whatever week they were decided in."""
-        weeks = {int(e.get("week", self.week)) for e in self.book.of("decision")}
-        panel = Panel(self.org, as_of=[f"week {w}" for w in sorted(weeks | {self.week})], pending=True)
-        return panel.view([_OWN], pool=True).table[["deal_id", "period", "won"]]
+        weeks = {int(e.get("week", self.week)) for e in self.book.of("decision")} | {self.week}
+        panel = self.rollups.panel
+        assert panel is not None
+        looks = [f"week {w}" for w in sorted(weeks)]
+        return panel.view([_OWN], looks, pool=True).table[["deal_id", "period", "won"]]
 
     def keep(self) -> Ledger:
         """Write the decisions of the filled list into the ledger; nothing, where there is nothing new.
