@@ -143,20 +143,17 @@ def _named_by_calls(org: Org, notes: list[str]) -> str | None:
     if org.calls is None or (org.users is not None and "team" in org.users):
         return None
     named = set(org.calls.loc[org.calls["unit"] == "team", "unit_id"].dropna().astype(str))
-    found = {}
-    for table, beside in (
-        (org.deals, {"deal_id", "account", "outcome", "rep"}),
-        (org.users, {"rep", "name"}),
-    ):
-        for column in [] if table is None or not named else [c for c in table if c not in beside]:
-            found.setdefault(str(column), named & set(table[column].dropna().astype(str)))
-    best = max(found, key=lambda c: len(found[c]), default=None)
-    known = found[best] if best and 2 * len(found[best]) >= len(named) else set()
-    if strange := sorted(named - known):
-        said = ", ".join(strange[:5]) + (f" and {len(strange) - 5:,} more" if len(strange) > 5 else "")
+    found: dict[str, set[str]] = {}
+    beside = {"deal_id", "account", "outcome", "rep", "name"}
+    for table in (org.users, org.deals) if named else ():
+        if table is not None:
+            found |= {str(c): named & set(table[c].dropna().astype(str)) for c in table if c not in beside}
+    best = max(found, key=lambda c: len(found[c]), default="")
+    known = found[best] if best and 2 * len(found[best]) >= len(named) else set[str]()
+    if strange := len(named - known):
+        where = best if known else "any column of the deals or users"
         notes.append(
-            f"The calls of teams name {said}, which is no value of "
-            f"{best if known else 'any column of the deals or users'}: what was booked there is not known."
+            f"{strange} of {len(named)} teams in the calls are no value of {where}: nobody knows what they booked."
         )
     return best if known else None
 

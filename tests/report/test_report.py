@@ -339,7 +339,7 @@ def test_an_appendix_without_anything_to_say_does_not_fold_the_section_after_it(
         cell.metadata["tags"] = ["appendix"]
     page = render(notebook, results={}, provenance={}, name="small_thing")
     assert page.count('<details class="appendix">') == 1
-    assert page.index("Because.") < page.index("What these data cannot tell") < page.index("By hand.")
+    assert page.index("Because.") < page.rindex("What these data cannot tell") < page.index("By hand.")
 
 
 def test_the_first_screen_says_whose_data_of_which_time_and_whom_to_ask():
