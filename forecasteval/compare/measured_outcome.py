@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from forecasteval.compare.compare import MAX_FILLED
 from forecasteval.compare.results import plain
 from forecasteval.compare.verdicts import CANNOT, decide
 from forecasteval.errors import CallError, InputError
@@ -164,6 +165,19 @@ class Effect:
             raise CallError(
                 f"No unit has cases both before and after {start:%Y-%m-%d}, so nothing can be compared."
             )
+        units = units.dropna(subset="change")
+        if terms.horizon is not None:
+            _step(
+                flow,
+                units,
+                f"waits followed up to {terms.horizon:g}",
+                "its longest wait still ran before that",
+            )
+        if units.empty:
+            raise CallError(
+                f"Of no unit are waits followed up to {terms.horizon:g}. Up to {_followed(settled, start):g} all are: give "
+                "that as the horizon."
+            )
         name = terms.outcome or _first(rows["outcome"]) or "the outcome"
         return cls(terms, name, start, settled, units, _tested(units, terms), flow)
 
@@ -200,6 +214,13 @@ class Effect:
     def reasons(self) -> list[dict[str, str]]:
         """What speaks against a verdict."""
         found = list(self.estimate.reasons)
+        lost = self.flow[-1]["dropped"] if self.terms.horizon is not None else 0
+        if lost > MAX_FILLED * (lost + len(self.units)):
+            text = (
+                f"Of {lost} of {lost + len(self.units)} units the longest wait still ran before {self.terms.horizon:g}, so what "
+                f"followed is not known. Up to {_followed(self.rows, self.start):g} all can be told: give that as the horizon."
+            )
+            found.append(reason("lost_from_sight", text))
         if self.share:
             cases = self.rows.groupby("treated")[["value", "of"]].sum()
             for had, row in cases.iterrows():
@@ -249,7 +270,7 @@ class Effect:
             "candidate_value": after, "baseline_value": after - e.value, "difference": e.value, "low": e.low, "high": e.high,
             "level": e.level, "df": e.df, "se": e.se, "p_value": e.p_value, "verdict": self.verdict,
             "reliable": self.reliable, "reasons": self.reasons, "margin": self.terms.margin,
-            "method": "change per unit, difference of two groups (CR3J over units, t with Bell-McCaffrey df)",
+            "method": "change per unit, difference of two groups (CR3J over units, t with the smaller of Welch's and Bell-McCaffrey's df)",
             "generalise_to": ["unit"], "rows": len(self.rows), "deals": sides["treated"]["cases"] + sides["others"]["cases"],
             "clusters": {"unit": {"count": len(self.units)}}, "sides": sides,
         }  # fmt: skip
@@ -269,7 +290,9 @@ class Effect:
     def blocks(self) -> pd.DataFrame:
         """Mean and cases by unit and block of time; block 0 begins with the start, those before it are below 0."""
         block = (self.rows["on"] - self.start).dt.days // self.terms.every
-        return _means(self.rows, [self.rows["unit"], block.rename("block")], self.terms).reset_index()
+        return (
+            _means(self.rows, [self.rows["unit"], block.rename("block")], self.terms).dropna().reset_index()
+        )
 
     @cached_property
     def _slopes(self) -> pd.DataFrame:
@@ -371,7 +394,7 @@ class Effect:
     @cached_property
     def _pooled(self) -> Estimate | None:
         """Means over all cases of each side, as they come; no interval, for the units before and after are not the same."""
-        if self.flow[-1]["dropped"] == 0 or not self.sides["others"]["units"]:
+        if not any(step["dropped"] for step in self.flow[2:]) or not self.sides["others"]["units"]:
             return None
         after = (self.rows["on"] >= self.start).rename("after")
         mean = _means(self.rows, [self.rows["treated"], after], self.terms)["mean"]
@@ -440,7 +463,7 @@ def _named(rows: pd.DataFrame, terms: Terms) -> pd.DataFrame:
     names = list(rows["outcome"].dropna().unique())
     if terms.outcome is not None and terms.outcome not in names:
         raise CallError(
-            f"There is no outcome {terms.outcome!r}; the table has {', '.join(names) or 'none with a name'}."
+            f"There is no outcome {terms.outcome!r}; the table has {', '.join(names) or 'one without a name: leave outcome empty'}."
         )
     if terms.outcome is None and len(names) > 1:
         raise CallError(f"The table holds several outcomes: {', '.join(names)}. Name one of them.")
@@ -451,7 +474,13 @@ def _named(rows: pd.DataFrame, terms: Terms) -> pd.DataFrame:
         raise CallError(
             "A time needs one row per case: value of 0 or more, ended (whether it was over by then), and no column of."
         )
-    return rows.assign(of=rows["of"].fillna(1.0), ended=rows.get("ended", True))
+    over = rows["ended"] if "ended" in rows else pd.Series(True, rows.index)
+    if terms.horizon is None and over.any() and not over.all():
+        raise CallError(
+            f"{int((~over).sum()):,} cases still run (ended is no), so their mean time is not known. Give a horizon: "
+            "the time up to which waiting counts."
+        )
+    return rows.assign(of=rows["of"].fillna(1.0), ended=over)
 
 
 def _cohort(rows: pd.DataFrame, terms: Terms) -> tuple[pd.DataFrame, pd.Timestamp, list[dict[str, Any]]]:
@@ -491,7 +520,17 @@ def _means(rows: pd.DataFrame, by: list[Any], terms: Terms) -> pd.DataFrame:
         return pd.DataFrame({"mean": sums["value"] / sums["of"], "cases": sums["of"]})
     groups, horizon = rows.groupby(by), terms.horizon
     means = groups[["value", "ended"]].apply(lambda g: restricted_mean(g["value"], g["ended"], horizon))
-    return pd.DataFrame({"mean": means, "cases": groups.size().astype(float)}).dropna()
+    return pd.DataFrame({"mean": means, "cases": groups.size().astype(float)})
+
+
+def _followed(rows: pd.DataFrame, start: pd.Timestamp) -> float:
+    """The longest horizon up to which waits were followed in every unit, before the start and after it."""
+    last = (
+        rows.sort_values(["value", "ended"], ascending=[True, False])
+        .groupby(["unit", rows["on"] >= start])
+        .last()
+    )
+    return float(last.loc[~last["ended"], "value"].min())
 
 
 def _changes(rows: pd.DataFrame, start: pd.Timestamp, terms: Terms) -> pd.DataFrame:
@@ -514,6 +553,7 @@ def _weighed(units: pd.DataFrame, weigh: str) -> pd.DataFrame:
 
 
 def _tested(units: pd.DataFrame, terms: Terms) -> Estimate:
+    units = units.dropna(subset="change")
     return difference_in_differences(units["change"], units["weight"], units["treated"], level=terms.level)
 
 

@@ -200,3 +200,25 @@ def test_every_wrong_cell_is_named_by_row():
 def test_what_is_not_allowed_is_refused(asked):
     with pytest.raises(CallError):
         fe.measured_outcome(history(np.random.default_rng(10)), **asked)
+
+
+def test_waits_that_nobody_followed_to_the_horizon_are_no_answer():
+    """A table in which cases are lost from sight: up to 30 all can be told, up to 500 hardly any."""
+    rng = np.random.default_rng(8)
+    n = 20 * 40
+    unit = np.arange(n) % 20
+    on = START + pd.to_timedelta(rng.integers(-180, 180, n), unit="D")
+    wait, seen = rng.exponential(20, n), rng.uniform(0, 100, n)
+    table = pd.DataFrame({"unit": unit.astype(str), "on": on, "value": np.minimum(wait, seen), "ended": wait <= seen,
+                          "since": np.where(unit < 10, "2025-07-01", None)})  # fmt: skip
+    with pytest.raises(CallError, match="cases still run .* Give a horizon"):
+        fe.measured_outcome(table, better="lower")
+    far = fe.measured_outcome(table, better="lower", horizon=500)
+    assert far.flow[-1]["dropped"] > 4
+    assert "lost_from_sight" in {r["code"] for r in far.reasons}
+    assert not far.reliable
+    text = next(r["text"] for r in far.reasons if r["code"] == "lost_from_sight")
+    longest = float(text.split("Up to ")[1].split()[0])
+    near = fe.measured_outcome(table, better="lower", horizon=longest)
+    assert near.flow[-1]["dropped"] == 0
+    assert "lost_from_sight" not in {r["code"] for r in near.reasons}

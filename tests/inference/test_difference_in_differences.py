@@ -20,12 +20,20 @@ def test_the_standard_error_is_welchs():
 
 
 def test_degrees_of_freedom_of_imbens_and_kolesar():
-    """Their table 1: 3 treated of 30 have 2.5; and equal groups have those of the pooled t test."""
+    """Their table 1: 3 treated of 30 have 2.5; and equal groups have those of the pooled t test: where both vary alike."""
     rng = np.random.default_rng(2)
-    found = difference_in_differences(rng.normal(size=30), np.ones(30), np.arange(30) < 3)
+    alike = [stats.zscore(rng.normal(size=n), ddof=1) for n in (3, 27)]
+    found = difference_in_differences(np.concatenate(alike), np.ones(30), np.arange(30) < 3)
     assert round(found.df, 1) == 2.5
-    even = difference_in_differences(rng.normal(size=6), np.ones(6), np.arange(6) < 3)
+    even = difference_in_differences([3.0, 5.0, 4.0, 1.0, 0.0, 2.0], np.ones(6), np.arange(6) < 3)
     assert even.df == pytest.approx(4)
+
+
+def test_where_the_treated_vary_more_the_df_are_welchs():
+    a, b = np.array([-30.0, 0.0, 40.0]), np.arange(17.0)
+    found = difference_in_differences(np.append(a, b), np.ones(20), np.arange(20) < 3)
+    assert found.df == pytest.approx(stats.ttest_ind(a, b, equal_var=False).df)
+    assert found.p_value == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
 
 
 def test_weights_by_cases_give_the_coefficient_of_the_regression_case_by_case():
@@ -65,14 +73,17 @@ def test_few_units_on_a_side_give_no_interval(treated, of):
     assert found.reasons[0]["code"] in ("too_few_treated", "too_few_others")
 
 
+@pytest.mark.parametrize("more", [1, 3])
 @pytest.mark.parametrize(("units", "treated"), [(6, 3), (20, 10), (20, 4), (60, 30), (60, 6)])
-def test_false_alarms_of_a_feature_that_did_nothing(units, treated):
-    """Units resemble themselves from period to period (AR 0.8), and something happens to all at once: 1,500 runs."""
+def test_false_alarms_of_a_feature_that_did_nothing(units, treated, more):
+    """Units resemble themselves from period to period (AR 0.8), something happens to all at once, and those that are treated may
+    vary more: 1,500 runs."""
     rng, runs, periods = np.random.default_rng(units + treated), 1500, 12
     e = np.empty((runs, units, periods))
     e[..., 0] = rng.normal(size=(runs, units))
     for p in range(1, periods):
         e[..., p] = 0.8 * e[..., p - 1] + 0.6 * rng.normal(size=(runs, units))
+    e[:, :treated] *= more
     y = e + rng.normal(size=(runs, 1, periods)) + 3.0 * (np.arange(periods) >= 6)
     change = y[..., 6:].mean(axis=2) - y[..., :6].mean(axis=2)
     w, t = np.ones(units), np.arange(units) < treated
