@@ -211,7 +211,7 @@ def test_waits_that_nobody_followed_to_the_horizon_are_no_answer():
     wait, seen = rng.exponential(20, n), rng.uniform(0, 100, n)
     table = pd.DataFrame({"unit": unit.astype(str), "on": on, "value": np.minimum(wait, seen), "ended": wait <= seen,
                           "since": np.where(unit < 10, "2025-07-01", None)})  # fmt: skip
-    with pytest.raises(CallError, match="cases still run .* Give a horizon"):
+    with pytest.raises(CallError, match=r"cases still run .* Give a horizon"):
         fe.measured_outcome(table, better="lower")
     far = fe.measured_outcome(table, better="lower", horizon=500)
     assert far.flow[-1]["dropped"] > 4
