@@ -68,7 +68,10 @@ class _Export:
         if not files.of_deals:
             here = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
             deals = dialect.object_name("deals")
-            advice = f"Export the {deals} object (or a folder of dated copies of it) into this folder."
+            advice = (
+                f"Export the {deals} object (or a folder of dated copies of it) into this folder. A table of your own: "
+                "forecasteval import table FILE --explain."
+            )
             wrong = Problem(str(folder), None, None, here, dialect.file_name("deals"), advice)
             raise InputError([*self.raw.problems, wrong])
         self.users = self._users()

@@ -76,6 +76,8 @@ class Document:
                 context = one["ctx"]
                 told = context["advice"] or advice
                 self.wrong(".".join(place), context["found"], context["expected"], told)
+            elif one["type"] == "missing":
+                self.wrong(".".join(place), "nothing", f"a line {place[-1]}: ...", "Write it.")
             else:
                 known = [self.words.get(name, name) for name in model.model_fields]
                 told = f"{nearest(place[0], known)}Correct or remove the line."
@@ -85,7 +87,10 @@ class Document:
                 values[place[0]] = {key: value for key, value in inner.items() if str(key) != place[1]}
             else:
                 values.pop(place[0], None)
-        return model.model_validate(values)
+        try:
+            return model.model_validate(values)
+        except ValidationError:  # without what it cannot do without: the problems say so
+            return model.model_construct(**values)
 
 
 def read_document(path: Path, expected: str, advice: str, first_line: str) -> Document:

@@ -325,3 +325,12 @@ def test_rows_dated_at_or_after_the_close_are_asked_about(tmp_path):
 def test_an_amount_of_two_values_is_an_amount(tmp_path):
     _, given = drafted(tmp_path, rows("Status,amount,score", "Won,1,0.7", "Lost,1000000000,0.2", "Won,1,0.4"))
     assert given["amount"] == "amount"
+
+
+@pytest.mark.parametrize("outcome", ["stage", "is_won", "result"])
+def test_a_state_of_the_country_is_a_segment_beside_any_outcome(tmp_path, outcome):
+    answers = {"stage": ("Won", "Lost"), "is_won": ("1", "0"), "result": ("yes", "no")}[outcome]
+    rows = [f"D{i},{('TX', 'NY', 'CA')[i % 3]},0.{i % 8 + 1},{answers[i % 5 == 0]}" for i in range(60)]
+    text, given = drafted(tmp_path, "\n".join([f"id,State,score,{outcome}", *rows]))
+    assert given["segments"] == ["State"]
+    assert "or State" not in text

@@ -123,12 +123,15 @@ def categories_of(matched: Matched, closed: Matched, family: Family, candidate: 
 def _borrowed(c: Category, own: Category | None, closed: Matched) -> dict[str, Any]:
     """How many leads it takes, from the category in which it was seen; else by the rule of thumb."""
     if own is not None:
-        return {"needed": own.needed, "borrowed": own.name}
-    if not closed.features or not 0 < c.converted < c.closed:
+        needed, source = own.needed, own.name
+    elif closed.features and 0 < c.converted < c.closed:
+        fitted = design_of(closed.table, closed.features).shape[1]
+        rare = min(c.converted, c.closed - c.converted) / c.closed
+        needed, source = round(_EVENTS * fitted / rare, -2), "rule of thumb"
+    else:
         return {}
-    fitted = design_of(closed.table, closed.features).shape[1]
-    rare = min(c.converted, c.closed - c.converted) / c.closed
-    return {"needed": round(_EVENTS * fitted / rare, -2), "borrowed": "rule of thumb"}
+    too_few = needed is not None and c.crossing.low is not None and needed <= c.crossing.low
+    return {} if too_few else {"needed": needed, "borrowed": source}
 
 
 def _curve(rows: Matched, every: Matched, options: Mapping[str, Any], seed: int) -> dict[int, Comparison]:
