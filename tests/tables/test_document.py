@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from forecasteval.tables.document import read_document, said
+from forecasteval.tables.document import read_document
 
 
 class _Plan(BaseModel):
