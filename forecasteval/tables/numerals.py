@@ -88,7 +88,9 @@ def read_numerals(
     odd = text.notna() & (values.isna() | np.isinf(values))
     if not odd.any() and _machine_made(text):
         return Numerals(values, nothing)
-    cells = [_cell(word) for word in text.dropna()]
+    code, words = pd.factorize(text.dropna())
+    told = [_cell(word) for word in words]  # a column of few words is read once, not once a row
+    cells = [told[at] for at in code]
     bodies = [body for body, _, _ in cells]
     money = [currency for _, _, currency in cells]
     decimal, example, assumed = _decimal(bodies, money, stated, comma_is_thousands, most)
