@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from forecasteval.report.blocks import Html
 from forecasteval.report.figures import Absent, Picture
 from forecasteval.report.section import Section
 from forecasteval.scores.probability import METRICS
@@ -55,25 +54,18 @@ def _share(value: float) -> str:
     return f"{value:.3f}" if text == f"{GOALS['coverage']:.2f}" else text
 
 
-class _Section(Section):
-    answer: Found
-
-    def _drawn(self, column: str) -> dict[str, pd.DataFrame]:
-        """Rows with a value, by family under its label, in the order of the picture."""
-        if self.answer.table.empty:
-            return {}
-        known = self.answer.table.dropna(subset=column)
-        rows = {label: known[known["family"] == family] for family, label in _FAMILIES.items()}
-        return {label: part for label, part in rows.items() if len(part)}
-
-
-class ByKind(_Section):
+class ByKind(Section):
     """How often every interval held the truth, by family and by question."""
+
+    answer: Found
 
     def figure(self) -> Picture | Absent:
         """Every interval of the study, with the plain jackknife interval behind it."""
-        if not (families := self._drawn("coverage")):
+        known = self.answer.known
+        if known.empty:
             return Absent("No cell has been run yet.")
+        rows = {label: known[known["family"] == family] for family, label in _FAMILIES.items()}
+        families = {label: part for label, part in rows.items() if len(part)}
         title, alt = (self.say(f"coverage_{part}", families).text for part in ("title", "alt"))
         return figures.coverage(families, title, alt)
 
@@ -142,8 +134,10 @@ class _Kind:
         return next((c for c in FULL if c.name == self.name), None)
 
 
-class Failing(_Section):
+class Failing(Section):
     """Which kinds of pilot miss the goal for coverage, and what is known of each."""
+
+    answer: Found
 
     @property
     def low(self) -> pd.DataFrame:
@@ -169,28 +163,11 @@ class Failing(_Section):
         side = self.answer.missing("one side")
         return int((~side["misses"].str.contains("coverage")).sum())
 
-    @property
-    def one_by_one(self) -> list[list[str]]:
-        """Every row that misses coverage, one side or false verdicts."""
-        return [
-            [
-                r["cell"],
-                METRICS[r["metric"]].label,
-                _FOR[r["for"]],
-                f"{r['coverage']:.3f}",
-                f"{r['below']:.3f} / {r['above']:.3f}",
-                f"{r['flagged']:.0%}",
-            ]
-            for r in self.answer.missing("coverage|one side|false").to_dict("records")
-        ]
 
-    def rows(self) -> Html:
-        """The rows one by one, folded away."""
-        return self.say("failing_rows")
-
-
-class Published(_Section):
+class Published(Section):
     """Coverage and power beside the published intervals, on the same pilots."""
+
+    answer: Found
 
     @property
     def beside(self) -> pd.DataFrame:
@@ -214,14 +191,3 @@ class Published(_Section):
             return Absent("No cell has been run yet.")
         said, alt = (self.say(f"others_{part}").text for part in ("title", "alt"))
         return figures.others(self.intervals, said, alt)
-
-
-class Widths(_Section):
-    """How wide the intervals are beside those of somebody who knew the truth about the spread."""
-
-    def figure(self) -> Picture | Absent:
-        """Widths in units of an oracle's."""
-        if not (families := self._drawn("width")):
-            return Absent("No cell has been run yet.")
-        widths = pd.concat(families.values())["width"]
-        return figures.widths(families, self.say("widths_title", widths).text)

@@ -114,7 +114,6 @@ class StudyAnswer(Found):
     coverage = cached_property(sections.ByKind)
     failing = cached_property(sections.Failing)
     others = cached_property(sections.Published)
-    widths = cached_property(sections.Widths)
 
     def results(self) -> dict[str, Any]:
         """The content of ``results.json``."""
