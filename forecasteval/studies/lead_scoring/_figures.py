@@ -6,15 +6,10 @@ import textwrap
 from collections.abc import Sequence
 
 from forecasteval.compare import wording
-from forecasteval.report.figures import FAINT, GREY, INK, Picture, canvas, colour, short, title
+from forecasteval.report.figures import FAINT, GREY, INK, Picture, canvas, short, title
 from forecasteval.studies.lead_scoring._categories import Category
 
 _SHADES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-
-
-def shade(name: str, among: Sequence[str]) -> str:
-    """The colour of a score."""
-    return colour(name, among)
 
 
 def wrapped(text: object) -> str:

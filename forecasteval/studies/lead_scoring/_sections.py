@@ -10,13 +10,12 @@ import pandas as pd
 
 from forecasteval.compare import wording
 from forecasteval.compare.compare import Comparison
-from forecasteval.compare.segments import Family
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
 from forecasteval.inference.estimate import against
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.matching.forecasters import BurnIn
 from forecasteval.report.blocks import difference_cells, flow_table
-from forecasteval.report.figures import Absent, Picture, axis_label, stacked
+from forecasteval.report.figures import Absent, Picture, axis_label, colour, stacked
 from forecasteval.report.labels import label
 from forecasteval.report.section import Card, Section
 from forecasteval.studies.lead_scoring import _figures as figures
@@ -86,26 +85,21 @@ class Where(_Section):
 
     def figure(self) -> Picture | Absent:
         """One line per category."""
-        return _forest(self, self.answer.by, "categories", self.say("where_title").text)
-
-
-def _forest(section: _Section, by: str, name: str, message: str) -> Picture | Absent:
-    """A family of segments, one line each, the whole of the leads last."""
-    a = section.answer
-    if a.stop:
-        return Absent(a.stop)
-    shade = figures.shade(a.question.candidate, a.names)
-    found = a.families[by]
-    rows = [(_named(r), r, shade) for r in found.table.to_dict("records") if r["in_family"]]
-    if not rows:
-        return Absent(section.say("too_small", by).text)
-    level = next(iter(found.comparisons.values())).level
-    note = f"Intervals hold together for all {len(rows)}: {wording.percent(round(level, 4))} each."
-    return stacked(name, message, rows, axis_label(a.comparison), note)
-
-
-def _named(row: dict[Any, Any]) -> str:
-    return f"{figures.wrapped(row['segment'])}\n{row['deals']:,} leads"
+        a = self.answer
+        if a.stop:
+            return Absent(a.stop)
+        found = a.families[a.by]
+        shade = colour(a.question.candidate, a.names)
+        rows = [
+            (f"{figures.wrapped(r['segment'])}\n{r['deals']:,} leads", r, shade)
+            for r in found.table.to_dict("records")
+            if r["in_family"]
+        ]
+        if not rows:
+            return Absent(self.say("too_small").text)
+        level = next(iter(found.comparisons.values())).level
+        note = f"Intervals hold together for all {len(rows)}: {wording.percent(round(level, 4))} each."
+        return stacked("categories", self.say("where_title").text, rows, axis_label(a.comparison), note)
 
 
 class Sizes(_Section):
@@ -134,16 +128,12 @@ class Markets(_Section):
     """The same by the other columns that were named beforehand."""
 
     @property
-    def families(self) -> dict[str, Family]:
-        """All but that of the categories."""
-        return {name: f for name, f in self.answer.families.items() if name != self.answer.by}
-
-    @property
     def rows(self) -> list[list[str]]:
         """One row per value of each column."""
         return [
             [str(r["segment"]), told(r, self.score), f"{r['deals']:,}", *difference_cells(r)]
-            for f in self.families.values()
+            for name, f in self.answer.families.items()
+            if name != self.answer.by
             for r in f.table.to_dict("records")
         ]
 
