@@ -75,21 +75,8 @@ def _spiegelhalter(
     z = sum (y - p)(1 - 2p) / sqrt(sum (1 - 2p)^2 p (1 - p)); two-sided p from the normal distribution. The looks at
     one deal end alike, so their roots are added before they are squared.
 
-    Parameters
-    ----------
-    probability : array of shape (deals,), in [0, 1]
-    won : array of shape (deals,), 0 or 1
-
-    Returns
-    -------
-    z, p; NaN where every probability is 0, 1/2 or 1
-
-    References
-    ----------
     Spiegelhalter (1986), Statistics in Medicine 5(5), 421-433.
 
-    Examples
-    --------
     >>> z, p = _spiegelhalter([0.2, 0.2, 0.7], [0, 1, 1])
     >>> round(z, 4), round(p, 4)
     (0.6222, 0.5338)
@@ -107,8 +94,6 @@ def _spiegelhalter(
 def codes(cluster: ArrayLike | None, rows: int) -> NDArray[np.intp]:
     """Clusters numbered from 0; every row its own where there are none.
 
-    Examples
-    --------
     >>> codes(["b", "a", "b"], 3).tolist(), codes(None, 2).tolist()
     ([1, 0, 1], [0, 1])
     """
@@ -254,18 +239,6 @@ def _resemblance(probability: ArrayLike, won: ArrayLike, cluster: ArrayLike) -> 
     says: rho = sum_g [(sum r)^2 - sum r^2] / sum_g [(sum f)^2 - sum f^2] x G/(G - 1), cut to [0, 0.9]; the
     covariance of two outcomes is rho f_i f_j to first order.
 
-    Parameters
-    ----------
-    probability : array of shape (deals,), in [0, 1]
-    won : array of shape (deals,), 0 or 1
-    cluster : integer array of shape (deals,)
-
-    Returns
-    -------
-    float, in [0, 0.9]
-
-    Examples
-    --------
     >>> _resemblance([0.5] * 40, [1] * 10 + [0] * 10 + [1] * 10 + [0] * 10, np.repeat([0, 1, 2, 3], 10)) > 0.8
     True
     """

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasteval.compare.pair import Biases, Moments, Pair, Sums, pair_of_ranks
+from forecasteval.compare.pair import Moments, Pair, Sums, pair_of_ranks
 from forecasteval.compare.rows import in_time
 from forecasteval.compare.scored import Scored
 from forecasteval.inference.auc import Ranks
@@ -193,7 +193,7 @@ class Cells:
                 c, b = (np.where(cells[f"{block}__sure_{who}"] > 0, math.inf, v) for who, v in said)
                 found = replace(found, candidate=c, baseline=b)
             biases = f"{block}_and_bias" if f"{block}_and_bias" in self.grains else "bias"
-            promised = Biases(self._sums(biases, cells, labels, units=False)) if self.same_kind else None
+            promised = self._sums(biases, cells, labels, units=False) if self.same_kind else None
             return found.pair(
                 member, dimensions, better=metric.better, is_skill=metric.is_skill, biases=promised
             )

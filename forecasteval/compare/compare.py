@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from forecasteval.compare.verdicts import CANNOT, SAME, UNSURE, decide
 from forecasteval.errors import CallError, nearest
 from forecasteval.inference.auc import EXACT_ROWS, STEPS
 from forecasteval.inference.cluster_size import per_cluster
-from forecasteval.inference.estimate import Estimate, Reason, against, reason
+from forecasteval.inference.estimate import Reason, against, reason
 from forecasteval.inference.few_clusters import lean
 from forecasteval.inference.jackknife import clusters, wild_p_value
 from forecasteval.inference.limits import few_effective_deals, few_events
@@ -40,43 +40,44 @@ MAX_FILLED = 0.20
 _KINDS = ("probability", "rank_score")
 
 
-COLUMNS: dict[str, Any] = {
-    "metric": "",
-    "better": "",
-    "primary": False,
-    "candidate": "",
-    "baseline": "",
-    "candidate_value": math.nan,
-    "baseline_value": math.nan,
-    "difference": math.nan,
-    "low": math.nan,
-    "high": math.nan,
-    "level": math.nan,
-    "margin": math.nan,
-    "df": math.nan,
-    "p_value": math.nan,
-    "p_wild": math.nan,
-    "verdict": CANNOT,
-    "reliable": False,
-    "reasons": (),
-    "method": "",
-    "estimand": "",
-    "generalise_to": (),
-    "rows": 0,
-    "deals": 0,
-    "wins": 0,
-    "filled": 0,
-    "clusters": (),
-    "se": math.nan,
-    "skew": math.nan,
-    "lean": math.nan,
-    "candidate_low": math.nan,
-    "candidate_high": math.nan,
-    "baseline_low": math.nan,
-    "baseline_high": math.nan,
-    "p_alike": math.nan,
-    "per_rep": None,
-}
+COLUMNS: dict[str, Any] = dict.fromkeys(
+    (
+        *("metric", "better", "primary", "candidate", "baseline", "candidate_value", "baseline_value"),
+        *(
+            "difference",
+            "low",
+            "high",
+            "level",
+            "margin",
+            "df",
+            "p_value",
+            "p_wild",
+            "verdict",
+            "reliable",
+            "reasons",
+        ),
+        *(
+            "method",
+            "estimand",
+            "generalise_to",
+            "rows",
+            "deals",
+            "wins",
+            "filled",
+            "clusters",
+            "se",
+            "skew",
+            "lean",
+        ),
+        *("candidate_low", "candidate_high", "baseline_low", "baseline_high", "p_alike", "per_rep"),
+    ),
+    math.nan,
+)
+COLUMNS |= dict.fromkeys(("metric", "better", "candidate", "baseline", "method", "estimand"), "")
+COLUMNS |= dict.fromkeys(("primary", "reliable"), False) | dict.fromkeys(
+    ("rows", "deals", "wins", "filled"), 0
+)
+COLUMNS |= dict.fromkeys(("reasons", "generalise_to", "clusters"), ()) | {"verdict": CANNOT, "per_rep": None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,12 +139,9 @@ class Comparison:
 
 
 def _certain_and_wrong(scored: Scored, names: Iterable[str]) -> list[Reason]:
-    found = []
-    for who, sure in zip(names, scored.sure(), strict=True):
-        if sure:
-            text = f"{who} was certain and wrong {sure:,} times: its log score is infinite unless epsilon is given."
-            found.append(reason("infinite_log_score", text))
-    return found
+    text = "{} was certain and wrong {:,} times: its log score is infinite unless epsilon is given."
+    said = zip(names, scored.sure(), strict=True)
+    return [reason("infinite_log_score", text.format(who, sure)) for who, sure in said if sure]
 
 
 def _cluster_report(pair: Pair, rows_by: Mapping[str, Floats]) -> dict[str, dict[str, float]]:
@@ -152,10 +150,7 @@ def _cluster_report(pair: Pair, rows_by: Mapping[str, Floats]) -> dict[str, dict
         if dimension in rows_by and dimension not in found:
             rows = rows_by[dimension]
             found[dimension] = clusters(rows[rows > 0] / rows.sum())
-    return {
-        d: {"count": c.count, "effective": c.effective, "largest_share": c.largest_share}
-        for d, c in found.items()
-    }
+    return {d: asdict(c) for d, c in found.items()}
 
 
 def _wild(pair: Pair, taken: str, seed: int) -> float:
@@ -167,63 +162,139 @@ def _wild(pair: Pair, taken: str, seed: int) -> float:
     return wild_p_value(*sums[dimension], seed=seed)
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """One metric on the rows: what :func:`compare` asks of each of them in turn."""
+def _unscored(metric: Metric, evidence: Evidence) -> list[Reason]:
+    """Why a metric cannot be formed of these forecasts."""
+    if not evidence.same_kind and metric.name != "auc":
+        text = f"{metric.label} needs two probabilities; a rank score takes AUC only. Ask for auc as the first metric."
+        return [reason("kinds_differ", text)]
+    missing = ", ".join(evidence.lacks(metric))
+    return [reason("missing_column", f"{metric.label} needs a column {missing}.")] if missing else []
 
-    metric: Metric
-    scored: Scored
-    generalise_to: tuple[str, ...]
+
+def _untold(scored: Scored) -> list[Reason]:
+    """Why these rows tell nothing."""
+    if not scored.rows:
+        return [reason("no_common_deals", "There is no deal that both have forecast.")]
+    if scored.wins and scored.others:
+        return []
+    all_or_none = "Every deal was" if scored.wins else "No deal was"
+    return [reason("one_class", f"{all_or_none} won, so nothing tells good forecasts from bad ones.")]
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call that has been understood: what every metric of one comparison shares."""
+
+    names: tuple[str, str]
+    about: Matched
+    question: tuple[str, ...]
+    margins: Mapping[str, float | None]
     level: float
+    beyond_margin: bool
     seed: int
 
-    def pair(self) -> Pair:
-        """Both values and their difference."""
-        return self.scored.pair(needed(self.generalise_to), "deal" in self.generalise_to)
+    @cached_property
+    def nouns(self) -> Mapping[str, str]:
+        """What the clusters are called."""
+        nouns = {"rep": "reps", "account": "accounts", "period": "periods", **self.about.nouns}
+        return nouns if self.about.has("rep") else nouns | {"rep": ""}
 
-    def why_not(self, pair: Pair, nouns: Mapping[str, str]) -> tuple[bool, list[Reason]]:
+    @cached_property
+    def estimand(self) -> str:
+        """The question in words."""
+        return wording.estimand(self.question, *self.names, self.about, self.nouns)
+
+    def empty(self, metric: Metric) -> dict[str, Any]:
+        """A row of the table in which nothing is found yet."""
+        about = {"metric": metric.name, "better": metric.better, "level": self.level, "clusters": {}}
+        asked = {"generalise_to": self.question, "estimand": self.estimand}
+        return COLUMNS | about | asked | dict(zip(("candidate", "baseline"), self.names, strict=True))
+
+    def row(self, metric: Metric, evidence: Evidence) -> dict[str, Any]:
+        """One row of the table."""
+        row, margin = self.empty(metric), self.margins[metric.name]
+        row["margin"] = math.nan if margin is None else float(margin)
+        if why := _unscored(metric, evidence):
+            return row | {"reasons": [*evidence.reasons, *why]}
+        scored = evidence.scored(metric)
+        row |= {name: getattr(scored, name) for name in ("rows", "deals", "wins", "filled")}
+        found = [*scored.reasons, *_untold(scored)]
+        if len(found) > len(scored.reasons):
+            return row | {"reasons": found}
+        pair = scored.pair(needed(self.question), "deal" in self.question)
+        row |= {f"{which}_value": getattr(pair, which).value for which in ("candidate", "baseline")}
+        row |= {"difference": pair.difference.value, "clusters": _cluster_report(pair, scored.rows_by)}
+        row["verdict"] = None if metric.better == "nearer_zero" else UNSURE
+        if not pair.finite:
+            text = f"{metric.label} divides by zero: what it is measured against sums to nothing."
+            infinite = metric.name == "log_score"
+            why = _certain_and_wrong(scored, self.names) if infinite else [reason("zero_denominator", text)]
+            return row | {"reasons": [*found, *why]}
+        possible, doubts = self._doubts(metric, scored, pair)
+        found += doubts
+        if possible:
+            row |= self._beside(metric, pair)
+        if pair.tied:
+            text = (
+                f"More than {EXACT_ROWS:,} rows are ranked by steps of {1 / STEPS:g}; the AUC is off by less than "
+                f"{pair.tied / 2:.1g}."
+            )
+            found.append(reason("ranked_by_steps", text))
+        few_gaps = scored.filled <= MAX_FILLED * scored.rows and scored.dropped <= MAX_FILLED
+        if pair.identical and not scored.knew and few_gaps:
+            same = reason("identical", "The two forecasts score the same on every deal.")
+            verdict = row["verdict"] and SAME
+            return row | {"reasons": [*scored.reasons, same], "verdict": verdict, "reliable": True}
+        if possible:
+            interval = self._interval(pair)
+            if not interval:
+                text = "The difference does not vary between the clusters, so no interval can be formed."
+                found.append(reason("no_spread", text))
+            row |= interval | {"reliable": not against(found)}
+            if interval and row["per_rep"] and row["per_rep"]["informative"]:
+                found.append(reason("size_tells", wording.size_tells(row, self.nouns["rep"])))
+        ends = row["low"], row["high"], row["reliable"]
+        row["verdict"] = decide(metric.better, *ends, margin, beyond_margin=self.beyond_margin)
+        return row | {"reasons": found}
+
+    def _doubts(self, metric: Metric, scored: Scored, pair: Pair) -> tuple[bool, list[Reason]]:
         """Whether an interval is possible, and what speaks against believing it."""
-        possible, found = pair.difference.doubts(self.generalise_to, nouns)
-        found += few_events(self.scored.wins, self.scored.others)
-        enough, few = few_effective_deals(self.scored.weights, "amount" if self.metric.needs else "rows")
+        possible, found = pair.difference.doubts(self.question, self.nouns)
+        found += few_events(scored.wins, scored.others)
+        enough, few = few_effective_deals(scored.weights, "amount" if metric.needs else "rows")
         found += few
-        filled = self.scored.filled / self.scored.rows
+        filled = scored.filled / scored.rows
         if filled > MAX_FILLED:
             text = f"{filled:.0%} of the candidate's forecasts are missing; past {MAX_FILLED:.0%} no verdict is given."
             found.append(reason("filled_too_much", text))
-        if self.scored.dropped > MAX_FILLED:
+        if scored.dropped > MAX_FILLED:
             text = (
-                f"{self.scored.dropped:.0%} of the rows are left out for want of a forecast or of an amount; past "
+                f"{scored.dropped:.0%} of the rows are left out for want of a forecast or of an amount; past "
                 f"{MAX_FILLED:.0%} no verdict is given."
             )
             found.append(reason("dropped_too_much", text))
         return possible and enough, found
 
-    def per_rep(self, pair: Pair) -> dict[str, Any] | None:
-        """The difference with every rep counted once, and whether it differs from that per deal for a reason.
-
-        None without reps, with fewer than 5, and for what is no sum over deals.
-        """
-        if self.metric.is_skill or "rep" not in (pair.sums or {}):
-            return None
-        assert pair.sums is not None
-        found = per_cluster(*pair.sums["rep"], self.level)
-        return None if found is None else found.to_dict() | {"informative": found.informative}
-
-    def own_intervals(self, pair: Pair) -> dict[str, float]:
-        """The interval of either forecaster's own value."""
-        found: dict[str, float] = {}
-        for which in ("candidate",) if self.metric.is_skill else ("candidate", "baseline"):
-            e: Estimate = getattr(pair, which).estimate(self.generalise_to, self.level)
-            found |= {f"{which}_low": e.low, f"{which}_high": e.high}
+    def _beside(self, metric: Metric, pair: Pair) -> dict[str, Any]:
+        """Either forecaster's own interval, the difference with every rep counted once, and whether periods are alike."""
+        shown = pair.difference.neighbours
+        found: dict[str, Any] = {"p_alike": math.nan if shown is None else shown.p_value, "per_rep": None}
+        for which in ("candidate",) if metric.is_skill else ("candidate", "baseline"):
+            own = getattr(pair, which).estimate(self.question, self.level)
+            found |= {f"{which}_low": own.low, f"{which}_high": own.high}
+        if not metric.is_skill and pair.sums is not None and "rep" in pair.sums:
+            each = per_cluster(*pair.sums["rep"], self.level)
+            found["per_rep"] = None if each is None else each.to_dict() | {"informative": each.informative}
         return found
 
-    def interval(self, pair: Pair) -> dict[str, Any]:
+    def _interval(self, pair: Pair) -> dict[str, Any]:
         """Interval, p-values and method of the difference; nothing where its standard error is zero."""
-        e = pair.difference.estimate(self.generalise_to, self.level)
+        e, spread = (
+            pair.difference.estimate(self.question, self.level),
+            pair.difference.spread(self.question),
+        )
         if not e.has_interval:
             return {}
-        spread = pair.difference.spread(self.generalise_to)
         return {
             **{name: getattr(e, name) for name in ("low", "high", "p_value", "df", "se")},
             "skew": spread.skew,
@@ -232,82 +303,24 @@ class _Measured:
             "method": wording.method(spread.method, longer=bool(spread.skew)),
         }
 
-
-def _row(metric: Metric, evidence: Evidence, call: _Call, margin: float | None) -> dict[str, Any]:
-    """One row of the table."""
-    row = COLUMNS | call.base | {"metric": metric.name, "better": metric.better}
-    row["margin"] = math.nan if margin is None else float(margin)
-
-    def because(*reasons: Reason, of: Evidence | Scored = evidence) -> dict[str, Any]:
-        return row | {"reasons": [*of.reasons, *reasons]}
-
-    if not evidence.same_kind and metric.name != "auc":
-        text = f"{metric.label} needs two probabilities; a rank score takes AUC only. Ask for auc as the first metric."
-        return because(reason("kinds_differ", text))
-    if missing := evidence.lacks(metric):
-        return because(reason("missing_column", f"{metric.label} needs a column {', '.join(missing)}."))
-    scored = evidence.scored(metric)
-    row |= {"rows": scored.rows, "deals": scored.deals, "wins": scored.wins, "filled": scored.filled}
-    if not scored.rows:
-        text = "There is no deal that both have forecast."
-        return because(reason("no_common_deals", text), of=scored)
-    if not (scored.wins and scored.others):
-        all_or_none = "Every deal was" if scored.wins else "No deal was"
-        text = f"{all_or_none} won, so nothing tells good forecasts from bad ones."
-        return because(reason("one_class", text), of=scored)
-    measured = _Measured(metric, scored, call.base["generalise_to"], call.base["level"], call.seed)
-    pair = measured.pair()
-    row |= {
-        "candidate_value": pair.candidate.value,
-        "baseline_value": pair.baseline.value,
-        "difference": pair.difference.value,
-        "clusters": _cluster_report(pair, scored.rows_by),
-        "verdict": None if metric.better == "nearer_zero" else UNSURE,
-    }
-    if not pair.finite:
-        if metric.name == "log_score":
-            return because(*_certain_and_wrong(scored, (row["candidate"], row["baseline"])), of=scored)
-        text = f"{metric.label} divides by zero: what it is measured against sums to nothing."
-        return because(reason("zero_denominator", text), of=scored)
-    possible, found = measured.why_not(pair, call.nouns)
-    if possible:
-        neighbours = pair.difference.neighbours
-        row |= measured.own_intervals(pair) | {
-            "per_rep": measured.per_rep(pair),
-            "p_alike": math.nan if neighbours is None else neighbours.p_value,
-        }
-    if pair.tied:
-        text = (
-            f"More than {EXACT_ROWS:,} rows are ranked by steps of {1 / STEPS:g}; the AUC is off by less than "
-            f"{pair.tied / 2:.1g}."
+    def answered(
+        self, chosen: list[Metric], rows: list[dict[str, Any]], flow: Sequence[dict[str, Any]]
+    ) -> Comparison:
+        """The comparison, in the words of the table."""
+        rows[0]["primary"] = True
+        for row in rows:
+            row["reasons"] = [r | {"text": wording.spoken(r["text"], self.nouns)} for r in row["reasons"]]
+            row["method"] = wording.spoken(row["method"], self.nouns)
+        return Comparison(
+            *self.names,
+            pd.DataFrame(rows, columns=list(COLUMNS)),
+            wording.headline(rows[0], chosen[0], self.nouns, self.about),
+            pd.DataFrame(flow, columns=["step", "deals", "dropped", "why"]),
+            self.estimand,
+            self.question,
+            self.level,
+            self.nouns,
         )
-        found.append(reason("ranked_by_steps", text))
-    few_gaps = scored.filled <= MAX_FILLED * scored.rows and scored.dropped <= MAX_FILLED
-    if pair.identical and not scored.knew and few_gaps:
-        same = reason("identical", "The two forecasts score the same on every deal.")
-        return because(same, of=scored) | {"verdict": row["verdict"] and SAME, "reliable": True}
-    if possible:
-        interval = measured.interval(pair)
-        if not interval:
-            text = "The difference does not vary between the clusters, so no interval can be formed."
-            found.append(reason("no_spread", text))
-        row |= interval | {"reliable": not against([*scored.reasons, *found])}
-        if interval and row["per_rep"] and row["per_rep"]["informative"]:
-            found.append(reason("size_tells", wording.size_tells(row, call.nouns["rep"])))
-    row["verdict"] = decide(
-        metric.better, row["low"], row["high"], row["reliable"], margin, beyond_margin=call.beyond_margin
-    )
-    return because(*found, of=scored)
-
-
-@dataclass(frozen=True)
-class _Call:
-    """What every metric of one comparison shares."""
-
-    base: dict[str, Any]
-    beyond_margin: bool
-    seed: int
-    nouns: Mapping[str, str]
 
 
 # --- the public door --------------------------------------------------------------------------------
@@ -325,17 +338,16 @@ def _chosen_metrics(metrics: Sequence[str | Metric] | None) -> list[Metric]:
 def _chosen_question(
     matched: Matched, generalise_to: Sequence[str] | str | None
 ) -> tuple[tuple[str, ...], tuple[Reason, ...]]:
-    """The dimensions asked for, or what of the default the table can answer."""
+    """The dimensions asked for, or what of the default the table can answer; and what is to be said of them."""
+    asked = (generalise_to,) if isinstance(generalise_to, str) else tuple(generalise_to or ())
+    told = []
     if generalise_to is None:
         there = tuple(d for d in ("rep", "period") if matched.has(d))
-        if len(there) == 2:
-            return there, ()
-        lacking = " and no ".join(d for d in ("rep", "period") if d not in there)
-        text = (
-            f"The table knows no {lacking}; the interval is about new {there[0] if there else 'deal'}s only."
-        )
-        return there or ("deal",), (reason("default_dropped", text),)
-    asked = (generalise_to,) if isinstance(generalise_to, str) else tuple(generalise_to)
+        asked = there or ("deal",)
+        if len(there) < 2:
+            lacking = " and no ".join(d for d in ("rep", "period") if d not in there)
+            text = f"The table knows no {lacking}; the interval is about new {asked[0]}s only."
+            told.append(reason("default_dropped", text))
     order = ["deal", "account", "rep", "period"]
     asked = tuple(sorted(asked, key=lambda d: order.index(d) if d in order else len(order)))
     if asked not in QUESTIONS:
@@ -346,7 +358,10 @@ def _chosen_question(
             f"generalise_to asks for {' and '.join(missing)}, but the table has no such column; it has "
             f"{', '.join(map(str, matched.table.columns))}."
         )
-    return asked, ()
+    if "deal" in asked and not matched.has("rep"):
+        text = "The table knows no reps, so deals count as independent of each other; those of one rep rarely are."
+        told.append(reason("no_reps", text))
+    return asked, tuple(told)
 
 
 def _is_number(value: Any) -> bool:
@@ -429,80 +444,24 @@ def _opened(matched: Any, *, one_row_per_deal: bool) -> Matched | Remote:
     return found
 
 
-def _compared(
+def _evidence(
     table: Matched | Remote,
-    names: tuple[str, str],
+    call: _Call,
     chosen: list[Metric],
-    margins: Mapping[str, float | None],
-    question: tuple[str, ...],
-    dropped: tuple[Reason, ...],
-    level: float,
     *,
-    epsilon: float,
     kinds: Mapping[str, str] | None,
-    beyond_margin: bool,
-    seed: int,
-    evidence: Evidence | None = None,
-) -> Comparison:
-    """A call that has been understood, metric by metric."""
-    candidate, baseline = names
-    matched = table if isinstance(table, Matched) else table.outline
-    nouns = {"rep": "reps", "account": "accounts", "period": "periods", **matched.nouns}
-    if not matched.has("rep"):
-        nouns["rep"] = ""
-        if "deal" in question:
-            text = "The table knows no reps, so deals count as independent of each other; those of one rep rarely are."
-            dropped = (*dropped, reason("no_reps", text))
-    base = {
-        "candidate": candidate,
-        "baseline": baseline,
-        "level": level,
-        "generalise_to": question,
-        "estimand": wording.estimand(question, candidate, baseline, matched, nouns),
-        "clusters": {},
-    }
-    remote = not isinstance(table, Matched)
-    stops = [] if evidence else _stops(matched, candidate, baseline, remote=remote)
-    if stops:
-        reasons = {"reasons": [*dropped, *stops]}
-        found = [COLUMNS | base | {"metric": m.name, "better": m.better} | reasons for m in chosen]
-        counts = (
-            (table.rows, table.rows)
-            if not isinstance(table, Matched)
-            else (matched.deals, len(matched.table))
+    **options: Any,
+) -> Evidence:
+    """What the two are judged on, of rows in memory or of sums from an engine."""
+    strange = {n: k for n, k in (kinds or {}).items() if n not in call.about or k not in _KINDS}
+    if strange:
+        raise CallError(
+            f"kinds={strange!r}: name forecasters of the table, each with one of {', '.join(_KINDS)}."
         )
-        flow = matched.counted_flow(*counts)
-    else:
-        strange = {n: k for n, k in (kinds or {}).items() if n not in matched or k not in _KINDS}
-        if strange:
-            raise CallError(
-                f"kinds={strange!r}: name forecasters of the table, each with one of {', '.join(_KINDS)}."
-            )
-        options: dict[str, Any] = {"epsilon": epsilon, "kinds": kinds, "reasons": dropped}
-        if evidence is not None:
-            pass
-        elif not isinstance(table, Matched):
-            evidence = table.evidence(names, question, chosen, **options)
-        else:
-            amounts = any(m.needs for m in chosen)
-            evidence = Rows.of(table, candidate, baseline, question, amounts=amounts, **options)
-        found = [_row(m, evidence, _Call(base, beyond_margin, seed, nouns), margins[m.name]) for m in chosen]
-        flow = list(evidence.flow)
-    found[0]["primary"] = True
-    for row in found:
-        row["reasons"] = [r | {"text": wording.spoken(r["text"], nouns)} for r in row["reasons"]]
-        row["method"] = wording.spoken(row["method"], nouns)
-    return Comparison(
-        candidate,
-        baseline,
-        pd.DataFrame(found, columns=list(COLUMNS)),
-        wording.headline(found[0], chosen[0], nouns, matched),
-        pd.DataFrame(flow, columns=["step", "deals", "dropped", "why"]),
-        str(base["estimand"]),
-        question,
-        level,
-        nouns,
-    )
+    if not isinstance(table, Matched):
+        return table.evidence(call.names, call.question, chosen, kinds=kinds, **options)
+    amounts = any(m.needs for m in chosen)
+    return Rows.of(table, *call.names, call.question, amounts=amounts, kinds=kinds, **options)
 
 
 def cells(
@@ -605,7 +564,7 @@ def compare_cells(
         raise CallError(f"The sums hold no {', '.join(missing)}; they hold {', '.join(there)}.")
     _refuse(found.names, chosen, level, 0.0, here=True)
     about = found.outline
-    question, dropped = _chosen_question(about, generalise_to or found.question or None)
+    question, _ = _chosen_question(about, generalise_to or found.question or None)
     lost = [d for d in needed(question) if d != "cell" and d not in found.dimensions]
     if lost or ("deal" in question and found.question and "deal" not in found.question):
         raise CallError(
@@ -618,20 +577,8 @@ def compare_cells(
                 "The AUC of new deals needs what each deal adds to it, which the queries do not sum up."
             )
         chosen = [m for m in chosen if m.name != "auc"]
-    return _compared(
-        about,
-        found.names,
-        chosen,
-        margins_of(margin, chosen),
-        question,
-        () if isinstance(cells, Cells) else dropped,
-        level,
-        epsilon=0.0,
-        kinds=None,
-        beyond_margin=beyond_margin,
-        seed=seed,
-        evidence=found,
-    )
+    call = _Call(found.names, about, question, margins_of(margin, chosen), level, beyond_margin, seed)
+    return call.answered(chosen, [call.row(m, found) for m in chosen], found.flow)
 
 
 def compare(
@@ -703,14 +650,14 @@ def compare(
     """
     chosen = _chosen_metrics(metrics)
     table = _opened(matched, one_row_per_deal=one_row_per_deal)
-    _refuse((candidate, baseline), chosen, level, epsilon, here=isinstance(table, Matched))
+    names, outline = (candidate, baseline), table if isinstance(table, Matched) else table.outline
+    _refuse(names, chosen, level, epsilon, here=table is outline)
     margins = margins_of(margin, chosen)
-    outline = table if isinstance(table, Matched) else table.outline
-    question, dropped = _chosen_question(outline, generalise_to)
-    options: dict[str, Any] = {
-        "epsilon": epsilon,
-        "kinds": kinds,
-        "beyond_margin": beyond_margin,
-        "seed": seed,
-    }
-    return _compared(table, (candidate, baseline), chosen, margins, question, dropped, level, **options)
+    question, told = _chosen_question(outline, generalise_to)
+    call = _Call(names, outline, question, margins, level, beyond_margin, seed)
+    if stops := _stops(outline, candidate, baseline, remote=table is not outline):
+        counts = (outline.deals, len(outline.table)) if isinstance(table, Matched) else (table.rows,) * 2
+        rows = [call.empty(m) | {"reasons": [*told, *stops]} for m in chosen]
+        return call.answered(chosen, rows, outline.counted_flow(*counts))
+    evidence = _evidence(table, call, chosen, epsilon=epsilon, kinds=kinds, reasons=told)
+    return call.answered(chosen, [call.row(m, evidence) for m in chosen], evidence.flow)

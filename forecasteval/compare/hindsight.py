@@ -32,14 +32,6 @@ def knew(
 
     Of a deal seen several times the last look counts, where a value of the closing day would stand.
 
-    Parameters
-    ----------
-    said, won : arrays of shape (rows,); NaN where the forecast is silent
-    unit, when : the deal of each row, and numbers that order its looks; None where every row is another deal
-    days : until the target is settled, at least; None where that is not known
-
-    Examples
-    --------
     >>> won = np.repeat([1.0, 0.0], 30)
     >>> knew("stage", won, won)[0]["text"]
     'stage looks like hindsight: it equals the outcome on all 60 deals. Compare what it said while the deals were open.'

@@ -120,8 +120,6 @@ def against_margin(matched: Matched | pd.DataFrame, comparison: Comparison, marg
 def in_words(found: WithinMargin, candidate: str, baseline: str) -> str:
     """What the margin allows to say, in one or two sentences.
 
-    Examples
-    --------
     >>> row = {"difference": 0.002, "low": -0.053, "high": 0.057, "level": 0.9, "better": "lower",
     ...     "reliable": True, "reasons": []}
     >>> in_words(within_margin(row, 0.01), "model", "reps")

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasteval.compare.compare import Comparison, compare
-from forecasteval.compare.pair import Biases, Sums
+from forecasteval.compare.pair import Sums
 from forecasteval.compare.rows import Rows
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, SAME, decide
 from forecasteval.compare.wording import count
@@ -246,7 +246,7 @@ class _Table:
                 needed(self.question),
                 better=self.metric.better,
                 is_skill=self.metric.is_skill,
-                biases=None if self.biases is None else Biases(self.biases.after(way)),
+                biases=None if self.biases is None else self.biases.after(way),
             )
             .difference
         )

@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from forecasteval.compare.compare import Comparison, compare
-from forecasteval.errors import InputError, Problem, absent
+from forecasteval.errors import InputError, absent
 from forecasteval.tables.ledger import Ledger
+from forecasteval.tables.reading import read_sheet
 
 _BELIEVED = "believed"  # the forecaster that a person's decisions are, beside the model
 _ADVICE = "Fill the column as the list says, and leave the others as they were."
@@ -40,53 +41,39 @@ def decisions(path: str | Path, candidate: str, baseline: str, pending: pd.DataF
     """The decisions in a filled list of open disagreements, as entries of a ledger; rows without one are passed over.
 
     `believed` names one of the two forecasters, or gives a probability of its own, 0.65 or 65%; `reason` says why.
-
-    Parameters
-    ----------
-    path : CSV, the list of :func:`forecasteval.compare.disagreement.open_disagreements` with both columns filled
-    pending : the list as it stands today: only deals without an outcome can be decided
-
-    Raises
-    ------
-    InputError
-        Everything that is wrong with the file, at once.
     """
     path = Path(path)
     if not path.is_file():
         wanted = "the list with the columns believed and reason filled"
         raise InputError([absent(path, "file", wanted, "Correct the path.")])
-    said = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
-    lacking = [c for c in ("deal_id", "believed", "reason") if c not in said]
-    if lacking:
-        found = f"no column {' and '.join(lacking)}"
-        raise InputError(
-            [Problem(path.name, 1, None, found, "the columns of the list that was handed out", _ADVICE)]
-        )
-    said = said.apply(lambda c: c.str.strip())
+    sheet, _ = read_sheet(path, path.name)
+    columns = {n: sheet.find(n) for n in ("deal_id", "believed", "reason")}
+    lacking = [n for n, column in columns.items() if column is None]
+    if lacking and not sheet.problems:
+        expected = "the columns of the list that was handed out, believed and reason filled"
+        sheet.wrong(1, None, f"no column {' and '.join(lacking)}", expected, _ADVICE)
+    if sheet.problems:
+        raise InputError(sheet.problems)
+    said = pd.DataFrame({n: sheet.text(column).fillna("") for n, column in columns.items() if column})
     today = {str(r["deal_id"]): {str(k): v for k, v in r.items()} for r in pending.to_dict("records")}
-    problems: list[Problem] = []
     entries: list[dict[str, Any]] = []
-    for number, cells in enumerate(said.to_dict("records"), start=2):
-        row = {str(k): str(v) for k, v in cells.items()}
-        if not row["believed"] and not row["reason"]:
-            continue
-        about = today.get(row["deal_id"])
+    for row in said[said["believed"].ne("") | said["reason"].ne("")].itertuples():
+        about = today.get(row.deal_id)
         if about is None:
             gone = "It has ended, or the two agree by now; only what is in dispute today can be decided."
-            expected = "an open deal of today's list"
-            problems.append(Problem(path.name, number, "deal_id", f"'{row['deal_id']}'", expected, gone))
+            sheet.wrong(row.Index, "deal_id", f"'{row.deal_id}'", "an open deal of today's list", gone)
             continue
-        share = _share(row["believed"], about, candidate, baseline)
+        share = _share(row.believed, about, candidate, baseline)
         if share is None:
             expected = f"{candidate}, {baseline}, or a probability such as 0.65"
-            problems.append(Problem(path.name, number, "believed", f"'{row['believed']}'", expected, _ADVICE))
-        if not row["reason"]:
+            sheet.wrong(row.Index, "believed", f"'{row.believed}'", expected, _ADVICE)
+        if not row.reason:
             advice = "A decision without a reason teaches nothing."
-            problems.append(Problem(path.name, number, "reason", "nothing", "why, in a few words", advice))
-        if share is not None and row["reason"]:
+            sheet.wrong(row.Index, "reason", "nothing", "why, in a few words", advice)
+        if share is not None and row.reason:
             entries.append(_entry(about, candidate, baseline, row, share))
-    if problems:
-        raise InputError(problems)
+    if sheet.problems:
+        raise InputError(sheet.problems)
     return entries
 
 
@@ -102,9 +89,7 @@ def _share(believed: str, about: Mapping[str, Any], candidate: str, baseline: st
     return value if 0 <= value <= 1 else None
 
 
-def _entry(
-    about: Mapping[str, Any], candidate: str, baseline: str, row: Mapping[str, str], share: float
-) -> dict[str, Any]:
+def _entry(about: Mapping[str, Any], candidate: str, baseline: str, row: Any, share: float) -> dict[str, Any]:
     amount = about["amount"]
     return {
         "kind": "decision",
@@ -117,9 +102,9 @@ def _entry(
         "candidate_said": float(about[candidate]),
         "baseline": baseline,
         "baseline_said": float(about[baseline]),
-        "believed": row["believed"],
+        "believed": row.believed,
         "probability": share,
-        "reason": row["reason"],
+        "reason": row.reason,
     }
 
 
@@ -132,12 +117,6 @@ def not_yet_kept(book: Ledger, entries: Sequence[Mapping[str, Any]]) -> list[dic
 def which_paid(book: Ledger, known: pd.DataFrame, candidate: str, *, level: float = 0.95) -> Paid:
     """What became of the decisions against a candidate; the first one about a deal and a period counts.
 
-    Parameters
-    ----------
-    known : DataFrame with deal_id, period, won of deals whose outcome is known
-
-    Examples
-    --------
     >>> from forecasteval.tables.ledger import Ledger
     >>> entry = {"kind": "decision", "deal_id": "a", "period": "Q1", "as_of": "2026-02-28", "rep": "r", "amount": 10.0,
     ...     "candidate": "model", "candidate_said": 0.2, "believed": "rep_forecast", "probability": 0.8, "reason": "signed"}

@@ -7,15 +7,15 @@ The area under the ROC curve takes the same road with counts of pairs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import KW_ONLY, dataclass, replace
+from itertools import combinations_with_replacement
 
 import numpy as np
 
 from forecasteval.inference.auc import Ranks, ranked
-from forecasteval.inference.exact_sums import places, sum_of, sums_by, whole
+from forecasteval.inference.exact_sums import places, sums_by, whole
 from forecasteval.inference.few_clusters import components, skewness, tail_of_biases, tail_of_losses
 from forecasteval.inference.grouping import Codes, Grouping, added
 from forecasteval.inference.jackknife import Strata, leave_one_out
@@ -39,6 +39,7 @@ class Pair:
     candidate: Statistic
     baseline: Statistic
     difference: Statistic
+    _: KW_ONLY
     identical: bool = False
     kept: Mapping[str, Codes] | None = None
     sums: Mapping[str, tuple[Floats, Floats]] | None = None
@@ -48,22 +49,6 @@ class Pair:
     def finite(self) -> bool:
         """Have both a value?"""
         return math.isfinite(self.candidate.value) and math.isfinite(self.baseline.value)
-
-
-@dataclass(frozen=True, eq=False)
-class Biases:
-    """How much two forecasters promised beyond what was won, p - y."""
-
-    sums: Sums
-
-    @classmethod
-    def of(cls, deals: Deals, groups: Grouping) -> Biases | None:
-        """Those of two forecasters; None where one of them does not give probabilities."""
-        pair = (deals.candidate, deals.baseline)
-        if any(p.size == 0 or not (p.min() >= 0 and p.max() <= 1) for p in pair):
-            return None
-        candidate, baseline = (p - deals.won for p in pair)
-        return cls(Sums.of(Terms(candidate, baseline, None), groups, largest=1.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +103,7 @@ class Sums:
         products: dict[str, Floats] = {}
         for d in groups.dimensions:
             same = groups.unit is None and products  # every row is a deal, whatever the dimension
-            products[d] = next(iter(products.values())) if same else exact.products(groups, d)
+            products[d] = next(iter(products.values())) if same else exact.products(groups.parts(d))[0]
         units = {d: groups.units(d) for d in groups.dimensions}
         identical = bool(np.array_equal(exact.columns[0], exact.columns[1]))  # type: ignore[arg-type]
         by_rep = exact.moments(groups) if moments else None
@@ -136,9 +121,7 @@ class Sums:
         by = added(member, np.array(weights) @ np.array([self.candidate, self.baseline, self.z]))
         units = self.units[dimension]
         kept = (units > 0) & (added(member, self.z) != 0)
-        if (
-            units[kept].sum() <= kept.sum()
-        ):  # single deals: a cluster's own effect and chance cannot be told apart
+        if units[kept].sum() <= kept.sum():  # of single deals, own effect and chance cannot be told apart
             return 0.0, 0.0
         _, between, chance = components(by[kept], units[kept], self.squared(dimension, weights))
         return float(between), float(chance)
@@ -155,11 +138,11 @@ class Sums:
         dimension: str,
         member: Codes,
         difference: tuple[float, float, float],
-        biases: Biases,
+        biases: Sums,
         share: Floats,
     ) -> dict[str, float]:
         """Skewness that both losses and their difference may have, as biases and losses differ between clusters."""
-        losses, promised = (s._around_mean(dimension, member) for s in (self, biases.sums))
+        losses, promised = (s._around_mean(dimension, member) for s in (self, biases))
         found = {
             w: skewness(share, tail_of_biases(bias, (0.0, 0.0)), tail_of_losses(loss[0], 0.0, loss))
             for w, bias, loss in zip(_WHICH, promised, losses, strict=False)
@@ -174,22 +157,13 @@ class Sums:
         *,
         better: str = "nearer_zero",
         is_skill: bool = False,
-        biases: Biases | None = None,
+        biases: Sums | None = None,
     ) -> Pair:
-        """Both forecasters' ratios and their difference; costs O(cells), however many rows there were.
-
-        Parameters
-        ----------
-        member : the cluster of each cell, by dimension
-        dimensions : the dimensions whose clusters are left out in turn
-        better : "lower", "higher" or "nearer_zero"
-        is_skill : is it (baseline - candidate) / baseline instead of (candidate - baseline) / z?
-        biases : of the same cells, which say where far-off clusters would lie
-        """
+        """Both forecasters' ratios and their difference; costs O(cells), however many rows there were."""
         total = {k: np.atleast_1d(getattr(self, k).sum()) for k in ("candidate", "baseline", "z")}
         values = {k: float(v[0]) for k, v in _ratios(**total, is_skill=is_skill).items()}
         if not (math.isfinite(values["candidate"]) and math.isfinite(values["baseline"])):
-            return Pair(*_three(Statistic(values[w]) for w in _WHICH))  # a sure miss: nothing to spread
+            return Pair(*(Statistic(values[w]) for w in _WHICH))  # a sure miss: nothing to spread
         weights = _weights(values, is_skill=is_skill)
         over: dict[str, dict[str, LeftOut]] = {w: {} for w in _WHICH}
         kept, sums = {}, {}
@@ -216,7 +190,16 @@ class Sums:
         found = (
             Statistic(values[w], over[w], strata=strata[w], total=denominator, scale=scale) for w in _WHICH
         )
-        return Pair(*_three(found), identical=self.identical, kept=kept, sums=sums)
+        return Pair(*found, identical=self.identical, kept=kept, sums=sums)
+
+
+def biases_of(deals: Deals, groups: Grouping) -> Sums | None:
+    """How much two forecasters promised beyond what was won, p - y; None where one gives no probabilities."""
+    pair = (deals.candidate, deals.baseline)
+    if any(p.size == 0 or not (p.min() >= 0 and p.max() <= 1) for p in pair):
+        return None
+    candidate, baseline = (p - deals.won for p in pair)
+    return Sums.of(Terms(candidate, baseline, None), groups, largest=1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,63 +221,47 @@ class _Exact:
         scaled = (None if c is None else whole(c, at) for c in columns)
         return cls(tuple(scaled), at, places(of_deal * of_deal, rows))
 
-    def by(self, codes: Codes, counted: Floats | None, size: int) -> Floats:
-        """Sums by code."""
+    def by(self, codes: Codes, counted: Floats | None, size: int, at: int | None = None) -> Floats:
+        """Sums by code; how often each stands there for ``None``."""
         if counted is None:
             return np.bincount(codes, minlength=size).astype(float)
-        return sums_by(codes, counted, size) * 2.0**-self.at
+        return sums_by(codes, counted, size) * 2.0 ** -(self.at if at is None else at)
 
-    def _deals(self, groups: Grouping, parts: Codes | None) -> list[Floats | None]:
+    def _deals(self, parts: Codes | None) -> list[Floats | None]:
         """Each column summed over a deal's rows."""
         if parts is None:
             return [None if c is None else c * 2.0**-self.at for c in self.columns]
         # a deal's looks count: what is 1 a row is no longer 1 a deal
         return [self.by(parts, c, int(parts.max(initial=-1)) + 1) for c in self.columns]
 
-    def _products(
-        self, deals: list[Floats | None], sums: Callable[[Floats], Any], ones: Any
-    ) -> dict[tuple[int, int], Any]:
-        """Sums of the products of each two columns, in a grain of their own; what is 1 a row is multiplied exactly."""
-        found: dict[tuple[int, int], Any] = {}
-        for a in range(3):
-            for b in range(a, 3):
-                mine, theirs = deals[a], deals[b]
-                if mine is not None and theirs is not None:
-                    with np.errstate(
-                        invalid="ignore", over="ignore"
-                    ):  # a sure miss has an infinite log score
-                        product = whole(mine * theirs, self.at_products)
-                    found[a, b] = sums(product) * 2.0**-self.at_products
-                elif mine is not None:
-                    found[a, b] = sums(whole(mine, self.at)) * 2.0**-self.at
-                else:
-                    found[a, b] = ones
-        return found
+    def products(self, parts: Codes | None, stratum: Codes | None = None) -> Floats:
+        """Sums over the deals of each stratum of the products of each two columns, shape (strata, 3, 3).
 
-    def products(self, groups: Grouping, dimension: str) -> Floats:
-        """Sums of products over the deals of each cluster."""
-        deals = self._deals(groups, groups.parts(dimension))
-        found = np.empty((3, 3))
-        for (a, b), each in self._products(deals, sum_of, float(groups.cell.size)).items():
-            found[a, b] = found[b, a] = each
+        They have a grain of their own; what is 1 a row is multiplied exactly.
+        """
+        deals = self._deals(parts)
+        assert deals[0] is not None
+        of = np.zeros(deals[0].size, dtype=np.int32) if stratum is None else stratum
+        size = int(of.max(initial=0)) + 1
+        found = np.empty((size, 3, 3))
+        for a, b in combinations_with_replacement(range(3), 2):
+            mine, theirs, product, at = deals[a], deals[b], None, 0
+            with np.errstate(invalid="ignore", over="ignore"):  # a sure miss has an infinite log score
+                if mine is not None and theirs is not None:
+                    product, at = whole(mine * theirs, self.at_products), self.at_products
+                elif mine is not None:
+                    product, at = whole(mine, self.at), self.at
+            found[:, a, b] = found[:, b, a] = self.by(of, product, size, at)
         return found
 
     def moments(self, groups: Grouping) -> Moments:
         """Sums of the deals and of their products, by rep."""
-        deals = self._deals(groups, groups.unit)
-        reps = int(groups.stratum.max(initial=-1)) + 1
+        products = self.products(groups.unit, groups.stratum)
+        reps, of_row = len(products), groups.stratum
+        if groups.unit is not None:
+            of_row = of_row[groups.unit]
         count = np.bincount(groups.stratum, minlength=reps).astype(float)
-        products = np.empty((reps, 3, 3))
-        sums = self._products(deals, lambda p: sums_by(groups.stratum, p, reps), count)
-        for (a, b), each in sums.items():
-            products[:, a, b] = products[:, b, a] = each
-        of_row = groups.stratum if groups.unit is None else groups.stratum[groups.unit]
         return Moments(count, np.column_stack([self.by(of_row, c, reps) for c in self.columns]), products)
-
-
-def _three(found: Iterable[Statistic]) -> tuple[Statistic, Statistic, Statistic]:
-    candidate, baseline, difference = found
-    return candidate, baseline, difference
 
 
 def _ratios(candidate: Floats, baseline: Floats, z: Floats, *, is_skill: bool) -> dict[str, Floats]:
@@ -332,16 +299,9 @@ def pair_of(
     dimensions: tuple[str, ...],
     *,
     units: bool,
-    biases: Biases | None = None,
+    biases: Sums | None = None,
 ) -> Pair:
-    """A metric of two forecasters on the same rows.
-
-    Parameters
-    ----------
-    dimensions : the dimensions whose clusters are left out in turn
-    units : are the residuals of single deals wanted (for "new deals, same reps")?
-    biases : of the same rows
-    """
+    """A metric of two forecasters on the same rows."""
     if metric.terms is None:
         return _pair_of_ranks(deals, groups, dimensions, units=units)
     terms = metric.terms(deals)
@@ -397,30 +357,27 @@ def _pair_of_own(terms: Terms, groups: Grouping, dimensions: tuple[str, ...], *,
     """Two ratios of sums with denominators of their own, and their difference; clusters weigh by their rows."""
     counts = groups.sums(None)
     rows = counts.sum()
-    ratios = (terms.candidate, terms.z), (terms.baseline, terms.z_baseline)
-    values, without = [], []
-    for x, z in ratios:
+    values, without, moved = [], [], []
+    for x, z in ((terms.candidate, terms.z), (terms.baseline, terms.z_baseline)):
         assert z is not None
         above, below = groups.sums(x), groups.sums(z)
         with np.errstate(divide="ignore", invalid="ignore"):
             values.append(float(above.sum() / below.sum()))
-            without.append({d: leave_one_out(groups.by(d, above), groups.by(d, below)) for d in dimensions})
+        without.append({d: leave_one_out(groups.by(d, above), groups.by(d, below)) for d in dimensions})
+        moved.append(groups.unit_sums(_moves(x, z)) if units else np.zeros(0))
+    if not np.isfinite(values).all():
+        return Pair(*(Statistic(v) for v in (*values, values[0] - values[1])))
+    share = {d: groups.by(d, counts) / rows for d in dimensions}
 
-    moved = [groups.unit_sums(_moves(x, z)) for x, z in ratios if z is not None] if units else []
-
-    def statistic(sign: tuple[int, int]) -> Statistic:
-        a, b = sign
-        over = {
-            d: LeftOut(a * without[0][d] + b * without[1][d], groups.by(d, counts) / rows) for d in dimensions
-        }
+    def statistic(a: int, b: int) -> Statistic:
+        over = {d: LeftOut(a * without[0][d] + b * without[1][d], share[d]) for d in dimensions}
         strata = Strata.of(a * moved[0] + b * moved[1], groups.stratum) if units else None
-        value, scale = a * values[0] + b * values[1], abs(values[0]) + abs(values[1])
-        return Statistic(value, over, strata, float(rows), scale)
+        return Statistic(
+            a * values[0] + b * values[1], over, strata, float(rows), abs(values[0]) + abs(values[1])
+        )
 
     same = np.array_equal(terms.candidate, terms.baseline) and np.array_equal(terms.z, terms.z_baseline)  # type: ignore[arg-type]
-    if not np.isfinite(values).all():
-        return Pair(*_three(Statistic(v) for v in (*values, values[0] - values[1])))
-    return Pair(*_three(statistic(s) for s in ((1, 0), (0, 1), (1, -1))), identical=bool(same))
+    return Pair(*(statistic(*s) for s in ((1, 0), (0, 1), (1, -1))), identical=bool(same))
 
 
 def _pair_of_ranks(deals: Deals, groups: Grouping, dimensions: tuple[str, ...], *, units: bool) -> Pair:
@@ -451,4 +408,4 @@ def pair_of_ranks(
     which = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (1.0, -1.0, 0.0))
     strata = (None if moments is None else moments.strata(w) for w in which)
     done = (replace(f, strata=s, scale=scale) for f, s in zip(found, strata, strict=True))
-    return Pair(*_three(done), identical=identical, tied=max(candidate.tied, baseline.tied))
+    return Pair(*done, identical=identical, tied=max(candidate.tied, baseline.tied))

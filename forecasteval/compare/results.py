@@ -13,8 +13,6 @@ import pandas as pd
 def plain(value: Any) -> Any:
     """A value as JSON knows it: numbers to 12 digits, null for what is not finite, ISO dates.
 
-    Examples
-    --------
     >>> plain({"low": float("nan"), "to": ("rep",), "rows": np.int64(3)})
     {'low': None, 'to': ['rep'], 'rows': 3}
     """

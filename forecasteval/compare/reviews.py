@@ -60,13 +60,7 @@ class Reviewed:
 
 
 def read_reviews(path: Path) -> pd.DataFrame:
-    """A log of reviews as :func:`reviewed` takes it: lead_id or deal_id, person, and what it has of the rest.
-
-    Raises
-    ------
-    InputError
-        Everything that is wrong with the file, at once.
-    """
+    """A log of reviews as :func:`reviewed` takes it: lead_id or deal_id, person, and what it has of the rest."""
     sheet, _ = read_sheet(path, path.name)
     found = {}
     deal = sheet.find("deal_id") or sheet.find("lead_id")

@@ -13,14 +13,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasteval.compare.hindsight import knew, stamped_late
-from forecasteval.compare.pair import Biases, Pair, pair_of
+from forecasteval.compare.pair import Pair, Sums, biases_of, pair_of
 from forecasteval.compare.scored import Scored
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Reason, reason
 from forecasteval.inference.grouping import Codes, Grouping, added
 from forecasteval.inference.limits import Weights
 from forecasteval.inference.silence import SILENCE_LEVEL, Silence, silence
-from forecasteval.matching.matched import DAYS_AHEAD, Matched, numbers, single_cells
+from forecasteval.matching.matched import DAYS_AHEAD, Matched, numbers, refuse_rows, single_cells
 from forecasteval.scores.probability import Deals, Floats, Metric
 
 LARGEST_AMOUNT = 1e15  # beyond it no sum of amounts is exact to the unit
@@ -76,21 +76,7 @@ class Rows:
         kinds: Mapping[str, str] | None = None,
         reasons: tuple[Reason, ...] = (),
     ) -> Rows:
-        """The rows of a comparison: checked, gaps settled, each deal with the rep of its first row.
-
-        Parameters
-        ----------
-        dimensions : the answer to "what may differ next time?"
-        amounts : are `amount` and `amount_won` wanted, where they are there?
-        epsilon : float, for the log score
-        kinds : kind by forecaster, beyond what the table declares
-        reasons : what is known of the rows already
-
-        Raises
-        ------
-        CallError
-            For outcomes other than 0 and 1, text among numbers, repeated rows, or gaps in a dimension that counts.
-        """
+        """The rows of a comparison: checked, gaps settled, each deal with the rep of its first row."""
         read = _read(matched.table, candidate, baseline, dimensions, amounts=amounts, epsilon=epsilon)
         declared = matched.kinds | dict(kinds or {})
         kind_c, note_c = _kind(candidate, read.deals.candidate, declared)
@@ -149,16 +135,6 @@ class Rows:
         """Number of deals in the rows of a mask."""
         return int(rows.sum()) if self.unit is None else int(np.unique(self.unit[rows]).size)
 
-    @property
-    def gaps(self) -> int:
-        """Number of rows in which the baseline's value stands in for the candidate."""
-        return 0 if self.filled is None else int(self.filled.sum())
-
-    @property
-    def dropped(self) -> float:
-        """Share of the rows that are left out for want of a forecast or of an amount."""
-        return 1 - len(self) / self.asked if self.asked else 0.0
-
     def lacks(self, metric: Metric) -> list[str]:
         """Columns that a metric needs and that are not there."""
         return [c for c in metric.needs if getattr(self.deals, c) is None]
@@ -189,8 +165,8 @@ class Rows:
             kept.distinct,
             kept.count(won),
             kept.count(~won),
-            kept.gaps,
-            kept.dropped,
+            0 if kept.filled is None else int(kept.filled.sum()),
+            1 - len(kept) / kept.asked if kept.asked else 0.0,
             kept.reasons,
             Weights.of(weight),
             {d: groups.by(d, groups.sums(None)) for d in groups.dimensions},
@@ -223,9 +199,9 @@ class Rows:
         return Grouping.of(self.rep, self.period, self.account, self.unit, len(self))
 
     @cached_property
-    def biases(self) -> Biases | None:
+    def biases(self) -> Sums | None:
         """How much both promised beyond what was won, where both give probabilities."""
-        return Biases.of(self.deals, self.groups) if self.same_kind else None
+        return biases_of(self.deals, self.groups) if self.same_kind else None
 
     def with_amounts(self, metric: Metric) -> Rows:
         """The rows whose amounts a metric can use: present and not negative."""
@@ -328,35 +304,34 @@ def crossed(crossing: int, deals: int) -> Reason:
 
 def _won(matched: pd.DataFrame) -> NDArray[np.float64]:
     won = pd.to_numeric(single_cells(matched["won"]), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    wrong = ~((won == 0) | (won == 1))
-    if wrong.any():
-        row = int(np.argmax(wrong))
+
+    def refused(n: str, row: int) -> str:
         found = matched["won"].iloc[row]
-        raise CallError(
-            f"won must be 0 or 1 in every row; {int(wrong.sum()):,} rows are not, the first is row {row + 1}: "
+        return (
+            f"won must be 0 or 1 in every row; {n} rows are not, the first is row {row + 1}: "
             f"{'empty' if pd.isna(found) else repr(str(found))}. Leave deals without an outcome out of the table."
         )
+
+    refuse_rows(~((won == 0) | (won == 1)), refused)
     return won
 
 
 def _amounts(matched: pd.DataFrame, name: str) -> Floats:
     """Amounts of money, NaN where there are none."""
     values = numbers(matched, name)
-    wrong = np.abs(values) > LARGEST_AMOUNT
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise CallError(
-            f"{name} holds {int(wrong.sum()):,} values that are no amounts of money; the first is row {row + 1}: "
-            f"{values[row]:g}. Expected is a number up to {LARGEST_AMOUNT:g}; leave unknown amounts empty."
-        )
+    refuse_rows(
+        np.abs(values) > LARGEST_AMOUNT,
+        lambda n, row: (
+            f"{name} holds {n} values that are no amounts of money; the first is row {row + 1}: {values[row]:g}. Expected "
+            f"is a number up to {LARGEST_AMOUNT:g}; leave unknown amounts empty."
+        ),
+    )
     return values
 
 
 def _all_differ(values: NDArray[Any]) -> bool:
     """Is no number there twice? By sorting: a hash table of ten million numbers takes four times the memory.
 
-    Examples
-    --------
     >>> _all_differ(np.array([3, 1, 2])), _all_differ(np.array([3, 1, 3]))
     (True, False)
     """
@@ -370,21 +345,21 @@ def _deal_codes(matched: pd.DataFrame) -> Codes | None:
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu" and _all_differ(column.to_numpy()):
         return None
     unit = _codes(matched["deal_id"])
-    gaps = unit < 0
-    if gaps.any():
-        raise CallError(
-            f"deal_id is empty in {int(gaps.sum()):,} rows, the first is row {int(np.argmax(gaps)) + 1}. Every row "
-            "needs the deal it is about."
-        )
+    refuse_rows(
+        unit < 0,
+        lambda n, row: (
+            f"deal_id is empty in {n} rows, the first is row {row + 1}. Every row needs the deal it is about."
+        ),
+    )
     if int(unit.max(initial=-1)) + 1 == unit.size:
         return None
-    repeated = matched.duplicated([c for c in ("deal_id", "as_of") if c in matched]).to_numpy()
-    if repeated.any():
-        row = int(np.argmax(repeated))
-        raise CallError(
-            f"{int(repeated.sum()):,} rows repeat a deal at the same as-of; the first is row {row + 1}, deal "
+    refuse_rows(
+        matched.duplicated([c for c in ("deal_id", "as_of") if c in matched]).to_numpy(),
+        lambda n, row: (
+            f"{n} rows repeat a deal at the same as-of; the first is row {row + 1}, deal "
             f"{str(matched['deal_id'].iloc[row])!r}. The table holds one row per deal and as-of."
-        )
+        ),
+    )
     return unit
 
 
@@ -408,12 +383,13 @@ def _dimension(matched: pd.DataFrame, name: str, labels: dict[str, NDArray[Any]]
     codes, found = pd.factorize(matched[name], sort=False)
     order = sorted(range(len(found)), key=lambda at: str(found[at]))  # not as the rows happen to stand
     labels[name] = np.asarray(found)[order]
-    gaps = codes < 0
-    if gaps.any():
-        raise CallError(
-            f"{name} is empty in {int(gaps.sum()):,} rows, the first is row {int(np.argmax(gaps)) + 1}. Fill it, "
-            f"leave those rows out, or drop the column {name}."
-        )
+    refuse_rows(
+        codes < 0,
+        lambda n, row: (
+            f"{name} is empty in {n} rows, the first is row {row + 1}. Fill it, leave those rows out, or drop the column "
+            f"{name}."
+        ),
+    )
     place = np.empty(len(order), dtype=np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
     return place[codes]
@@ -480,14 +456,14 @@ def _read(
         _amounts(matched, "amount_won") if has_booked else None,
         epsilon,
     )
-    if deals.amount_won is not None:
-        wrong = (deals.won == 0) & (np.nan_to_num(deals.amount_won) != 0)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise CallError(
-                f"amount_won must be 0 where a deal was not won; {int(wrong.sum()):,} rows are not, the first is row "
-                f"{row + 1}: {deals.amount_won[row]:g}."
-            )
+    if (booked := deals.amount_won) is not None:
+        refuse_rows(
+            (deals.won == 0) & (np.nan_to_num(booked) != 0),
+            lambda n, row: (
+                f"amount_won must be 0 where a deal was not won; {n} rows are not, the first is row {row + 1}: "
+                f"{booked[row]:g}."
+            ),
+        )
     return Rows(deals, rep, period, account, unit, None if unit is None else _moments(matched), labels)
 
 

@@ -16,8 +16,6 @@ def sizes_for(asked: Sequence[int], known: Sequence[int]) -> tuple[tuple[int, ..
 
     Without wishes: the grid as far as six periods can be judged at all of its sizes; four or one where six cannot.
 
-    Examples
-    --------
     >>> sizes_for([], [0, 60, 120, 180, 240, 300, 360])[0]
     (25, 35, 50)
     """

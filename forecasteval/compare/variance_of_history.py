@@ -80,22 +80,6 @@ def measure(
     What a deal adds to the difference of the means; of a score that is no mean over deals, its influence: how far the score
     moves with the deal, in the score's own unit (Hampel 1974, JASA 69(346), 383-393).
 
-    Parameters
-    ----------
-    metric : Metric
-        The Brier score, or another one.
-    which : str
-        "difference", or "candidate" for the candidate's own value.
-    epsilon : float
-        For the log score.
-
-    Raises
-    ------
-    CallError
-        If the table has no reps, no common deals, or no cell with two deals.
-
-    Examples
-    --------
     >>> rng = np.random.default_rng(1)
     >>> t = pd.DataFrame({"rep": np.repeat(range(40), 50), "period": np.tile(range(10), 200)})
     >>> t = t.assign(deal_id=range(2000), won=(rng.random(2000) < 0.3).astype(int), model=0.3)

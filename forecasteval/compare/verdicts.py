@@ -11,19 +11,6 @@ def decide(
 ) -> str | None:
     """The verdict, in the order of precedence: without reliability none, then sameness, then who is better.
 
-    Parameters
-    ----------
-    better : "lower", "higher" or "nearer_zero"
-        Which values of the metric are better; there is no verdict on what should be near zero.
-    low, high : float
-        The interval of candidate minus baseline.
-    margin : float or None
-        The largest difference that does not matter.
-    beyond_margin : bool
-        Call a forecaster better only where the interval lies beyond the margin.
-
-    Examples
-    --------
     >>> decide("lower", -0.05, -0.01, True, None), decide("lower", -0.05, -0.01, True, 0.1)
     ('candidate better', 'practically the same')
     >>> decide("higher", -0.05, 0.01, True, None), decide("higher", 0.01, 0.02, False, None)

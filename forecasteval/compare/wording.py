@@ -20,8 +20,6 @@ def decimals(low: float, high: float) -> int:
 
     More where an end would else read as zero though the interval lies wholly on one side of it.
 
-    Examples
-    --------
     >>> decimals(0.009, 0.033), decimals(-0.4, 0.9), decimals(0.0001, 0.0004), decimals(-0.089, -0.0003)
     (3, 2, 5, 4)
     """
@@ -37,8 +35,6 @@ def decimals(low: float, high: float) -> int:
 def number(value: float, places: int = 3) -> str:
     """A number with a true minus sign; a dash where there is none.
 
-    Examples
-    --------
     >>> number(-0.0215), number(float("nan"))
     ('−0.021', '–')
     """
@@ -51,8 +47,6 @@ def number(value: float, places: int = 3) -> str:
 def ends(low: float, high: float, places: int | None = None) -> str:
     """Both ends of an interval, with the digits that it supports if no other number of them is asked for.
 
-    Examples
-    --------
     >>> ends(-0.0012, 0.0239), ends(-12.4, 3, 0)
     ('−0.001 to 0.024', '−12 to 3')
     """
@@ -63,8 +57,6 @@ def ends(low: float, high: float, places: int | None = None) -> str:
 def capital(text: str) -> str:
     """With a capital, as a sentence starts.
 
-    Examples
-    --------
     >>> capital("the reps say €4M"), capital("")
     ('The reps say €4M', '')
     """
@@ -74,8 +66,6 @@ def capital(text: str) -> str:
 def percent(level: float) -> str:
     """A level in percent, with no digit too many or too few.
 
-    Examples
-    --------
     >>> percent(0.95), percent(0.999)
     ('95%', '99.9%')
     """
@@ -88,8 +78,6 @@ def in_unit(metric: str, values: Sequence[float]) -> list[str]:
     Points of probability (the root of a Brier score), the chance that was given to what happened (in percent), or pairs in
     the right order (of 100).
 
-    Examples
-    --------
     >>> in_unit("brier", [0.163, 0.201]), in_unit("auc", [0.76, 0.74]), in_unit("brier_skill", [0.1, 0.0])
     (['points', '40', '45'], ['pairs', '76', '74'], [])
     """
@@ -105,8 +93,6 @@ def in_unit(metric: str, values: Sequence[float]) -> list[str]:
 def count(n: int, noun: str) -> str:
     """A number of things, singular where it is one.
 
-    Examples
-    --------
     >>> count(1, "deals"), count(2310, "deals")
     ('1 deal', '2,310 deals')
     """
@@ -125,8 +111,6 @@ _SIZES = ((1e9, "bn"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 def money(*amounts: float, currency: str | None = None) -> str:
     """An amount, or the two ends of a range, rounded as people speak of it.
 
-    Examples
-    --------
     >>> money(4_132_000, currency="USD"), money(4_132_000, 4_870_000, currency="EUR"), money(640_200), money(12, 1_234_567)
     ('$4.1M', '€4.1 to 4.9M', '640k', '12 to 1.2M')
     >>> money(-350_000, currency="CHF"), money(28_350_000), money(99_960), money(float("nan"))
@@ -164,8 +148,6 @@ def _rounded(amount: float) -> tuple[str, str] | None:
 def method(taken: str, *, longer: bool = False) -> str:
     """The interval's method, from the name of its spread.
 
-    Examples
-    --------
     >>> method("rep", longer=True)
     'delete-one jackknife over reps (CR3J), t with Bell-McCaffrey df, longer on the side of who differs more between reps'
     """
@@ -195,8 +177,6 @@ def size_tells(row: Mapping[str, Any], noun: str) -> str:
 def scope(generalise_to: tuple[str, ...], nouns: Mapping[str, str]) -> str:
     """What may be different next time, in words.
 
-    Examples
-    --------
     >>> scope(("rep", "period"), {"period": "quarters"})
     'new reps and new quarters'
     """
@@ -208,8 +188,6 @@ def scope(generalise_to: tuple[str, ...], nouns: Mapping[str, str]) -> str:
 def spoken(text: str, nouns: Mapping[str, str]) -> str:
     """A sentence about deals and reps in the words of a table that speaks of something else.
 
-    Examples
-    --------
     >>> spoken("Only 1 of 5 deals was won; 3 reps.", {"deal": "leads", "rep": "owners", "won": "converted"})
     'Only 1 of 5 leads was converted; 3 owners.'
     """
@@ -241,8 +219,6 @@ def estimand(
 def size(row: Mapping[str, Any], nouns: Mapping[str, str]) -> str:
     """Deals and clusters behind a result.
 
-    Examples
-    --------
     >>> size({"deals": 2310, "clusters": {"rep": {"count": 24}, "period": {"count": 8}}}, {"period": "quarters"})
     '2,310 deals, 24 reps, 8 quarters'
     """

@@ -44,10 +44,7 @@ class Ranks:
     def without(self, dimension: str, member: Codes) -> Floats:
         """The AUC without each cluster: T - S_g + M_gg pairs remain of T.
 
-        References
-        ----------
-        DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44(3), 837-845, for the placements; the delete-one-
-        cluster form counts T - S_g + M_gg pairs.
+        DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44(3), 837-845, for the placements.
         """
         wins, rows = self.won.sum(), self.rows.sum()
         w = added(member, self.won)
@@ -83,13 +80,7 @@ def influence(placed: Floats, won: NDArray[np.bool_], value: float, wins: float,
 
 
 def ranked(forecast: Floats, won: Floats, groups: Grouping, dimensions: tuple[str, ...]) -> Ranked:
-    """How well a forecast ranks the rows, and how well without each cluster of some dimensions.
-
-    Parameters
-    ----------
-    forecast, won : arrays of shape (rows,), with at least one row won and one not
-    dimensions : those whose clusters are left out in turn
-    """
+    """How well a forecast ranks the rows, and how well without each cluster of some dimensions."""
     tied = 0.0
     if forecast.size <= EXACT_ROWS:
         ranking = rank(forecast, won)
@@ -169,13 +160,6 @@ def pairs_within(
 ) -> Floats:
     """Pairs of one cluster in which the won row is above, ties half, from the rows and wins at each level.
 
-    Parameters
-    ----------
-    codes, level, rows, won : arrays of one shape
-        Cluster, level, and how many rows and wins are there; a level of a cluster may stand there several times.
-
-    Examples
-    --------
     >>> pairs_within(np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([1, 2, 2]), np.array([0.0, 1, 1]), 2).tolist()
     [1.5, 0.5]
     """

@@ -311,12 +311,6 @@ def neighbours(x: ArrayLike, z: ArrayLike, block: ArrayLike) -> list[Resemblance
     few blocks cannot disprove it. So `widening` is read at the upper quartile of what the blocks allow: a verdict
     that would not stand with an interval as much wider should not be called reliable.
 
-    Parameters
-    ----------
-    x, z, block : as in :func:`over_blocks`
-
-    Examples
-    --------
     >>> found = neighbours(np.arange(8.0), np.ones(8), np.arange(8))
     >>> found[2], round(found[-1].widening, 1)
     (None, 7.1)

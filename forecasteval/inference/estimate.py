@@ -32,8 +32,6 @@ INFORMS = frozenset(
 def reason(code: str, text: str) -> Reason:
     """One entry of `reasons`: a code for programs and a sentence for people.
 
-    Examples
-    --------
     >>> reason("few_periods", "Only 5 quarters.")
     {'code': 'few_periods', 'text': 'Only 5 quarters.'}
     """

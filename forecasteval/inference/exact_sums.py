@@ -17,13 +17,6 @@ _HALF = 2.0**26
 def places(largest: float, terms: int) -> int:
     """Binary places to which terms are rounded: 40, or as many as keep the sum of so many terms within 62 bits.
 
-    Parameters
-    ----------
-    largest : the largest absolute value of a term
-    terms : how many there are
-
-    Examples
-    --------
     >>> places(1.0, 1000), places(1.0, 10**7), places(1e6, 10**7)
     (40, 38, 18)
     """
@@ -39,8 +32,6 @@ def whole(terms: Floats, at: int) -> Floats:
 def sums_by(codes: NDArray[np.integer], counted: Floats, size: int) -> Floats:
     """Sums of whole numbers by code, rounded once: what adding them as integers gives.
 
-    Examples
-    --------
     >>> sums_by(np.array([0, 1, 0]), np.array([2.0**61, 5.0, 1.0]), 2).tolist()
     [2.305843009213694e+18, 5.0]
     """
@@ -49,10 +40,3 @@ def sums_by(codes: NDArray[np.integer], counted: Floats, size: int) -> Floats:
     high = np.floor(counted / _HALF)
     low = np.bincount(codes, weights=counted - high * _HALF, minlength=size)
     return np.asarray(np.bincount(codes, weights=high, minlength=size) * _HALF + low, dtype=float)
-
-
-def sum_of(counted: Floats) -> float:
-    """The sum of whole numbers, rounded once."""
-    if float(np.abs(counted).sum()) < _EXACT or not np.isfinite(counted).all():
-        return float(counted.sum())
-    return float(int(counted.astype(np.int64).sum()))

@@ -32,25 +32,9 @@ def components(residual: ArrayLike, rows: ArrayLike, square: ArrayLike) -> tuple
     not below 0. What single rows add to the spread of the clusters' means, and between is without, is
     (G-1) within / (N - sum n_g^2 / N).
 
-    Parameters
-    ----------
-    residual : array of shape (..., clusters)
-        e_g, the sum of the rows' residuals r = x - R z in each cluster.
-    rows : array of shape (clusters,)
-    square : array of shape (...)
-        Sum of r^2 over all rows.
+    Searle, Casella & McCulloch (1992), Variance Components, section 3.6; DerSimonian & Laird
+    (1986), Controlled Clinical Trials 7(3).
 
-    Returns
-    -------
-    within, between, by_chance : arrays of shape (...)
-
-    References
-    ----------
-    Searle, Casella & McCulloch (1992), Variance Components, section 3.6; DerSimonian & Laird (1986), Controlled
-    Clinical Trials 7(3).
-
-    Examples
-    --------
     >>> [round(float(v), 4) for v in components([2.0, -2.0, 0.0], [4, 4, 4], 12.0)]
     [1.1111, 0.0, 0.2778]
     """
@@ -75,17 +59,6 @@ def tail_of_biases(mine: tuple[float, float], theirs: tuple[float, float]) -> fl
     sample without them looks harmless. The spread of a bias is seen in every cluster, long before its square shows
     its tail.
 
-    Parameters
-    ----------
-    mine, theirs : pairs of float
-        Variance between clusters, and what chance adds, from :func:`components`.
-
-    Returns
-    -------
-    float, in [-1, 1]; above 0 where the difference, mine minus theirs, may be larger than it seems
-
-    Examples
-    --------
     >>> round(tail_of_biases((0.0, 0.001), (0.009, 0.001)), 2), tail_of_biases((0.01, 0.001), (0.01, 0.001))
     (-0.9, 0.0)
     """
@@ -97,15 +70,6 @@ def tail_of_biases(mine: tuple[float, float], theirs: tuple[float, float]) -> fl
 def tail_of_losses(mine: float, theirs: float, difference: tuple[float, float]) -> float:
     """The same of losses, which also differ by skill: max(-b, min(b, l_m - l_t)) / (b + c).
 
-    Parameters
-    ----------
-    mine, theirs : float
-        Variance between clusters of either loss.
-    difference : pair of float
-        b and c, variance between clusters of the losses' difference, and what chance adds to it.
-
-    Examples
-    --------
     >>> round(tail_of_losses(0.0, 0.004, (0.003, 0.001)), 2), tail_of_losses(0.0, 0.0, (0.0, 0.0))
     (-0.75, 0.0)
     """
@@ -120,14 +84,6 @@ def skewness(share: ArrayLike, *tails: float) -> float:
     TAIL ((G - 3)/(G - 1))^3 sum w^3 / (sum w^2)^1.5 sum tail^3: a sum of G effects, each with the skewness
     TAIL tail^3, has it over sqrt(G). Fewer than four clusters cannot tell.
 
-    Parameters
-    ----------
-    share : array of shape (clusters,), summing to 1
-    tails : floats in [-1, 1]
-        From :func:`tail_of_biases` and :func:`tail_of_losses`.
-
-    Examples
-    --------
     >>> round(skewness(np.full(25, 0.04), 0.5), 3), skewness([0.4, 0.3, 0.3], 1.0)
     (0.308, 0.0)
     """
@@ -171,8 +127,6 @@ def lean(skew: ArrayLike) -> Floats:
     (2 z^2 + 1) / (6 z) times the skewness, z = 1.96, at most 1. Johnson (1978), Journal of the American Statistical
     Association 73(363), 536-544, shifts both ends by it; here the shorter arm stays, as the skewness is assumed, not seen.
 
-    Examples
-    --------
     >>> [round(float(lean(s)), 3) for s in (0.2, -0.2, 5.0)]
     [0.148, -0.148, 1.0]
     """

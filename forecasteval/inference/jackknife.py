@@ -37,17 +37,6 @@ def leave_one_out(x: ArrayLike, z: ArrayLike) -> Floats:
 
     R_(g) = (X - x_g) / (Z - z_g)
 
-    Parameters
-    ----------
-    x, z : arrays of shape (clusters,)
-        Numerator and denominator summed within each cluster.
-
-    Returns
-    -------
-    array of shape (clusters,); not finite where one cluster holds all of the denominator
-
-    Examples
-    --------
     >>> leave_one_out([1.0, 2.0, 3.0], [1.0, 1.0, 2.0]).tolist()
     [1.6666666666666667, 1.3333333333333333, 1.5]
     """
@@ -112,26 +101,10 @@ def cr3j(estimate: float, without: ArrayLike) -> float:
 
 
 def two_way(first: Spread, second: Spread, cells: Spread) -> Spread | None:
-    """Spread when two ways of clustering are both random: first + second - cells.
+    """Spread when two ways of clustering are both random: first + second - cells; None where that is not positive.
 
-    Parameters
-    ----------
-    first, second : Spread
-        Over the clusters of either dimension.
-    cells : Spread
-        Over the non-empty cells of the two.
-
-    Returns
-    -------
-    Spread or None
-        None where the variance is not positive; the degrees of freedom are the smaller of the two.
-
-    References
-    ----------
     Cameron, Gelbach & Miller (2011), Journal of Business & Economic Statistics 29(2), 238-249.
 
-    Examples
-    --------
     >>> both = two_way(Spread(3, 9, "rep"), Spread(4, 5, "period"), Spread(0, 40, "cell"))
     >>> both.se, both.df, both.method
     (5.0, 5, 'two-way')
@@ -146,8 +119,6 @@ def two_way(first: Spread, second: Spread, cells: Spread) -> Spread | None:
 def largest(*spreads: Spread | None) -> Spread:
     """The spread with the largest standard error, with its own degrees of freedom.
 
-    Examples
-    --------
     >>> largest(Spread(1.0, 9, "rep"), None, Spread(2.0, 4, "period")).method
     'period'
     """
@@ -232,8 +203,6 @@ def stratified(residual: ArrayLike, stratum: ArrayLike, total: float) -> Spread:
 def t_quantile(probability: float, df: float) -> float:
     """Quantile of Student's t.
 
-    Examples
-    --------
     >>> round(t_quantile(0.975, 10), 4)
     2.2281
     """
@@ -254,16 +223,8 @@ class Clusters:
 def clusters(share: ArrayLike) -> Clusters:
     """Effective number of clusters, 1 / sum w^2, from their shares of the denominator.
 
-    Parameters
-    ----------
-    share : array of shape (clusters,), summing to 1
-
-    References
-    ----------
     Kish (1965), Survey Sampling, section 11.7: the same form for unequal weights.
 
-    Examples
-    --------
     >>> clusters([0.5, 0.25, 0.25])
     Clusters(count=3, effective=2.6666666666666665, largest_share=0.5)
     """

@@ -67,8 +67,6 @@ def few_effective_deals(weights: Weights, of: str) -> tuple[bool, list[Reason]]:
 
     Equal deals are left to :func:`few_events`.
 
-    Examples
-    --------
     >>> possible, found = few_effective_deals(Weights(3, 1e6 + 2, 1e12 + 2, 1e6), "amount")
     >>> possible, found[0]["code"]
     (False, 'dominant_deal')
@@ -116,19 +114,6 @@ def doubts(
 ) -> tuple[bool, list[Reason]]:
     """Whether an interval over new clusters is possible, and what speaks against believing it.
 
-    Parameters
-    ----------
-    clusters : by dimension, those that the question leaves out in turn
-    nouns : what the clusters of each dimension are called
-    undefined : dimensions of which one cluster holds everything
-    weight : what clusters have a share of, in words
-
-    Returns
-    -------
-    possible, reasons
-
-    Examples
-    --------
     >>> [r["code"] for r in doubts({"period": Clusters(5, 4.8, 0.3)}, {"period": "quarters"})[1]]
     ['few_periods']
     """

@@ -36,22 +36,6 @@ def logit(probability: ArrayLike, *, epsilon: float = EPSILON) -> tuple[Floats, 
 
     log(p / (1 - p)), after p is moved into [epsilon, 1 - epsilon]: at 0 and 1 the log-odds are infinite.
 
-    Parameters
-    ----------
-    probability : array of shape (deals,), in [0, 1]
-    epsilon : float, in (0, 0.5)
-
-    Returns
-    -------
-    log-odds of shape (deals,), number that was moved
-
-    Raises
-    ------
-    ValueError
-        If a probability lies outside [0, 1] or is missing.
-
-    Examples
-    --------
     >>> values, moved = logit([0.5, 1.0])
     >>> values.round(3).tolist(), moved
     ([0.0, 6.907], 1)

@@ -68,8 +68,6 @@ class Design:
     def doubt(self, question: Question) -> str:
         """Why the comparison would give no verdict on such a pilot, whatever it finds; empty where it would.
 
-        Examples
-        --------
         >>> Design(12, 2, 10).doubt(("rep", "period"))
         'fewer than 6 periods'
         """
@@ -89,8 +87,6 @@ class Design:
     def answerable(self) -> Question:
         """The most cautious question that the pilot could answer with a verdict.
 
-        Examples
-        --------
         >>> Design(12, 2, 10).answerable, Design(12, 8, 10).answerable, Design(3, 2, 10).answerable
         (('rep',), ('rep', 'period'), ('deal',))
         """
@@ -269,8 +265,6 @@ def expected(design: Design, components: Components, question: Question) -> _Exp
     McCaffrey (2002), Survey Methodology 28(2); Moerbeek & Teerenstra (2015), Power Analysis of Trials with Multilevel
     Data.
 
-    Examples
-    --------
     >>> e = expected(Design(20, 4, 25, uneven=0.0), Components(0.04, 0.0, 0.0, 0.2), ("rep",))
     >>> round(e.se, 5), round(e.parts[0].df, 6), round(e.detectable(), 4)
     (0.01, 19.0, 0.0295)
@@ -312,8 +306,6 @@ def detectable(
     About (t_(1+level)/2 + t_power) SE; exactly the difference at which the interval lies wholly on the right
     side of 0 with that power. Bloom (1995), Evaluation Review 19(5), 547-556: the minimum detectable effect.
 
-    Examples
-    --------
     >>> only_reps = Components(0.04, 0.0, 0.0, 0.0)
     >>> round(detectable(Design(12, 1, 10, uneven=0.0), only_reps, ("rep",)) / 0.04, 4)
     0.8887
@@ -333,8 +325,6 @@ def fewest(
 ) -> int | None:
     """The smallest number of "reps", "periods" or "deals" that is enough, all else as in the design; None beyond MOST.
 
-    Examples
-    --------
     >>> flat = Design(12, 4, 10, uneven=0.0)
     >>> c = Components(0.04, 0.0, 0.0, 0.2)
     >>> fewest("reps", flat, c, ("rep",), 0.03), fewest("deals", flat, c, ("rep",), 0.03)

@@ -20,8 +20,6 @@ QUESTIONS: dict[tuple[str, ...], str] = {
 def needed(generalise_to: tuple[str, ...]) -> tuple[str, ...]:
     """The dimensions over which clusters are left out to answer the question.
 
-    Examples
-    --------
     >>> needed(("rep", "period"))
     ('rep', 'period', 'cell')
     """

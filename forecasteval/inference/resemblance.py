@@ -53,8 +53,6 @@ class Resemblance:
 def shown_once_in(clusters: int) -> int:
     """In one of how many series of this length the test finds an autocorrelation of .5: its weakness.
 
-    Examples
-    --------
     >>> shown_once_in(8), shown_once_in(20)
     (4, 2)
     """
@@ -130,15 +128,6 @@ def alike(shown: Resemblance | None, value: float, se: float, taken: float, noun
     A doubt (`periods_alike`), unless the number would differ from 0 with an interval as wide as they need: then it
     informs (`periods_alike_allowed`).
 
-    Parameters
-    ----------
-    value : float
-        The number that the interval is about.
-    se, taken : float
-        The standard error over these clusters, and that of the interval, which may be over others as well.
-
-    Examples
-    --------
     >>> rising = resemblance(np.arange(8) - 3.5, np.full(8, 1 / 8))
     >>> [alike(rising, v, 0.02, 0.02, "quarters")[0]["code"] for v in (0.1, 0.5)]
     ['periods_alike', 'periods_alike_allowed']

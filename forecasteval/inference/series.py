@@ -51,18 +51,8 @@ def _ewc(difference: ArrayLike, *, cosines: int | None = None) -> Spread:
     Omega = 1/B sum_j [sqrt(2/T) sum_t d_t cos(pi j (t - 1/2)/T)]^2, SE = sqrt(Omega/T), t with B degrees of
     freedom, B = the whole part of 0.4 T^(2/3), at least 1.
 
-    Parameters
-    ----------
-    difference : array of shape (periods,), in order of time
-    cosines : int, optional
-        B, where another than the standard choice is wanted.
-
-    References
-    ----------
     Lazarus, Lewis, Stock & Watson (2018), Journal of Business & Economic Statistics 36(4), 541-559.
 
-    Examples
-    --------
     >>> s = _ewc([1.0, 2.0, 0.0, 1.5, 0.5, 1.0, 2.5, -0.5])
     >>> s.df, round(s.se, 4)
     (1, 0.1229)

@@ -58,12 +58,6 @@ def silence(silent: NDArray[np.bool_], values: Floats, groupings: Iterable[Codes
     the largest p-value counts: deals of one rep, or of one period, are alike anyway. Where one cluster holds all silent
     rows, its silence cannot be told from what it is otherwise, and there is no p-value: the weakness of the test.
 
-    Parameters
-    ----------
-    groupings : for each way of clustering the cluster of each row
-
-    Examples
-    --------
     >>> won = np.repeat([1.0, 0.0], 100)
     >>> s = silence(np.arange(200) % 5 < won + 1, won, [np.arange(200), np.arange(200) % 7])
     >>> round(s.silent, 3), round(s.spoken, 3), s.p_value < 0.01

@@ -85,16 +85,7 @@ class Statistic:
         return replace(self.strata.spread(self.total), method="deal")
 
     def spread(self, generalise_to: tuple[str, ...]) -> Spread:
-        """Standard error and degrees of freedom when these things may be different next time.
-
-        Parameters
-        ----------
-        generalise_to : one of :data:`forecasteval.inference.questions.QUESTIONS`
-
-        Returns
-        -------
-        Spread; its standard error is 0 where it is nothing but rounding
-        """
+        """Standard error and degrees of freedom when these things may be different next time."""
         found = [self._units() if d == "deal" else self._over(d) for d in generalise_to]
         if generalise_to == ("rep", "period"):
             both = two_way(found[0], found[1], self._over("cell"))

@@ -33,16 +33,8 @@ def largest_unseen_share(clusters: int, level: float = 0.95) -> float:
 
     q = 1 - (1 - level)^(1 / G), the upper end of Clopper and Pearson's interval for none of G; about 3 / G at 95%.
 
-    Parameters
-    ----------
-    clusters : int, at least 1
-
-    References
-    ----------
     Hanley & Lippman-Hand (1983), Journal of the American Medical Association 249(13), 1743-1745.
 
-    Examples
-    --------
     >>> [round(largest_unseen_share(g), 4) for g in (5, 20, 100)]
     [0.4507, 0.1391, 0.0295]
     """

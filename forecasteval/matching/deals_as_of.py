@@ -39,8 +39,6 @@ class Target:
     def parse(cls, text: str) -> Target:
         """Read "won in period", "won at all" or "won within N days".
 
-        Examples
-        --------
         >>> Target.parse("won within 90 days").days
         90
         """

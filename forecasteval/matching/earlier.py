@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from forecasteval.matching.forecasters import BurnIn, Floats, design_of, folds_of, logistic
+from forecasteval.matching.forecasters import BurnIn, design_of, folds_of, taught
 from forecasteval.matching.matched import Matched
 
 KNOWN_AFTER = (
@@ -53,8 +53,6 @@ def learned(
     features. Within each value of `by` from the burn-in on, before that on all rows. Rows before any burn-in are left out, as
     a step of the flow; a table that does not say when outcomes were known is fitted out of fold.
 
-    Examples
-    --------
     >>> day = pd.Series(pd.date_range("2025-01-01", periods=400).to_numpy("datetime64[s]"))
     >>> leads = pd.DataFrame({"deal_id": range(400), "as_of": day, "points": [0.0, 10.0, 10.0, 10.0] * 100, "won": [0, 0, 1, 1] * 100})
     >>> told = learned(Matched(leads, more={KNOWN_AFTER: 30}), ["points"])
@@ -63,7 +61,9 @@ def learned(
     """
     enough, table = burn_in or BurnIn(), matched.table
     won = table["won"].to_numpy(dtype=float)
-    designs = {n: _design(matched, n) for n in names}
+    designs = {
+        n: design_of(table, matched.features) if n == "model" else matched.numbers(n)[:, None] for n in names
+    }
     group = pd.factorize(table[by])[0] if by else np.zeros(len(table), dtype=int)
     said = {n: np.full(len(table), np.nan) for n in names}
     begun: NDArray[np.bool_] = np.zeros(len(table), dtype=bool)
@@ -77,33 +77,18 @@ def learned(
                 there = np.atleast_1d(np.isfinite(design).all(axis=1))
                 seen, speaking = past[there[past]], speaks[there[speaks]]
                 if enough.over(won[seen]) and len(speaking):
-                    used = (design[seen] != 0).sum(axis=0) >= 5  # a value that hardly occurs teaches nothing
-                    said[name][speaking] = logistic(
-                        design[seen][:, used], won[seen], design[speaking][:, used]
-                    )
-    how = (
-        "fitted to those whose outcome was known by then"
-        if in_time(matched)
-        else "each by a fit that never saw it"
-    )
-    told = {
-        n: {"kind": "probability", "gloss": f"{_gloss(matched, n)}, {how}", "from_file": False} for n in names
-    }
+                    said[name][speaking] = taught(design, won, seen, speaking)
+    dated = in_time(matched)
+    how = "fitted to those whose outcome was known by then" if dated else "each by a fit that never saw it"
+    own = {"kind": "probability", "from_file": False}
+    told = {n: {**own, "gloss": f"{_gloss(matched, n)}, {how}"} for n in names}
     kept = replace(matched, table=table.assign(**said), forecasters={**matched.forecasters, **told})
     step = {"step": "enough past to learn from", "deals": int(begun.sum()), "dropped": int((~begun).sum())}
     why = f"fewer than {enough.deals} earlier ones were decided by then"
     return kept.rows(begun, flow=[*matched.flow, {**step, "why": why}])
 
 
-def _design(matched: Matched, name: str) -> Floats:
-    """What a forecaster is fitted on."""
-    return design_of(matched.table, matched.features) if name == "model" else matched.numbers(name)[:, None]
-
-
 def _gloss(matched: Matched, name: str) -> str:
-    about: Mapping[str, object] = matched.forecasters.get(name, {})
-    return (
-        f"a logistic regression on {len(matched.features)} columns"
-        if name == "model"
-        else str(about.get("gloss", name))
-    )
+    if name == "model":
+        return f"a logistic regression on {len(matched.features)} columns"
+    return str(matched.forecasters.get(name, {}).get("gloss", name))

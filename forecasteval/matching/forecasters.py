@@ -71,11 +71,6 @@ def see(panel: pd.DataFrame) -> Seen:
 
     The reference model's columns are log amount (0 and a flag where there is none), log age, days to the
     expected close, log of 1 + pushes, log days in the stage, and one column per stage.
-
-    Parameters
-    ----------
-    panel : DataFrame with stage, rep_category, rep_probability, amount, age_days, days_to_close, pushes,
-        days_in_stage and won
     """
     stage, labels = pd.factorize(panel["stage"], sort=True)
     amount = panel["amount"].to_numpy(dtype=float, na_value=np.nan)
@@ -106,22 +101,8 @@ def logistic(x: Floats, won: Floats, now: Floats) -> Floats:
     The prior is one pseudo-deal per column, half won and half lost: it keeps coefficients finite where a
     column separates wins from losses, and hardly matters elsewhere. Columns are scaled to unit spread.
 
-    Parameters
-    ----------
-    x : array of shape (deals, columns)
-    won : array of shape (deals,), 0 or 1
-    now : array of shape (others, columns)
-
-    Returns
-    -------
-    array of shape (others,)
-
-    References
-    ----------
     Greenland & Mansournia (2015), Statistics in Medicine 34(23), 3133-3143.
 
-    Examples
-    --------
     >>> x = np.tile([[0.0], [0.0], [1.0], [1.0]], (25, 1))
     >>> p = logistic(x, np.array([0.0, 1.0, 1.0, 1.0] * 25), np.array([[0.0], [1.0]]))
     >>> bool(p[0] < 0.55 < 0.9 < p[1] < 1)
@@ -147,8 +128,6 @@ def logistic(x: Floats, won: Floats, now: Floats) -> Floats:
 def _logit(probability: Any) -> Floats:
     """Log-odds, with probabilities first moved into [0.01, 0.99].
 
-    Examples
-    --------
     >>> _logit([0.5, 0.0]).round(3).tolist()
     [0.0, -4.595]
     """
@@ -160,13 +139,8 @@ def _logit(probability: Any) -> Floats:
 
 
 def _model(train: Seen, now: Seen) -> Floats:
-    # a stage (or flag) that hardly occurs teaches nothing
-    seen = (train.design != 0).sum(axis=0) >= 10
+    seen = (train.design != 0).sum(axis=0) >= 10  # a stage (or flag) that hardly occurs teaches nothing
     return logistic(train.design[:, seen], train.won, now.design[:, seen])
-
-
-def _base_rate(train: Seen, now: Seen) -> Floats:
-    return np.full(len(now.won), (train.won.sum() + 0.5) / (len(train.won) + 1))
 
 
 def _past_rate(label: str) -> Callable[[Seen, Seen], Floats]:
@@ -178,10 +152,6 @@ def _past_rate(label: str) -> Callable[[Seen, Seen], Floats]:
     return speak
 
 
-def _rep_forecast(train: Seen, now: Seen) -> Floats:
-    return now.rep_probability
-
-
 def _rep_recalibrated(train: Seen, now: Seen) -> Floats:
     said, saying = ~np.isnan(train.rep_probability), ~np.isnan(now.rep_probability)
     p = np.full(len(now.won), np.nan)
@@ -191,10 +161,6 @@ def _rep_recalibrated(train: Seen, now: Seen) -> Floats:
     return p
 
 
-def _mix(train: Seen, now: Seen) -> Floats:
-    return (_model(train, now) + _rep_forecast(train, now)) / 2
-
-
 BUILT_IN: dict[str, _Forecaster] = {
     f.name: f
     for f in (
@@ -202,7 +168,7 @@ BUILT_IN: dict[str, _Forecaster] = {
             "rep_forecast",
             "the probability that the rep had entered, as it stood",
             False,
-            _rep_forecast,
+            lambda train, now: now.rep_probability,
             "won at all",
         ),
         _Forecaster(
@@ -223,7 +189,12 @@ BUILT_IN: dict[str, _Forecaster] = {
             True,
             _past_rate("stage"),
         ),
-        _Forecaster("base_rate", "the share of all deals that was won before", True, _base_rate),
+        _Forecaster(
+            "base_rate",
+            "the share of all deals that was won before",
+            True,
+            lambda train, now: np.full(len(now.won), (train.won.sum() + 0.5) / (len(train.won) + 1)),
+        ),
         _Forecaster(
             "model",
             "a logistic regression on stage, amount, age, time to the expected close, times pushed and time in "
@@ -231,7 +202,13 @@ BUILT_IN: dict[str, _Forecaster] = {
             True,
             _model,
         ),
-        _Forecaster("mix", "the mean of model and rep_forecast", True, _mix, parts=("model", "rep_forecast")),
+        _Forecaster(
+            "mix",
+            "the mean of model and rep_forecast",
+            True,
+            lambda train, now: (_model(train, now) + now.rep_probability) / 2,
+            parts=("model", "rep_forecast"),
+        ),
     )
 }
 
@@ -244,51 +221,28 @@ def out_of_fold(
 ) -> pd.DataFrame:
     """Forecasts of `model` and `base_rate` for a flat table without an order in time.
 
-    The model forecasts each deal by a fit that has not seen it; rows of one account (duplicates among them)
-    stay in one fold, so that no twin of a deal is learned from. The base rate is the share of all deals that
-    was won: taken fold by fold it would be lower where more was won, and so rank deals backwards.
+    The model forecasts each deal by a fit that has not seen it; rows of one account stay in one fold, so that no twin of a
+    deal is learned from. The base rate is the share of all deals that was won: taken fold by fold it would be lower
+    where more was won, and so rank deals backwards.
 
-    Parameters
-    ----------
-    table : DataFrame with `won`, the features and, optionally, `account`
-    names : of `model` and `base_rate`
-    features : columns that the model may use; text is taken as categories
-    seed : int
-        Of the assignment to folds.
-
-    Returns
-    -------
-    DataFrame with one column per name, on the table's index
-
-    Raises
-    ------
-    ValueError
-        For another name, or a model without features.
-
-    Examples
-    --------
     >>> t = pd.DataFrame({"won": [0, 1] * 20, "size": ["big", "small"] * 20})
     >>> out_of_fold(t, ["base_rate"], ["size"])["base_rate"].unique().tolist()
     [0.5]
     """
-    unknown = [n for n in names if n not in ("model", "base_rate")]
-    if unknown:
-        raise ValueError(f"A flat table allows for model and base_rate only, not {', '.join(unknown)}.")
-    if "model" in names and not features:
-        raise ValueError("The reference model needs features: name them in the mapping (features: [...]).")
-    fold = folds_of(table, folds, seed)
     won = table["won"].to_numpy(dtype=float)
-    out = {}
-    if "base_rate" in names:
-        out["base_rate"] = np.full(len(table), won.mean())
+    out = {"base_rate": np.full(len(table), won.mean())} if "base_rate" in names else {}
     if "model" in names:
-        design = design_of(table, features)
+        fold, design = folds_of(table, folds, seed), design_of(table, features)
         out["model"] = np.full(len(table), np.nan)
         for k in np.unique(fold):
-            train, now = fold != k, fold == k
-            seen = (design[train] != 0).sum(axis=0) >= 5  # a level that hardly occurs teaches nothing
-            out["model"][now] = logistic(design[train][:, seen], won[train], design[now][:, seen])
+            out["model"][fold == k] = taught(design, won, fold != k, fold == k)
     return pd.DataFrame(out, index=table.index)
+
+
+def taught(design: Floats, won: Floats, train: NDArray[Any], now: NDArray[Any]) -> Floats:
+    """What a logistic regression says of some rows after others; a column that is hardly ever filled teaches nothing."""
+    seen = (design[train] != 0).sum(axis=0) >= 5
+    return logistic(design[train][:, seen], won[train], design[now][:, seen])
 
 
 def folds_of(table: pd.DataFrame, folds: int, seed: int) -> NDArray[np.intp]:

@@ -43,17 +43,6 @@ def joined_ids(
     Two ids are one where they differ only in spaces around them, in case, or in being a number or text (3, 3.0 and
     "3"). Ids of 15 letters and digits, as some CRMs give them, may differ only in case and still be two.
 
-    Parameters
-    ----------
-    rows : how often each cell of the column stands in the table, if not once
-
-    Raises
-    ------
-    CallError
-        For cells that hold more than one thing, such as lists.
-
-    Examples
-    --------
     >>> column, said = joined_ids(pd.Series(["r1", "r1", "R1", "r1 ", 3, "3", " "], dtype=object), "rep")
     >>> column.tolist(), said
     (['r1', 'r1', 'r1', 'r1', '3', '3', nan], "5 ids in rep are read as 2, since some differ only in spaces, in case or \

@@ -300,13 +300,7 @@ class Panel:
         return [n for n in names if n in outside and n not in BUILT_IN]
 
     def view(self, forecasters: Sequence[str], as_of: Any = None, *, pool: bool = False) -> Matched:
-        """What these forecasters said at these looks, on the deals about which they could speak.
-
-        Parameters
-        ----------
-        as_of : looks of this panel; all of them if left out
-        pool : must be asked for where several weeks go into one table
-        """
+        """What these forecasters said at these looks, on the deals about which they could speak."""
         key = (*forecasters, repr(as_of), pool)
         if key not in self._views:
             self._views[key] = self._viewed(forecasters, as_of, pool=pool)

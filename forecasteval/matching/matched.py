@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -174,13 +174,12 @@ def numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
     if not pd.api.types.is_numeric_dtype(column):
         column = single_cells(column.astype(object))
         read = pd.to_numeric(column, errors="coerce")
-        wrong = (read.isna() & column.notna()).to_numpy()
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise CallError(
-                f"{name} holds {int(wrong.sum()):,} cells that are not numbers; the first is row {row + 1}: "
-                f"{str(column.iloc[row])!r}."
-            )
+        refuse_rows(
+            (read.isna() & column.notna()).to_numpy(),
+            lambda n, row: (
+                f"{name} holds {n} cells that are not numbers; the first is row {row + 1}: {str(column.iloc[row])!r}."
+            ),
+        )
         column = read
     values = column.to_numpy(dtype=float, na_value=np.nan)
     if name in RESERVED:
@@ -194,16 +193,25 @@ class StrangeCells(CallError):
     """Cells that hold neither a number nor a text."""
 
 
+def refuse_rows(
+    wrong: NDArray[np.bool_], say: Callable[[str, int], str], error: type[CallError] = CallError
+) -> None:
+    """Refuse what some rows hold, in a sentence that is told how many they are and the position of the first."""
+    if wrong.any():
+        raise error(say(f"{int(wrong.sum()):,}", int(np.argmax(wrong))))
+
+
 def single_cells(column: pd.Series) -> pd.Series:
     """The column itself, refused where a cell holds several values or a complex number."""
-    if not pd.api.types.is_object_dtype(column.dtype):
-        return column
-    strange = column.map(lambda cell: isinstance(cell, complex | dict | set) or np.ndim(cell) > 0)
-    if strange.any():
-        row = int(np.argmax(strange.to_numpy(dtype=bool)))
-        raise StrangeCells(
-            f"{column.name} holds {int(strange.sum()):,} cells that are not one real number; the first is row "
-            f"{row + 1}: {str(column.iloc[row])!r}. {EXPECTED}."
+    if pd.api.types.is_object_dtype(column.dtype):
+        strange = column.map(lambda cell: isinstance(cell, complex | dict | set) or np.ndim(cell) > 0)
+        refuse_rows(
+            strange.to_numpy(dtype=bool),
+            lambda n, row: (
+                f"{column.name} holds {n} cells that are not one real number; the first is row {row + 1}: "
+                f"{str(column.iloc[row])!r}. {EXPECTED}."
+            ),
+            StrangeCells,
         )
     return column
 
@@ -211,8 +219,6 @@ def single_cells(column: pd.Series) -> pd.Series:
 def pseudonyms(names: Iterable[Any], noun: str = "rep") -> dict[Any, str]:
     """Stand-ins for names, numbered by how often each occurs: names of people are personal data.
 
-    Examples
-    --------
     >>> pseudonyms(["Ann", "Bo", "Bo"])
     {'Bo': 'rep 1', 'Ann': 'rep 2'}
     """

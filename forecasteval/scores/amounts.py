@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from forecasteval.scores.probability import Deals, Floats, Metric, Terms
+from forecasteval.scores.probability import Deals, Floats, Metric, each, there
 
 
 def _range(low: ArrayLike, high: ArrayLike, actual: ArrayLike) -> tuple[Floats, Floats, Floats]:
@@ -96,38 +96,21 @@ def quantile_score(forecast: ArrayLike, actual: ArrayLike, *, quantile: float) -
 # --- totals by period and unit ------------------------------------------------------------------------
 
 
-def _booked(d: Deals) -> Floats:
-    assert d.amount_won is not None
-    return d.amount_won
-
-
-def _wmape_terms(d: Deals) -> Terms:
-    a = _booked(d)
-    return Terms(np.abs(d.candidate - a), np.abs(d.baseline - a), a)
-
-
-def _bias_share_terms(d: Deals) -> Terms:
-    a = _booked(d)
-    return Terms(d.candidate - a, d.baseline - a, a)
-
-
-def _within_terms(d: Deals) -> Terms:
-    return Terms(within(d.candidate, _booked(d), 0.1), within(d.baseline, _booked(d), 0.1), None)
-
-
-def _mape_terms(d: Deals) -> Terms:
-    a = _booked(d)
-    return Terms(np.abs(d.candidate - a) / a, np.abs(d.baseline - a) / a, None)
+def _missed(d: Deals, total: Floats) -> Floats:
+    return np.abs(total - there(d.amount_won))
 
 
 TOTAL_METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
-        Metric("wmape", "Error as a share of what was booked", "lower", "sum |F - A| over sum A", _wmape_terms),
+        Metric("wmape", "Error as a share of what was booked", "lower", "sum |F - A| over sum A",
+               each(_missed, "amount_won")),
         Metric("bias_share", "Bias as a share of what was booked", "nearer_zero", "sum (F - A) over sum A",
-               _bias_share_terms),
-        Metric("within_10", "Share of totals within 10%", "higher", "|F - A| at most 0.1 A", _within_terms),
-        Metric("mape", "Mean error in percent of each total", "lower", "mean |F - A| / A", _mape_terms),
+               each(lambda d, total: total - there(d.amount_won), "amount_won")),
+        Metric("within_10", "Share of totals within 10%", "higher", "|F - A| at most 0.1 A",
+               each(lambda d, total: within(total, there(d.amount_won), 0.1))),
+        Metric("mape", "Mean error in percent of each total", "lower", "mean |F - A| / A",
+               each(lambda d, total: _missed(d, total) / there(d.amount_won))),
     )
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from forecasteval.scores.probability import Deals, Floats, Metric, Terms
+from forecasteval.scores.probability import Deals, Floats, Metric, Terms, each
 
 CALL = 0.5  # a deal is called won from this probability on
 
@@ -110,15 +110,15 @@ def _precision_terms(d: Deals) -> Terms:
     return Terms(c * d.won, b * d.won, c, b)
 
 
-def _recall_terms(d: Deals) -> Terms:
-    return Terms((d.candidate >= CALL) * d.won, (d.baseline >= CALL) * d.won, d.won)
-
-
 PRECISION = Metric(
     "precision", "Precision", "higher", "of the deals called won, the share that was won", _precision_terms
 )
 RECALL = Metric(
-    "recall", "Recall", "higher", "of the deals that were won, the share called won", _recall_terms
+    "recall",
+    "Recall",
+    "higher",
+    "of the deals that were won, the share called won",
+    each(lambda d, p: (p >= CALL) * d.won, "won"),
 )
 
 
@@ -137,9 +137,9 @@ def lift(share: float) -> Metric:
 def precision_at(share: float) -> Metric:
     """Share won of the highest share of each list: sum a y / (share n)."""
 
+    what = f"of the highest {share:.0%}, the share won"
+
     def terms(d: Deals) -> Terms:
         return Terms(d.candidate * d.won, d.baseline * d.won, np.full(d.won.size, share))
 
-    return Metric(
-        "precision_at", "Precision at the top", "higher", f"of the highest {share:.0%}, the share won", terms
-    )
+    return Metric("precision_at", "Precision at the top", "higher", what, terms)

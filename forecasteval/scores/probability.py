@@ -149,33 +149,19 @@ class Metric:
     is_skill: bool = False
 
 
-def _brier_terms(d: Deals) -> Terms:
-    return Terms(np.square(d.candidate - d.won), np.square(d.baseline - d.won), None)
+def each(loss: Callable[[Deals, Floats], Floats], over: str = "") -> Callable[[Deals], Terms]:
+    """The terms of a score that is one function of the deals and of what was said, over 1 a deal or over a column."""
+
+    def terms(d: Deals) -> Terms:
+        return Terms(loss(d, d.candidate), loss(d, d.baseline), getattr(d, over) if over else None)
+
+    return terms
 
 
-def _log_terms(d: Deals) -> Terms:
-    return Terms(
-        log_score(d.candidate, d.won, epsilon=d.epsilon),
-        log_score(d.baseline, d.won, epsilon=d.epsilon),
-        None,
-    )
-
-
-def _brier_by_amount_terms(d: Deals) -> Terms:
-    assert d.amount is not None
-    return Terms(
-        d.amount * np.square(d.candidate - d.won), d.amount * np.square(d.baseline - d.won), d.amount
-    )
-
-
-def _bias_terms(d: Deals) -> Terms:
-    return Terms(d.candidate - d.won, d.baseline - d.won, None)
-
-
-def _bias_by_amount_terms(d: Deals) -> Terms:
-    assert d.amount is not None
-    assert d.amount_won is not None
-    return Terms(d.amount * d.candidate - d.amount_won, d.amount * d.baseline - d.amount_won, d.amount_won)
+def there(amounts: Floats | None) -> Floats:
+    """Amounts, of a table that has them."""
+    assert amounts is not None
+    return amounts
 
 
 METRICS: dict[str, Metric] = {
@@ -186,14 +172,14 @@ METRICS: dict[str, Metric] = {
             "Brier score",
             "lower",
             "mean squared gap between the probability and what happened (1 won, 0 not); 0 is perfect",
-            _brier_terms,
+            each(lambda d, p: np.square(p - d.won)),
         ),
         Metric(
             "log_score",
             "Log score",
             "lower",
             "mean surprise at what happened; punishes being sure and wrong; 0 is perfect",
-            _log_terms,
+            each(lambda d, p: log_score(p, d.won, epsilon=d.epsilon)),
         ),
         Metric(
             "auc",
@@ -207,7 +193,7 @@ METRICS: dict[str, Metric] = {
             "Brier skill",
             "higher",
             "share of the baseline's Brier score that the candidate removes",
-            _brier_terms,
+            each(lambda d, p: np.square(p - d.won)),
             is_skill=True,
         ),
         Metric(
@@ -215,7 +201,7 @@ METRICS: dict[str, Metric] = {
             "Brier score by amount",
             "lower",
             "the Brier score with each deal counted by its amount",
-            _brier_by_amount_terms,
+            each(lambda d, p: there(d.amount) * np.square(p - d.won), "amount"),
             needs=("amount",),
         ),
         Metric(
@@ -223,14 +209,14 @@ METRICS: dict[str, Metric] = {
             "Bias",
             "nearer_zero",
             "mean probability minus the share that was won; above 0 is too optimistic",
-            _bias_terms,
+            each(lambda d, p: p - d.won),
         ),
         Metric(
             "bias_by_amount",
             "Bias by amount",
             "nearer_zero",
             "expected bookings minus bookings, as a share of bookings; above 0 is too optimistic",
-            _bias_by_amount_terms,
+            each(lambda d, p: there(d.amount) * p - there(d.amount_won), "amount_won"),
             needs=("amount",),
         ),
     )

@@ -20,7 +20,7 @@ from scipy import stats
 
 import forecasteval as fe
 from forecasteval import scores
-from forecasteval.compare.pair import Biases, pair_of
+from forecasteval.compare.pair import biases_of, pair_of
 from forecasteval.inference.grouping import Grouping
 from forecasteval.studies.coverage_study._pilots import Simulator
 from forecasteval.studies.coverage_study.design import Cell
@@ -95,7 +95,7 @@ def speed(deals):
     def from_arrays():
         deals_ = scores.Deals(y, c, b)
         groups = Grouping.of(rep.astype(np.int32), None, None, None, y.size)
-        biases = Biases.of(deals_, groups)
+        biases = biases_of(deals_, groups)
         pair = pair_of(scores.METRICS["brier"], deals_, groups, ("rep",), units=False, biases=biases)
         return pair, pair.difference.estimate(("rep",))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from forecasteval.compare.pair import Biases, pair_of
+from forecasteval.compare.pair import biases_of, pair_of
 from forecasteval.inference import few_clusters as caution
 from forecasteval.inference import jackknife as intervals
 from forecasteval.inference.grouping import Grouping
@@ -196,7 +196,7 @@ def run(name: str, runs: int) -> dict[str, tuple[float, float, float]]:
     for _ in range(runs):
         deals, rep, truth = source.draw(rng)
         groups = Grouping.of(rep, None, None, None, rep.size)
-        biases = Biases.of(deals, groups)
+        biases = biases_of(deals, groups)
         pair = pair_of(METRICS["brier"], deals, groups, REP, units=False, biases=biases)
         e = pair.difference
         s = Sums(e.value, e.spread(REP), *pair.sums["rep"])

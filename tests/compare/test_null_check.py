@@ -12,10 +12,10 @@ from forecasteval.compare.null_check import NullCheck, NullRate, _table
 from forecasteval.errors import CallError
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import METRICS
-from forecasteval.studies.compare_forecasts._sections import Verdict
 from forecasteval.studies.coverage_study._judge import judge
 from forecasteval.studies.coverage_study._pilots import Simulator
 from forecasteval.studies.coverage_study.design import Cell
+from forecasteval.tables.organisation import Org
 
 PAIR = ("model", "rep_forecast")
 
@@ -171,8 +171,9 @@ def test_likeness_between_reps_is_found_by_swapping_what_they_share():
     assert by_team.rates[0].called > 0.15
     (reason,) = by_team.reasons
     assert reason["code"] == "false_verdicts"
-    card = Verdict(fe.compare(frame, *PAIR), doubts=by_team.reasons).words().text
-    assert by_team.headline in card
+    answer = fe.Question(*PAIR, metrics=["brier"]).run(Org("acme", None, matched=frame))
+    vars(answer)["checked"] = [by_team], ""  # as if the page swapped teams
+    assert by_team.headline in answer.verdict.words().text
 
 
 def test_too_few_ways_to_swap_say_so_and_raise_no_alarm():

@@ -186,10 +186,10 @@ def test_everything_is_computed_once_and_only_when_asked_for():
     answer = asked(pilot(), segments="region", margin=0.05)
     assert set(vars(answer)) == {"question", "org"}
     answer.ladder.words()
-    assert set(vars(answer)) == {"question", "org", "_panel", "pair", "ladder"}
+    assert set(vars(answer)) == {"question", "org", "_panel", "pair", "rungs", "ladder"}
     assert answer.results() == answer.results()
-    assert answer.comparison is answer.comparison is answer.scores.comparison
-    assert answer.verdict.influence is answer.influence
+    assert answer.comparison is answer.comparison is answer.scores.answer.comparison
+    assert answer.verdict.answer.influence is answer.influence
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 import forecasteval as fe
 from forecasteval.compare import proof as proofs
-from forecasteval.compare.pair import Biases, pair_of
+from forecasteval.compare.pair import biases_of, pair_of
 from forecasteval.errors import CallError
 from forecasteval.inference.grouping import Grouping
 from forecasteval.scores.probability import METRICS
@@ -353,7 +353,7 @@ def test_a_bias_has_no_side_and_a_rank_score_has_no_bias():
     cell = Cell("", "", 20, 2000, 1, 0.8, bias_sd=0.8, metrics=("bias",), questions=(("rep",),))
     pilot = Simulator(cell).draw(np.random.default_rng(0))
     groups = Grouping.of(pilot.rep, None, None, None, pilot.rep.size)
-    biases = Biases.of(pilot.deals, groups)
+    biases = biases_of(pilot.deals, groups)
     found = pair_of(METRICS["bias"], pilot.deals, groups, ("rep",), units=False, biases=biases)
     assert found.difference.spread(("rep",)).skew == 0
     found = pair_of(METRICS["brier"], pilot.deals, groups, ("rep",), units=False, biases=biases)

@@ -6,9 +6,10 @@ import pytest
 
 import forecasteval as fe
 from forecasteval.compare import wording
-from forecasteval.matching.matched import META, Matched
+from forecasteval.matching.matched import META
 from forecasteval.report.figures import Absent, axis_label
-from forecasteval.studies.compare_forecasts import _sections as sections
+from forecasteval.studies.compare_forecasts import _figures as figures
+from forecasteval.tables.organisation import Org
 
 HOSTILE = "<script>alert('x')</script> $x^2$ _y" + "z" * 5000
 
@@ -37,13 +38,18 @@ def table():
     return frame
 
 
+def asked(table, *names, **options):
+    """The answer to a question about a table that came matched."""
+    return fe.Question(*names, **options).run(Org("acme", None, matched=table))
+
+
 def test_titles_say_who_is_ahead(table):
     rungs = fe.ladder(table, "model", "rep_forecast", metrics=["brier"])
-    assert sections.Ladder(rungs).figure().alt.startswith("model is ahead even for new reps and new quarters")
+    assert figures.ladder(rungs).alt.startswith("model is ahead even for new reps and new quarters")
     weeks = fe.by_group(table, "week", "model", "rep_forecast", metrics=["brier"])
-    assert sections.Weeks(weeks).figure().alt.startswith("model is ahead in weeks 1–3.")
+    assert figures.by_week(weeks).alt.startswith("model is ahead in weeks 1–3.")
     back = fe.ladder(table, "rep_forecast", "model", metrics=["brier"])
-    assert sections.Ladder(back).figure().alt.startswith("model is ahead")
+    assert figures.ladder(back).alt.startswith("model is ahead")
 
 
 def test_direction_on_the_axis_follows_the_metric(table):
@@ -62,27 +68,24 @@ def test_hostile_names_neither_run_nor_blow_up_a_picture(table):
     c = fe.compare(evil, HOSTILE, "rep_forecast")
     influence = fe.influence(evil, HOSTILE, "rep_forecast", show_names=True)
     others = fe.against(evil, [HOSTILE], "rep_forecast", metrics=["brier"])
-    about = evil.attrs[META]["forecasters"]
-    forest, few, deals = sections.Others(others, about), sections.Few(influence, c), sections.Deals(c, None)
-    for picture in (forest.figure(), few.figure(), deals.figure()):
+    for picture in (figures.forest(others), figures.few(influence, c, "rep"), figures.flow(c.flow)):
         width, height = np.frombuffer(picture.png()[16:24], dtype=">u4")
         assert width < 1500
         assert height < 3000
-    verdict, who = sections.Verdict(c, influence), sections.Who(c, Matched.of(evil))
-    for section in (verdict, sections.Scores(c), deals, forest, who):
+    a = asked(evil, HOSTILE, "rep_forecast", show_names=True)
+    for section in (a.verdict, a.scores, a.deals, a.others, a.who):
         assert "<script" not in section.words().html
 
 
 def test_where_there_is_nothing_to_draw_the_reason_stands(table):
     nothing = fe.compare(table.drop(columns="model"), "model", "rep_forecast")
-    for section in (
-        sections.Ladder([nothing]),
-        sections.Others({"model": nothing}, {}),
-        sections.Weeks({}),
-        sections.Curves({}, {}),
-        sections.Few(None, nothing),
+    for absent in (
+        figures.ladder([nothing]),
+        figures.forest({"model": nothing}),
+        figures.by_week({}),
+        figures.reliability({}, {}),
+        figures.few(None, nothing, "rep"),
     ):
-        absent = section.figure()
         assert isinstance(absent, Absent)
         assert absent.why.endswith(".")
 
@@ -94,12 +97,12 @@ def test_the_card_says_what_could_be_told_with_the_right_arithmetic(table):
     row = c.primary
     least = (row["high"] - row["low"]) / 2 + stats.t.ppf(0.8, row["df"]) * row["se"]
     said = wording.number(least, wording.decimals(row["low"], row["high"]))
-    told = sections.Verdict(c).words().text
+    told = asked(table, "model", "rep_forecast", metrics=["brier"]).verdict.words().text
     assert f"a true difference in Brier score of {said} would be found four times in five." in told
 
 
 def test_verdict_words_name_the_forecasters(table):
-    rows = sections.Scores(fe.compare(table, "rep_forecast", "model")).words().text
+    rows = asked(table, "rep_forecast", "model").scores.words().text
     assert "model better" in rows
     assert "described, no verdict" in rows
     assert "candidate" not in rows

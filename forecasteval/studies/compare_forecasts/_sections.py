@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
+from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,10 @@ import pandas as pd
 from forecasteval.compare.calibration import Calibration, WordTest, calibrate, word_test
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.disagreement import disagreement, open_disagreements
-from forecasteval.compare.encompassing import Adds, Encompassing, encompassing
+from forecasteval.compare.encompassing import Encompassing, encompassing
 from forecasteval.compare.hindsight import CODE as HINDSIGHT
-from forecasteval.compare.margin import WithinMargin, in_words
-from forecasteval.compare.null_check import NullCheck, NullRate, does_it_hold
+from forecasteval.compare.margin import in_words
+from forecasteval.compare.null_check import NullCheck, NullRate
 from forecasteval.compare.proof import proof
 from forecasteval.compare.rep_bias import RepBias, rep_bias
 from forecasteval.compare.rows import Rows
@@ -31,26 +32,27 @@ from forecasteval.compare.track_record import Coverage, coverage, of_calls
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE, CANNOT, SAME, UNSURE
 from forecasteval.compare.wording import capital, count, decimals, doubts, ends, in_unit, number, scope, size
 from forecasteval.errors import CallError
-from forecasteval.inference.estimate import INFORMS, Estimate, Reason
+from forecasteval.inference.estimate import Estimate, against
 from forecasteval.inference.jackknife import t_quantile
 from forecasteval.inference.limits import FEW_PERIODS, LIMITS, MIN_CLUSTERS
 from forecasteval.inference.resemblance import ALIKE_LEVEL, shown_once_in
 from forecasteval.inference.unseen import Unseen, unseen
 from forecasteval.matching.forecasters import BurnIn
 from forecasteval.matching.match import STALE_AFTER_DAYS, Panel
-from forecasteval.matching.matched import Matched, shown_as
+from forecasteval.matching.matched import shown_as
 from forecasteval.report.blocks import Html, Words, difference_cells, flow_table, verdict_words
-from forecasteval.report.section import OrWhy
+from forecasteval.report.section import OrWhy, Section
 from forecasteval.report.who_was_right import WhoWasRight
 from forecasteval.scores.probability import METRICS, Metric
 from forecasteval.scores.reliability import Reliability, at_their_word, consistency_band, reliability
+from forecasteval.studies.compare_forecasts._numbers import Numbers
 from forecasteval.tables.calendar import week_ends
 from forecasteval.tables.organisation import Org, newest_record
 
 if TYPE_CHECKING:
     from forecasteval.report.figures import Absent, Picture
 
-_SAY = Words(__file__)
+SAY = Words(__file__)
 _DRAWS = 199  # of the test of a forecast's word
 _ON_CARD = 2  # caveats on the first screen
 
@@ -60,6 +62,10 @@ def _figures() -> ModuleType:
     from forecasteval.studies.compare_forecasts import _figures as figures
 
     return figures
+
+
+class _Section(Section):
+    answer: Numbers
 
 
 def _metric(comparison: Comparison) -> Metric:
@@ -86,59 +92,55 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Verdict:
+class Verdict(_Section):
     """The card that answers the question: verdict, fair twin, a unit to act on, what weighs against it, what would turn it."""
-
-    comparison: Comparison
-    influence: pd.DataFrame | None = None
-    fair: Comparison | None = None
-    margin: WithinMargin | None = None
-    doubts: Sequence[Reason] = ()
-    matched: Matched | None = None
-    care: Sequence[Html] = ()
 
     @property
     def least(self) -> float:
         """The smallest difference that data of this size would show four times in five; NaN without an interval."""
-        return math.nan if self._knew else _least(self.comparison)
+        return math.nan if self._knew else _least(self.answer.comparison)
 
     @property
     def _knew(self) -> bool:
         """Did one of the two know the outcome? Then nothing is said of how good it is."""
-        return any(r["code"] == HINDSIGHT for r in self.comparison.primary["reasons"])
+        return any(r["code"] == HINDSIGHT for r in self.answer.comparison.primary["reasons"])
+
+    @property
+    def care(self) -> list[Html]:
+        """The caveats that could move the verdict farthest."""
+        return [Html.of(text) for _, text in _weighed(self.answer, [], self.answer.org.notes)[:_ON_CARD]]
 
     @property
     def unseen(self) -> Unseen | None:
         """What reps of a kind that the data do not hold would have to be like to turn the verdict; None without one."""
-        row = self.comparison.primary
-        told = self.comparison.verdict in (CANDIDATE, BASELINE) and "rep" in row["generalise_to"]
-        if not told or _metric(self.comparison).better != "lower" or row["metric"] == "brier_by_amount":
+        c, row = self.answer.comparison, self.answer.comparison.primary
+        told = c.verdict in (CANDIDATE, BASELINE) and "rep" in row["generalise_to"]
+        if not told or _metric(c).better != "lower" or row["metric"] == "brier_by_amount":
             return None
         return unseen(row["low"], row["high"], row["clusters"]["rep"]["count"])
 
     @property
     def counted_on(self) -> tuple[float, float, float] | None:
         """Of 100 such deals: how many were won, and how many either counted on; None where the bias is not known."""
-        bias = self.comparison.table.query("metric == 'bias'").to_dict("records")
-        if self.matched is None or self._knew or not bias or not math.isfinite(bias[0]["candidate_value"]):
+        bias = self.answer.comparison.table.query("metric == 'bias'").to_dict("records")
+        if self._knew or not bias or not math.isfinite(bias[0]["candidate_value"]):
             return None
-        won = float(self.matched["won"].mean())
+        won = float(self.answer.pair["won"].mean())
         return 100 * won, 100 * (won + bias[0]["candidate_value"]), 100 * (won + bias[0]["baseline_value"])
 
     def words(self) -> Html:
-        c, row, fair = self.comparison, self.comparison.primary, self.fair
+        a, c, row = self.answer, self.answer.comparison, self.answer.comparison.primary
+        fair = a.fair_twin
         ahead, behind = (c.candidate, c.baseline) if c.verdict == CANDIDATE else (c.baseline, c.candidate)
         twin = fair.primary if fair is not None and not self._knew else None
         if twin is not None and not math.isfinite(twin["difference"]):
             twin = None
         beside = str(fair.verdict) if fair is not None and twin and c.verdict == CANDIDATE else ""
         told = c.verdict in (CANDIDATE, BASELINE)
-        m = self.matched
-        opening = ", ".join(w for w in ((m.when, m.where) if m is not None else ()) if w)
+        opening = ", ".join(w for w in (a.pair.when, a.pair.where) if w)
         badge = f"{ahead} is better" + (" than the reps as entered" if beside not in ("", CANDIDATE) else "")
         values = (row["candidate_value"], row["baseline_value"])
-        return _SAY(
+        return SAY(
             "verdict",
             self,
             *_STATES.get(str(c.verdict), ("better", badge)),
@@ -154,7 +156,7 @@ class Verdict:
             size=size(row, c.nouns),
             fair=[*difference_cells(twin), verdict_words(twin)] if twin else [],
             fair_least=number(_least(fair), decimals(twin["low"], twin["high"])) if fair and twin else "",
-            margin="" if self.margin is None else in_words(self.margin, c.candidate, c.baseline),
+            margin="" if a.margin is None else in_words(a.margin, c.candidate, c.baseline),
         )
 
 
@@ -171,163 +173,121 @@ def _least(comparison: Comparison) -> float:
     return float(arm + t_quantile(0.8, row["df"]) * row["se"])
 
 
-@dataclass(frozen=True, eq=False)
-class Who:
+class Who(_Section):
     """Who the two forecasters are and what the score means, each explained once."""
 
-    comparison: Comparison
-    matched: Matched
-
     def words(self) -> Html:
-        about, c = self.matched.forecasters, self.comparison
+        about, c = self.answer.pair.forecasters, self.answer.comparison
         known = [(n, about[n]["gloss"]) for n in (c.candidate, c.baseline) if about.get(n, {}).get("gloss")]
-        return _SAY("who", [*known, (_metric(c).label, _metric(c).gloss)], c.level)
+        return SAY("who", [*known, (_metric(c).label, _metric(c).gloss)], c.level)
 
 
-@dataclass(frozen=True, eq=False)
-class Ladder:
+class Ladder(_Section):
     """The same difference for each thing that may be different next time."""
 
-    rungs: Sequence[Comparison]
-
     def figure(self) -> Picture | Absent:
-        return _figures().ladder(self.rungs)
+        return _figures().ladder(self.answer.rungs)
 
     def words(self) -> Html:
-        rungs = [(scope(c.generalise_to, c.nouns), c.primary) for c in self.rungs]
-        return _SAY("ladder", [[about, *difference_cells(r), verdict_words(r)] for about, r in rungs])
-
-    def results(self) -> list[Any]:
-        return [c.primary for c in self.rungs]
+        rungs = [(scope(c.generalise_to, c.nouns), c.primary) for c in self.answer.rungs]
+        return SAY("ladder", [[about, *difference_cells(r), verdict_words(r)] for about, r in rungs])
 
 
-@dataclass(frozen=True, eq=False)
-class Weeks:
+class Weeks(_Section):
     """The difference in each week of the period."""
 
-    comparisons: Mapping[int, Comparison]
-
     def figure(self) -> Picture | Absent:
-        return _figures().by_week(self.comparisons)
+        return _figures().by_week(self.answer.by_week)
 
     def words(self) -> Html:
         why: dict[str, list[int]] = {}
-        for week, c in self.comparisons.items():
-            for r in c.primary["reasons"]:
-                if r["code"] not in INFORMS:
-                    why.setdefault(r["text"], []).append(week)
-        return _SAY("weeks", why)
-
-    def results(self) -> dict[str, Any]:
-        return {str(w): c.primary for w, c in self.comparisons.items()}
+        for week, c in self.answer.by_week.items():
+            for r in against(c.primary["reasons"]):
+                why.setdefault(r["text"], []).append(week)
+        return SAY("weeks", why)
 
 
-@dataclass(frozen=True, eq=False)
-class Others:
+class Others(_Section):
     """Every forecaster against the same baseline, and who they are."""
-
-    comparisons: Mapping[str, Comparison]
-    about: Mapping[str, Any]
 
     @property
     def knew(self) -> dict[str, str]:
         """Those who knew the outcome, with what shows it: they are named, and not drawn beside the honest ones."""
         return {
             n: r["text"]
-            for n, c in self.comparisons.items()
+            for n, c in self.answer.against_all.items()
             for r in c.primary["reasons"]
             if r["code"] == HINDSIGHT and r["text"].startswith(f"{n} ")
         }
 
     def figure(self) -> Picture | Absent:
-        return _figures().forest({n: c for n, c in self.comparisons.items() if n not in self.knew})
+        return _figures().forest({n: c for n, c in self.answer.against_all.items() if n not in self.knew})
 
     def words(self) -> Html:
-        any_one = next(iter(self.comparisons.values()), None)
+        about, any_one = self.answer.everyone.forecasters, next(iter(self.answer.against_all.values()), None)
         met = any_one is not None and math.isfinite(any_one.primary["difference"])
-        return _SAY(
+        return SAY(
             "others",
             [
                 (n, str(a.get("gloss", "a column of the table")))
-                for n, a in self.about.items()
+                for n, a in about.items()
                 if n not in self.knew
             ],
             left_out=list(self.knew.values()),
-            learned=next((a["learned"] for a in self.about.values() if a.get("learned")), []),
+            learned=next((a["learned"] for a in about.values() if a.get("learned")), []),
             behind=size(any_one.primary, any_one.nouns) if any_one is not None and met else "",
         )
 
-    def results(self) -> dict[str, Any]:
-        return {n: c.primary for n, c in self.comparisons.items()}
 
-
-@dataclass(frozen=True, eq=False)
-class Few:
-    """How much hangs on each of the largest reps, or periods; None where there are neither."""
-
-    influence: pd.DataFrame | None
-    comparison: Comparison
-    noun: str = "rep"
+class Few(_Section):
+    """How much hangs on each of the largest reps, or periods where reps are not known."""
 
     def figure(self) -> Picture | Absent:
-        return _figures().few(self.influence, self.comparison, self.noun)
+        a = self.answer
+        return _figures().few(a.influence, a.comparison, "rep" if a.pair.has("rep") else "period")
 
 
-@dataclass(frozen=True, eq=False)
-class Scores:
+class Scores(_Section):
     """All scores: both values, the difference with its interval, the verdict."""
 
-    comparison: Comparison
-
     def words(self) -> Html:
-        c, rows = self.comparison, []
+        c, rows = self.answer.comparison, []
         for r in c.table.to_dict("records"):
             places = decimals(r["low"], r["high"])
             values = [number(r["candidate_value"], places), number(r["baseline_value"], places)]
             label = METRICS[r["metric"]].label + (" (headline)" if r["primary"] else "")
             rows.append([label, *values, *difference_cells(r), verdict_words(r)])
-        return _SAY("scores", c, rows)
+        return SAY("scores", c, rows)
 
     def glossary(self) -> Html:
         """What each score of the table means."""
-        return _SAY("glossary", [METRICS[m] for m in self.comparison.table["metric"]])
+        return SAY("glossary", [METRICS[m] for m in self.answer.comparison.table["metric"]])
 
 
 # --- the probabilities --------------------------------------------------------------------------------
 
 
-def _no_pair(matched: Matched, names: tuple[str, str]) -> str:
-    """Why two probabilities cannot be held against each other; empty where they can."""
-    missing = [n for n in names if not matched.is_probability(n)]
-    if matched.table.empty or len(missing) == 2:
-        return "There are no probabilities of deals with a known outcome to judge."
-    if missing:
-        return f"{missing[0]} gives no probabilities of these deals."
-    if matched["won"].nunique() < 2:
-        return "All deals ended alike, so nothing tells good forecasts from bad ones."
-    return ""
-
-
-@dataclass(frozen=True, eq=False)
-class Curves:
+class Curves(_Section):
     """What happened where each forecaster said so much, and where chance alone would let a perfect one land."""
 
-    curves: Mapping[str, Reliability]
-    bands: Mapping[str, Any]
+    @cached_property
+    def said(self) -> dict[str, pd.Series]:
+        """What those said that give probabilities."""
+        spoken = {n: self.answer.pair[n].dropna() for n in self.answer.names if n in self.answer.pair}
+        return {n: p for n, p in spoken.items() if len(p) and p.between(0, 1).all()}
 
-    @classmethod
-    def of(cls, matched: Matched, names: tuple[str, str], seed: int) -> Curves:
+    @cached_property
+    def curves(self) -> dict[str, Reliability]:
         """The curves of those that give probabilities."""
-        spoken = {n: matched[n].dropna() for n in names if n in matched}
-        said = {n: p for n, p in spoken.items() if len(p) and p.between(0, 1).all()}
-        curves = {n: reliability(p, matched.table.loc[p.index, "won"]) for n, p in said.items()}
-        return cls(curves, {n: consistency_band(p, seed=seed) for n, p in said.items()})
+        won = self.answer.pair["won"]
+        return {n: reliability(p, won.loc[p.index]) for n, p in self.said.items()}
 
     def figure(self) -> Picture | Absent:
-        return _figures().reliability(self.curves, self.bands)
+        bands = {n: consistency_band(p, seed=self.answer.question.seed) for n, p in self.said.items()}
+        return _figures().reliability(self.curves, bands)
 
     def words(self) -> Html:
-        return _SAY("reliability", [(name, c, at_their_word(c)) for name, c in self.curves.items()])
+        return SAY("reliability", [(name, c, at_their_word(c)) for name, c in self.curves.items()])
 
     def results(self) -> dict[str, Any]:
         parts = ("miscalibration", "discrimination", "uncertainty")
@@ -339,32 +299,30 @@ class Curves:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class Calibrations:
+class Calibrations(_Section):
     """For each forecaster: is it right on average, too sure of itself, and more than chance would make it?"""
 
-    tests: Mapping[str, tuple[Calibration, WordTest]]
-    level: float
+    @property
+    def level(self) -> float:
+        """Of the intervals."""
+        return float(self.answer.question.level)
 
-    @classmethod
-    def of(cls, matched: Matched, names: tuple[str, str], level: float, seed: int) -> Calibrations:
+    @cached_property
+    def tests(self) -> dict[str, tuple[Calibration, WordTest]]:
         """The tests of those that give probabilities."""
-        tests = {}
-        for name in names:
-            if matched.is_probability(name):
-                rows = Rows.of(matched, name, name, ("rep",) if matched.has("rep") else ())
-                p, y, rep = rows.deals.candidate, rows.deals.won, rows.rep
-                tests[name] = (
-                    calibrate(p, y, rep, deal=rows.unit, level=level),
-                    word_test(p, y, rep, draws=_DRAWS, seed=seed),
-                )
-        return cls(tests, level)
+        tests, matched = {}, self.answer.pair
+        for name in filter(matched.is_probability, self.answer.names):
+            rows = Rows.of(matched, name, name, ("rep",) if matched.has("rep") else ())
+            p, y, rep = rows.deals.candidate, rows.deals.won, rows.rep
+            found = calibrate(p, y, rep, deal=rows.unit, level=self.level)
+            tests[name] = found, word_test(p, y, rep, draws=_DRAWS, seed=self.answer.question.seed)
+        return tests
 
     def words(self) -> Html:
         rows = [_calibration_row(name, c) for name, (c, _) in self.tests.items()]
         tests = [(name, c, test, _p(test.p_value or 0)) for name, (c, test) in self.tests.items()]
         independent = any(r["code"] == "no_reps" for c, _ in self.tests.values() for r in c.reasons)
-        return _SAY("calibration", self, rows, tests, independent)
+        return SAY("calibration", self, rows, tests, independent)
 
     def results(self) -> dict[str, Any]:
         return {name: c.to_dict() | {"word_test": asdict(test)} for name, (c, test) in self.tests.items()}
@@ -393,45 +351,43 @@ def _calibration_row(name: str, c: Calibration) -> list[str]:
     return row + (["–", "–"] if slope is None else [number(slope.value, 2), ends(slope.low, slope.high, 2)])
 
 
-@dataclass(frozen=True, eq=False)
-class Added(OrWhy):
+class Added(_Section, OrWhy):
     """Does either know anything that the other does not, and how would the two be mixed best?"""
 
-    found: Encompassing | str
-    comparison: Comparison
-    beside: Adds | None = None  # what an outside score adds to baseline and stages together
-
-    @classmethod
-    def of(cls, matched: Matched, comparison: Comparison, seed: int, beside: Adds | None) -> Added:
+    @cached_property
+    def found(self) -> Encompassing | str:
         """What either adds, or why it cannot be told."""
-        c = comparison
-        found: Encompassing | str = _no_pair(matched, (c.candidate, c.baseline))
-        options: dict[str, Any] = {"generalise_to": c.generalise_to, "level": c.level, "seed": seed}
-        return cls(found or encompassing(matched, c.candidate, c.baseline, **options), c, beside)
+        a, c = self.answer, self.answer.comparison
+        options: dict[str, Any] = {
+            "generalise_to": c.generalise_to,
+            "level": c.level,
+            "seed": a.question.seed,
+        }
+        return a.no_pair or encompassing(a.pair, *a.names, **options)
 
     def words(self) -> Html:
-        pair, a = self._of_the_pair(), self.beside
+        pair, a = self._of_the_pair(), self.answer.beside
         if a is None:
             return pair
         inside = a.weight and ends(a.weight.low, a.weight.high, 2)
-        said = _SAY("beside", a, self.comparison.level, inside, " ".join(r["text"] for r in a.reasons))
+        said = SAY("beside", a, self.answer.question.level, inside, " ".join(r["text"] for r in a.reasons))
         return Html.of(said.html if isinstance(self.found, str) else pair.html + said.html)
 
     def _of_the_pair(self) -> Html:
-        e, c = self.found, self.comparison
+        e, c = self.found, self.answer.comparison
         if isinstance(e, str):
-            return _SAY("reason", e)
+            return SAY("reason", e)
         known = []
         if e.candidate is not None and e.baseline is not None:
             known = [(c.candidate, c.baseline, e.candidate), (c.baseline, c.candidate, e.baseline)]
         rows = [[me, _adds(k, e.reliable), number(k.value, 2), ends(k.low, k.high, 2)] for me, _, k in known]
         half = [_told(e.half["candidate"], c.candidate), _told(e.half["baseline"], c.baseline)]
         about = scope(c.generalise_to, c.nouns)
-        return _SAY("added", e, c, known, rows, doubts(e.reasons), about, half if all(half) else [])
+        return SAY("added", e, c, known, rows, doubts(e.reasons), about, half if all(half) else [])
 
     def results(self) -> dict[str, Any]:
-        found: dict[str, Any] = super().results()
-        return found if self.beside is None else {**found, "beside": self.beside.to_dict()}
+        beside = self.answer.beside
+        return super().results() | ({} if beside is None else {"beside": beside.to_dict()})
 
 
 def _adds(k: Estimate, reliable: bool) -> str:
@@ -454,47 +410,42 @@ _NO_FAMILY = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Segments(OrWhy):
-    """The comparison within each segment of the family that was declared, and of further ones."""
+class Segments(_Section, OrWhy):
+    """The comparison within each segment of the family that was declared; else of those in organisation.yaml."""
 
-    found: Family | str
-    more: Mapping[str, Family] = field(default_factory=dict)
+    @cached_property
+    def _families(self) -> list[str]:
+        a = self.answer
+        there = [by for by in a.org.settings.segments if by in a.pair.segments and by != a.segment[0]]
+        return [a.question.segments] if a.question.segments else there or [""]
 
-    @classmethod
-    def of(
-        cls, matched: Matched, comparison: Comparison, families: Sequence[str], options: Mapping[str, Any],
-        show_names: bool | Mapping[str, str],
-    ) -> Segments:  # fmt: skip
-        """The families, or why there is none."""
-        first, *others = families or [""]
-        asked = (matched, comparison)
-        more = {by: cls._family(*asked, by, options, show_names) for by in others}
-        return cls(
-            cls._family(*asked, first, options, show_names),
-            {by: f for by, f in more.items() if not isinstance(f, str)},
-        )
+    @cached_property
+    def found(self) -> Family | str:
+        """The first family, or why there is none."""
+        return self._family(self._families[0])
 
-    @staticmethod
-    def _family(
-        matched: Matched, comparison: Comparison, by: str, options: Mapping[str, Any],
-        show_names: bool | Mapping[str, str],
-    ) -> Family | str:  # fmt: skip
-        c = comparison
+    @cached_property
+    def more(self) -> dict[str, Family]:
+        """The others."""
+        found = {by: self._family(by) for by in self._families[1:]}
+        return {by: f for by, f in found.items() if not isinstance(f, str)}
+
+    def _family(self, by: str) -> Family | str:
+        a, matched = self.answer, self.answer.pair
         if by == "rep" and matched.has("rep"):
-            shown = matched["rep"].map(shown_as(matched["rep"].dropna().astype(str), show_names))
+            shown = matched["rep"].map(shown_as(matched["rep"].dropna().astype(str), a.people))
             matched = replace(matched, table=matched.table.assign(rep=shown))
         if not by or matched.table.empty:
-            return _no_pair(matched, (c.candidate, c.baseline)) if by else _NO_FAMILY
-        options = {**options, "generalise_to": c.generalise_to}
-        return family(matched, by, c.candidate, c.baseline, **options)
+            return a.no_pair if by else _NO_FAMILY
+        options = {**a.options, "generalise_to": a.comparison.generalise_to}
+        return family(matched, by, *a.names, **options)
 
     def figure(self) -> Picture | Absent:
         return _figures().segments(self.found)
 
     def words(self) -> Html:
         found = [f for f in (self.found, *self.more.values()) if not isinstance(f, str)]
-        return _SAY("segments", [_family_rows(f) for f in found]) if found else _SAY("nothing")
+        return SAY("segments", [_family_rows(f) for f in found]) if found else SAY("nothing")
 
     def results_of_more(self) -> dict[str, Any]:
         return {by: f.to_dict() for by, f in self.more.items()}
@@ -517,48 +468,37 @@ def _segment_row(row: dict[Any, Any], family: Family) -> list[str]:
     return [row["segment"], verdict, *counts, *difference_cells(row), *adjusted]
 
 
-def apart(
-    org: Org,
-    question: Any,
-    matched: Matched,
-    people: bool | Mapping[str, str],
-    generalise_to: tuple[str, ...],
-) -> WhoWasRight:
+def apart(a: Numbers) -> WhoWasRight:
     """Who was right where the two disagree, by the organisation's segments and by rep; and the open deals in dispute."""
-    names = (question.candidate, question.baseline)
+    question, org, matched = a.question, a.org, a.pair
+    if a.no_pair:
+        return WhoWasRight(a.no_pair, pd.DataFrame(), org.settings.currency)
+    options = {"level": question.level, "generalise_to": a.comparison.generalise_to, "seed": question.seed}
     by = [*org.settings.segments, "rep"]
-    if no_pair := _no_pair(matched, names):
-        return WhoWasRight(no_pair, pd.DataFrame(), org.settings.currency)
-    options = {"level": question.level, "generalise_to": generalise_to, "seed": question.seed}
-    found = disagreement(matched, *names, by=by, show_names=people, **options)
+    found = disagreement(matched, *a.names, by=by, show_names=a.people, **options)
     listed = pd.DataFrame()
     if org.history is not None and org.matched is None and not question.segment:
         moment = {"target": question.target, "population": question.population}
-        view = Panel(org, as_of=question.as_of, pending=True, **moment).view(names)
-        listed = open_disagreements(view, *names)
+        view = Panel(org, as_of=question.as_of, pending=True, **moment).view(a.names)
+        listed = open_disagreements(view, *a.names)
     if len(listed) and "rep" in listed:
-        shown = shown_as(matched["rep"].dropna().astype(str), people)
+        shown = shown_as(matched["rep"].dropna().astype(str), a.people)
         listed["rep"] = listed["rep"].map(lambda r: shown.get(str(r), "a new rep"))
     how = "Its last two columns are for whoever decides; the page quarter_forecast takes it and keeps what was decided."
     return WhoWasRight(found.reason or found, listed, org.settings.currency, {}, how)
 
 
-@dataclass(frozen=True, eq=False)
-class Reps(OrWhy):
+class Reps(_Section, OrWhy):
     """How far reps stray, and how far they truly differ."""
 
-    found: RepBias | str
-
-    @classmethod
-    def of(
-        cls, matched: Matched, names: tuple[str, str], level: float, show_names: bool | Mapping[str, str]
-    ) -> Reps:
+    @cached_property
+    def found(self) -> RepBias | str:
         """The bias of the reps' own forecasts if they are one of the two, else of the baseline's, rep by rep."""
-        candidate, baseline = names
-        name = next((n for n in (baseline, candidate) if n.startswith("rep_")), baseline)
-        if not matched.is_probability(name):
-            return cls(f"{name} gives no probabilities of these deals.")
-        return cls(rep_bias(matched, name, level=level, show_names=show_names))
+        a = self.answer
+        name = next((n for n in a.names[::-1] if n.startswith("rep_")), a.names[1])
+        if not a.pair.is_probability(name):
+            return f"{name} gives no probabilities of these deals."
+        return rep_bias(a.pair, name, level=a.question.level, show_names=a.people)
 
     @property
     def table(self) -> pd.DataFrame | None:
@@ -568,52 +508,51 @@ class Reps(OrWhy):
         return _figures().reps(self.found)
 
     def words(self) -> Html:
-        return _SAY("nothing") if self.table is None else _SAY("reps", self.found)
+        return SAY("nothing") if self.table is None else SAY("reps", self.found)
 
 
-@dataclass(frozen=True, eq=False)
-class Totals(OrWhy):
+class Totals(_Section, OrWhy):
     """Expected bookings against bookings by period, and how often the reps' own ranges held."""
 
-    found: PeriodTotals | str
-    ranges: Mapping[str, Coverage] | str
-    noun: str
+    @property
+    def noun(self) -> str:
+        """What the periods are called."""
+        return self.answer.comparison.nouns["period"]
 
-    @classmethod
-    def of(cls, org: Org, matched: Matched, comparison: Comparison, as_of: str) -> Totals:
-        """The totals and the ranges, or why there are none."""
-        noun = comparison.nouns["period"]
-        return cls(_totals(matched, comparison, noun), _ranges(org, as_of), noun)
+    @cached_property
+    def found(self) -> PeriodTotals | str:
+        """The totals, or why there are none."""
+        a = self.answer
+        absent = [n for n in ("period", "amount") if not a.pair.has(n)]
+        if a.no_pair or absent:
+            return a.no_pair or f"Totals need a column {' and '.join(absent)}, which the table does not have."
+        try:
+            found = period_totals(a.pair, *a.names, level=a.comparison.level)
+        except CallError as error:
+            return str(error)
+        return found.test.reason.replace("few periods", f"few {self.noun}") or found
+
+    @cached_property
+    def ranges(self) -> Mapping[str, Coverage] | str:
+        """How often the reps' own ranges for their quarter held, by what they promised; or why there are none."""
+        return _ranges(self.answer.org, self.answer.question.as_of)
 
     def words(self) -> Html:
         held = {} if isinstance(self.ranges, str) else {k: c for k, c in self.ranges.items() if c.ranges}
         t = self.found
         if isinstance(t, str):
-            return _SAY("no_totals", t, held)
+            return SAY("no_totals", t, held)
         names = [t.candidate, t.baseline]
         rows = [
             [str(r["period"]), f"{r['booked']:,.0f}", *(f"{r[n]:,.0f}" for n in names)]
             for r in t.table.to_dict("records")
         ]
         missed = [f"{n} by {100 * w:.0f}%" for n, w in t.wmape.items() if math.isfinite(w)]
-        return _SAY("totals", t, self.noun, rows, missed, _p(t.test.mean.p_value), _p(t.test.p_ewc), held)
+        return SAY("totals", t, self.noun, rows, missed, _p(t.test.mean.p_value), _p(t.test.p_ewc), held)
 
     def results_of_ranges(self) -> dict[str, Any]:
         r = self.ranges
         return {"reason": r} if isinstance(r, str) else {promised: asdict(c) for promised, c in r.items()}
-
-
-def _totals(matched: Matched, comparison: Comparison, noun: str) -> PeriodTotals | str:
-    c = comparison
-    no_pair = _no_pair(matched, (c.candidate, c.baseline))
-    absent = [n for n in ("period", "amount") if not matched.has(n)]
-    if no_pair or absent:
-        return no_pair or f"Totals need a column {' and '.join(absent)}, which the table does not have."
-    try:
-        found = period_totals(matched, c.candidate, c.baseline, level=c.level)
-    except CallError as error:
-        return str(error)
-    return found.test.reason.replace("few periods", f"few {noun}") or found
 
 
 def _ranges(org: Org, as_of: str) -> Mapping[str, Coverage] | str:
@@ -662,33 +601,18 @@ def _booked(org: Org, deals: pd.DataFrame, periods: pd.DataFrame) -> pd.DataFram
 # --- the data, the method, what to be careful of ------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Holds:
+class Holds(_Section):
     """How often one would be called better on these deals if nothing differed: the headline's question, then others."""
 
-    checks: Sequence[NullCheck]
-    why: str = ""
-
-    @classmethod
-    def of(cls, matched: Matched, rungs: Sequence[Comparison], own: Comparison, seed: int) -> Holds:
-        """The check of the headline's question and of each rung's, or why there is none."""
-        questions = dict.fromkeys([own.generalise_to, *(c.generalise_to for c in rungs)])
-        row = own.primary
-        options = {"metric": row["metric"], "level": own.level, "seed": seed}
-        options["margin"] = None if math.isnan(row["margin"]) else row["margin"]
-        try:
-            found = [
-                does_it_hold(matched, own.candidate, own.baseline, generalise_to=q, **options)
-                for q in questions
-            ]
-        except CallError as error:
-            return cls((), str(error))
-        return cls(found, found[0].headline if not found[0].rates else "")
+    @property
+    def checks(self) -> Sequence[NullCheck]:
+        """The check of the headline's question and of each rung's."""
+        return self.answer.checked[0]
 
     @property
-    def reasons(self) -> Sequence[Reason]:
-        """The caveat where the method does not hold for the headline's question."""
-        return self.checks[0].reasons if self.checks else ()
+    def why(self) -> str:
+        """Why there is none; empty where there is one."""
+        return self.answer.checked[1]
 
     @property
     def table(self) -> pd.DataFrame | None:
@@ -700,10 +624,10 @@ class Holds:
 
     def words(self) -> Html:
         if self.why:
-            return _SAY("nothing")
+            return SAY("nothing")
         first = self.checks[0]
         rows = [_null_row(c, r) for c in self.checks for r in c.rates]
-        return _SAY("holds", first, rows, [first.noun(r) for r in first.rates])
+        return SAY("holds", first, rows, [first.noun(r) for r in first.rates])
 
     def results(self) -> dict[str, Any]:
         return {"reason": self.why} if self.why else {"checks": [c.to_dict() for c in self.checks]}
@@ -715,45 +639,36 @@ def _null_row(check: NullCheck, r: NullRate) -> list[str]:
     return [about, f"{count(r.groups, check.noun(r))}, {r.draws:,} times", called]
 
 
-@dataclass(frozen=True, eq=False)
-class Deals:
+class Deals(_Section):
     """From the export to the deals that are compared, and what the checks of the import found."""
 
-    comparison: Comparison
-    checks: pd.DataFrame | None
-
     def figure(self) -> Picture | Absent:
-        return _figures().flow(self.comparison.flow)
+        return _figures().flow(self.answer.comparison.flow)
 
     def words(self) -> Html:
-        return flow_table(self.comparison)
+        return flow_table(self.answer.comparison)
 
     def audit(self) -> Html:
         """What the checks found."""
-        if self.checks is None or self.checks.empty:
-            return _SAY("reason", "The table came matched; there was no history to check.")
+        checks = self.answer.org.audit
+        if checks is None or checks.empty:
+            return SAY("reason", "The table came matched; there was no history to check.")
         rows = []
-        for r in self.checks.to_dict("records"):
+        for r in checks.to_dict("records"):
             share = "" if pd.isna(r["share"]) else f"{r['share']:.1%}"
             rows.append([r["check"], f"{r['count']:,.0f}", share, r["what_it_means"]])
-        return _SAY("audit", rows)
+        return SAY("audit", rows)
 
 
-@dataclass(frozen=True, eq=False)
-class Method:
+class Method(_Section):
     """How it was done, with every choice that was made; enough for a stranger to repeat it."""
 
-    comparison: Comparison
-    matched: Matched
-    margin: float
-    seed: int
-
     def words(self) -> Html:
-        c = self.comparison
-        about = self.matched.forecasters.values()
-        return _SAY(
+        a, c = self.answer, self.answer.comparison
+        about = a.pair.forecasters.values()
+        return SAY(
             "method",
-            self,
+            a,
             row=c.primary,
             label=_metric(c).label,
             clusters=[(c.nouns.get(d) or d, of) for d, of in c.primary["clusters"].items()],
@@ -767,51 +682,46 @@ class Method:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Caveats:
-    """Only the caveats that this data raises; `looks` are the comparisons beside the headline's."""
-
-    comparison: Comparison
-    matched: Matched
-    influence: pd.DataFrame | None
-    looks: Sequence[Comparison]
-    segment: str
-    notes: Sequence[str]
-
-    def _weighed(self) -> list[tuple[float, str]]:
-        """Every caveat with how far it could move the verdict (1 would turn it), the weightiest first."""
-        c, row = self.comparison, self.comparison.primary
-        about = self.matched.forecasters
-        made_here = [a.get("from_file") is False or a.get("by") == "model" for a in about.values()]
-        tests = [row[p] <= 1 - row["level"] for p in ("p_wild", "p_value")]
-        periods = row["clusters"].get("period", {}).get("count")
-        said = _SAY(
-            "caveats",
-            self,
-            row=row,
-            pair=[(n, about.get(n, {})) for n in (c.candidate, c.baseline)],
-            no_people=bool(about) and all(made_here) and not any(n.startswith("rep_") for n in about),
-            top=_held_by_three(self.influence),
-            sway=_sway(self.influence, row["difference"]),
-            periods=periods,
-            shown_once_in=shown_once_in(periods or 0),
-            alike=_p(row["p_alike"]) if row["p_alike"] >= ALIKE_LEVEL else "",
-            disagree=math.isfinite(row["p_wild"]) and tests[0] != tests[1],
-            other_scores=[(METRICS[r["metric"]].label, r["reasons"]) for r in c.table.to_dict("records")[1:]],
-            drawn=sum(math.isfinite(look.primary["low"]) for look in self.looks),
-        )
-        found: dict[str, float] = {}
-        for moves, text in re.findall(r'<li value="([\d.]+)">(.*?)(?=<li value|$)', said.html, re.DOTALL):
-            found.setdefault(text.strip(), float(moves))
-        return sorted(((moves, text) for text, moves in found.items()), key=lambda one: -one[0])
-
-    def strongest(self) -> list[Html]:
-        """Those that could move the verdict farthest."""
-        return [Html.of(text) for _, text in self._weighed()[:_ON_CARD]]
+class Caveats(_Section):
+    """Only the caveats that this data raises."""
 
     def words(self) -> Html:
-        said = [Html.of(text) for _, text in self._weighed()]
-        return _SAY("all_caveats", said[_ON_CARD:], min(len(said), _ON_CARD))
+        a = self.answer
+        notes = [*a.org.notes, *(r["text"] for r in a.doubts)]
+        said = _weighed(a, [*a.by_week.values(), *a.against_all.values()], notes)
+        return SAY("all_caveats", [Html.of(text) for _, text in said[_ON_CARD:]], min(len(said), _ON_CARD))
+
+
+def _weighed(a: Numbers, looks: Sequence[Comparison], notes: Sequence[str]) -> list[tuple[float, str]]:
+    """Every caveat with how far it could move the verdict (1 would turn it), the weightiest first.
+
+    `looks` are the comparisons beside the headline's.
+    """
+    c, row = a.comparison, a.comparison.primary
+    about = a.pair.forecasters
+    made_here = [a.get("from_file") is False or a.get("by") == "model" for a in about.values()]
+    tests = [row[p] <= 1 - row["level"] for p in ("p_wild", "p_value")]
+    periods = row["clusters"].get("period", {}).get("count")
+    said = SAY(
+        "caveats",
+        a,
+        notes,
+        row=row,
+        pair=[(n, about.get(n, {})) for n in (c.candidate, c.baseline)],
+        no_people=bool(about) and all(made_here) and not any(n.startswith("rep_") for n in about),
+        top=_held_by_three(a.influence),
+        sway=_sway(a.influence, row["difference"]),
+        periods=periods,
+        shown_once_in=shown_once_in(periods or 0),
+        alike=_p(row["p_alike"]) if row["p_alike"] >= ALIKE_LEVEL else "",
+        disagree=math.isfinite(row["p_wild"]) and tests[0] != tests[1],
+        other_scores=[(METRICS[r["metric"]].label, r["reasons"]) for r in c.table.to_dict("records")[1:]],
+        drawn=sum(math.isfinite(look.primary["low"]) for look in looks),
+    )
+    found: dict[str, float] = {}
+    for moves, text in re.findall(r'<li value="([\d.]+)">(.*?)(?=<li value|$)', said.html, re.DOTALL):
+        found.setdefault(text.strip(), float(moves))
+    return sorted(((moves, text) for text, moves in found.items()), key=lambda one: -one[0])
 
 
 def _sway(influence: pd.DataFrame | None, difference: float) -> float:

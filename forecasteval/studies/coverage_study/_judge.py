@@ -9,7 +9,7 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasteval.compare.pair import Biases, Pair, Sums, pair_of
+from forecasteval.compare.pair import Pair, Sums, biases_of, pair_of
 from forecasteval.inference import few_clusters
 from forecasteval.inference.grouping import Grouping, added
 from forecasteval.inference.jackknife import t_quantile
@@ -40,7 +40,7 @@ def judge(pilot: Pilot, metric: str, questions: Iterable[Question]) -> dict[Ques
     nothing = np.array([math.nan] * (len(COLUMNS) - 2) + [0.0, 0.0])
     if wins in (0, won.size):
         return dict.fromkeys(questions, nothing)
-    biases = Biases.of(deals, groups)
+    biases = biases_of(deals, groups)
     pair = pair_of(METRICS[metric], deals, groups, dimensions, units=units, biases=biases)
     difference, few = pair.difference, few_events(wins, int(won.size) - wins)
     weight = deals.amount if METRICS[metric].needs else None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from forecasteval.compare.compare import MAX_FILLED, compare
-from forecasteval.compare.pair import Biases, pair_of
+from forecasteval.compare.pair import biases_of, pair_of
 from forecasteval.compare.rows import Rows
 from forecasteval.inference.estimate import Estimate, against
 from forecasteval.inference.grouping import Grouping
@@ -134,7 +134,7 @@ def several(
 def _skews(rows: Rows, metric: Metric, question: tuple[str, ...]) -> dict[str, float]:
     """Where far-off clusters would lie, as in a comparison of the two; a lead is the difference the other way round."""
     groups = rows.groups
-    biases = Biases.of(rows.deals, groups)
+    biases = biases_of(rows.deals, groups)
     pair = pair_of(metric, rows.deals, groups, needed(question), units=False, biases=biases)
     return {d: -over.skew for d, over in pair.difference.over.items()}
 
