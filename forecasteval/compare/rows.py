@@ -22,6 +22,7 @@ from forecasteval.inference.limits import Weights
 from forecasteval.inference.silence import SILENCE_LEVEL, Silence, silence
 from forecasteval.matching.matched import DAYS_AHEAD, Matched, numbers, refuse_rows, single_cells
 from forecasteval.scores.probability import Deals, Floats, Metric
+from forecasteval.tables.period_labels import in_order_of_time
 
 LARGEST_AMOUNT = 1e15  # beyond it no sum of amounts is exact to the unit
 _PERCENT = 10.0  # a score that stays below is no percentage
@@ -396,7 +397,7 @@ def _dimension(matched: pd.DataFrame, name: str, labels: dict[str, NDArray[Any]]
 
 
 def _in_time(matched: pd.DataFrame, labels: dict[str, NDArray[Any]]) -> Codes | None:
-    """Cluster numbers of the periods in the order of their first as-of, else of the year and the rest of their names."""
+    """Cluster numbers of the periods in the order of :func:`in_time`."""
     codes = _dimension(matched, "period", labels)
     if codes is None:
         return None
@@ -413,13 +414,11 @@ def _in_time(matched: pd.DataFrame, labels: dict[str, NDArray[Any]]) -> Codes | 
 
 
 def in_time(names: Sequence[Any], first: Sequence[Any]) -> list[Any]:
-    """Periods in the order of their first as-of, else of the year and the rest of their names."""
-
-    def key(at: int) -> tuple[Any, ...]:
-        year = re.search(r"(?<!\d)\d{4}(?!\d)", str(names[at]))
-        return first[at], year[0] if year else "", str(names[at])
-
-    return [names[at] for at in sorted(range(len(names)), key=key)]
+    """Periods in the order of their first as-of, else of what their names say, else of the year and the alphabet."""
+    said = [str(name) for name in names]
+    by_year = sorted(said, key=lambda n: [*re.findall(r"(?<!\d)\d{4}(?!\d)", n)[:1], n])
+    place = {name: at for at, name in enumerate(in_order_of_time(said) or by_year)}
+    return [names[at] for at in sorted(range(len(names)), key=lambda at: (first[at], place[said[at]]))]
 
 
 def _accounts(matched: pd.DataFrame, unit: Codes | None) -> Codes:
