@@ -57,20 +57,21 @@ def decisions(path: str | Path, candidate: str, baseline: str, pending: pd.DataF
     said = pd.DataFrame({n: sheet.text(column).fillna("") for n, column in columns.items() if column})
     today = {str(r["deal_id"]): {str(k): v for k, v in r.items()} for r in pending.to_dict("records")}
     entries: list[dict[str, Any]] = []
-    for row in said[said["believed"].ne("") | said["reason"].ne("")].itertuples():
-        about = today.get(row.deal_id)
+    filled = said[said["believed"].ne("") | said["reason"].ne("")]
+    for number, row in zip(map(int, filled.index), filled.to_dict("records"), strict=True):
+        about = today.get(row["deal_id"])
         if about is None:
             gone = "It has ended, or the two agree by now; only what is in dispute today can be decided."
-            sheet.wrong(row.Index, "deal_id", f"'{row.deal_id}'", "an open deal of today's list", gone)
+            sheet.wrong(number, "deal_id", f"'{row['deal_id']}'", "an open deal of today's list", gone)
             continue
-        share = _share(row.believed, about, candidate, baseline)
+        share = _share(row["believed"], about, candidate, baseline)
         if share is None:
             expected = f"{candidate}, {baseline}, or a probability such as 0.65"
-            sheet.wrong(row.Index, "believed", f"'{row.believed}'", expected, _ADVICE)
-        if not row.reason:
+            sheet.wrong(number, "believed", f"'{row['believed']}'", expected, _ADVICE)
+        if not row["reason"]:
             advice = "A decision without a reason teaches nothing."
-            sheet.wrong(row.Index, "reason", "nothing", "why, in a few words", advice)
-        if share is not None and row.reason:
+            sheet.wrong(number, "reason", "nothing", "why, in a few words", advice)
+        if share is not None and row["reason"]:
             entries.append(_entry(about, candidate, baseline, row, share))
     if sheet.problems:
         raise InputError(sheet.problems)
@@ -89,7 +90,9 @@ def _share(believed: str, about: Mapping[str, Any], candidate: str, baseline: st
     return value if 0 <= value <= 1 else None
 
 
-def _entry(about: Mapping[str, Any], candidate: str, baseline: str, row: Any, share: float) -> dict[str, Any]:
+def _entry(
+    about: Mapping[str, Any], candidate: str, baseline: str, row: Mapping[Any, Any], share: float
+) -> dict[str, Any]:
     amount = about["amount"]
     return {
         "kind": "decision",
@@ -102,9 +105,9 @@ def _entry(about: Mapping[str, Any], candidate: str, baseline: str, row: Any, sh
         "candidate_said": float(about[candidate]),
         "baseline": baseline,
         "baseline_said": float(about[baseline]),
-        "believed": row.believed,
+        "believed": row["believed"],
         "probability": share,
-        "reason": row.reason,
+        "reason": row["reason"],
     }
 
 
