@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass, replace
 from itertools import combinations_with_replacement
+from typing import Any
 
 import numpy as np
 
@@ -221,11 +222,11 @@ class _Exact:
         scaled = (None if c is None else whole(c, at) for c in columns)
         return cls(tuple(scaled), at, places(of_deal * of_deal, rows))
 
-    def by(self, codes: Codes, counted: Floats | None, size: int, at: int | None = None) -> Floats:
+    def by(self, codes: Codes, counted: Floats | None, size: int) -> Floats:
         """Sums by code; how often each stands there for ``None``."""
         if counted is None:
             return np.bincount(codes, minlength=size).astype(float)
-        return sums_by(codes, counted, size) * 2.0 ** -(self.at if at is None else at)
+        return sums_by(codes, counted, size) * 2.0**-self.at
 
     def _deals(self, parts: Codes | None) -> list[Floats | None]:
         """Each column summed over a deal's rows."""
@@ -241,17 +242,17 @@ class _Exact:
         """
         deals = self._deals(parts)
         assert deals[0] is not None
-        of = np.zeros(deals[0].size, dtype=np.int32) if stratum is None else stratum
-        size = int(of.max(initial=0)) + 1
-        found = np.empty((size, 3, 3))
-        for a, b in combinations_with_replacement(range(3), 2):
-            mine, theirs, product, at = deals[a], deals[b], None, 0
-            with np.errstate(invalid="ignore", over="ignore"):  # a sure miss has an infinite log score
-                if mine is not None and theirs is not None:
-                    product, at = whole(mine * theirs, self.at_products), self.at_products
-                elif mine is not None:
-                    product, at = whole(mine, self.at), self.at
-            found[:, a, b] = found[:, b, a] = self.by(of, product, size, at)
+        count = np.bincount(stratum) if stratum is not None else np.array([deals[0].size])
+        found = np.empty((count.size, 3, 3))
+        with np.errstate(invalid="ignore", over="ignore"):  # a sure miss has an infinite log score
+            for a, b in combinations_with_replacement(range(3), 2):
+                mine, theirs = deals[a], deals[b]
+                each: Any = count
+                if mine is not None:
+                    at = self.at if theirs is None else self.at_products
+                    product = whole(mine if theirs is None else mine * theirs, at)
+                    each = sums_by(stratum, product, count.size) * 2.0**-at
+                found[:, a, b] = found[:, b, a] = each
         return found
 
     def moments(self, groups: Grouping) -> Moments:

@@ -29,13 +29,16 @@ def whole(terms: Floats, at: int) -> Floats:
     return np.floor(terms * 2.0**at + 0.5)
 
 
-def sums_by(codes: NDArray[np.integer], counted: Floats, size: int) -> Floats:
-    """Sums of whole numbers by code, rounded once: what adding them as integers gives.
+def sums_by(codes: NDArray[np.integer] | None, counted: Floats, size: int = 1) -> Floats:
+    """Sums of whole numbers by code (of all of them for ``None``), rounded once: what adding them as integers gives.
 
     >>> sums_by(np.array([0, 1, 0]), np.array([2.0**61, 5.0, 1.0]), 2).tolist()
     [2.305843009213694e+18, 5.0]
     """
-    if float(np.abs(counted).sum()) < _EXACT or not np.isfinite(counted).all():
+    exact = float(np.abs(counted).sum()) < _EXACT or not np.isfinite(counted).all()
+    if codes is None:
+        return np.array([counted.sum() if exact else int(counted.astype(np.int64).sum())], dtype=float)
+    if exact:
         return np.bincount(codes, weights=counted, minlength=size).astype(np.float64)
     high = np.floor(counted / _HALF)
     low = np.bincount(codes, weights=counted - high * _HALF, minlength=size)
