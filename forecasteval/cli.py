@@ -586,12 +586,12 @@ def _claim_read(
     out: Annotated[Path, _option("CLAIM.yaml", "Claim to write.", "--out")],
 ) -> None:
     """The vendor's answers as a claim; what was left open is not stated."""
-    claim = questionnaire.read_questions(file)
+    claim, changed = questionnaire.read_questions(file)
     _new_file(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(claims.as_yaml(claim), "utf-8")
     found = claims.score(claim)
-    print(f"{out}: {found.stated} of {found.asked} rows are stated; {found.words}.")
+    print(f"{out}: {found.stated} of {found.asked} rows are stated; {found.words}.", *changed, sep="\n")
 
 
 @_claims.command("schema")

@@ -20,6 +20,7 @@ from forecasteval.studies.vendor_claim.claim import (
     score,
 )
 from forecasteval.studies.vendor_claim.questionnaire import card, read_questions, write_questions
+from forecasteval.tables.workbook import read_workbook
 
 CLAIMS = Path(__file__).parents[2] / "data" / "claims"
 HOSTILE = '=HYPERLINK("http://x","y")|<script>alert(1)</script>\n# no: "yes" \x1b[31m`rm` {{ 7 * 7 }}'
@@ -149,9 +150,11 @@ def answered(path, **cells):
 
 
 def test_unanswered_rows_stay_not_stated_and_numbers_are_read_as_written(tmp_path):
-    claim = read_questions(
+    claim, changed = read_questions(
         answered(tmp_path / "q.xlsx", sentence="95%", formula="", numbers=1250, interval=0.5, recompute=True)
     )
+    assert changed == [changed[0]]
+    assert changed[0].startswith("Questions that are gone")
     assert (claim.answers.numbers, claim.answers.interval, claim.answers.recompute) == ("1250", "0.5", "yes")
     assert set(claim.stated) == {"numbers", "interval", "recompute"}
 
@@ -159,7 +162,7 @@ def test_unanswered_rows_stay_not_stated_and_numbers_are_read_as_written(tmp_pat
 def test_hostile_text_stays_text(tmp_path):
     claim = Claim(sentence=HOSTILE, answers=dict.fromkeys(ROWS, HOSTILE))
     write_questions(claim, tmp_path / "q.xlsx")
-    assert read_questions(tmp_path / "q.xlsx") == claim
+    assert read_questions(tmp_path / "q.xlsx") == (claim, [])
     write_questions(claim, tmp_path / "q.md")
     for text in (card(claim), (tmp_path / "q.md").read_text()):
         assert "<script" not in text
@@ -182,3 +185,32 @@ def test_what_cannot_be_read_back_is_named(tmp_path):
     (tmp_path / "no.xlsx").write_text("no workbook")
     with pytest.raises(InputError):
         read_questions(tmp_path / "no.xlsx")
+
+
+def test_what_is_changed_beside_the_answers_is_named(tmp_path):
+    """The vendor waters the sentence down, rewords a question, drops one, and makes the claim one of another kind."""
+    import xlsxwriter
+
+    sent = tmp_path / "q.xlsx"
+    write_questions(Claim(sentence="98% accurate", said_by="V", says="better"), sent)
+    cells, _, _ = read_workbook(sent, sent.name, "Questions")
+
+    def back(**changes):
+        with xlsxwriter.Workbook(tmp_path / "back.xlsx") as book:
+            sheet = book.add_worksheet("Questions")
+            rows = [
+                list(cells),
+                *(list(map(str, r)) for r in cells.fillna("").to_numpy() if r[4] != "rights"),
+            ]
+            for at, row in enumerate(rows):
+                column, value = changes.get(row[4], (0, row[0]))
+                sheet.write_row(at, 0, [*row[:column], value, *row[column + 1 :]])
+        return read_questions(tmp_path / "back.xlsx")
+
+    claim, changed = back(sentence=(3, "good"), target=(1, "Is it nice?"))
+    assert claim.sentence == "good"
+    assert "sentence was sent as '98% accurate' and came back as 'good'" in changed[0]
+    assert "the question target does not read as it was sent" in changed[1]
+    assert changed[2:] == ["Questions that are gone, so not stated: rights."]
+    with pytest.raises(InputError, match="says 'accuracy'; expected 'better', as it was sent"):
+        back(says=(3, "accuracy"))

@@ -158,7 +158,7 @@ def test_costs_of_the_claims_file_count_and_stay_out_of_the_questionnaire(tmp_pa
     assert read_claim(path) == claim
     assert put(pilot(), path).attention.costs.gain == 4567
     write_questions(claim, tmp_path / "q.xlsx")
-    back = read_questions(tmp_path / "q.xlsx")
+    back, _ = read_questions(tmp_path / "q.xlsx")
     assert not back.costs.given
     assert back.minimum == claim.minimum
 

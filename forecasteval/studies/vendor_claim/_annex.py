@@ -61,7 +61,7 @@ def agreed_rows(parameters: Mapping[str, Any], scope: str = "") -> list[list[str
     }  # fmt: skip
     values |= {who: label(parameters[who]) for who in ("candidate", "baseline")}
     said = {k: v for k, v in values.items() if k not in NOT_AGREED and v not in ("", [], {}, False)}
-    return [[parameter(k), plain(v)] for k, v in said.items()]
+    return [[parameter(k), plain(said[k])] for k in dict.fromkeys([*_PARAMETERS, *said]) if k in said]
 
 
 def freezes(org: Org, entry: Mapping[str, Any]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from forecasteval.errors import CallError, InputError, Problem, nearest
 from forecasteval.studies.vendor_claim.claim import NOT_STATED, ROWS, Claim, needed, score
 from forecasteval.tables.document import Document
@@ -12,7 +14,14 @@ from forecasteval.tables.workbook import read_workbook
 
 _SHEET = "Questions"
 _TITLE = "Questions about what you say of your forecasts"
-_COLUMNS = {"No.": 5, "Question": 62, "Needed": 9, "Your answer": 62, "Key": 16}  # with their widths
+_COLUMNS = {
+    "No.": 5,
+    "Question": 62,
+    "Needed": 9,
+    "Your answer": 62,
+    "Key": 16,
+    "As sent": 0,
+}  # with their widths; 0 is hidden
 _RULE = (
     "The rule, in this order. A finding of a study that cannot be found, or a number that the buyer may not recompute: not "
     "checkable. Facts missing without which the number cannot be computed again (marked *): checkable once they are stated. "
@@ -182,7 +191,7 @@ def _fill(book: Any, claim: Claim) -> None:
         about.write_string(at, 0, line, form)
     sheet = book.add_worksheet(_SHEET)
     for column, (name, width) in enumerate(_COLUMNS.items()):
-        sheet.set_column(column, column, width)
+        sheet.set_column(column, column, width, None, {} if width else {"hidden": True})
         sheet.write_string(0, column, name, head)
     sheet.freeze_panes(1, 0)
     sheet.repeat_rows(0)
@@ -192,7 +201,7 @@ def _fill(book: Any, claim: Claim) -> None:
     rows = _asked(claim)
     for at, (key, words, mark, answer) in enumerate(rows, start=1):
         for column, (text, form) in enumerate(
-            [(str(at), wrap), (words, wrap), (mark, wrap), (answer, open_), (key, grey)]
+            [(str(at), wrap), (words, wrap), (mark, wrap), (answer, open_), (key, grey), (answer, grey)]
         ):
             sheet.write_string(at, column, text, form)
         if key in ROWS and ROWS[key].yes_or_no:
@@ -203,8 +212,8 @@ def _fill(book: Any, claim: Claim) -> None:
             }
             sheet.data_validation(at, 3, at, 3, told)
     for at, name in enumerate(_FOR_THE_FILE, start=len(rows) + 1):
-        own = ("", "For the buyer's file; please leave it.", "", getattr(claim, name), name)
-        for column, text in enumerate(own):
+        was = getattr(claim, name)
+        for column, text in enumerate(("", "For the buyer's file; please leave it.", "", was, name, was)):
             sheet.write_string(at, column, text, wrap)
         sheet.set_row(at, None, None, {"hidden": True})
     sheet.protect("", {"format_cells": True, "format_columns": True, "format_rows": True})
@@ -213,8 +222,10 @@ def _fill(book: Any, claim: Claim) -> None:
 # --- back ---------------------------------------------------------------------------------------------
 
 
-def read_questions(path: Path) -> Claim:
-    """A claim from a workbook that came back; a row without an answer, or a row that is gone, is not stated.
+def read_questions(path: Path) -> tuple[Claim, list[str]]:
+    """A claim from a workbook that came back, and what was changed in it beside the answers.
+
+    A row without an answer, or a row that is gone, is not stated.
 
     Raises
     ------
@@ -236,25 +247,29 @@ def read_questions(path: Path) -> Claim:
             [Problem(path.name, 1, None, f"no column {', '.join(absent)}", expected, "Put the header back.")]
         )
     document = Document(path.name, {"answers": {}, "minimum": {}})
-    _take(document, cells)
+    changed = _take(document, cells)
     if not document.given.get("sentence"):
         document.wrong("sentence", "nothing", "the exact sentence", "Write it as it was said.")
     claim = None if document.problems else document.read_as(Claim)
     if claim is None or document.problems:
         raise InputError(document.problems)
-    return claim
+    return claim, changed
 
 
-def _take(document: Document, cells: Any) -> None:
-    """The answers of a sheet into a document, with the row of each; what has no place is a problem."""
+def _take(document: Document, cells: Any) -> list[str]:
+    """The answers of a sheet into a document, with the row of each; what has no place is a problem, what was changed is said."""
     own = [*_ORIGIN, *_FOR_THE_FILE, *_MINIMUM]
+    asked = _ORIGIN | {key: row.question for key, row in ROWS.items()} | _MINIMUM
+    changed = []
+    nothing = pd.Series(None, cells.index, dtype=object)
+    words, before = (cells.get(name, nothing) for name in ("Question", "As sent"))
 
     def wrong(row: int, found: str, expected: str, advice: str) -> None:
         document.problems.append(Problem(document.file, row, "Key", found, expected, advice))
 
-    for row, key, answer in zip(cells.index, cells["Key"], cells["Your answer"], strict=True):
-        key = "" if key is None or key != key else str(key).strip()
-        text = None if answer is None or answer != answer else str(answer)
+    for row, *line in zip(cells.index, cells["Key"], cells["Your answer"], words, before, strict=True):
+        key, text, question, was = (None if v is None or v != v else str(v) for v in line)
+        key = (key or "").strip()
         place = f"answers.{key}" if key in ROWS else key
         if not key:
             if text:
@@ -267,6 +282,16 @@ def _take(document: Document, cells: Any) -> None:
             wrong(int(row), again, "each key once", "Remove one of them.")
         else:
             document.rows[place] = int(row)
+            if question is not None and key in asked and question.split() != asked[key].split():
+                changed.append(f"Row {row}: the question {key} does not read as it was sent.")
+            if was is not None and key in _FOR_THE_FILE and text != was:
+                wrong(
+                    int(row), f"{key} {text!r}", f"{was!r}, as it was sent", "It is the buyer's: put it back."
+                )
+            if was is not None and key in _ORIGIN and (text or "") != was:
+                changed.append(f"Row {row}: {key} was sent as {was!r} and came back as {text or ''!r}.")
             part, _, name = place.rpartition(".")
             if text is not None and not (part == "minimum" and not text.strip()):
                 (document.given[part] if part else document.given)[name] = text
+    gone = [k for k in asked if k not in document.rows and f"answers.{k}" not in document.rows]
+    return changed + ([f"Questions that are gone, so not stated: {', '.join(gone)}."] if gone else [])

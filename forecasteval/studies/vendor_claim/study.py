@@ -275,7 +275,13 @@ def _found(name: str, org: Org | None = None) -> Path:
             else [claims_ledger(org.folder).parent / "claims" / wanted]
         )
         places += [*kept, *(base / "data" / "claims" / wanted for base in bases)]
-    return next((place for place in places if place.is_file()), wanted)
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise CallError(
+            f"No claim {name}: not here, nor in a folder above, and no copy is kept with the data. Run this from the folder that holds "
+            "it, or give its whole path."
+        )
+    return found
 
 
 def _with_frozen(org: Org, frozen: list[Scores]) -> tuple[Org, list[str], list[str]]:
