@@ -32,8 +32,13 @@ def looks(matched: Matched) -> pd.DataFrame:
     return pd.DataFrame({"as_of": at, "known_on": day + pd.Timedelta(days=matched.more[KNOWN_AFTER])})
 
 
-def _turns(matched: Matched, seed: int) -> Iterator[tuple[_Rows, _Rows]]:
+def _turns(matched: Matched, seed: int, by_period: bool) -> Iterator[tuple[_Rows, _Rows]]:
     """Rows that speak, and those that may be learned from by then; without dates, ten folds take turns."""
+    if by_period:
+        first = matched["as_of"].groupby(matched["period"]).transform("min")
+        for day in np.unique(first):
+            yield np.flatnonzero(first == day), np.flatnonzero(first < day)
+        return
     if not in_time(matched):
         fold = folds_of(matched.table, 10, seed)
         for k in np.unique(fold):
@@ -45,13 +50,20 @@ def _turns(matched: Matched, seed: int) -> Iterator[tuple[_Rows, _Rows]]:
 
 
 def learned(
-    matched: Matched, names: list[str], *, by: str = "", burn_in: BurnIn | None = None, seed: int = 0
+    matched: Matched,
+    names: list[str],
+    *,
+    by: str = "",
+    by_period: bool = False,
+    burn_in: BurnIn | None = None,
+    seed: int = 0,
 ) -> Matched:
     """The table with these forecasters as probabilities, each fitted by logistic regression to earlier rows.
 
     A rank score is fitted on itself (so points become the share of such rows that came true), `model` on the table's
     features. Within each value of `by` from the burn-in on, before that on all rows. Rows before any burn-in are left out, as
-    a step of the flow; a table that does not say when outcomes were known is fitted out of fold.
+    a step of the flow; a table that does not say when outcomes were known is fitted out of fold. With ``by_period`` earlier
+    rows are those of earlier periods.
 
     >>> day = pd.Series(pd.date_range("2025-01-01", periods=400).to_numpy("datetime64[s]"))
     >>> leads = pd.DataFrame({"deal_id": range(400), "as_of": day, "points": [0.0, 10.0, 10.0, 10.0] * 100, "won": [0, 0, 1, 1] * 100})
@@ -68,7 +80,7 @@ def learned(
     said = {n: np.full(len(table), np.nan) for n in names}
     begun: NDArray[np.bool_] = np.zeros(len(table), dtype=bool)
 
-    for now, train in _turns(matched, seed):
+    for now, train in _turns(matched, seed, by_period):
         for g in np.unique(group[now]):
             speaks, past = now[group[now] == g], train[group[train] == g]
             past = past if enough.over(won[past]) else train
@@ -78,11 +90,13 @@ def learned(
                 seen, speaking = past[there[past]], speaks[there[speaks]]
                 if enough.over(won[seen]) and len(speaking):
                     said[name][speaking] = taught(design, won, seen, speaking)
-    dated = in_time(matched)
+    dated = by_period or in_time(matched)
     how = "fitted to those whose outcome was known by then" if dated else "each by a fit that never saw it"
     own = {"kind": "probability", "from_file": False}
     told = {n: {**own, "gloss": f"{_gloss(matched, n)}, {how}"} for n in names}
     kept = replace(matched, table=table.assign(**said), forecasters={**matched.forecasters, **told})
+    if by_period and not matched.flow:
+        return kept.rows(begun)
     step = {"step": "enough past to learn from", "deals": int(begun.sum()), "dropped": int((~begun).sum())}
     why = f"fewer than {enough.deals} earlier ones were decided by then"
     return kept.rows(begun, flow=[*matched.flow, {**step, "why": why}])

@@ -65,7 +65,7 @@ class Document:
 
     def read_as(self, model: type[_Model], advice: str = "Correct it.") -> _Model:
         """The values as a model; what cannot be used is said and left out, and so is a key without a value."""
-        values = {str(key): value for key, value in self.given.items() if value is not None}
+        values = {str(k): _there(v) for k, v in self.given.items() if v is not None}
         try:
             return model.model_validate(values)
         except ValidationError as error:
@@ -78,10 +78,15 @@ class Document:
                 self.wrong(".".join(place), context["found"], context["expected"], told)
             elif one["type"] == "missing":
                 self.wrong(".".join(place), "nothing", f"a line {place[-1]}: ...", "Write it.")
+            elif one["type"] == "model_type":
+                told = f"Indent them below {place[0]}."
+                self.wrong(place[0], repr(one["input"])[:60], "lines of the form key: value", told)
             else:
-                known = [self.words.get(name, name) for name in model.model_fields]
-                told = f"{nearest(place[0], known)}Correct or remove the line."
-                self.wrong(place[0], "an unknown key", f"one of {', '.join(known)}", told)
+                inside: Any = model.model_fields[place[0]].annotation if len(place) > 1 else model
+                fields = getattr(inside, "model_fields", model.model_fields)
+                known = [self.words.get(name, name) for name in fields]
+                told = f"{nearest(place[-1], known)}Correct or remove the line."
+                self.wrong(".".join(place), "an unknown key", f"one of {', '.join(known)}", told)
             inner = values.get(place[0])
             if len(place) > 1 and isinstance(inner, Mapping):
                 values[place[0]] = {key: value for key, value in inner.items() if str(key) != place[1]}
@@ -91,6 +96,11 @@ class Document:
             return model.model_validate(values)
         except ValidationError:  # without what it cannot do without: the problems say so
             return model.model_construct(**values)
+
+
+def _there(value: Any) -> Any:
+    """Of a part of a document the keys that have a value."""
+    return {k: v for k, v in value.items() if v is not None} if isinstance(value, Mapping) else value
 
 
 def read_document(path: Path, expected: str, advice: str, first_line: str) -> Document:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +41,6 @@ class Decidable:
     have_reps: int
     deals: float
     on: str = ""
-    period: str = ""
 
     @property
     def more(self) -> int | None:
@@ -82,7 +80,7 @@ def of_deals(
         for what in ("periods", "reps")
     )
     day = _decided_on(org, matched, past.periods, periods)
-    return Decidable(apart, told, periods, reps, past.periods, past.reps, past.deals, *day)
+    return Decidable(apart, told, periods, reps, past.periods, past.reps, past.deals, day)
 
 
 def of_totals(
@@ -106,7 +104,7 @@ def of_totals(
         share = float(np.mean(total.each(f, a)))
         needed = _quarters_of_a_share(share, at_least, level)
         at = _decided_on(org, matched, have, needed)
-        return Decidable(abs(share - at_least), math.nan, needed, None, have, 0, 0.0, *at)
+        return Decidable(abs(share - at_least), math.nan, needed, None, have, 0, 0.0, at)
     if total.kind == "pooled":
         e = (np.abs(f - a) if absolute else np.abs(f - a) - np.abs(b - a)) / a.mean()
         value = 1 - e.mean() if absolute else -e.mean()
@@ -115,7 +113,7 @@ def of_totals(
         value = float(e.mean())
     sd, apart = float(e.std(ddof=1)), abs(float(value) - at_least)
     needed = periods_needed(sd, apart, most=_MOST) or None if apart > 0 and sd > 0 else None
-    return Decidable(apart, math.nan, needed, None, have, 0, 0.0, *_decided_on(org, matched, have, needed))
+    return Decidable(apart, math.nan, needed, None, have, 0, 0.0, _decided_on(org, matched, have, needed))
 
 
 def _quarters_of_a_share(share: float, at_least: float, level: float) -> int | None:
@@ -127,33 +125,23 @@ def _quarters_of_a_share(share: float, at_least: float, level: float) -> int | N
     return None
 
 
-def _decided_on(org: Org, matched: Matched, have: int, needed: int | None) -> tuple[str, str]:
+def _decided_on(org: Org, matched: Matched, have: int, needed: int | None) -> str:
     """The day on which so many periods are frozen, by the calendar and beyond it at its pace; empty where nothing tells.
 
     A table without a calendar goes on at the pace of its own moments, and a period is over one pace after its moment.
     """
     if needed is None or needed <= have or not matched.has("period"):
-        return "", ""
-    more, labels = needed - have, matched["period"].astype(str)
+        return ""
+    labels = matched["period"].astype(str)
     if org.periods is not None:
-        periods = org.periods.sort_values("starts_on", ignore_index=True)
-        last = periods.index[periods["period"].isin(labels)].max()
-        if not pd.isna(last):
-            ends, names = periods["freezes_on"], periods["period"].astype(str)
-            return _at(ends, names, int(last) + more, periods["starts_on"])
-    if not matched.has("as_of"):
-        return "", ""
-    try:
-        moments = pd.to_datetime(matched["as_of"]).groupby(labels).min().sort_values()
-    except (ValueError, TypeError):
-        return "", ""
-    pace = moments.diff().median()
-    return ("", "") if pd.isna(pace) else (f"{moments.iloc[-1] + (more + 1) * pace:%Y-%m-%d}", "")
-
-
-def _at(ends: pd.Series, names: Iterable[str], at: int, starts: pd.Series) -> tuple[str, str]:
-    """The end of a period by its place in the calendar, or beyond its end at its pace."""
-    if at < len(ends):
-        return f"{ends.iloc[at]:%Y-%m-%d}", list(names)[at]
-    length = starts.diff().median() * (at - len(ends) + 1)
-    return f"{ends.iloc[-1] + length:%Y-%m-%d}", ""
+        ends = org.periods.astype({"period": str}).set_index("period")["freezes_on"].sort_values()
+        pace = org.periods["starts_on"].sort_values().diff().median()
+    elif matched.has("as_of") and pd.api.types.is_datetime64_any_dtype(matched["as_of"]):
+        moments = matched["as_of"].groupby(labels).min().sort_values()
+        pace = moments.diff().median()
+        ends = moments + pace
+    else:
+        return ""
+    at = np.flatnonzero(ends.index.isin(labels)).max(initial=-1) + needed - have
+    beyond = max(at - len(ends) + 1, 0)
+    return "" if pd.isna(pace) or at < needed - have else f"{ends.iloc[at - beyond] + beyond * pace:%Y-%m-%d}"

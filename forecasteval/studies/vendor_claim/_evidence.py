@@ -12,7 +12,7 @@ import numpy as np
 from forecasteval.compare.compare import Comparison, compare
 from forecasteval.compare.segments import Family, family
 from forecasteval.errors import CallError
-from forecasteval.matching.forecasters import BurnIn, logistic
+from forecasteval.matching.earlier import learned
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.decisions import CALL, PRECISION, RECALL, highest, lift, precision_at
 from forecasteval.scores.probability import METRICS, Metric
@@ -186,35 +186,9 @@ def broken(found: Family, measure: Measure, margin: float) -> list[str]:
 
 
 def mapped(matched: Matched, name: str) -> Matched:
-    """A rank score as probabilities: in each period by a logistic mapping fitted on the periods before it.
-
-    Periods before which too little is known are left out.
-    """
-    table = matched.table
-    if "period" not in table or "as_of" not in table:
+    """A rank score as probabilities: in each period by a logistic mapping fitted on the periods before it."""
+    if "period" not in matched.table or "as_of" not in matched.table:
         raise CallError(
             f"{name} only ranks, and without periods there are no earlier ones to fit a mapping on: measure = auc."
         )
-    order = table.groupby("period")["as_of"].min().sort_values(kind="stable").index
-    said, won = matched.numbers(name), table["won"].to_numpy(float)
-    place = table["period"].map({p: i for i, p in enumerate(order)}).to_numpy()
-    p = np.full(len(table), np.nan)
-    enough = BurnIn()
-    kept = np.zeros(len(table), dtype=bool)
-    for at in range(1, len(order)):
-        before, now = (place < at) & np.isfinite(said), place == at
-        if not enough.over(won[before]):
-            continue
-        kept |= now
-        speaks = now & np.isfinite(said)
-        p[speaks] = logistic(said[before, None], won[before], said[speaks, None])
-    about = dict(matched.forecasters)
-    about[name] = {**about.get(name, {}), "kind": "probability"}
-    table = table.assign(**{name: p})
-    step = {
-        "step": f"{name} mapped to probabilities", "deals": int(table.loc[kept, "deal_id"].nunique()),
-        "dropped": int(table["deal_id"].nunique() - table.loc[kept, "deal_id"].nunique()),
-        "why": "too few earlier deals to fit the mapping on",
-    }  # fmt: skip
-    flow = [*matched.flow, step] if matched.flow else []
-    return replace(matched, table=table, forecasters=about).rows(kept, flow=flow)
+    return learned(matched, [name], by_period=True)

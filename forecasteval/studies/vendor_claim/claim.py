@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,8 +20,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from forecasteval.errors import InputError, nearest
-from forecasteval.tables.document import Document, read_document, said
+from forecasteval.errors import InputError
+from forecasteval.tables.document import read_document, said
 
 NOT_STATED = "not stated"
 CHECKABLE, ONCE_STATED, NOT_CHECKABLE = "checkable", "checkable once these facts are stated", "not checkable"
@@ -131,13 +130,9 @@ def _answer(value: Any) -> Any:
     return NOT_STATED if word in _SAYS_NOTHING else yes_or_no.get(word, value)
 
 
-_TOO_LONG = f"text of at most {_LONGEST:,} characters"
-Text = Annotated[
-    str, said(_TOO_LONG, "Write it as text."), BeforeValidator(_text), StringConstraints(max_length=_LONGEST)
-]
-_Answer = Annotated[
-    str, said(_TOO_LONG, "Write it as text."), BeforeValidator(_answer), StringConstraints(max_length=_LONGEST)
-]  # fmt: skip
+_SHORT = said(f"text of at most {_LONGEST:,} characters", "Write it as text."), StringConstraints(max_length=_LONGEST)  # fmt: skip
+Text = Annotated[str, _SHORT[0], BeforeValidator(_text), _SHORT[1]]
+_Answer = Annotated[str, _SHORT[0], BeforeValidator(_answer), _SHORT[1]]
 
 
 class _Part(BaseModel):
@@ -366,32 +361,10 @@ def read_claim(path: Path) -> Claim:
     if not str(document.given.get("sentence") or "").strip():
         document.wrong("sentence", "nothing", "the exact sentence", "Write it as it was said.")
         raise InputError(document.problems)
-    document.given = dict(document.given)
-    for part, known in _PARTS.items():
-        _check_part(document, part, known)
     claim = document.read_as(Claim)
     if document.problems:
         raise InputError(document.problems)
     return claim
-
-
-_PARTS = {"answers": list(ROWS), "minimum": list(Minimum.model_fields), "costs": list(Costs.model_fields)}
-
-
-def _check_part(document: Document, part: str, known: Sequence[str]) -> None:
-    """Unknown keys within a part, named as such (the model would say that of the part as a whole); a key without a value is none."""
-    inner = document.given.get(part)
-    if inner is None:
-        document.given.pop(part, None)
-        return
-    if not isinstance(inner, Mapping):
-        document.wrong(part, repr(inner)[:60], "lines of the form key: value", f"Indent them below {part}.")
-        document.given.pop(part)
-        return
-    for key in [k for k in inner if k not in known]:
-        told = f"{nearest(str(key), known)}Correct or remove the line."
-        document.wrong(f"{part}.{key}", "an unknown key", f"one of {', '.join(known)}", told)
-    document.given[part] = {k: v for k, v in inner.items() if k in known and v is not None}
 
 
 def as_yaml(claim: Claim) -> str:
