@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from forecasteval.compare.compare import Comparison, compare
-from forecasteval.compare.segments import Family, family
 from forecasteval.errors import CallError
 from forecasteval.matching.earlier import learned
 from forecasteval.matching.matched import Matched
@@ -168,21 +167,6 @@ def on_deals(
     """The comparison behind one definition."""
     rows = measure.of(matched, (candidate, baseline))
     return compare(rows, candidate, baseline, metrics=[measure.metric], epsilon=EPSILON, **options)
-
-
-def guarded(
-    matched: Matched, by: str, candidate: str, baseline: str, measure: Measure, options: Mapping[str, Any]
-) -> Family:
-    """The same within each part, with intervals that hold together."""
-    rows = measure.of(matched, (candidate, baseline))
-    return family(rows, by, candidate, baseline, metrics=[measure.metric], **options)
-
-
-def broken(found: Family, measure: Measure, margin: float) -> list[str]:
-    """The parts in which the candidate is worse by more than the margin, the whole simultaneous interval says so."""
-    table = found.table[found.table["reliable"]]
-    worse = -table["high"] if measure.sign > 0 else table["low"]
-    return [str(s) for s in table.loc[worse > margin, "segment"]]
 
 
 def mapped(matched: Matched, name: str) -> Matched:

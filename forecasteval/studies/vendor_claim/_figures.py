@@ -6,12 +6,10 @@ import math
 import textwrap
 from collections.abc import Sequence
 
-from forecasteval.compare.wording import capital
 from forecasteval.report.figures import FAINT, GREY, INK, Absent, Picture, canvas, colour, short, title
 from forecasteval.studies.vendor_claim._evidence import Found
 from forecasteval.studies.vendor_claim._held import Held
 from forecasteval.studies.vendor_claim._labels import interval, label, shown
-from forecasteval.studies.vendor_claim._pays import ALL
 
 
 def beside(answer: Held) -> Picture | Absent:
@@ -64,43 +62,3 @@ def _forest(
         ax.set_axisbelow(True)
     said = "; ".join(f"{text}: {shown(f.better_by[0])} ({interval(*f.better_by[1:])})" for text, f in drawn)
     return Picture(name, f"{message}. Better by, with interval: {said}.", figure)
-
-
-def decision_curve(answer: Held) -> Picture | Absent:
-    """Net benefit by the threshold: of the candidate, of what it is compared with, of attention to all and to none."""
-    value = answer.attention
-    if value is None or value.costs.attended is not None:
-        return Absent("A decision curve is drawn where deals get attention from a probability on.")
-    who, other = answer.names
-    names = [who, other]
-    table = value.curve(names)
-    worth = table.loc[(table[[*names, ALL]] > 0).any(axis=1), "threshold"].max()
-    table = table[table["threshold"] <= worth + 0.1]
-    ahead = table[who] > table[[other, ALL]].max(axis=1).clip(lower=0)
-    message = f"{capital(label(who))} brings most at {ahead.mean():.0%} of the thresholds shown"
-    with canvas(3.4) as (figure, ax):
-        title(figure, message)
-        at = table["threshold"] * 100
-        for name in names:
-            ax.plot(at, table[name], color=colour(name), lw=2, label=capital(label(name)))
-        ax.plot(at, table[ALL], color=GREY, lw=1.2, ls="--", label="Attention to all")
-        ax.axhline(0, color=INK, lw=1, label="Attention to none")
-        if value.threshold is not None and value.threshold < 1:
-            ax.axvline(100 * value.threshold, color=GREY, lw=1, ls=":")
-            ax.annotate("the costs given", (100 * value.threshold, ax.get_ylim()[1]), (4, -9), textcoords="offset points",
-                        fontsize=8, color=GREY)  # fmt: skip
-        top = float(table[names].max().max())
-        ax.set_ylim(-0.15 * top, 1.12 * max(top, float(table[ALL].max())))
-        ax.set_xlabel(
-            "attention from this probability on, in %\n(cost of attention over its gain)",
-            fontsize=8.5,
-            color=GREY,
-        )
-        ax.set_ylabel("net benefit per deal\n(in gains of a won deal)", fontsize=8.5, color=GREY)
-        ax.legend(fontsize=8.5, frameon=False)
-    tried = (0, len(table) // 4, len(table) // 2)
-    said = "; ".join(
-        f"from {table['threshold'][i]:.0%}: " + ", ".join(f"{label(n)} {table[n][i]:.3f}" for n in names)
-        for i in tried
-    )
-    return Picture("decision_curve", f"{message}. Net benefit per deal, {said}.", figure)

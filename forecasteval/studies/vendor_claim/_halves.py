@@ -17,7 +17,6 @@ from forecasteval.inference.jackknife import Spread
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.inference.statistic import mean_over_clusters
 from forecasteval.matching.matched import Matched
-from forecasteval.scores.probability import Floats
 
 _LEAST = 3  # reps in a half: fewer give no interval
 _YES, _NO = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
@@ -150,11 +149,6 @@ def _by_rep(half: Matched, candidate: str, baseline: str, name: str, level: floa
     known = np.isfinite(x)
     if not known.any():
         return Estimate(math.nan, level=level)
-    sums, rows = _sums(half["rep"][known], x[known])
-    found = mean_over_clusters(float(x[known].mean()), sums, rows, level, least=_LEAST)
-    return replace(found, reliable=found.has_interval and sums.size >= MIN_CLUSTERS["rep"])
-
-
-def _sums(rep: pd.Series, x: Floats) -> tuple[Floats, Floats]:
-    codes = pd.factorize(rep)[0]
-    return np.bincount(codes, weights=x).astype(float), np.bincount(codes).astype(float)
+    by = pd.Series(x[known]).groupby(half["rep"].to_numpy()[known]).agg(["sum", "size"])
+    found = mean_over_clusters(float(x[known].mean()), by["sum"], by["size"], level, least=_LEAST)
+    return replace(found, reliable=found.has_interval and len(by) >= MIN_CLUSTERS["rep"])

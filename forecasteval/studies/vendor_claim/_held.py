@@ -7,26 +7,38 @@ import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+from pydantic import AfterValidator, Field, ValidationError, field_validator
 
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.hindsight import CODE as HINDSIGHT
-from forecasteval.compare.segments import Family
+from forecasteval.compare.segments import Family, family
 from forecasteval.inference.estimate import Estimate, against
 from forecasteval.matching.matched import Matched
 from forecasteval.matching.rollups import rollups
+from forecasteval.studies.parameters import (
+    GeneraliseTo,
+    Level,
+    Margin,
+    Names,
+    Parameters,
+    Population,
+    Seed,
+    TargetName,
+    another_than,
+    one_of,
+)
 from forecasteval.studies.vendor_claim import _decide, _pays, _totals
 from forecasteval.studies.vendor_claim import _evidence as evidence
+from forecasteval.studies.vendor_claim._agreement import Registration
 from forecasteval.studies.vendor_claim._decide import Decidable
 from forecasteval.studies.vendor_claim._enough import Enough, enough
 from forecasteval.studies.vendor_claim._evidence import ABSOLUTE, MEASURES, Found, Measure
 from forecasteval.studies.vendor_claim._halves import Effect, Halves
-from forecasteval.studies.vendor_claim._register import Registration
 from forecasteval.studies.vendor_claim._rule import NOT_EVERYWHERE, SUPPORTED, UNDECIDED
 from forecasteval.studies.vendor_claim._several import Several, several
-from forecasteval.studies.vendor_claim._terms import Terms
 from forecasteval.studies.vendor_claim._totals import TOTALS
 from forecasteval.studies.vendor_claim.blind_pack import closed_by, record_of
 from forecasteval.studies.vendor_claim.claim import Claim, Costs, Score, score
@@ -36,6 +48,54 @@ FREE = ("rep_forecast", "rep_recalibrated", "stage_rate", "base_rate")  # what c
 _TWIN = "rep_recalibrated"
 # reasons that more evidence of the same kind does away with
 _FEW = ("few_", "too_few_")
+
+
+def _costs(value: dict[str, float]) -> dict[str, float]:
+    """Only what the rules about money need, and all of it."""
+    known = list(Costs.model_fields)
+    wrong = [f"{k!r} is not one of {', '.join(known)}." for k in value if k not in known]
+    try:
+        Costs.model_validate({k: v for k, v in value.items() if k in known})
+    except ValidationError as error:
+        for one in error.errors(include_url=False):
+            where, c = ".".join(map(str, one["loc"])), one.get("ctx", {})
+            wrong.append(
+                f"{where + ': ' if where else ''}{c.get('found')}; expected {c.get('expected')}. {c.get('advice', '')}".strip()
+            )
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return value
+
+
+class Terms(Parameters):
+    """The parameters of the notebook, but for its data."""
+
+    claim: str = "data/claims/vendor_x.yaml"
+    candidate: str = "vendor_x"
+    baseline: str = "rep_forecast"
+    measure: Annotated[str, one_of([*MEASURES, *TOTALS])] = "brier"
+    at_least: float = 0.0
+    as_of: str = "week 4"
+    target: TargetName = "won in period"
+    population: Population = "closing in period"
+    margin: Margin = 0.01
+    guard: str = "segment"
+    also: Names = Field(default_factory=list)
+    map_ranks: bool = False
+    costs: Annotated[dict[str, float], AfterValidator(_costs)] = Field(default_factory=dict)
+    blind_half: bool = False
+    exposed: str = ""
+    receipts: Names = Field(default_factory=list)
+    generalise_to: GeneraliseTo = Field(default_factory=list)
+    level: Level = 0.95
+    seed: Seed = 0
+
+    _two = field_validator("baseline")(another_than("candidate"))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What every comparison of this trial shares."""
+        return {"generalise_to": tuple(self.generalise_to) or None, "seed": self.seed}
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,14 +250,11 @@ class Held:
     def guard(self) -> Family | None:
         """The same in each of the parts that must not be worse; None where none is named or there is no margin."""
         by = self.trial.guard
-        if (
-            not by
-            or not self.trial.margin
-            or by not in self.matched.table
-            or self.matched.table[by].isna().all()
-        ):
+        there = by and self.trial.margin and by in self.matched.table
+        if not there or self.matched.table[by].isna().all():
             return None
-        return evidence.guarded(self.matched, by, *self.names, self.guarded_by, self.options)
+        rows = self.guarded_by.of(self.matched, self.names)
+        return family(rows, by, *self.names, metrics=[self.guarded_by.metric], **self.options)
 
     @property
     def guarded_by(self) -> Measure:
@@ -205,23 +262,28 @@ class Held:
         measure = self.first.measure
         return MEASURES["brier"] if measure.metric.is_skill else measure
 
+    def _worse(self, end: int) -> pd.Series:
+        """By how much the candidate may be worse in each part that has an interval: at least (0), at most (1)."""
+        assert self.guard is not None
+        table = self.guard.table.set_index("segment")
+        ends = table[["low", "high"]] if self.guarded_by.sign < 0 else -table[["high", "low"]]
+        return ends.iloc[:, end]
+
     @property
     def worse_in(self) -> list[str]:
-        """The parts in which the candidate is worse by more than the margin."""
+        """The parts in which the candidate is worse by more than the margin: the whole simultaneous interval says so."""
         if self.guard is None or self.absolute:
             return []
-        return evidence.broken(self.guard, self.guarded_by, self.trial.margin)
+        sure = (self._worse(0) > self.trial.margin) & self.guard.table["reliable"].to_numpy(bool)
+        return [str(s) for s in sure.index[sure]]
 
     @property
     def not_excluded(self) -> list[str]:
         """The parts in which it may be worse by more than the margin, though that is not shown."""
         if self.guard is None:
             return []
-        sign, table = self.guarded_by.sign, self.guard.table
-        least = table["low"] if sign > 0 else -table["high"]
-        return [
-            str(s) for s in table.loc[~(least >= -self.trial.margin), "segment"] if s not in self.worse_in
-        ]
+        open_ = ~(self._worse(1) <= self.trial.margin)
+        return [str(s) for s in open_.index[open_] if s not in self.worse_in]
 
     @cached_property
     def main(self) -> dict[str, Any]:

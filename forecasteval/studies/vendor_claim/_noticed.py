@@ -12,15 +12,11 @@ import pandas as pd
 from forecasteval.compare.wording import count
 from forecasteval.matching.matched import Matched
 from forecasteval.studies.vendor_claim._labels import label
-from forecasteval.studies.vendor_claim.blind_pack import Scores
+from forecasteval.studies.vendor_claim.blind_pack import Scores, listed
 from forecasteval.tables.ledger import Ledger
 
 _TIMES = ("registered_at", "made_at", "frozen_at")
 _COPIED = 0.95  # of the deals on which two say the same
-
-
-def _some(deals: Sequence[str]) -> str:
-    return ", ".join(deals[:8]) + ("…" if len(deals) > 8 else "")
 
 
 def of_scores(matched: Matched, candidate: str, others: Iterable[str]) -> list[str]:
@@ -54,7 +50,7 @@ def of_late(deals: Sequence[str]) -> list[str]:
         return []
     return [
         f"{count(len(deals), 'deals')} were closed when their scores were frozen, as the records now show; these do not count: "
-        f"{_some(deals)}."
+        f"{listed(deals)}."
     ]
 
 
@@ -65,13 +61,12 @@ def of_frozen(matched: Matched, taken: Sequence[Scores], deals: pd.DataFrame | N
     scored = list(dict.fromkeys(str(d) for s in taken for d in s.table["deal_id"]))
     there = set() if deals is None else set(deals["deal_id"].astype(str))
     gone = [d for d in scored if d not in there]
-    found = []
-    if gone:
-        found.append(
-            f"{count(len(gone), 'deals')} that were scored are no longer in the data, so that nobody can judge them: "
-            f"{_some(gone)}. Whoever took them out could have chosen."
-        )
-    return found
+    if not gone:
+        return []
+    return [
+        f"{count(len(gone), 'deals')} that were scored are no longer in the data, so that nobody can judge them: {listed(gone)}. Whoever "
+        "took them out could have chosen."
+    ]
 
 
 def of_ledger(book: Ledger, candidate: str, also: Sequence[str], taken: Sequence[Scores]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,19 +10,16 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.compare.compare import Comparison, compare
-from forecasteval.compare.totals import TEST_FROM
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Estimate, against
-from forecasteval.inference.limits import MIN_CLUSTERS
-from forecasteval.inference.statistic import mean_over_clusters
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.decisions import attention_value, commitment_cost
 from forecasteval.scores.probability import Deals, Floats, Metric, Terms
 from forecasteval.studies.vendor_claim._evidence import on_the_list
+from forecasteval.studies.vendor_claim._totals import mean_over_periods
 from forecasteval.studies.vendor_claim.claim import Costs
 
 ALL, NOBODY = "all_deals", "no_deal"
-_CURVE = tuple(np.linspace(0.02, 0.9, 45))
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,24 +56,6 @@ class Attention:
         """What the rule brings with the candidate and with the other, per period."""
         r = self.against[over].primary
         return self.per_period * r["candidate_value"], self.per_period * r["baseline_value"]
-
-    def curve(self, names: Sequence[str]) -> pd.DataFrame:
-        """Net benefit per deal by the threshold, for each forecast, for attention to all and to none.
-
-        TP/n - FP/n t / (1 - t); Vickers & Elkin (2006), Medical Decision Making 26(6), 565-574.
-        """
-        rows = self.matched.table.dropna(subset=list(names))
-        y = rows["won"].to_numpy(float)
-        odds = np.array([t / (1 - t) for t in _CURVE])
-        found = {
-            "threshold": np.array(_CURVE),
-            ALL: y.mean() - (1 - y.mean()) * odds,
-            NOBODY: np.zeros(len(_CURVE)),
-        }
-        for name in names:
-            taken = rows[name].to_numpy(float)[:, None] >= np.array(_CURVE)
-            found[name] = (taken * y[:, None]).mean(axis=0) - (taken * (1 - y[:, None])).mean(axis=0) * odds
-        return pd.DataFrame(found)
 
 
 def attention(
@@ -156,10 +134,7 @@ class Commitment:
     def saved(self) -> Estimate:
         """What it saves per period; a test from 8 periods on, an interval from 4."""
         x = self.baseline - self.candidate
-        if x.size < MIN_CLUSTERS["period"] or not np.ptp(x) > 0:
-            return Estimate(float(x.mean()) if x.size else math.nan, level=self.level)
-        e = mean_over_clusters(float(x.mean()), x, np.ones(x.size), self.level)
-        return replace(e, reliable=e.has_interval and x.size >= TEST_FROM)
+        return mean_over_periods(x, np.ones(x.size), self.level)
 
 
 def commitment(costs: Costs, pairs: pd.DataFrame, level: float) -> Commitment | None:

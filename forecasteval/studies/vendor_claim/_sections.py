@@ -12,11 +12,17 @@ from forecasteval.report.blocks import flow_table
 from forecasteval.report.figures import Absent, Picture
 from forecasteval.report.section import Section
 from forecasteval.studies.vendor_claim import _figures
-from forecasteval.studies.vendor_claim._annex import Annex, agreed_rows, freezes, in_words, parameter
+from forecasteval.studies.vendor_claim._agreement import (
+    Annex,
+    Registration,
+    agreed_rows,
+    freezes,
+    in_words,
+    parameter,
+)
 from forecasteval.studies.vendor_claim._halves import EFFECTS
 from forecasteval.studies.vendor_claim._held import Held
 from forecasteval.studies.vendor_claim._labels import apart, interval, is_share, label, shown
-from forecasteval.studies.vendor_claim._register import Registration
 from forecasteval.studies.vendor_claim._rule import UNDECIDED
 from forecasteval.studies.vendor_claim._several import Several
 from forecasteval.studies.vendor_claim.claim import ROWS, needed
@@ -129,11 +135,3 @@ class Beside(Section):
     def figure(self) -> Picture | Absent:
         """By how much the candidate is better than each."""
         return _figures.beside(self.answer)
-
-
-class Pays(Section):
-    """What a stated rule is worth."""
-
-    def figure(self) -> Picture | Absent:
-        """The decision curve: net benefit by the probability from which on deals get attention."""
-        return _figures.decision_curve(self.answer)

@@ -186,6 +186,13 @@ def _not_additive(losses: Floats, there: Any, names: Sequence[str], rows: Rows) 
     return ""
 
 
+def _added(codes: Any, values: Floats) -> Floats:
+    """Of each cluster the sum of its rows."""
+    found = np.zeros((int(codes.max()) + 1, *values.shape[1:]))
+    np.add.at(found, codes, values)
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class _Effects:
     """Normal equations of l = a_d + b_v with the deals swept out, whole and without each cluster; b of the baseline is 0."""
@@ -208,25 +215,19 @@ class _Effects:
             s[:, :, None] * np.eye(s.shape[1]) - s[:, :, None] * s[:, None, :] / spoke[:, :, None]
         )
         left, right = left[:, 1:, 1:], right[:, 1:]  # the baseline's effect is 0
-        size = right.shape[1]
-        a = np.stack([[groups.sums(left[:, i, j]) for j in range(size)] for i in range(size)])
-        c = np.stack([groups.sums(right[:, i]) for i in range(size)])
-        whole = np.linalg.solve(a.sum(axis=-1), c.sum(axis=-1))
+        a, c = left.sum(axis=0), right.sum(axis=0)
+        whole = np.linalg.solve(a, c)
         without, share = {}, {}
-        counts = groups.sums(weight)
         for d in needed(question):
-            gone_a = np.stack([[groups.by(d, a[i, j]) for j in range(size)] for i in range(size)])
-            gone_c = np.stack([groups.by(d, c[i]) for i in range(size)])
-            rest_a = (a.sum(axis=-1)[..., None] - gone_a).transpose(2, 0, 1)
-            rest_c = (c.sum(axis=-1)[..., None] - gone_c).T
+            gone_a, gone_c, held = (_added(groups.row_codes(d), v) for v in (left, right, weight))
             try:
-                without[d] = np.linalg.solve(rest_a, rest_c[..., None])[..., 0]
+                without[d] = np.linalg.solve(a - gone_a, (c - gone_c)[..., None])[..., 0]
             except np.linalg.LinAlgError:  # a vendor speaks in one cluster alone
-                without[d] = np.full(rest_c.shape, np.nan)
-            share[d] = groups.by(d, counts) / counts.sum()
+                without[d] = np.full(gone_c.shape, np.nan)
+            share[d] = held / held.sum()
         residual = None
         if "deal" in question:
-            residual = (right - np.einsum("rij,j->ri", left, whole)) @ np.linalg.inv(a.sum(axis=-1)).T
+            residual = (right - np.einsum("rij,j->ri", left, whole)) @ np.linalg.inv(a).T
         return cls(whole, without, share, residual, groups)
 
     def lead(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 from forecasteval.compare.accuracy import accuracy
 from forecasteval.compare.totals import TEST_FROM, period_totals
 from forecasteval.errors import CallError
+from forecasteval.inference.estimate import Estimate
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.inference.statistic import mean_over_clusters, share_interval
 from forecasteval.matching.matched import Matched
@@ -86,12 +87,17 @@ class Total:
 
 
 def _mean(x: Floats, z: Floats, level: float, skew: float = 0.0) -> Triple:
-    """A ratio of sums over quarters with its interval; none below 4 quarters, or where nothing varies."""
+    e = mean_over_periods(x, z, level, skew)
+    return e.value, e.low, e.high
+
+
+def mean_over_periods(x: Floats, z: Floats, level: float, skew: float = 0.0) -> Estimate:
+    """A ratio of sums over periods; no interval below 4 or where nothing varies, and a test from 8 on."""
     value = float(x.sum() / z.sum())
     if x.size < MIN_CLUSTERS["period"] or not np.ptp(x / z) > 0:
-        return value, math.nan, math.nan
+        return Estimate(value, level=level)
     e = mean_over_clusters(value, x, z, level, skew=skew)
-    return value, e.low, e.high
+    return replace(e, reliable=e.has_interval and x.size >= TEST_FROM)
 
 
 _LABELS = {

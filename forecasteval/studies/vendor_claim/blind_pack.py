@@ -309,7 +309,7 @@ def freeze_scores(
         sent = key[key.isin(closed.index)]
         raise CallError(
             f"Refused: {count(len(closed), 'deals')} were closed when these scores arrived, so they are no forecast: "
-            f"{_listed(f'{name} ({deal})' for name, deal in sent.items())}. Ask for the file without them, under the names of the pack; or "
+            f"{listed(f'{name} ({deal})' for name, deal in sent.items())}. Ask for the file without them, under the names of the pack; or "
             "freeze it with --retrospective: it is then labelled a backtest and never put together with scores that came in time."
         )
     entry = {
@@ -429,7 +429,8 @@ def closed_since(record: Record, deals: pd.Index, as_of: str) -> pd.Series:
     return known_on[known_on > pd.Timestamp(as_of)]
 
 
-def _listed(names: Iterable[Any]) -> str:
+def listed(names: Iterable[Any]) -> str:
+    """The first names of a list, and how many more there are."""
     shown = [str(name) for name in names]
     more = f" and {len(shown) - _NAMED:,} more" if len(shown) > _NAMED else ""
     return ", ".join(shown[:_NAMED]) + more

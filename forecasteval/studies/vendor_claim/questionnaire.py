@@ -165,24 +165,16 @@ def write_questions(claim: Claim, path: Path) -> None:
 
 def _fill(book: Any, claim: Claim) -> None:
     """A sheet to read first, and one to answer on."""
-    top = {"text_wrap": True, "valign": "top"}
-    wrap, head, open_, grey, title, quote = (
-        book.add_format({**top, **more})
-        for more in (
-            {},
-            {"bold": True, "bg_color": "#e5e7eb", "border": 1},
-            {
-                "locked": False,
-                "num_format": "@",
-                "bg_color": "#fffbe6",
-                "border": 1,
-                "border_color": "#d1d5db",
-            },
-            {"font_color": "#9ca3af", "font_size": 8},
-            {"bold": True, "font_size": 14},
-            {"italic": True, "left": 5, "left_color": "#9ca3af", "indent": 1},
-        )
-    )
+    looks: list[dict[str, Any]] = [
+        {},
+        {"bold": True, "bg_color": "#e5e7eb", "border": 1},
+        {"locked": False, "num_format": "@", "bg_color": "#fffbe6", "border": 1, "border_color": "#d1d5db"},
+        {"font_color": "#9ca3af", "font_size": 8},
+        {"bold": True, "font_size": 14},
+        {"italic": True, "left": 5, "left_color": "#9ca3af", "indent": 1},
+    ]
+    forms = [book.add_format({"text_wrap": True, "valign": "top", **look}) for look in looks]
+    wrap, head, open_, grey, title, quote = forms
     about = book.add_worksheet("Read me")
     about.set_column(0, 0, 100)
     said = "; ".join(v for v in (claim.said_by, claim.place, claim.said_on) if v != NOT_STATED)
@@ -205,12 +197,8 @@ def _fill(book: Any, claim: Claim) -> None:
         ):
             sheet.write_string(at, column, text, form)
         if key in ROWS and ROWS[key].yes_or_no:
-            told = {
-                "validate": "any",
-                "input_title": ROWS[key].title,
-                "input_message": "Begin with yes or no.",
-            }
-            sheet.data_validation(at, 3, at, 3, told)
+            told = {"input_title": ROWS[key].title, "input_message": "Begin with yes or no."}
+            sheet.data_validation(at, 3, at, 3, {"validate": "any", **told})
     for at, name in enumerate(_FOR_THE_FILE, start=len(rows) + 1):
         was = getattr(claim, name)
         for column, text in enumerate(("", "For the buyer's file; please leave it.", "", was, name, was)):

@@ -20,13 +20,11 @@ from forecasteval.report.blocks import Words
 from forecasteval.report.section import Card, said
 from forecasteval.studies.vendor_claim import _evidence as evidence
 from forecasteval.studies.vendor_claim import _sections as sections
-from forecasteval.studies.vendor_claim._annex import Annex
+from forecasteval.studies.vendor_claim._agreement import Annex, Registration, register, registration
 from forecasteval.studies.vendor_claim._evidence import ABSOLUTE, MEASURES
 from forecasteval.studies.vendor_claim._halves import Halves, draw
-from forecasteval.studies.vendor_claim._held import FREE, Held
+from forecasteval.studies.vendor_claim._held import FREE, Held, Terms
 from forecasteval.studies.vendor_claim._noticed import of_frozen, of_late, of_ledger, of_packs, of_scores
-from forecasteval.studies.vendor_claim._register import Registration, register, registration
-from forecasteval.studies.vendor_claim._terms import Terms
 from forecasteval.studies.vendor_claim._totals import TOTALS
 from forecasteval.studies.vendor_claim.blind_pack import (
     Scores,
@@ -324,7 +322,7 @@ class TrialAnswer(Held, Answer):
     several = said("several")
     exposure = said("exposure")
     data_enough = said("enough")
-    pays = cached_property(sections.Pays)
+    pays = said("pays")
     trusted = said("trusted")
     when = said("when")
     document = said("document")
