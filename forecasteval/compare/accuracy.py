@@ -72,8 +72,7 @@ def accuracy(table: pd.DataFrame, forecaster: str) -> Accuracy:
 
 
 def _line(what: str, period: pd.Series, f: Any, a: Any) -> dict[str, Any]:
-    by = pd.DataFrame({"x": f - a, "z": a, "period": period.to_numpy()}).groupby("period")[["x", "z"]].sum()
-    e = _over_periods(by["x"], by["z"])
+    e = over_periods(period, f - a, a)
     found: dict[str, Any] = {"what": what, "totals": len(f), "wmape": wmape(f, a)}
     found |= {"bias": e.value, "bias_low": e.low, "bias_high": e.high}
     for share in (0.05, 0.10):
@@ -84,10 +83,11 @@ def _line(what: str, period: pd.Series, f: Any, a: Any) -> dict[str, Any]:
     return found
 
 
-def _over_periods(x: pd.Series, z: pd.Series, level: float = 0.95) -> Estimate:
-    """sum x / sum z over periods, with its interval for new ones where there are enough."""
-    total = float(z.sum())
-    value = float(x.sum()) / total if total > 0 else math.nan
+def over_periods(period: pd.Series, x: Any, z: Any, level: float = 0.95) -> Estimate:
+    """sum x / sum z of all rows, with its interval for new periods where there are enough."""
+    of = pd.factorize(period, sort=True)[0]
+    x, z = np.bincount(of, x), np.bincount(of, z)
+    value = float(x.sum()) / float(z.sum()) if z.sum() > 0 else math.nan
     return mean_over_clusters(value, x, z, level, least=MIN_CLUSTERS["period"])
 
 
@@ -119,11 +119,9 @@ def by_person(table: pd.DataFrame, forecaster: str, *, level: float = 0.95) -> p
     found = []
     for unit, own in rows.groupby("unit"):
         f, a = float(own["amount"].sum()), float(own["actual"].sum())
-        by = own.groupby("period")[["amount", "actual"]].sum()
-        e = _over_periods(by["amount"], by["actual"], level)
+        e = over_periods(own["period"], own["amount"], own["actual"], level)
         ratio, low, high = e.value, e.low, e.high
-        few = len(by) < MIN_CLUSTERS["period"] or not (by["actual"] > 0).all()
-        if few and "booked_squares" in own and a > 0 and ratio > 0:
+        if not e.has_interval and "booked_squares" in own and a > 0 and ratio > 0:
             off = t_quantile(0.5 + level / 2, math.inf) * math.sqrt(float(own["booked_squares"].sum())) / a
             low, high = ratio * math.exp(-off), ratio * math.exp(off)
         shown = _ALL_GREEN if GREEN[0] <= ratio <= GREEN[1] else _ALL_RED
@@ -132,7 +130,7 @@ def by_person(table: pd.DataFrame, forecaster: str, *, level: float = 0.95) -> p
             told = _ALL_GREEN
         elif high < GREEN[0] or low > GREEN[1]:
             told = _ALL_RED
-        found.append({"unit": unit, "periods": len(by), "forecast": f, "actual": a, "ratio": ratio,
+        found.append({"unit": unit, "periods": own["period"].nunique(), "forecast": f, "actual": a, "ratio": ratio,
                       "low": low, "high": high, "shown": shown, "told": told})  # fmt: skip
     return pd.DataFrame(found)
 

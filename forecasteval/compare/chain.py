@@ -64,22 +64,6 @@ class Chain:
         """Plain values for `results.json`."""
         return {n: getattr(self, n).to_dict("records") for n in ("steps", "moves", "units")}
 
-    def sentence(self, step: str) -> str:
-        """What one step did, in words.
-
-        In points of what was booked: an error of 12% that became one of 9% is 3 points better.
-        """
-        found = self.steps[self.steps["step"] == step].iloc[0]
-        row = {str(name): value for name, value in found.items()}
-        points = 100 * abs(row["difference"])
-        better = "better" if row["difference"] < 0 else "worse"
-        told = f"{row['after']}'s number was {points:.0f} points {better} than {row['before']}'s over {row['periods']} {self.noun}"
-        if not math.isfinite(row["low"]):
-            return f"{told}; too few to say more."
-        a, b = sorted((-100 * row["low"], -100 * row["high"]))
-        text = f"{told} ({a:.0f} to {b:.0f} points better)".replace("-", "−")
-        return f"{text}: {row['verdict']}."
-
     def _two(self, rows: pd.DataFrame) -> Two:
         """Both ends of a step, the later one as the candidate."""
         first = rows.iloc[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +36,7 @@ class Misses:
 
     ``table`` has period, step, amount, deals: first `closed` and `open` (what was expected of the open deals of the list),
     then each of :data:`STEPS`, and last `booked`, which is the sum of all before it to the cent. ``deals`` has the same
-    deal by deal. ``called`` adds a step `judgement` where a number that somebody gave starts the bridge.
+    deal by deal.
     """
 
     table: pd.DataFrame
@@ -82,24 +81,12 @@ def _standing(org: Org, days: Any) -> pd.DataFrame:
     return pd.concat([found[(gone["_merge"] == "left_only").to_numpy()], ended])[columns]
 
 
-def misses(
-    org: Org,
-    *,
-    week: int,
-    deals: str = "all",
-    probability: pd.DataFrame | None = None,
-    called: pd.DataFrame | None = None,
-    through: Any = None,
-) -> Misses:
+def misses(org: Org, *, week: int, deals: str = "all", through: Any = None) -> Misses:
     """The way from what was expected at a week to what was booked, for every period that is frozen.
 
     ``deals`` says which open deals dated into the period were expected to be won: all, those in Commit, or Best Case and
-    better. With ``probability`` (deal_id, as_of, probability) its share of the amount is expected of each. ``called``
-    (period, amount) is a number that somebody gave: the bridge starts there, and its first step is what the list does not
-    explain.
-
-    All is counted in whole cents, so the steps add up exactly. A deal with an expectation e and an amount a at the week,
-    booked for b: won b = a adds a - e to `won` and b - a to `amount`; not won takes e away.
+    better. All is counted in whole cents, so the steps add up exactly. A deal with an expectation e and an amount a at the
+    week, booked for b: won b = a adds a - e to `won` and b - a to `amount`; not won takes e away.
     """
     if org.history is None or org.deals is None or org.periods is None:
         raise CallError("Why a quarter was missed can only be told from deals with a history.")
@@ -109,48 +96,42 @@ def misses(
     looks = week_ends(org.periods)
     looks = looks[looks["week"] == week].rename(columns={"ends_on": "as_of"}).merge(org.periods, on="period")
     looks = looks[looks["freezes_on"] <= last]
-    then = _standing(org, looks["as_of"])
-    end = _standing(org, looks["freezes_on"])
-    parts = [_bridge(look, then, end, deals, probability) for look in looks.to_dict("records")]
-    if not parts:
+    if looks.empty:
         raise CallError(f"No period with a week {week} is frozen yet, so none can be explained.")
-    found = pd.concat(parts, ignore_index=True)
-    return Misses(
-        _waterfall(found, list(looks["period"]), called), found.assign(amount=found.pop("cents") / 100)
+    key = ["period", "deal_id"]
+    then, end = (
+        _standing(org, looks[day])
+        .merge(looks[["period", day]].rename(columns={day: "as_of"}), on="as_of")
+        .set_index(key)
+        for day in ("as_of", "freezes_on")
     )
+    found = _steps(then.add_suffix("_then").join(end.add_suffix("_end"), how="outer"), looks, deals)
+    sums = found.groupby(["period", "step"])["cents"].agg(["sum", "size"])
+    order = pd.MultiIndex.from_product([looks["period"], ["closed", "open", *STEPS, "booked"]])
+    table = sums.reindex(order, fill_value=0).rename_axis(["period", "step"]).reset_index()
+    table = table.assign(amount=table["sum"] / 100, deals=table["size"])[
+        ["period", "step", "amount", "deals"]
+    ]
+    return Misses(table, found.assign(amount=found.pop("cents") / 100))
 
 
-def _bridge(
-    look: Mapping[Any, Any],
-    then: pd.DataFrame,
-    end: pd.DataFrame,
-    deals: str,
-    probability: pd.DataFrame | None,
-) -> pd.DataFrame:
-    """One period's deals, each with its steps in cents."""
-    start = then[then["as_of"] == look["as_of"]].set_index("deal_id")
-    final = end[end["as_of"] == look["freezes_on"]].set_index("deal_id")
-    d = start.add_suffix("_then").join(final.add_suffix("_end"), how="outer")
+def _steps(d: pd.DataFrame, looks: pd.DataFrame, deals: str) -> pd.DataFrame:
+    """Each period's deals, each with its steps in cents."""
+    ends = looks.set_index("period")[["starts_on", "ends_on"]].reindex(d.index.get_level_values("period"))
 
     def inside(suffix: str) -> pd.Series:
-        return d[f"close_on_{suffix}"].between(look["starts_on"], look["ends_on"])
+        day = d[f"close_on_{suffix}"]
+        return day.ge(ends["starts_on"].to_numpy()) & day.le(ends["ends_on"].to_numpy())
 
-    known = d["values_state_then"].eq("known") | d["values_state_then"].eq("carried")
+    known = d["values_state_then"].isin(["known", "carried"])
     booked = d["status_end"].eq("won") & inside("end")
     closed = known & d["status_then"].eq("won") & inside("then")
-    listed = known & d["status_then"].eq("open") & inside("then")
+    was_open = known & d["status_then"].eq("open")
+    listed = was_open & inside("then")
     a, b = _cents(d["amount_then"]), _cents(d["amount_end"]).where(booked, 0)
-    expected = a.astype(float)
-    if probability is not None:
-        p = probability[probability["as_of"] == look["as_of"]].set_index("deal_id")["probability"]
-        expected = expected * p.reindex(d.index).fillna(p.mean())
-    elif deals != "all":
-        expected = expected.where(d["rep_category_then"].isin(_LISTS[deals]), 0)
-    e = expected.round().astype("int64").where(listed, 0)
-    nothing = pd.Series(0, index=d.index)
+    e = a.where(listed if deals == "all" else listed & d["rep_category_then"].isin(_LISTS[deals]), 0)
     lost = d["status_end"].eq("lost")
     early = booked & ~closed & ~listed
-    was_open = known & d["status_then"].eq("open")
     steps = {
         "closed": a.where(closed, 0),
         "open": e,
@@ -160,41 +141,13 @@ def _bridge(
         "pulled_in": a.where(early & was_open, 0),
         "amount": (b - a).where(booked & (listed | closed | (early & was_open)), 0),
         "new": b.where(early & d["status_then"].isna(), 0),
-        "re_opened": nothing.mask(closed & ~booked, -a).mask(early & known & ~was_open, b),
+        "re_opened": b.where(early & known & ~was_open, 0).mask(closed & ~booked, -a),
         "unknown": b.where(early & d["status_then"].notna() & ~known, 0),
         "booked": b,
     }  # fmt: skip
-    long = (
-        pd.DataFrame(steps)
-        .rename_axis("deal_id")
-        .melt(ignore_index=False, var_name="step", value_name="cents")
-    )
-    rep = d["rep_then"].fillna(d["rep_end"])
-    long = long[long["cents"] != 0].join(rep.rename("rep")).reset_index()
-    return long.assign(period=look["period"])[["period", "deal_id", "rep", "step", "cents"]]
-
-
-def _waterfall(found: pd.DataFrame, periods: list[str], called: pd.DataFrame | None) -> pd.DataFrame:
-    order = ["closed", "open", *STEPS, "booked"]
-    sums = found.groupby(["period", "step"])["cents"].agg(["sum", "size"])
-    table = sums.reindex(pd.MultiIndex.from_product([periods, order]), fill_value=0).reset_index()
-    table.columns = pd.Index(["period", "step", "cents", "deals"])
-    if called is not None:
-        said = _cents(called.groupby("period")["amount"].first().reindex(periods))
-        listed = table[table["step"].isin(["closed", "open"])].groupby("period")["cents"].sum()
-        heads = []
-        for period in periods:
-            gap = int(listed[period] - said[period])
-            heads.append({"period": period, "step": "called", "cents": int(said[period]), "deals": 0})
-            heads.append({"period": period, "step": "judgement", "cents": gap, "deals": 0})
-        table = pd.concat([pd.DataFrame(heads), table[~table["step"].isin(["closed", "open"])]])
-        rank = {s: i for i, s in enumerate(["called", "judgement", *order])}
-        place = {p: i for i, p in enumerate(periods)}
-        key = table["period"].map(place) * 100 + table["step"].map(rank)
-        table = table.iloc[np.argsort(key, kind="stable")]
-    return table.assign(amount=table.pop("cents") / 100)[["period", "step", "amount", "deals"]].reset_index(
-        drop=True
-    )
+    long = pd.DataFrame(steps).melt(ignore_index=False, var_name="step", value_name="cents")
+    rep = d["rep_then"].fillna(d["rep_end"]).rename("rep")
+    return long[long["cents"] != 0].join(rep).reset_index()[["period", "deal_id", "rep", "step", "cents"]]
 
 
 def _share(rows: pd.DataFrame, hits: str, of: str, cluster: str) -> dict[str, float]:

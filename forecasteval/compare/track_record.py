@@ -325,19 +325,23 @@ def track_record(table: pd.DataFrame, forecaster: str, *, level: float = 0.8) ->
         raise CallError(f"There is no total of {forecaster}; the table has {', '.join(there)}.")
     for column, without in (("unit", "company"), ("week", np.nan), ("closed_to_date", 0.0)):
         rows[column] = rows[column].fillna(without) if column in rows else without
-    rows["place"] = rows["period"].map(in_time(table))
-    found: list[dict[str, Any]] = []
-    for _, own in rows.groupby(["unit", "week"], dropna=False):
-        own = own.sort_values("place")
-        for row in own.to_dict("records"):
-            known = own["actual"].notna() & (own["place"] < row["place"])
-            if "freezes_on" in own and not pd.isna(row.get("as_of")):
-                known &= ~(own["freezes_on"] > row["as_of"])
-            past = own[known]
+    rows = rows.assign(place=rows["period"].map(in_time(table))).sort_values("place", ignore_index=True)
+    nothing = np.full(len(rows), np.datetime64("NaT"))
+    freezes, said = (
+        rows[c].to_numpy("datetime64[s]") if c in rows else nothing for c in ("freezes_on", "as_of")
+    )
+    place, actual, amount = (rows[c].to_numpy(dtype=float) for c in ("place", "actual", "amount"))
+    records, found = rows.to_dict("records"), list[dict[str, Any]]()
+    series = rows.groupby(["unit", "week"], dropna=False).ngroup().to_numpy()
+    for number in range(series.max() + 1):
+        own = np.flatnonzero(series == number)
+        for at in own:
+            past = own[np.isfinite(actual[own]) & (place[own] < place[at]) & ~(freezes[own] > said[at])]
             if len(past) < _LEAST_PAST:
                 continue
+            row = records[at]
             r = conformal_range(
-                row["amount"], past["amount"], past["actual"], level=level, closed=row["closed_to_date"]
+                row["amount"], amount[past], actual[past], level=level, closed=row["closed_to_date"]
             )
             held = math.nan if pd.isna(row["actual"]) else float(r.low <= row["actual"] <= r.high)
             made = {"low": r.low, "high": r.high, "promised": r.level, "past": r.past, "held": held}

@@ -238,13 +238,18 @@ class _Book:
             return rows["rep"].map(users.set_index("rep")[self.team or "team"])
         return pd.Series(None, index=rows.index, dtype="str")
 
-    def _by_unit(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Each row once for every unit that it belongs to: level and unit."""
-        teams = self._teams(rows)
-        units = {"company": pd.Series("company", index=rows.index), "team": teams, "rep": rows["rep"]}
+    def _of_units(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows with a column for each level that says to which unit they belong."""
+        rows = rows.reset_index(drop=True).assign(company="company", team=self._teams(rows).to_numpy())
         if kind := self.columns["kind"]:
-            units["kind"] = rows["deal_id"].map(self.record.deals.set_index("deal_id")[kind])
-        parts = [rows.assign(level=level, unit=unit.astype("str")) for level, unit in units.items()]
+            rows["kind"] = rows["deal_id"].map(self.record.deals.set_index("deal_id")[kind])
+        return rows
+
+    def _by_unit(self, rows: pd.DataFrame, *values: str) -> pd.DataFrame:
+        """These values of each row once for every unit that it belongs to: level and unit."""
+        kept = rows[[*(c for c in ("period", "week", "as_of", "freezes_on") if c in rows), *values]]
+        levels = [c for c in ("company", "team", "rep", "kind") if c in rows]
+        parts = [kept.assign(level=level, unit=rows[level].astype("str")) for level in levels]
         return pd.concat(parts).dropna(subset=["unit"])
 
     @cached_property
@@ -259,7 +264,7 @@ class _Book:
         final = final[["deal_id", "period", "amount"]].rename(columns={"amount": "later"})
         then = then.merge(final, on=["deal_id", "period"], how="left")
         then["later"] = then["later"].fillna(0.0).where(then["freezes_on"] <= self.through)
-        return then.reset_index(drop=True)
+        return self._of_units(then)
 
     @cached_property
     def booked(self) -> pd.DataFrame:
@@ -288,9 +293,7 @@ class _Book:
         then["period"] = periods["period"].to_numpy()[place]
         then["freezes_on"] = periods["freezes_on"].to_numpy()[place]
         then["amount"] = then["amount"].fillna(0.0)
-        return then[["deal_id", "as_of", "period", "freezes_on", "close_on", "rep", "amount"]].reset_index(
-            drop=True
-        )
+        return self._of_units(then[["deal_id", "as_of", "period", "freezes_on", "close_on", "rep", "amount"]])
 
     # --- sums by unit ---------------------------------------------------------------------------------
 
@@ -298,10 +301,10 @@ class _Book:
     def sums(self) -> pd.DataFrame:
         """One row per look and unit: closed to date, open, booked by the freeze (with the sum of squares), booked of others."""
         looks = self.looks[["period", "week", "as_of", "freezes_on"]]
-        by = self._by_unit(self.booked)
+        by = self._by_unit(self.booked, "amount")
         so_far = by.merge(looks[["period", "as_of", "week"]], on=["period", "as_of"])
         closed = so_far.groupby(_KEY)["amount"].sum().rename("closed_to_date")
-        opened = self._by_unit(self.open)
+        opened = self._by_unit(self.open, "amount", "later")
         # a deal that goes to another rep is booked by that one: what a unit's own open deals brought stands in `later`
         of_open = opened.groupby(_KEY)[["amount", "later"]].sum(min_count=1)
         of_open = of_open.rename(columns={"amount": "open", "later": "from_open"})
@@ -420,7 +423,7 @@ class _Book:
         rows["expected"] = rows["amount"] * rows["rate"].fillna(rows["as_of"].map(overall))
         nothing = {"as_of": overall.index, "level": "company", "unit": "company", "expected": 0.0}
         return _expected(
-            pd.concat([self._by_unit(rows), pd.DataFrame(nothing)])
+            pd.concat([self._by_unit(rows, "expected"), pd.DataFrame(nothing)])
         )  # even where nothing is open
 
     def _new_business(self) -> pd.Series:
@@ -455,11 +458,18 @@ class _Book:
             )
         p = rows[name].fillna(rows.groupby("as_of")[name].transform("mean"))
         rows["expected"], rows["chance"] = rows["amount"] * p, rows["amount"] ** 2 * p * (1 - p)
-        return self._by_unit(rows).groupby(_LOOK)[["expected", "chance"]].sum().reset_index()
+        return (
+            self._by_unit(rows, "expected", "chance")
+            .groupby(_LOOK)[["expected", "chance"]]
+            .sum()
+            .reset_index()
+        )
 
     def _earlier(self, before: dict[str, str]) -> pd.Series:
         """What the period that stands before each one had booked by each look; empty where records began within it."""
-        by = self._by_unit(self.booked).groupby(["period", "as_of", "level", "unit"])["amount"].sum()
+        by = (
+            self._by_unit(self.booked, "amount").groupby(["period", "as_of", "level", "unit"])["amount"].sum()
+        )
         names = self.sums["period"].map(before)
         index = pd.MultiIndex.from_arrays([names, self.sums["as_of"], self.sums["level"], self.sums["unit"]])
         starts = names.map(self.periods.set_index("period")["starts_on"])
@@ -496,7 +506,7 @@ class _Book:
         for name, labels in _CATEGORIES.items():
             rows = self.open if name == "pipeline" else self.open[self.open["rep_category"].isin(labels)]
             if name == "pipeline" or self.open["rep_category"].notna().any():
-                sums = self._by_unit(rows.assign(expected=rows["amount"]))
+                sums = self._by_unit(rows.assign(expected=rows["amount"]), "expected")
                 add(name, _expected(pd.concat([sums, base[_LOOK].assign(expected=0.0)])))
         if self.open["rep_category"].notna().any():
             add("category_conversion", self._converted("rep_category"))

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from forecasteval.compare.accuracy import GREEN
+from forecasteval.compare.accuracy import GREEN, over_periods
 from forecasteval.compare.wording import capital, count, money, number
-from forecasteval.inference.limits import MIN_CLUSTERS
-from forecasteval.inference.statistic import mean_over_clusters
 from forecasteval.report.blocks import Html, table
 from forecasteval.report.section import Card, Section
 from forecasteval.studies.quarter_forecast._wording import called, points, says, whose
@@ -276,17 +274,12 @@ class Accurate(_Section):
         a, found = self.answer, []
         rows = a.company[a.company["forecaster"].isin(a.shown)].dropna(subset=["actual"])
         for (name, week), own in rows.groupby(["forecaster", "week"], sort=False):
-            by = (
-                own.assign(off=(own["amount"] - own["actual"]).abs())
-                .groupby("period")[["off", "actual"]]
-                .sum()
+            e = over_periods(
+                own["period"], (own["amount"] - own["actual"]).abs(), own["actual"], a.question.level
             )
-            x, z = (by[c].to_numpy(dtype=float) for c in ("off", "actual"))
-            if not z.sum() > 0:
-                continue
-            e = mean_over_clusters(x.sum() / z.sum(), x, z, a.question.level, least=MIN_CLUSTERS["period"])
-            found.append({"forecaster": name, "week": week, "periods": len(by), "wmape": e.value,
-                          "low": max(e.low, 0.0), "high": e.high})  # fmt: skip
+            if math.isfinite(e.value):
+                found.append({"forecaster": name, "week": week, "periods": own["period"].nunique(), "wmape": e.value,
+                              "low": max(e.low, 0.0), "high": e.high})  # fmt: skip
         columns = ["forecaster", "week", "periods", "wmape", "low", "high"]
         return pd.DataFrame(found, columns=columns)
 
