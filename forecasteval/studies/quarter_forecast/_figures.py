@@ -64,7 +64,8 @@ def path(section: Any) -> Picture | Absent:
             else "no range yet"
         )
         message = f"{section.period}, week {int(rows['week'].max())}: {expect}"
-    with canvas(2.7) as (figure, ax):
+    height = 3.0 if len(actual) else 2.4  # the open one stands on the first printed page, with the card
+    with canvas(height) as (figure, ax):
         title(figure, message)
         if len(band):
             ax.fill_between(
@@ -85,15 +86,15 @@ def path(section: Any) -> Picture | Absent:
             ax.plot([first, right], [float(actual.iloc[0])] * 2, color=INK, lw=1.2, ls=(0, (4, 3)))
         ax.set_ylim(bottom=0)
         for week, labels in ends.items():
-            for at, name in _apart(labels, ax.get_ylim()[1] * 0.062):
+            for at, name in _apart(labels, ax.get_ylim()[1] * 0.22 / height):
                 said = "closed" if name == "closed" else called(name).removeprefix("the ")
                 ax.annotate(short(said, 20), (week, at), (6, 0), textcoords="offset points", va="center", fontsize=8.5,
                             color=INK if name == "closed" else shades[name], annotation_clip=False)  # fmt: skip
         ax.yaxis.set_major_formatter(_in_money(section))
         ax.set_xlabel(f"Week of the {a.one}", fontsize=9)
         ax.locator_params(axis="x", integer=True)
-        below = f"Band: the range around {called(a.primary)}." if len(band) else ""
-        note(figure, f"{below} Dashed: what was booked in the end." if len(actual) else below)
+        if len(actual):
+            note(figure, f"Band: the range around {called(a.primary)}. Dashed: what was booked in the end.")
     said = "; ".join(
         f"{called(n)}: " + ", ".join(f"week {w} {section.money(v)}" for w, v in zip(own["week"], own["amount"], strict=True))
         for n in section.names if len(own := rows[rows["forecaster"] == n])
