@@ -49,7 +49,7 @@ def test_ranges_hold_at_the_stated_rate_whatever_the_errors_look_like(past):
 
 
 @given(st.lists(st.floats(0.2, 3), min_size=3, max_size=9), st.floats(0.1, 1000))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_a_range_scales_with_money_and_never_starts_below_what_is_booked(ratios, scale):
     past = np.ones(len(ratios))
     a = conformal_range(100, past, ratios)
