@@ -16,7 +16,13 @@ from forecasteval.sources._audit import Facts, only_today
 from forecasteval.sources._audit import table as audit_table
 from forecasteval.sources._by_hand import lay_beside
 from forecasteval.sources._daily_history import DailyHistory, apart, is_daily
-from forecasteval.sources._export_files import Files, drop_footer, find_files, refuse_odd_ids
+from forecasteval.sources._export_files import (
+    Files,
+    drop_footer,
+    find_files,
+    one_change_a_row,
+    refuse_odd_ids,
+)
 from forecasteval.sources._records import (
     Tally,
     by_currency_of_deal,
@@ -235,9 +241,7 @@ class _Export:
     def sheet(self, path: Path, *, of_deals: bool = True, kind: str = "deals") -> Sheet:
         """A file of the export without footer; reports are read in the organisation's zone."""
         assert self.raw.folder is not None
-        coded = (
-            kind == "values" and self.dialect.unfold is None
-        )  # the one table that may have millions of rows
+        coded = kind == "values"  # the one table that may have millions of rows
         sheet, notes = read_sheet(path, str(path.relative_to(self.raw.folder)), coded=coded, footer=True)
         give_back()
         self.bar.update()
@@ -254,8 +258,8 @@ class _Export:
             return sheet
         if self.dialect.is_report(sheet):
             sheet.zone = settings.timezone
-        if self.dialect.unfold is not None:
-            sheet = self.dialect.unfold(kind, sheet)
+        if kind == "changes" and self.dialect.folded in sheet.headers():
+            sheet = one_change_a_row(sheet, sheet.headers()[self.dialect.folded])
         dropped = drop_footer(self.dialect, sheet, kind)
         if dropped:
             self.tally.footers += dropped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ _BY_HAND = (
     "outcomes",
     "activity",
 )  # written beside an export, read by others
+_CHANGE = ("logicalName", "oldValue", "newValue")
 _DATED = re.compile(r"(?<!\d)(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
 
 
@@ -151,3 +153,21 @@ def refuse_odd_ids(dialect: Dialect, sheet: Sheet, kind: str) -> None:
     ids = replace(sheet, cells=sheet.cells.loc[~shaped, [header]]).text(header)
     expected = f"a {dialect.name} id of {dialect.id_words}"
     sheet.pin(header, ids[ids.notna()], expected, "Correct or remove the row.")
+
+
+def one_change_a_row(sheet: Sheet, column: str) -> Sheet:
+    """An audit of which each row holds its changes as JSON in one cell."""
+    cells = sheet.cells[sheet.cells[column].notna()]
+    rows = []
+    for row, text in cells[column].items():
+        try:
+            changes = json.loads(text).get("changedAttributes", [])
+        except (ValueError, AttributeError):
+            expected = "JSON with changedAttributes"
+            sheet.wrong(int(str(row)), column, repr(text[:40]), expected, "Export it again.")
+            continue
+        rows += [{"row": row, **{name: change.get(name) for name in _CHANGE}} for change in changes]
+    unfolded = pd.DataFrame(rows, columns=["row", *_CHANGE]).astype(dict.fromkeys(_CHANGE, "str"))
+    rest = cells.drop(columns=column).loc[unfolded.pop("row").astype(int)].reset_index(drop=True)
+    unfolded = pd.concat([rest, unfolded], axis=1)
+    return replace(sheet, cells=unfolded.set_axis(pd.RangeIndex(2, len(unfolded) + 2, name="row")))

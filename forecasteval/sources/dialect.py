@@ -1,16 +1,23 @@
-"""A dialect: what one CRM calls things and how it writes them. Everything else about an export is the same for all."""
+"""A dialect: what one CRM calls things and how it writes them. Everything else about an export is the same for all.
+
+The facts stand in ``dialects/``, a YAML file for each system.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from forecasteval.errors import Problem, nearest
 from forecasteval.sources._draft_words import plain_flags, side
+from forecasteval.sources._ids import CANONICAL
 from forecasteval.tables.coded import each_word
 from forecasteval.tables.columns import Sheet, normal
 
@@ -27,33 +34,37 @@ _KINDS = {
 }  # fmt: skip
 
 
-def whole_ids(ids: pd.Series) -> pd.Series:
-    """Ids that are numbers, without the ``.0`` of a column that once was floats.
-
-    >>> whole_ids(pd.Series(["17.0", "17", "D1.0"])).tolist()
-    ['17', '17', 'D1.0']
-    """
-    return ids.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
+def _turned_round(words: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Word in normal form -> what it means, from the words of each meaning."""
+    return {normal(word): meaning for meaning, spellings in words.items() for word in spellings}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dialect:
+_Spellings = dict[str, tuple[str, ...]]  # meaning -> headers, the first that is there counts
+_Words = Annotated[dict[str, str], BeforeValidator(_turned_round)]  # the words of each meaning, turned round
+
+
+class Dialect(BaseModel):
     """The names, units and quirks of one CRM's exports; of several spellings the first is used in messages."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     name: str
-    # deals, values, changes, stages, users, ... -> what its files are called
-    objects: Mapping[str, tuple[str, ...]]
-    fields: Mapping[str, tuple[str, ...]]  # meaning -> headers, the first that is there counts
-    stage_fields: Mapping[str, tuple[str, ...]]
-    user_fields: Mapping[str, tuple[str, ...]]
-    tracked: Mapping[str, str]  # what the history of changes calls a field -> column of the tidy tables
-    categories: Mapping[str, str]  # forecast categories in normal form -> those of the tidy tables
+    objects: _Spellings  # deals, values, changes, stages, users, ... -> what its files are called
+    fields: _Spellings
+    stage_fields: _Spellings
+    user_fields: _Spellings
+    value_fields: _Spellings = {}  # where they differ from ``fields``
+    change_fields: _Spellings = {}
+    tracked: _Words  # column of the tidy tables -> what the history of changes calls the field
+    categories: _Words = {}  # forecast categories
+    # open, won, lost or deleted: words of a field, or of stages where nothing else tells
+    status_words: _Words = {}
+    own_status: bool = False  # a field of its own says whether a deal is won; else its stage does
     record: str = "deal"  # in the CRM's word
     records: str = "deals"
     file_prefixes: tuple[str, ...] = ()  # put before these names by the tools that export
-    # meaning -> its field in messages, where that is not the first header
-    called: Mapping[str, str] = field(default_factory=dict)
-    canonical_id: Callable[[pd.Series], pd.Series] = whole_ids  # one spelling for each id
+    called: dict[str, str] = {}  # meaning -> its field in messages, where that is not the first header
+    ids: str = "numbers"
     id_shape: str = r"\d+"  # what a deal's id looks like
     id_words: str = "digits"
     owner_shape: str = r"\d+"
@@ -64,20 +75,17 @@ class Dialect:
     endless: int = 2050  # an end in this year or later stands for "still valid"
     in_percent: bool | None = True  # probabilities, from 0 to 100; None: as each column shows
     required: tuple[str, ...] = ("deal_id", "stage", "close_on")  # of a file of deals
-    # where they differ from ``fields``
-    value_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    change_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     header_form: str = ""  # what tools put around a header in normal form; the header is its one group
-    # words in normal form -> open, won, lost or deleted: of a field, or of stages where nothing else tells
-    status_words: Mapping[str, str] = field(default_factory=dict)
-    own_status: bool = False  # a field of its own says whether a deal is won; else its stage does
     close_has_time: bool = False  # the close date is a moment, its day that of the organisation's zone
     kept_values: int | None = None  # how many values of a field the history keeps
-    # what a file is before its rows are read: some hold several changes in one cell
-    unfold: Callable[[str, Sheet], Sheet] | None = None
-    # tables that would tell of the past what is only known today, in normal form -> why they are left aside
-    left_aside: Mapping[str, str] = field(default_factory=dict)
+    folded: str = ""  # the column in which a row of the changes holds several of them
+    # why tables that would tell of the past what is only known today are left aside -> their names
+    left_aside: _Words = {}
     cannot_know: str = ""  # of the past, in a sentence
+
+    def canonical_id(self, ids: pd.Series) -> pd.Series:
+        """One spelling for each id."""
+        return CANONICAL[self.ids](ids)
 
     def object_name(self, kind: str) -> str:
         """What the CRM calls one kind of object."""
@@ -90,40 +98,32 @@ class Dialect:
     def field_name(self, meaning: str) -> str:
         """What messages call a field."""
         places = (self.fields, self.change_fields, self.value_fields, self.stage_fields, self.user_fields)
-        return self.called.get(meaning) or next(
-            (place[meaning][0] for place in places if meaning in place), meaning
-        )
+        spelled = next((place[meaning][0] for place in places if meaning in place), meaning)
+        return self.called.get(meaning, spelled)
 
-    def kind_of(self, stem: str) -> str | None:
-        """What a file holds, by its name without ending and date."""
+    def _bare(self, stem: str) -> str:
+        """A file's name in normal form, without what the tools that export put before it."""
         name = normal(stem)
         for prefix in self.file_prefixes:
             name = name.removeprefix(prefix)
-        for suffix in ("data", "export"):
-            name = name.removesuffix(suffix)
+        return name
+
+    def kind_of(self, stem: str) -> str | None:
+        """What a file holds, by its name without ending and date."""
+        name = self._bare(stem).removesuffix("data").removesuffix("export")
         if name == normal(Path(RENAMES).stem):
             return "renames"
-        kinds = (kind for kind, names in self.objects.items() if name in map(normal, names))
-        return next(kinds, None)
+        return next((kind for kind, names in self.objects.items() if name in map(normal, names)), None)
 
     def unread(self, names: Iterable[str]) -> list[str]:
         """What to say of files that are no object of the system, by their names."""
-        told, others = [], []
-        for name in names:
-            stem = normal(Path(name).stem)
-            for prefix in self.file_prefixes:
-                stem = stem.removeprefix(prefix)
-            if stem in self.left_aside:
-                told.append(f"{name} was left aside: {self.left_aside[stem]}")
-            else:
-                others.append(name)
-        if others:
-            told.append(
-                f"Not read, since no object of {self.name} is known to be called so: {', '.join(others)}."
-            )
-        return told
+        why = {name: self.left_aside.get(self._bare(Path(name).stem)) for name in names}
+        told = [f"{name} was left aside: {reason}" for name, reason in why.items() if reason]
+        others = ", ".join(name for name, reason in why.items() if not reason)
+        unknown = f"Not read, since no object of {self.name} is known to be called so: {others}."
+        return [*told, unknown] if others else told
 
-    def fields_of(self, kind: str) -> Mapping[str, tuple[str, ...]]:
+    def fields_of(self, kind: str) -> _Spellings:
         """The headers of one kind of file by their meaning."""
         return {"values": self.value_fields, "changes": self.change_fields}.get(kind) or self.fields
 
@@ -156,10 +156,21 @@ class Dialect:
         """A forecast category, API value or label, as the tidy tables call it."""
         return self.categories.get(normal(str(word)))
 
+    def by_meaning(self, headers: Mapping[str, str], names: _Spellings) -> dict[str, str]:
+        """Meaning -> header, from the headers by their normal form; of several spellings the first that is there."""
+        there = dict(headers)
+        if self.header_form:
+            inner = {name: re.fullmatch(self.header_form, name) for name in headers}
+            there = {match[1]: headers[name] for name, match in inner.items() if match} | there
+        known = {
+            meaning: [n for s in spelled if (n := normal(s)) in there] for meaning, spelled in names.items()
+        }
+        return {meaning: there[found[0]] for meaning, found in known.items() if found}
+
     def headers_of(self, kind: str, headers: Iterable[str]) -> dict[str, str]:
         """The headers of one kind of file, by meaning, of those that are there."""
         there = {normal(header): header for header in reversed(list(headers))}
-        return _by_meaning(self, there, self.fields_of(kind))
+        return self.by_meaning(there, self.fields_of(kind))
 
     def complete(self, kind: str, headers: Iterable[str]) -> bool:
         """Whether a file with these headers has what this kind of file must have."""
@@ -167,45 +178,39 @@ class Dialect:
         return kind in needed and set(needed[kind]) <= set(self.headers_of(kind, headers))
 
 
-def _by_meaning(
-    dialect: Dialect, there: Mapping[str, str], names: Mapping[str, tuple[str, ...]]
-) -> dict[str, str]:
-    """Meaning -> header, from the headers by their normal form; of several spellings the first that is there."""
-    if dialect.header_form:
-        inner = {name: re.fullmatch(dialect.header_form, name) for name in there}
-        there = {match[1]: there[name] for name, match in inner.items() if match} | dict(there)
-    found = {
-        meaning: next((there[normal(name)] for name in spellings if normal(name) in there), None)
-        for meaning, spellings in names.items()
-    }
-    return {meaning: header for meaning, header in found.items() if header is not None}
+@cache
+def dialect_of(system: str) -> Dialect:
+    """The dialect of a system, by the name of its file.
+
+    >>> dialect_of("zoho").file_name("deals")
+    'Deals.csv'
+    """
+    text = (Path(__file__).with_name("dialects") / f"{system}.yaml").read_text("utf-8")
+    # the loader in C takes a seventh of the time
+    return Dialect.model_validate(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
 class Fields:
     """The columns of a file by meaning; a required one that is missing is a problem."""
 
     def __init__(
-        self, dialect: Dialect, sheet: Sheet, required: tuple[str, ...] = (),
-        names: Mapping[str, tuple[str, ...]] | None = None,
-    ) -> None:  # fmt: skip
+        self, dialect: Dialect, sheet: Sheet, required: Iterable[str] = (), names: _Spellings | None = None
+    ) -> None:
         """Look up every meaning once."""
         self.dialect, self.sheet = dialect, sheet
-        headers = sheet.headers()
-        self.header = _by_meaning(dialect, headers, names or dialect.fields)
+        spelled, headers = names or dialect.fields, sheet.headers()
+        self.header = dialect.by_meaning(headers, spelled)
         if not sheet.problems:
             for header in dict.fromkeys(self.header.values()):
                 sheet.refuse_twins(header, sheet.alike(header))
-            for meaning in required:
-                if meaning not in self.header:
-                    spellings = (names or dialect.fields).get(meaning, ())
-                    self._missing(dialect.field_name(meaning), spellings[1:_SHOWN], list(headers.values()))
+            for meaning in (meaning for meaning in required if meaning not in self.header):
+                name, others = dialect.field_name(meaning), spelled.get(meaning, ())[1:_SHOWN]
+                known = f" (or {', '.join(others)})" if others else ""
+                advice = f"{nearest(name, list(headers.values()))}Add the field{known} to the export."
+                sheet.problems.append(
+                    Problem(sheet.file, 1, name, "no such column", f"the field {name}", advice)
+                )
         self.complete = not sheet.problems
-
-    def _missing(self, name: str, others: tuple[str, ...], headers: list[str]) -> None:
-        known = f" (or {', '.join(others)})" if others else ""
-        advice = f"{nearest(name, headers)}Add the field{known} to the export."
-        problem = Problem(self.sheet.file, 1, name, "no such column", f"the field {name}", advice)
-        self.sheet.problems.append(problem)
 
     def __contains__(self, meaning: str) -> bool:
         """Whether the file has a column of this meaning."""

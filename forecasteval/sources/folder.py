@@ -307,7 +307,8 @@ def _fingerprint(place: Path, package: Path = Path(__file__).parents[1]) -> str:
     read_from = [(path, place) for path in files if not path.name.startswith(".")]
     read_from += [(path, place) for path in [place / SETTINGS_FILE] if path.exists()]
     rooms = (package / room for room in ("tables", "sources"))
-    read_from += [(path, package) for room in rooms for path in sorted(room.rglob("*.py"))]
+    code = (path for room in rooms for path in sorted(room.rglob("*")) if path.suffix in (".py", ".yaml"))
+    read_from += [(path, package) for path in code]
     digest = hashlib.sha256()
     for path, base in read_from:
         digest.update(path.relative_to(base).as_posix().encode())

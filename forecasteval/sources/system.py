@@ -7,21 +7,13 @@ from pathlib import Path
 
 from forecasteval.errors import InputError, Problem, nearest
 from forecasteval.sources._export_files import find_files
-from forecasteval.sources.dialect import Dialect
-from forecasteval.sources.dynamics import DYNAMICS
-from forecasteval.sources.field_history import FIELD_HISTORY
-from forecasteval.sources.hubspot import HUBSPOT
-from forecasteval.sources.pipedrive import PIPEDRIVE
-from forecasteval.sources.salesforce import SALESFORCE
-from forecasteval.sources.zoho import ZOHO
+from forecasteval.sources.dialect import Dialect, dialect_of
 from forecasteval.tables.columns import normal
 from forecasteval.tables.reading import read_header
 from forecasteval.tables.settings import SETTINGS_FILE
 
-SYSTEMS = {
-    "salesforce": SALESFORCE, "hubspot": HUBSPOT, "dynamics": DYNAMICS, "pipedrive": PIPEDRIVE, "zoho": ZOHO,
-    "history": FIELD_HISTORY,
-}  # fmt: skip
+_NAMES = ("salesforce", "hubspot", "dynamics", "pipedrive", "zoho", "history")
+SYSTEMS = {name: dialect_of(name) for name in _NAMES}
 _SHOWN = 4
 
 
@@ -43,7 +35,7 @@ class Fit:
     @property
     def certain(self) -> bool:
         """Whether it can be no table of anybody's own."""
-        return self.complete and bool(self.own) and self.dialect is not FIELD_HISTORY
+        return self.complete and bool(self.own) and self.name != "history"
 
     def why(self) -> str:
         """The reason, in a sentence."""
@@ -73,7 +65,7 @@ def system_of(folder: Path, named: str | None = None) -> tuple[Dialect, str]:
         return SYSTEMS[named], f"Read as {SYSTEMS[named].name}, as {SETTINGS_FILE} or the call says."
     fits = fits_of(folder)
     if not fits:
-        return SALESFORCE, ""
+        return SYSTEMS["salesforce"], ""
     best = fits[0]
     equal = [fit for fit in fits if _rank(fit) == _rank(best)]
     if len(equal) > 1 and best.complete:

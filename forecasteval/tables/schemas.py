@@ -1,25 +1,22 @@
-"""The tidy tables, declared: what each column holds, and what is the key."""
+"""The tidy tables, declared: what each column holds, and what is the key; the declarations stand in schemas.yaml."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from forecasteval.tables.coded import coded
 
-_OUTCOMES = ("won", "lost", "open", "deleted")
-_STATUSES = ("open", "won", "lost")
-STATES = ("known", "carried", "unknown")
-CATEGORIES = ("Commit", "Best Case", "Most Likely", "Pipeline", "Omitted", "Closed")
-_KINDS = ("probability", "rank_score", "category", "amount")
-_UNITS = ("rep", "team", "company")
-ACTIVITIES = (
-    "inbound",
-    "rep",
-    "account",
-)  # new leads or deals by market; what is done by a rep, with an account
+_DTYPES = {
+    "text": "str", "date": "datetime64[s]", "moment": "datetime64[us]", "number": "float64", "share": "float64",
+    "flag": "bool",
+}  # fmt: skip
+_LARGE = ("history", "snapshots")  # their words are kept by code
+RESERVED = ("deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won")
 
 
 @dataclass(frozen=True)
@@ -31,130 +28,27 @@ class Column:
     filled: bool = False
     choices: tuple[str, ...] = ()  # the only words allowed; letter case is put right
 
+    @classmethod
+    def declared(cls, words: str) -> Column:
+        """A column as it is declared.
 
-def _key(kind: str = "text", choices: tuple[str, ...] = ()) -> Column:
-    return Column(kind, required=True, filled=True, choices=choices)
+        >>> Column.declared("filled won | lost")
+        Column(kind='text', required=True, filled=True, choices=('won', 'lost'))
+        """
+        held = words.removeprefix("filled ").removeprefix("required ")
+        choices = () if held in _DTYPES else tuple(held.split(" | "))
+        return cls("text" if choices else held, held != words, words.startswith("filled "), choices)
 
 
-_STATE_COLUMNS = {
-    "rep": Column("text"),
-    "stage": Column("text"),
-    "amount": Column("number"),
-    "close_on": Column("date"),
-    "rep_probability": Column("share"),
-    "rep_category": Column("text", choices=CATEGORIES),
+_DECLARED = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
+KEYS: dict[str, list[str]] = {name: columns.pop("key") for name, columns in _DECLARED.items()}
+TABLES = {
+    name: {column: Column.declared(words) for column, words in columns.items()}
+    for name, columns in _DECLARED.items()
 }
-_STATES = {
-    "status": Column("text", choices=_STATUSES),
-    "values_state": Column("text", choices=STATES),
-    "rep_state": Column("text", choices=STATES),
-}
-TABLES: dict[str, dict[str, Column]] = {
-    "deals": {
-        "deal_id": _key(),
-        "rep": Column("text"),
-        "account": Column("text"),
-        "created_on": Column("date"),
-        "closed_on": Column("date"),
-        "outcome": _key(choices=_OUTCOMES),
-        "amount": Column("number"),
-    },
-    "history": {
-        "deal_id": _key(),
-        "valid_from": _key("moment"),
-        "valid_to": Column("moment"),
-        **_STATE_COLUMNS,
-        **_STATES,
-    },
-    "snapshots": {
-        "deal_id": _key(),
-        "as_of": _key("date"),
-        **_STATE_COLUMNS,
-        "state": Column("text", choices=STATES),
-        **_STATES,
-    },
-    "forecasts": {
-        "deal_id": _key(),
-        "as_of": Column("date"),
-        "forecaster": _key(),
-        "issued_at": _key("moment"),
-        "kind": _key(choices=_KINDS),
-        "value": Column("number", required=True),
-        "close_on": Column("date"),
-        "target": Column("text"),
-        "trained_through": Column("date"),
-    },
-    "calls": {
-        "unit": _key(choices=_UNITS),
-        "unit_id": Column("text"),
-        "period": _key(),
-        "as_of": Column("date"),
-        "week": Column("number"),
-        "forecaster": _key(),
-        "amount": _key("number"),
-        "low": Column("number"),
-        "high": Column("number"),
-        "level": Column("text"),
-    },
-    "actuals": {
-        "unit": _key(choices=_UNITS),
-        "unit_id": Column("text"),
-        "period": _key(),
-        "amount": _key("number"),
-    },
-    "periods": {
-        "period": _key(),
-        "starts_on": _key("date"),
-        "ends_on": _key("date"),
-        "freezes_on": Column("date"),
-    },
-    "stages": {
-        "stage": _key(),
-        "default_probability": Column("share"),
-        "category": Column("text", choices=CATEGORIES),
-        "is_closed": Column("flag"),
-        "is_won": Column("flag"),
-    },
-    "users": {"rep": _key(), "name": Column("text"), "manager": Column("text")},
-    "outcomes": {
-        "outcome": Column("text"),
-        "unit": _key(),
-        "on": _key("date"),
-        "value": _key("number"),
-        "of": Column("number"),
-        "ended": Column("flag"),
-        "since": Column("date"),
-    },
-    "activity": {
-        "kind": _key(choices=ACTIVITIES),
-        "unit": _key(),
-        "on": _key("date"),
-        "count": _key("number"),
-    },
-}
-KEYS: dict[str, list[str]] = {
-    "deals": ["deal_id"],
-    "history": ["deal_id", "valid_from"],
-    "snapshots": ["deal_id", "as_of"],
-    "forecasts": ["deal_id", "forecaster", "issued_at", "as_of", "target", "kind"],
-    "calls": ["unit", "unit_id", "period", "as_of", "week", "forecaster"],
-    "actuals": ["unit", "unit_id", "period"],
-    "periods": ["period"],
-    "stages": ["stage"],
-    "users": ["rep"],
-    "outcomes": [],  # one row a case, or one a day: rows may be alike
-    "activity": ["kind", "unit", "on"],
-}
-_DTYPES = {
-    "text": "str",
-    "date": "datetime64[s]",
-    "moment": "datetime64[us]",
-    "number": "float64",
-    "share": "float64",
-    "flag": "bool",
-}
-_LARGE = ("history", "snapshots")  # their words are kept by code
-RESERVED = ("deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won")
+STATES = TABLES["history"]["values_state"].choices
+CATEGORIES = TABLES["stages"]["category"].choices
+ACTIVITIES = TABLES["activity"]["kind"].choices
 
 
 def canonical(name: str, frame: pd.DataFrame) -> pd.DataFrame:
