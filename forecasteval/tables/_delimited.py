@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import io
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 
-from forecasteval.errors import Problem, unreadable
+from forecasteval.errors import InputError, Problem, unreadable
 from forecasteval.tables.coded import by_code, is_coded
 from forecasteval.tables.columns import told_apart
 
@@ -34,14 +36,13 @@ class Scan:
     ended: bool = True  # whether the last line has its end
     text: bytes | None = None  # the file in UTF-8, where it is in another encoding
     notes: list[str] = field(default_factory=list)
-    problem: Problem | None = None
 
     @classmethod
     def of(cls, path: Path, name: str) -> Scan:
         """Read once, chunk by chunk; only what is not UTF-8 is held as a whole."""
-        scan = cls(path, problem=unreadable(path, name, "a delimited text file"))
-        if scan.problem:
-            return scan
+        if problem := unreadable(path, name, "a delimited text file"):
+            raise InputError([problem])
+        scan = cls(path)
         with path.open("rb") as file:
             first = file.read(4096)
         encoding = _sixteen_bits(first)
@@ -81,8 +82,7 @@ class Scan:
                 if at >= 0:
                     row = lines + chunk.count(b"\n", 0, at) + 1
                     advice = f"{_AGAIN} If the system itself writes it: tr -d '\\000' < {name} > without.csv"
-                    self.problem = Problem(name, row, None, "a NUL byte", "text", advice)
-                    return
+                    raise _refused(name, row, "a NUL byte", "text", advice)
                 lines += chunk.count(b"\n")
                 try:
                     if utf_8 and not (chunk.isascii() and not decoder.getstate()[0]):
@@ -120,49 +120,86 @@ def _sixteen_bits(first: bytes) -> str | None:
     return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
 
 
-def arrow_cells(source: BinaryIO, separator: str, *, coded: bool) -> tuple[pd.DataFrame | None, list[Any]]:
-    """All cells as text, and the rows whose number of cells is not the header's; no cells if there are such rows."""
+def arrow_cells(
+    source: BinaryIO, separator: str, name: str, *, coded: bool
+) -> tuple[pd.DataFrame, list[Any]]:
+    """All cells as text by spreadsheet row, and the rows that are shorter than the header; refuses longer ones."""
     import pyarrow as pa
-    from pyarrow import csv
+    from pyarrow import csv as arrow
 
     odd: list[Any] = []
     with source:
-        width = _width(source, separator)
-        names = [str(number) for number in range(width)]
-
-        def skip(row: Any) -> str:
-            odd.append(row)
-            return "skip"
-
+        names = list(map(str, range(_width(source, separator))))
         try:
-            reader = csv.open_csv(
+            reader = arrow.open_csv(
                 source,
-                csv.ReadOptions(use_threads=False, block_size=_BLOCK, column_names=names),
-                csv.ParseOptions(
+                arrow.ReadOptions(use_threads=False, block_size=_BLOCK, column_names=names),
+                arrow.ParseOptions(
                     delimiter=separator, newlines_in_values=True, ignore_empty_lines=False,
-                    invalid_row_handler=skip,
+                    invalid_row_handler=lambda row: odd.append(row) or "skip",
                 ),
-                csv.ConvertOptions(
+                arrow.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True,
                     quoted_strings_can_be_null=True,
                 ),
             )  # fmt: skip
             headers, columns = _gathered(reader, coded=coded)
-        except pa.ArrowInvalid:
-            return None, odd
-    if odd:
-        return None, odd
-    frame = pd.DataFrame({number: _joined(parts) for number, parts in enumerate(columns)})
-    return frame.set_axis(told_apart(headers), axis=1), odd
+        except pa.ArrowInvalid as error:
+            raise _refused(name, None, str(error).splitlines()[0], "a delimited text file") from None
+    frame = pd.DataFrame({at: _joined(parts, plain=bool(odd)) for at, parts in enumerate(columns)})
+    frame = frame.set_axis(told_apart(headers), axis=1)
+    places = pd.RangeIndex(2, len(frame) + len(odd) + 2, name="row")
+    return _with_odd_rows(frame, places, odd, separator, name) if odd else (frame.set_axis(places), [])
+
+
+def _refused(name: str, row: int | None, found: str, expected: str, advice: str = "") -> InputError:
+    return InputError([Problem(name, row, None, found, expected, advice or "Export it again as CSV.")])
+
+
+def _with_odd_rows(
+    frame: pd.DataFrame, places: pd.RangeIndex, odd: list[Any], separator: str, name: str
+) -> tuple[pd.DataFrame, list[Any]]:
+    """Rows of another length than the header's at their places: short ones end in blanks, long ones are refused.
+
+    A delimiter at the end of every row is no cell.
+    """
+    width, last = frame.shape[1], odd[-1]
+    if last.number == places[-1] and _never_closed(last.text, separator):
+        found = "a double quote that is never closed: all that follows it is one cell"
+        raise _refused(name, last.number, found, "quotes in pairs")
+    cells = {row.number: next(_rows(row.text, separator), []) for row in odd}
+    longer = [at for at, found in cells.items() if len(found) > width]
+    ends = all(len(cells[at]) == width + 1 and not cells[at][width] for at in longer)
+    if longer and not (ends and frame.isna().all(axis=None)):
+        advice = "A value that holds the delimiter has to stand in double quotes."
+        found, expected = f"{len(cells[longer[0]])} cells", f"{width}, as in the header"
+        raise _refused(name, longer[0], found, expected, advice)
+    filled = {
+        at: [(*found, *[""] * width)[column] or None for column in range(width)]
+        for at, found in cells.items()
+    }
+    others = pd.DataFrame.from_dict(filled, "index", dtype="str").set_axis(frame.columns, axis=1)
+    frame = pd.concat([frame.set_axis(places.difference(list(cells), sort=False)), others])
+    return frame.reindex(places), [row for row in odd if row.actual_columns < width]
+
+
+def _rows(text: str, separator: str, *, strict: bool = False) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=strict)
+
+
+def _never_closed(text: str, separator: str) -> bool:
+    try:
+        list(_rows(text, separator, strict=True))
+    except csv.Error as error:
+        return "end of data" in str(error)
+    return False
 
 
 def _width(source: BinaryIO, separator: str) -> int:
     """How many cells the header has."""
-    import csv
-
     start = source.read(1 << 20).decode("utf-8-sig", errors="replace")
     source.seek(0)
-    return len(next(csv.reader(io.StringIO(start, newline=""), delimiter=separator)))
+    return len(next(_rows(start, separator)))
 
 
 def _gathered(reader: Any, *, coded: bool) -> tuple[list[str], list[list[Any]]]:
@@ -172,10 +209,8 @@ def _gathered(reader: Any, *, coded: bool) -> tuple[list[str], list[list[Any]]]:
     few: list[bool] = []
     for batch in reader:
         if not headers:
-            headers = [
-                (column[0].as_py() or "").strip() or f"Unnamed: {at}"
-                for at, column in enumerate(batch.columns)
-            ]
+            names = [(column[0].as_py() or "").strip() for column in batch.columns]
+            headers = [name or f"Unnamed: {at}" for at, name in enumerate(names)]
             batch = batch.slice(1)
             columns = [[] for _ in headers]
             few = [coded and len(column.unique()) <= len(column) / 2 for column in batch.columns]
@@ -184,13 +219,13 @@ def _gathered(reader: Any, *, coded: bool) -> tuple[list[str], list[list[Any]]]:
     return headers, columns
 
 
-def _joined(parts: list[Any]) -> Any:
-    """The chunks of a column as one array of pandas; they are let go on the way."""
+def _joined(parts: list[Any], *, plain: bool) -> Any:
+    """The chunks of a column as one array of pandas, by code unless ``plain``; they are let go on the way."""
     import pyarrow as pa
 
     column = pa.chunked_array(parts)
     parts.clear()
-    if not pa.types.is_dictionary(column.type):
+    if plain or not pa.types.is_dictionary(column.type):
         return pd.array(column.cast(pa.large_string()).combine_chunks(), dtype="str")
     whole = column.unify_dictionaries().combine_chunks()
     words = pd.Series(pd.array(whole.dictionary.cast(pa.large_string()), dtype="str"))
