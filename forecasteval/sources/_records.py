@@ -53,7 +53,9 @@ def current_records(dialect: Dialect, sheet: Sheet) -> pd.DataFrame:
         )
     )  # fmt: skip
     if "currency" in fields:
-        table = _in_one_currency(fields, table, rates)
+        # a deleted deal may have been of a currency that is not used any more
+        deleted = table.get("is_deleted", pd.Series(False, table.index)) & (not rates)
+        table = _in_one_currency(fields, table, rates, table["currency"].mask(deleted))
     table = _with_outcome(fields, table)
     for name in (name for name in _DTYPES if name not in table):
         table[name] = pd.Series(False if name == "is_deleted" else None, table.index, dtype=_DTYPES[name])
@@ -88,29 +90,13 @@ def _with_outcome(fields: Fields, table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _in_one_currency(fields: Fields, table: pd.DataFrame, rates: Mapping[str, float]) -> pd.DataFrame:
+def _in_one_currency(
+    fields: Fields, table: pd.DataFrame, rates: Mapping[str, float], currency: pd.Series
+) -> pd.DataFrame:
     """Amounts whose currency stands beside them in the one of the rates; several are refused without."""
-    sheet, header = fields.sheet, fields.header["currency"]
-    currency, deleted = table["currency"], table.get("is_deleted", pd.Series(False, table.index))
-    counts = (currency if rates else currency[~deleted]).astype("str").value_counts()
-    if not rates and len(counts) <= 1:
-        return table
-    if counts.index.difference(list(rates)).size:
-        found = ", ".join(f"{name} ({count:,})" for name, count in counts.items())
-        codes = ", ".join(f"{name}: {rates.get(name, '...')}" for name in counts.index)
-        advice = (
-            f"Write a rate table into {sheet.told_in}, what a unit of each is worth in the currency of the report: "
-            f"currency_rates: {{{codes}}}"
-        )
-        sheet.wrong(None, header, found, "one currency, or the rates of several", advice)
-        return table
-    worth = each_word(currency, lambda words: words.map(rates).astype(float))
+    sheet = replace(fields.sheet, rates=rates)
     for name in table.columns.intersection(["amount", "booked"]):
-        bare = currency.astype("str")[table[name].notna() & worth.isna()]
-        sheet.pin(header, bare, "the currency of the amount", "Add it.")
-        table[name] = table[name] * worth
-    said = ", ".join(f"{name} = {rate:g}" for name, rate in rates.items())
-    sheet.notes.append(f"{sheet.file}: amounts were converted with {said}.")
+        table[name] = sheet.converted(fields.header[name], table[name], currency)
     return table
 
 
@@ -204,8 +190,7 @@ def full_values(dialect: Dialect, sheet: Sheet, labels: Labels, tally: Tally) ->
         missing = table.loc[table[name].isna(), name]
         sheet.pin(header[meaning], missing, "a value in every row", "Export the row again.")
     if "currency" in fields:
-        table = _in_one_currency(fields, table.assign(currency=fields.take("currency")), rates)
-        del table["currency"]
+        table = _in_one_currency(fields, table, rates, fields.take("currency"))
     table["row_id"] = fields.take("row_id") if "row_id" in fields and not versioned else ""
     return _ordered(table, ["deal_id", "at"], tally)
 

@@ -127,26 +127,27 @@ class Sheet:
 
     def converted(self, column: str, amounts: pd.Series, currencies: pd.Series) -> pd.Series:
         """Amounts in one currency as they are, and in several as amounts in the one of the rates; refused without."""
-        text = self.text(column)
         spellings = list(currencies.dropna().unique())
-        if not spellings or (not self.rates and frozenset.intersection(*map(may_be, spellings))):
+        alike = len(spellings) < 2 or frozenset.intersection(*map(may_be, spellings))
+        if not spellings or (not self.rates and alike):
             return amounts
         worth = {spelling: self._rate(spelling) for spelling in spellings}
-        unknown = [spelling for spelling, rate in worth.items() if rate is None]
-        expected = "a currency of which the rate is stated" if self.rates else "amounts in one currency"
-        if unknown:
-            counts = currencies[currencies.isin(unknown)].value_counts()
-            said = ", ".join(f"{name} ({count:,})" for name, count in counts.items())
-            row = int(currencies.index[currencies.isin(unknown)][0])
-            codes = ", ".join(f"{min(may_be(name), default=name)}: ..." for name in unknown)
+        unknown = currencies[currencies.isin([name for name, rate in worth.items() if rate is None])].astype(
+            "str"
+        )
+        if len(unknown):
+            expected = "a currency of which the rate is stated" if self.rates else "amounts in one currency"
+            said = ", ".join(f"{name} ({count:,})" for name, count in unknown.value_counts().items())
+            codes = ", ".join(f"{min(may_be(name), default=name)}: ..." for name in unknown.unique())
             advice = (
-                f"Write currency_rates: {{{codes}}} in {self.told_in}: what one unit of each is worth in the currency of "
-                "the report."
+                f"Write currency_rates: {{{codes}}} in {self.told_in}, a rate table: what one unit of each is worth in the "
+                "currency of the report."
             )
-            self.wrong(row, column, said, expected, advice)
+            self.wrong(int(str(unknown.index[0])), column, said, expected, advice)
             return amounts
-        bare = text[amounts.notna() & currencies.isna()]
-        self.pin(column, bare, "an amount with its currency, as in the other rows", "Add the currency.")
+        bare = amounts.notna() & currencies.isna()
+        expected = "an amount with its currency, as in the other rows"
+        self.pin(column, self.cells.loc[bare, column], expected, "Add the currency.")
         rates = ", ".join(f"{name} = {rate:g}" for name, rate in worth.items())
         self.notes.append(f"{self.file}, column {column}: amounts were converted with {rates}.")
         return amounts * currencies.map(worth).astype(float)
