@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -11,7 +11,7 @@ import yaml
 
 from forecasteval.sources._draft_words import named, side, yes_and_no
 from forecasteval.sources._mapping import OPEN
-from forecasteval.sources.flat_table import MISSING_WORDS
+from forecasteval.sources._reader import MISSING_WORDS
 from forecasteval.tables.columns import Sheet
 from forecasteval.tables.numerals import read_numerals
 
@@ -86,6 +86,43 @@ class Column:
 
     def named(self, *roles: str) -> bool:
         return named(self.name, *roles)
+
+
+class Draft:
+    """The columns that are still to be told what they are, and what only a person can tell of them."""
+
+    def __init__(self, columns: Iterable[Column]) -> None:
+        self.columns = list(columns)
+        self.left = {column.name: column for column in self.columns if column.distinct}
+        self.asked: list[str] = []
+
+    def ask(self, text: str) -> None:
+        """Add a question."""
+        self.asked.append(f"# {ASK} {plain(text)}")
+
+    def those(self, *roles: str) -> list[Column]:
+        """The columns that are called as one of the roles usually is."""
+        return [column for column in self.left.values() if column.named(*roles)]
+
+    def take(self, columns: Sequence[Column]) -> Column | None:
+        """The first of some columns, which then is used; None where there are none."""
+        return self.left.pop(columns[0].name) if columns else None
+
+    def drop(self, columns: Iterable[Column]) -> list[str]:
+        """Names of columns that are not looked at any more."""
+        names = list(dict.fromkeys(column.name for column in columns if column.name in self.left))
+        for name in names:
+            del self.left[name]
+        return names
+
+
+def mark_lines(columns: Iterable[Column]) -> list[str]:
+    """The question what dots and commas mean, where some column of amounts leaves it open."""
+    open_ = next((column for column in columns if column.open_mark), None)
+    if open_ is None:
+        return []
+    example = open_.cells[open_.cells.str.contains(r"[.,]\d{3}")].iloc[0]
+    return [f'decimal_mark: {OPEN}  # {ASK} "." or ","? {plain(open_.name)} holds {plain(example)}']
 
 
 def plain(text: object) -> str:

@@ -82,15 +82,8 @@ def _one_of(key: str, values: tuple[Any, ...], expected: str, advice: str = "") 
 
 _Kind = Annotated[Any, _one_of("kind", _KINDS, f"one of {', '.join(_KINDS)}", "Correct the kind.")]
 _Scale = Annotated[Any, _one_of("scale", (1, 100), "1 (shares) or 100 (percentages)")]
-_Maker = Annotated[
-    Any,
-    _one_of(
-        "by",
-        (None, "people", "model"),
-        "people (somebody's judgement) or model",
-        "Correct it or leave by out.",
-    ),
-]
+_MAKERS = "people (somebody's judgement) or model"
+_Maker = Annotated[Any, _one_of("by", (None, "people", "model"), _MAKERS, "Correct it or leave by out.")]
 
 
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -235,15 +228,19 @@ def nouns(mapped: Mapped, document: Document) -> dict[str, str]:
     return {"deal": "leads", "rep": "owners", "period": blocks, "won": "converted"}
 
 
+def document_of(mapping: str | Path | Mapping[str, Any], first_line: str) -> Document:
+    """The keys of a mapping, or of the YAML file that holds it; ``first_line`` says how to begin one."""
+    if isinstance(mapping, Mapping):
+        return Document("mapping", dict(mapping))
+    path = Path(mapping)
+    if not path.exists():
+        return Document(path.name, {}, problems=[absent(path, "file", "a YAML mapping", first_line)])
+    return read_document(path, "YAML", "Correct the line.", first_line)
+
+
 def read_mapping(mapping: str | Path | Mapping[str, Any]) -> tuple[Mapped, Document]:
     """A mapping, or the YAML file that holds it; what is wrong with it stands in the document."""
-    if isinstance(mapping, Mapping):
-        document = Document("mapping", dict(mapping))
-    elif not Path(mapping).exists():
-        problem = absent(Path(mapping), "file", "a YAML mapping", "Draft one with --explain.")
-        document = Document(Path(mapping).name, {}, problems=[problem])
-    else:
-        document = read_document(Path(mapping), "YAML", "Correct the line.", "Draft one with --explain.")
+    document = document_of(mapping, "Draft one with --explain.")
     unread = bool(document.problems)
     if _open_questions(document):
         return Mapped(), replace(document, given={})
@@ -254,12 +251,10 @@ def read_mapping(mapping: str | Path | Mapping[str, Any]) -> tuple[Mapped, Docum
             forecast.points = str(Path(mapping).parent / forecast.points)
     if mapped.actual is not None:
         _refuse_deals(mapped, document)
-    elif (
-        mapped.won is None
-        and not unread
-        and all(problem.column != document.words.get("won", "won") for problem in document.problems)
-    ):
-        document.wrong("won", "nothing", _OUTCOME, _OUTCOME_ADVICE)
+    elif mapped.won is None and not unread:
+        key = document.words.get("won", "won")
+        if key not in [problem.column for problem in document.problems]:
+            document.wrong("won", "nothing", _OUTCOME, _OUTCOME_ADVICE)
     stated = {key: getattr(mapped, key) for key in _SETTINGS}
     for problem in check_options(stated, {key: key for key in _SETTINGS}):
         document.wrong(problem.file, problem.found, problem.expected, problem.advice)
@@ -286,78 +281,71 @@ def _refuse_deals(mapped: Mapped, document: Document) -> None:
 
 def _open_questions(document: Document) -> bool:
     """Whether a draft still holds questions; each is a problem."""
-    asked = [
-        ".".join(place)
-        for key, value in document.given.items()
-        for place, answer in _leaves((str(key),), value)
-        if answer == OPEN
-    ]
+    asked = [key for key, answer in _leaves("", document.given) if answer == OPEN]
     for key in asked:
         document.wrong(key, "a question that is still open", "an answer", f"Write it instead of {OPEN}.")
     return bool(asked)
 
 
-def _leaves(place: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _leaves(place: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _leaves((*place, str(key)), inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _leaves(place, inner)
+            yield from _leaves(f"{place}.{key}" if place else str(key), inner)
     else:
-        yield place, value
+        yield from ((place, one) for one in _listed(value))
 
 
 def _refuse_contradictions(mapped: Mapped, document: Document) -> None:
     """One word with two meanings, one column in two places, a scale where there is none."""
+    columns = {key: getattr(mapped, key) for key in ("deal_id", "as_of", "rep", "amount")}
     if mapped.won is not None:
-        seen: dict[str, str] = {}
-        for meaning in ("won", "lost", "undecided"):
-            words = {spelling for word in getattr(mapped.won, meaning) for spelling in spellings(word)}
-            for word in sorted(words):
-                other = seen.setdefault(word, meaning)
-                if other != meaning:
-                    found, expected = f"{word!r} under {other} and under {meaning}", "each word once"
-                    document.wrong("won", found, expected, "Say which of them it means.")
-        empty = [meaning for meaning in ("won", "lost") if not getattr(mapped.won, meaning)]
-        if mapped.won.within_days is not None:
-            if len(empty) < 2 or mapped.as_of is None:
-                found = (
-                    "a window of days without as_of"
-                    if mapped.as_of is None
-                    else "a window of days beside words"
-                )
-                expected = "{column: Converted On, within_days: 30}, a column of dates, and as_of"
-                document.wrong("won", found, expected, "Name the day from which the window counts (as_of).")
-        elif empty:
-            document.wrong("won", f"no word for {' and '.join(empty)}", _OUTCOME, _OUTCOME_ADVICE)
-    second = mapped.won.lost_where if mapped.won else None
-    once = {"won": mapped.won.column if mapped.won else None}
-    once |= {"won.lost_where": second.column} if second else {}
-    once |= {key: getattr(mapped, key) for key in ("deal_id", "as_of", "rep", "amount")}
-    once |= {f"forecasts.{name}": f.column for name, f in mapped.forecasts.items() if not f.points}
-    uses: dict[str, list[tuple[str, str]]] = {}
-    for key, column in once.items():
-        # one column may hold a probability whose rank is looked at as well
-        kind = mapped.forecasts[key.removeprefix("forecasts.")].kind if key.startswith("forecasts.") else ""
+        _refuse_words(mapped.won, mapped.as_of, document)
+        second = mapped.won.lost_where
+        columns = {"won": mapped.won.column, "won.lost_where": second.column if second else None} | columns
+    forecasts = {f"forecasts.{name}": forecast for name, forecast in mapped.forecasts.items()}
+    columns |= {key: forecast.column for key, forecast in forecasts.items() if not forecast.points}
+    uses: dict[str, list[str]] = {}
+    for key, column in ((key, column) for key, column in columns.items() if column is not None):
         before = uses.setdefault(str(column), [])
-        taken = [other for other, its in before if kind == its or not its]
-        if column is not None and taken:
+        # one column may hold a probability whose rank is looked at as well
+        taken = [
+            k
+            for k in before
+            if k not in forecasts or key not in forecasts or forecasts[k].kind == forecasts[key].kind
+        ]
+        if taken:
             found = f"the column {column}, which is {taken[0]} already"
             document.wrong(key, found, "a column of its own", "Name another column, or take one of them out.")
-        before.append((key, kind))
-    for name, forecast in mapped.forecasts.items():
+        before.append(key)
+    for key, forecast in forecasts.items():
         if bool(forecast.points) == (forecast.column != ""):
             found = "column and points" if forecast.points else "neither column nor points"
-            document.wrong(f"forecasts.{name}", found, "a column, or a points table", "Correct it.")
+            document.wrong(key, found, "a column, or a points table", "Correct it.")
         if mapped.actual is None and (forecast.low is not None or forecast.high is not None):
-            expected, advice = "a range around totals alone", "Take low and high out."
-            document.wrong(f"forecasts.{name}", "low or high of single deals", expected, advice)
+            expected = "a range around totals alone"
+            document.wrong(key, "low or high of single deals", expected, "Take low and high out.")
         if forecast.scale != 1 and forecast.kind != "probability":
-            found = f"scale {forecast.scale} of kind {forecast.kind}"
-            document.wrong(
-                f"forecasts.{name}", found, "a scale for probabilities only", "Take out scale, or kind."
-            )
+            found, advice = f"scale {forecast.scale} of kind {forecast.kind}", "Take out scale, or kind."
+            document.wrong(key, found, "a scale for probabilities only", advice)
+
+
+def _refuse_words(won: Outcome, as_of: Any, document: Document) -> None:
+    """Words that say two things, or none; and a window of days beside words, or without a day from which it counts."""
+    lists = {meaning: getattr(won, meaning) for meaning in ("won", "lost", "undecided")}
+    seen: dict[str, str] = {}
+    for meaning, words in lists.items():
+        for word in sorted({spelling for one in words for spelling in spellings(one)}):
+            other = seen.setdefault(word, meaning)
+            if other != meaning:
+                found = f"{word!r} under {other} and under {meaning}"
+                document.wrong("won", found, "each word once", "Say which of them it means.")
+    empty = [meaning for meaning in ("won", "lost") if not lists[meaning]]
+    if won.within_days is None and empty:
+        document.wrong("won", f"no word for {' and '.join(empty)}", _OUTCOME, _OUTCOME_ADVICE)
+    if won.within_days is not None and (len(empty) < 2 or as_of is None):
+        found = f"a window of days {'without as_of' if as_of is None else 'beside words'}"
+        expected = "{column: Converted On, within_days: 30}, a column of dates, and as_of"
+        document.wrong("won", found, expected, "Name the day from which the window counts (as_of).")
 
 
 # what YAML turns into true and false

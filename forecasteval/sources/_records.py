@@ -15,7 +15,7 @@ from forecasteval.errors import nearest
 from forecasteval.sources._daily_history import LOST
 from forecasteval.sources._stages import Labels
 from forecasteval.sources.dialect import Dialect, Fields
-from forecasteval.tables.coded import coded, each_word
+from forecasteval.tables.coded import coded
 from forecasteval.tables.columns import Sheet, normal
 from forecasteval.tables.schemas import RESERVED, TABLES
 

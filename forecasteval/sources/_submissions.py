@@ -13,27 +13,10 @@ from forecasteval.tables import calendar
 from forecasteval.tables.columns import Sheet
 from forecasteval.tables.schemas import canonical
 
-_CRM = {
-    "id": ("Id", "hs_object_id"),
-    "submission": ("ForecastingSubmissionId",),
-    "unit_id": ("ForecastOwnerId", "hubspot_owner_id"),
-    "name": ("Owner",),
-    "starts_on": ("PeriodStartDate", "hs_forecast_start_date"),
-    "at": ("SubmissionDateTime", "hs_createdate", "CreatedDate"),
-    "amount": ("Amount", "hs_amount"),
-    "level": ("ForecastingItemCategory",),
-}
 _CLARI = {
-    "unit_id": ("CRM User ID",),
-    "name": ("User",),
-    "period": ("Timeframe",),
-    "level": ("Field",),
-    "starts_on": ("Start Day",),
-    "as_of": ("End Day",),
-    "what": ("Data Type",),
-    "value": ("Data Value",),
-}
-_KINDS = {"starts_on": "day", "as_of": "date", "at": "moment", "amount": "number"}
+    "unit_id": ("CRM User ID",), "name": ("User",), "period": ("Timeframe",), "level": ("Field",),
+    "starts_on": ("Start Day",), "as_of": ("End Day",), "what": ("Data Type",), "value": ("Data Value",),
+}  # fmt: skip
 _NO_FORECAST = "closed"  # of a level: it is booked already
 
 
@@ -79,18 +62,18 @@ def add_calls(raw: Raw, dialect: Dialect, sheets: Mapping[str, Sheet], owners: s
 
 def _taken(dialect: Dialect, sheet: Sheet, names: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
     fields = Fields(dialect, sheet, (), names)
-    return pd.DataFrame({
-        meaning: sheet.read(header, _KINDS.get(meaning, "text")) for meaning, header in fields.header.items()
-    })  # fmt: skip
+    return pd.DataFrame(fields.taken(*fields.header))
 
 
 def _of_crm(dialect: Dialect, sheets: Mapping[str, Sheet]) -> pd.DataFrame | None:
     """One row per submission and, where the items stand in a file of their own, category."""
     if "submissions" not in sheets:
         return None
-    rows = _taken(dialect, sheets["submissions"], _CRM)
+    rows = _taken(dialect, sheets["submissions"], dialect.submission_fields)
     if "submission_items" in sheets:
-        items = _taken(dialect, sheets["submission_items"], _CRM)[["submission", "amount", "level"]]
+        items = _taken(dialect, sheets["submission_items"], dialect.submission_fields)[
+            ["submission", "amount", "level"]
+        ]
         rows = rows.drop(columns=["amount", "level"], errors="ignore")
         rows = rows.merge(items, left_on="id", right_on="submission", how="inner")
     return rows.assign(

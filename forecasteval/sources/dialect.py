@@ -30,7 +30,8 @@ _KINDS = {
     "created_at": "moment", "from": "moment", "to": "moment", "close_on": "date", "amount": "number",
     "probability": "share", "default_probability": "share", "is_closed": "flag", "is_won": "flag",
     "is_deleted": "flag", "is_active": "flag", "is_lost": "flag", "deal_id": "id", "rep": "id", "account": "id",
-    "closed_on": "date", "closed_at": "day", "booked": "number", "rep_probability": "share",
+    "closed_on": "date", "closed_at": "day", "booked": "number", "rep_probability": "share", "starts_on": "day",
+    "as_of": "date", "at": "moment",
 }  # fmt: skip
 
 
@@ -55,6 +56,7 @@ class Dialect(BaseModel):
     user_fields: _Spellings
     value_fields: _Spellings = {}  # where they differ from ``fields``
     change_fields: _Spellings = {}
+    submission_fields: _Spellings = {}  # of forecasts that people submitted
     tracked: _Words  # column of the tidy tables -> what the history of changes calls the field
     categories: _Words = {}  # forecast categories
     # open, won, lost or deleted: words of a field, or of stages where nothing else tells
@@ -156,7 +158,7 @@ class Dialect(BaseModel):
         """A forecast category, API value or label, as the tidy tables call it."""
         return self.categories.get(normal(str(word)))
 
-    def by_meaning(self, headers: Mapping[str, str], names: _Spellings) -> dict[str, str]:
+    def by_meaning(self, headers: Mapping[str, str], names: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
         """Meaning -> header, from the headers by their normal form; of several spellings the first that is there."""
         there = dict(headers)
         if self.header_form:
@@ -194,7 +196,11 @@ class Fields:
     """The columns of a file by meaning; a required one that is missing is a problem."""
 
     def __init__(
-        self, dialect: Dialect, sheet: Sheet, required: Iterable[str] = (), names: _Spellings | None = None
+        self,
+        dialect: Dialect,
+        sheet: Sheet,
+        required: Iterable[str] = (),
+        names: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         """Look up every meaning once."""
         self.dialect, self.sheet = dialect, sheet

@@ -5,31 +5,28 @@ A small YAML mapping names the columns; :func:`explain` drafts it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from forecasteval.errors import CallError, InputError, Problem, absent, nearest
+from forecasteval.errors import CallError, InputError, Problem
 from forecasteval.sources._looks import as_seen_while_open, final, won_in_the_last_row_alone
 from forecasteval.sources._mapping import Blocks, Forecast, Mapped, Outcome, nouns, read_mapping, spellings
 from forecasteval.sources._open_as_lost import open_as_lost
+from forecasteval.sources._reader import Reader, read_flat
 from forecasteval.sources.categories import ENOUGH, Moments, past_conversion
 from forecasteval.sources.points import points_of
-from forecasteval.tables.columns import TYPED, Sheet, normal
-from forecasteval.tables.database import is_url, read_postgresql
+from forecasteval.tables.columns import Sheet, normal
 from forecasteval.tables.document import Document
-from forecasteval.tables.frames import cells_of
 from forecasteval.tables.giveaways import gives_away, knows
+from forecasteval.tables.numerals import read_numerals
 from forecasteval.tables.organisation import Org, of_the_future
 from forecasteval.tables.period_labels import in_order_of_time
-from forecasteval.tables.reading import read_sheet
 from forecasteval.tables.schemas import RESERVED
 
-MISSING_WORDS = ("na", "n/a", "nan", "null", "none", "#n/a")
 _PERCENT = "If these are percentages write scale: 100 in the mapping; if they are scores or ranks write kind: rank_score."
 _PLAIN = {
     "deal_id": "text", "rep": "text", "account": "text", "as_of": "date", "closed_on": "date", "amount": "number",
@@ -103,22 +100,6 @@ def reader_of(file: Any, mapping: str | Path | Mapping[str, Any], table: str | N
     return Matching(mapped, document, sheet, notes)
 
 
-def read_flat(file: Any, table: str | None = None) -> tuple[Sheet, list[str]]:
-    """A flat table as text cells, and notes; refuses a path at which there is nothing; a sheet is taken as it was read."""
-    if isinstance(file, Sheet):
-        return replace(file, problems=[], notes=[]), []
-    if is_url(file):
-        name, (cells, problems, notes) = read_postgresql(file, table)
-        return Sheet(name, cells, problems, decimal=TYPED), notes
-    if not isinstance(file, str | Path):
-        return Sheet("the table", cells_of(file), decimal=TYPED), []
-    path = Path(file)
-    if not path.exists() or (path.is_dir() and not any(path.rglob("*.parquet"))):
-        expected = "a CSV, an Excel workbook, a Parquet file or folder, or a DuckDB file"
-        raise InputError([absent(path, "file", expected, "")])
-    return read_sheet(path, path.name, table=table)
-
-
 def shortcomings(matched: pd.DataFrame) -> list[Problem]:
     """What a matched table lacks for a comparison, and what knew the outcome in it, as warnings."""
     said = matched.attrs.get("forecasteval", {})
@@ -140,13 +121,13 @@ def shortcomings(matched: pd.DataFrame) -> list[Problem]:
     return [Problem("mapping", None, None, "neither forecasts nor features", expected, advice, "warning")]
 
 
-class Matching:
+class Matching(Reader):
     """One flat table on its way to a matched one; every problem is kept until the end."""
 
     def __init__(self, mapped: Mapped, document: Document, sheet: Sheet, notes: list[str]) -> None:
         """Nothing is read yet but the marks and rates that the mapping states."""
-        self.mapped, self.document, self.sheet, self.notes = mapped, document, sheet, list(notes)
-        self.headers = [str(header) for header in sheet.cells.columns]
+        super().__init__(document, sheet)
+        self.mapped, self.notes = mapped, list(notes)
         self.columns: dict[str, pd.Series] = {}
         self.sources: dict[str, str] = {}  # of each forecast the column
         self.flow: list[dict[str, Any]] = []
@@ -158,8 +139,6 @@ class Matching:
             mapped.currency_rates,
             "the mapping",
         )
-        if mapped.currency is None:
-            sheet.rates = mapped.currency_rates  # the cells themselves name their currencies
         sheet.decimal, sheet.notes = mapped.decimal_mark or sheet.decimal, self.notes
         self.late = (pd.Series(False, index=sheet.cells.index), "")
         self.undecided = "the outcome is blank or undecided"
@@ -196,30 +175,6 @@ class Matching:
             raise InputError(problems)
         return self._finished(outcome, segments, features)
 
-    def column(self, key: str, wanted: Any) -> str | None:
-        """The header that a key names, or a problem where the file has no such column."""
-        if wanted is None:
-            return None
-        found = self.sheet.find(str(wanted))
-        if found is not None:
-            return found
-        known = ", ".join(self.headers[:12]) + (", ..." if len(self.headers) > 12 else "")
-        advice = f"{nearest(str(wanted), self.headers)}Name one of the file's columns."
-        self.document.wrong(key, repr(wanted), f"a column of {self.sheet.file}: {known}", advice)
-        return None
-
-    def equal(self, column: str, words: Sequence[Any]) -> pd.Series:
-        """Where a cell of a column is one of the words."""
-        return _equal(self.present(column).text(column), words)
-
-    def present(self, column: str, missing: Sequence[Any] = ()) -> Sheet:
-        """The column with words and numbers that stand for "missing" blanked."""
-        text = self.sheet.text(column)
-        blank = text.str.lower().isin(MISSING_WORDS)
-        if len(missing):
-            blank |= _equal(text, missing)
-        return self.sheet.part(text.mask(blank))
-
     def _outcome(self) -> pd.Series:
         said = self.mapped.won
         empty = pd.Series(index=self.sheet.cells.index, dtype=float)
@@ -228,14 +183,12 @@ class Matching:
             return empty
         if said.within_days is not None:
             return self._dated_outcome(column, said.within_days, said.through)
-        text = self.present(column).text(column)
-        won, lost, undecided = (_equal(text, words) for words in (said.won, said.lost, said.undecided))
-        strange = text[text.notna() & ~won & ~lost & ~undecided]
         known = ["/".join(spellings(w)) if isinstance(w, bool) else str(w) for w in said.won + said.lost]
+        sides = {"won": said.won, "lost": said.lost, "undecided": said.undecided}
         advice = "Add the word to won, lost or undecided in the mapping."
-        for _, rows in strange.groupby(strange, sort=False):
-            self.sheet.pin(column, rows, f"one of {', '.join(known)}", advice)
-        return empty.mask(won, 1.0).mask(lost & self._decided(said, won), 0.0)
+        found = self.told(column, sides, f"one of {', '.join(known)}", advice)
+        lost = found["lost"] & self._decided(said, found["won"])
+        return empty.mask(found["won"], 1.0).mask(lost, 0.0)
 
     def _dated_outcome(self, column: str, days: int, through: str | None) -> pd.Series:
         """What came true within so many days of the row's own day; undecided where these days are not over yet."""
@@ -267,19 +220,16 @@ class Matching:
         column = self.column("won.lost_where", second.column) if second is not None else None
         if second is None or column is None:
             return pd.Series(True, index=self.sheet.cells.index)
-        text = self.present(column).text(column)
-        closed, still = _equal(text, second.closed), _equal(text, second.open)
         expected = f"one of {', '.join(map(str, second.closed + second.open))}"
-        strange = text[text.notna() & ~closed & ~still]
-        self.sheet.pin(column, strange, expected, "Add the word to closed or open of lost_where.")
-        return closed & ~won
+        sides = {"closed": second.closed, "open": second.open}
+        found = self.told(column, sides, expected, "Add the word to closed or open of lost_where.")
+        return found["closed"] & ~won
 
     def converted(self, column: str, amounts: pd.Series, currency: str | None) -> pd.Series:
-        """Amounts in one currency, where a column of its own says in which each of them is."""
-        if currency is None:
+        """Amounts in one currency, where a column says in which each is; those that say it themselves are converted."""
+        if currency is None or read_numerals(self.sheet.text(column)).currencies.notna().any():
             return amounts
-        named = self.sheet.text(currency).where(amounts.notna())
-        return replace(self.sheet, rates=self.mapped.currency_rates).converted(column, amounts, named)
+        return self.sheet.converted(column, amounts, self.sheet.text(currency).where(amounts.notna()))
 
     def _gaps(self, outcome: pd.Series) -> None:
         """Deals that nobody owns or that lie in no period cannot be compared over reps or periods."""
@@ -610,16 +560,3 @@ class Matching:
         dropped = int((before & ~stated).sum())
         self.flow.append({"step": step, "deals": int(left.sum()), "dropped": dropped, "why": why})
         return left
-
-
-def _equal(text: pd.Series, words: Sequence[Any]) -> pd.Series:
-    """Where a cell is one of the words; 1, 1.0 and true are written in many ways."""
-    lower = {spelling for word in words for spelling in spellings(word)}
-    equal = text.str.lower().isin(lower)
-    numbers = pd.to_numeric(
-        pd.Series([str(float(w)) if isinstance(w, bool) else str(w) for w in words]), errors="coerce"
-    )
-    values = pd.to_numeric(text, errors="coerce").to_numpy(float)
-    for number in numbers.dropna():
-        equal |= np.isclose(values, number, rtol=0, atol=1e-9)
-    return equal.astype(bool)

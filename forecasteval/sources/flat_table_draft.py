@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 import yaml
 
 from forecasteval.errors import InputError
-from forecasteval.sources._draft_column import ASK, Column, as_yaml, listed, plain
+from forecasteval.sources._draft_column import ASK, Column, Draft, as_yaml, listed, mark_lines, plain
 from forecasteval.sources._draft_words import side, tokens, yes_and_no
 from forecasteval.sources._mapping import OPEN
 from forecasteval.sources._totals_draft import totals_lines
@@ -84,17 +85,14 @@ def _tried(draft: str, sheet: Sheet) -> str:
     return draft
 
 
-class _Draft:
+class _Draft(Draft):
     """The guesses, in the order in which they rule each other out."""
 
     def __init__(self, sheet: Sheet, columns: Iterable[Column]) -> None:
-        columns = list(columns)
+        super().__init__(columns)
         self.sheet, self.rows = sheet, len(sheet.cells)
-        self.left = {column.name: column for column in columns if column.distinct}
-        self.empty = [column.name for column in columns if not column.distinct]
         self.moment: str | None = None
         self.won = pd.Series(dtype=float)  # of the decided rows
-        self.asked: list[str] = []
         self.names: set[str] = set()
         self.has_account = False
 
@@ -107,62 +105,54 @@ class _Draft:
         ]
         outcome = self._outcome()
         self._leave_out_what_tells_the_outcome()
-        body = [*outcome, *self._identity(), *self._dates(), *self._people(), *self._money()]
+        body = [outcome, *self._identity(), *self._dates(), *self._people(), *self._money()]
         forecasts = self._forecasts()
         rest = self._rest(bool(forecasts))
-        if self.empty:
-            rest.append(f"# Empty columns, left out: {listed(self.empty)}")
+        if empty := [column.name for column in self.columns if not column.distinct]:
+            rest.append(f"# Empty columns, left out: {listed(empty)}")
         nothing = ["forecasts: {}  # none found: name columns, or fit a model to features"]
         return [*head, *body, *(forecasts or nothing), *rest, *self.asked, *_OPTIONAL]
 
-    def _take(self, column: Column) -> str:
-        del self.left[column.name]
-        return as_yaml(column.name)
+    def _key(self, key: str, column: Column, note: str = "") -> str:
+        """The line of a key, whose column then is used."""
+        self.drop([column])
+        return f"{key}: {as_yaml(column.name)}" + (f"  # {note}" if note else "")
 
-    def _drop(self, columns: Iterable[Column]) -> list[str]:
-        names = list(dict.fromkeys(column.name for column in columns if column.name in self.left))
-        for name in names:
-            del self.left[name]
-        return names
-
-    def _ask(self, text: str) -> None:
-        self.asked.append(f"# {ASK} {plain(text)}")
-
-    def _first(self, *roles: str, distinct: tuple[float, float]) -> Column | None:
-        low, high = distinct
-        found = (c for c in self.left.values() if c.named(*roles) and low <= c.distinct <= high)
-        return next(found, None)
+    def _first(self, role: str, *, distinct: tuple[float, float]) -> Column | None:
+        return next((c for c in self.those(role) if distinct[0] <= c.distinct <= distinct[1]), None)
 
     # --- the outcome
 
-    def _outcome(self) -> list[str]:
-        worded = [c for c in self.left.values() if c.decides]
-        flags = [c for c in self.left.values() if c.is_flag and c.is_won_flag]
-        suspects = [c for c in self.left.values() if c.may_be_outcome or c.decides]
-        if (
-            worded or flags
-        ):  # what is called like an outcome and says nothing of one, a state of Texas, is none
+    def _outcome(self) -> str:
+        left = list(self.left.values())
+        worded = [c for c in left if c.decides]
+        flags = [c for c in left if c.is_flag and c.is_won_flag]
+        suspects = [c for c in left if c.may_be_outcome or c.decides]
+        if worded or flags:  # what is called like an outcome and says nothing of one (a state of Texas) is none
             suspects = [c for c in suspects if c.is_flag or any(c.sides.values())]
-        closed = [c for c in self.left.values() if c.is_flag and c.named("closed", "lost") and c not in flags]
+        closed = [c for c in left if c.is_flag and c.named("closed", "lost") and c not in flags]
         if worded:
             column = max(worded, key=lambda c: (c.named("outcome"), -c.distinct))
             line = self._worded_line(column, [c.name for c in suspects if c is not column])
         elif flags:
             column = max(flags, key=lambda c: (c.named("won"), -c.blank))
-            line = self._flag_line(column, suspects, closed)
+            others = dict.fromkeys(c for c in (*closed, *suspects) if c is not column)
+            line = self._flag_line(column, list(others))
         else:
-            line = self._unknown_outcome(suspects)
+            others = [*suspects, *(c for c in left if c.is_flag and c not in suspects)]
+            found = "; ".join(f"{c.name} ({listed(c.words)})" for c in others[:6])
+            why = f"is it {found}?" if found else "no column has values such as Won and Lost"
+            line = f"won: {OPEN}  # {{column: ..., won: [...], lost: [...], undecided: [...]}}: {plain(why)}"
         # a second account of the outcome is neither feature nor forecast
-        self._drop([*suspects, *flags, *closed])
-        return [line]
+        self.drop([*suspects, *flags, *closed])
+        return line
 
     def _worded_line(self, column: Column, others: list[str]) -> str:
         lists: dict[str, list[str]] = {"won": [], "lost": [], "undecided": []}
         for word, meaning in column.sides.items():
             lists[meaning or "undecided"].append(word)
-        unknown = [word for word, meaning in column.sides.items() if meaning is None]
-        if unknown:
-            self._ask(
+        if unknown := [word for word, meaning in column.sides.items() if meaning is None]:
+            self.ask(
                 f"{column.name} also says {listed(unknown)}: deals that are still open, or lost (or won) ones? They are "
                 "left out as undecided until you move the word."
             )
@@ -170,17 +160,16 @@ class _Draft:
         note = "its two values" if column.distinct == 2 else "its values"
         return _outcome_line(column, lists, f"{note}; or {listed(others)}" if others else note)
 
-    def _flag_line(self, column: Column, suspects: list[Column], closed: list[Column]) -> str:
+    def _flag_line(self, column: Column, others: list[Column]) -> str:
+        """A flag for won; what is not won is lost where a second flag says so, or where no deal can be open."""
         answer = yes_and_no(column.words)
         assert answer is not None
         yes, no = answer
         lists = {"won": [yes], "lost": [no]}
-        others = [c.name for c in (*suspects, *closed) if c is not column]
-        for second in (c for c in (*closed, *suspects) if c is not column and c.named("closed", "lost")):
+        for second in (c for c in others if c.named("closed", "lost")):
             if line := self._two_flags_line(column, second, answer):
                 return line
-        still_open = self._open_where_not_won(column, no, [*suspects, *closed])
-        if still_open:
+        if still_open := self._open_where_not_won(column, no, others):
             known = _outcome_line(column, lists, "").rstrip(" #").removeprefix("won: ")
             return (
                 f"won: {OPEN}  # {ASK} {plain(column.name)} is {plain(no)} for deals that are still open as well "
@@ -189,11 +178,11 @@ class _Draft:
             )
         self._decide(column, [yes], [no])
         if column.named("won"):
-            self._ask(
+            self.ask(
                 f"Is every deal with {column.name} = {no} closed? One that is still open must not count as lost."
             )
-        note = f"its two values; or {listed(others)}" if others else "its two values"
-        return _outcome_line(column, lists, note)
+        names = listed(c.name for c in others)
+        return _outcome_line(column, lists, "its two values" + (f"; or {names}" if names else ""))
 
     def _two_flags_line(self, won: Column, second: Column, answer: tuple[str, str]) -> str:
         """A flag for won and one for closed (or lost): a deal is lost where the second says so, else undecided."""
@@ -208,41 +197,27 @@ class _Draft:
         lost = both.index[both["won"].eq(no) & both["second"].eq(said[0])]
         known = won.cells.eq(yes).astype(float).where(won.cells.eq(yes) | won.cells.index.isin(lost))
         self.won = known.dropna()
-        where = (
-            f"{{column: {as_yaml(second.name)}, closed: [{as_yaml(said[0])}], open: [{as_yaml(said[1])}]}}"
-        )
-        open_ = int((both["won"].eq(no) & both["second"].eq(said[1])).sum())
-        return (
-            f"won: {{column: {as_yaml(won.name)}, won: [{as_yaml(yes)}], lost: [{as_yaml(no)}], lost_where: {where}}}  "
-            f"# not won counts as lost only where {plain(second.name)} says so; {open_:,} are undecided"
-        )
+        closed, open_ = map(as_yaml, said)
+        where = f"{{column: {as_yaml(second.name)}, closed: [{closed}], open: [{open_}]}}"
+        undecided = int((both["won"].eq(no) & both["second"].eq(said[1])).sum())
+        note = f"not won counts as lost only where {plain(second.name)} says so; {undecided:,} are undecided"
+        return _outcome_line(won, {"won": [yes], "lost": [no]}, note, f", lost_where: {where}")
 
     def _open_where_not_won(self, column: Column, no: str, others: list[Column]) -> str:
         """The sign that some deals without a win are not lost but open."""
         rows = column.cells.index[column.cells == no]
         for other in others:
-            answer = yes_and_no(other.words) if other is not column else None
-            here = other.cells.reindex(rows)
-            if answer and other.named("closed", "lost") and here.eq(answer[1]).any():
-                return f"{other.name} is {answer[1]} in {int(here.eq(answer[1]).sum()):,} of them"
-            if other is not column and not answer:
-                open_ = here[here.map(lambda word: isinstance(word, str) and side(word) == "undecided")]
-                if len(open_):
-                    return f"{other.name} is {open_.iloc[0]} in {int(here.eq(open_.iloc[0]).sum()):,} of them"
-        for other in self.left.values():
-            if (
-                other.is_date
-                and other.named("closing")
-                and (blank := len(rows.difference(other.cells.index))) > 0
-            ):
+            answer, here = yes_and_no(other.words), other.cells.reindex(rows)
+            open_ = here[here.map(lambda word: isinstance(word, str) and side(word) == "undecided")]
+            word = open_.iloc[0] if len(open_) and not answer else None
+            if answer and other.named("closed", "lost"):
+                word = answer[1]
+            if word is not None and here.eq(word).any():
+                return f"{other.name} is {word} in {int(here.eq(word).sum()):,} of them"
+        for other in (c for c in self.those("closing") if c.is_date):
+            if blank := len(rows.difference(other.cells.index)):
                 return f"{other.name} is blank in {blank:,} of them"
         return ""
-
-    def _unknown_outcome(self, suspects: list[Column]) -> str:
-        flags = [c for c in self.left.values() if c.is_flag and c not in suspects]
-        found = "; ".join(f"{c.name} ({listed(c.words)})" for c in [*suspects, *flags][:6])
-        why = f"is it {found}?" if found else "no column has values such as Won and Lost"
-        return f"won: {OPEN}  # {{column: ..., won: [...], lost: [...], undecided: [...]}}: {plain(why)}"
 
     def _decide(self, column: Column, won: list[str], lost: list[str]) -> None:
         known = column.cells.isin(won).astype(float).where(column.cells.isin([*won, *lost]))
@@ -251,15 +226,14 @@ class _Draft:
     def _leave_out_what_tells_the_outcome(self) -> None:
         """Columns of few values, each of which goes with one outcome alone."""
         told = []
-        for column in self.left.values():
-            both = pd.DataFrame({"cell": column.cells, "won": self.won}).dropna()
-            rates = both.groupby("cell")["won"].mean()
-            few = len(both) >= _ENOUGH and 2 <= len(rates) <= min(_FEW, len(both) / _ENOUGH)
+        for column in (c for c in self.left.values() if not c.is_date):  # dates have questions of their own
+            rates = self.won.groupby(column.cells).mean()
+            decided = self.won.index.isin(column.cells.index).sum()
+            few = decided >= _ENOUGH and 2 <= len(rates) <= min(_FEW, decided / _ENOUGH)
             if few and rates.isin([0, 1]).all() and not column.named("rep", "account", "period", "amount"):
                 told.append(column)
-        names = self._drop(told)
-        if names:
-            self._ask(
+        if names := self.drop(told):
+            self.ask(
                 f"{listed(names)} divides won from lost deals without exception, as what is written after the close does: "
                 "left out. Was it known before?"
             )
@@ -276,18 +250,17 @@ class _Draft:
         text = [c for c in unique if not c.is_number and not c.named("rep", "account", "as_of", "period")]
         text.sort(key=lambda column: float(column.cells.str.len().mean()))
         if called or text:
-            return [f"deal_id: {self._take([*called, *text][0])}  # different in every row"]
-        again = self._repeated_identity()
-        if again:
+            return [self._key("deal_id", [*called, *text][0], "different in every row")]
+        if again := self._repeated_identity():
             return again
-        ids = [c for c in self.left.values() if c.named("id") and c.named("deal") and c.distinct > 1]
+        ids = [c for c in self.those("id") if c.named("deal") and c.distinct > 1]
         if ids:
             repeated = self.rows - ids[0].distinct
-            self._ask(
+            self.ask(
                 f"{ids[0].name} looks like a deal's id, but {repeated:,} rows repeat one or have none: are they the same "
                 "deals at other moments (then as_of has to be named)?"
             )
-            self._drop(ids[:1])
+            self.drop(ids[:1])
         self._ask_for_a_name_of_looks()
         return ["# deal_id: no column has a different value in every row; the row number is used"]
 
@@ -301,7 +274,7 @@ class _Draft:
         again = self.won.groupby(thing).agg(["size", "nunique"])
         again = again[again["size"] > 1]
         if again["size"].sum() > len(cells) / 2 and again["nunique"].eq(1).mean() > _ALIKE:
-            self._ask(
+            self.ask(
                 f"{again['size'].sum():,} rows agree with others in {listed([c.name for c in words])} and in the outcome: are "
                 "they looks at the same thing on several days? Then add a column that names it, as deal_id; else each "
                 "row counts as a thing of its own."
@@ -309,76 +282,58 @@ class _Draft:
 
     def _repeated_identity(self) -> list[str]:
         """An id that comes back with another date: one row per deal and moment."""
-        dates = [column for column in self.left.values() if column.is_date]
         no_deal = ("rep", "account", "amount", "probability", "score", "segment", "created", "closing")
-        ids = [c for c in self.left.values() if c.named("id", "deal") and not c.named(*no_deal)]
-        for column in ids:
-            for date in dates:
-                pairs = pd.DataFrame({"id": column.cells, "date": date.cells})
-                if (
-                    not column.is_date
-                    and column.distinct > 1
-                    and not pairs.duplicated().any()
-                    and not column.blank
-                ):
-                    self.moment = date.name
-                    return [f"deal_id: {self._take(column)}  # repeats with different dates, see as_of"]
+        ids = [c for c in self.those("id", "deal") if not c.named(*no_deal) and not c.is_date and not c.blank]
+        for column, date in product(ids, [c for c in self.left.values() if c.is_date]):
+            pairs = pd.DataFrame({"id": column.cells, "date": date.cells})
+            if column.distinct > 1 and not pairs.duplicated().any():
+                self.moment = date.name
+                return [self._key("deal_id", column, "repeats with different dates, see as_of")]
         return []
 
-    def _readable(self, column: Column) -> bool:
-        """Whether a date is read without an objection; if not, the objection is a question."""
+    def _days(self, column: Column) -> pd.Series | None:
+        """The days of a date that is read without an objection; if there is one, it is a question."""
         sheet = replace(self.sheet, problems=[], notes=[])
-        sheet.dates(column.name)
+        days = sheet.dates(column.name)
         if sheet.problems:
-            self._ask(f"{column.name} is not used yet: {sheet.problems[0]}")
-        return not sheet.problems
+            self.ask(f"{column.name} is not used yet: {sheet.problems[0]}")
+        return None if sheet.problems else days
 
     def _dates(self) -> list[str]:
-        dates = [column for column in self.left.values() if column.is_date and column.name != self.moment]
-        dates.sort(key=lambda c: (not c.named("as_of"), c.named("created"), c.named("closing")))
-        if self.moment:
-            dates.insert(0, self.left[self.moment])
-        dates = [column for column in dates if self._readable(column)]
-        others = [column for column in self.left.values() if column.is_date and column not in dates[:1]]
-        self._drop([*others, *dates[:1]])
-        if not dates:
-            return [
-                "# as_of: no column holds usable dates; nothing can be said about new periods then",
-                *self._period(),
-            ]
-        first, name = dates[0], as_yaml(dates[0].name)
+        dates = [column for column in self.left.values() if column.is_date]
+        order = ("as_of", "created", "closing")
+        dates.sort(key=lambda c: (c.name != self.moment, not c.named(order[0]), *map(c.named, order[1:])))
+        days = {column: read for column in dates if (read := self._days(column)) is not None}
+        self.drop(dates)
+        if not days:
+            nothing = "# as_of: no column holds usable dates; nothing can be said about new periods then"
+            return [nothing, *self._period()]
+        first = next(iter(days))
+        others, name = [column for column in dates if column is not first], as_yaml(first.name)
         note = f"; other dates: {listed(c.name for c in others)}" if others else ""
-        block = f"period: {{column: {name}, block_days: 14}}  # a span in which shocks may be shared"
+        period = self._period() or [
+            f"period: {{column: {name}, block_days: 14}}  # a span in which shocks may be shared"
+        ]
         if first.named("closing") and first.name != self.moment:
-            self._ask(
+            self.ask(
                 f"{first.name} is when a deal closes; on which day was the forecast made? Then write as_of."
             )
-            return [
-                f"# as_of: {name} is the close, not the moment of a forecast{note}",
-                *(self._period() or [block]),
-            ]
+            return [f"# as_of: {name} is the close, not the moment of a forecast{note}", *period]
         if first.named("created"):
-            self._ask(
+            self.ask(
                 f"{first.name} is taken for the day of the forecast: was it made when the deal was entered?"
             )
-        for close in others:
-            late = self._rows_after(first, close) if close.named("closing") else 0
-            if late:
-                self._ask(
+        for close in (c for c in others if c in days and c.named("closing")):
+            if late := int((days[first] >= days[close]).reindex(self.won.index).sum()):
+                self.ask(
                     f"{late:,} decided rows are dated on the day in {close.name} or later: is that when the deal closed? Then "
                     f"write closed_on: {close.name}, and they are left out: what is said then is no forecast."
                 )
         if first.blank:
-            self._ask(
+            self.ask(
                 f"{first.name} is blank in {first.blank:,} rows, which are left out: what is their date?"
             )
-        return [f"as_of: {name}  # the moment of the forecast{note}", *(self._period() or [block])]
-
-    def _rows_after(self, moment: Column, close: Column) -> int:
-        """The decided rows whose moment is not before the close."""
-        sheet = replace(self.sheet, problems=[], notes=[])
-        late = sheet.dates(moment.name) >= sheet.dates(close.name)
-        return 0 if sheet.problems else int(late.reindex(self.won.index).sum())
+        return [f"as_of: {name}  # the moment of the forecast{note}", *period]
 
     def _period(self) -> list[str]:
         column = self._first("period", distinct=(2, max(self.rows / 3, 2)))
@@ -391,53 +346,46 @@ class _Draft:
             return []
         if not in_order_of_time(column.words):
             some = listed(column.words[:6])
-            self._ask(
+            self.ask(
                 f"In which order do the periods of {column.name} come ({some})? Write period_order: [...]."
             )
-        return [f"period: {self._take(column)}"]
+        return [self._key("period", column)]
 
     def _has_gaps(self, column: Column, key: str) -> bool:
         """Whether decided deals have a gap here; then it can only be asked for."""
         decided = self.won.index if len(self.won) else self.sheet.cells.index
         blank = decided.difference(self.sheet.text(column.name).dropna().index)
         if len(blank):
-            self._ask(
+            self.ask(
                 f"{column.name} would be the {key}, but is blank in {len(blank):,} rows, the first is row {blank[0]}: fill "
                 f"the cells, then write {key}: {column.name}."
             )
-            self._drop([column])
+            self.drop([column])
         return len(blank) > 0
 
     def _people(self) -> list[str]:
         lines = []
         rep = self._first("rep", distinct=(2, max(self.rows / 2, 2)))
         if rep and not self._has_gaps(rep, "rep"):
-            lines.append(f"rep: {self._take(rep)}  # {rep.distinct} of them")
+            lines.append(self._key("rep", rep, f"{rep.distinct} of them"))
         account = self._first("account", distinct=(max(self.rows / 10, 2), self.rows))
         if account and not account.is_number:
-            lines.append(f"account: {self._take(account)}")
+            lines.append(self._key("account", account))
             self.has_account = True
         return lines
 
     def _money(self) -> list[str]:
-        booked = self._drop(
-            [c for c in self.left.values() if c.named("booked") and not c.named("probability")]
-        )
-        for name in booked:
-            self._ask(
+        for name in self.drop([c for c in self.those("booked") if not c.named("probability")]):
+            self.ask(
                 f"Is {name} what was booked in the end? Then write amount_won: {name}. It is no feature."
             )
         currency = self._first("currency", distinct=(1, _MANY_WORDS))
-        if currency is not None and not all(may_be(word) for word in currency.words):
-            currency = None
-        found = [c for c in self.left.values() if _is_amount(c) and c.distinct >= 2]
-        if not found:
+        column = next((c for c in self.left.values() if _is_amount(c) and c.distinct >= 2), None)
+        if column is None:
             return []
-        column = found[0]
-        lines = [f"amount: {self._take(column)}"]
-        codes = column.currencies
-        if currency is not None:
-            self._drop([currency])
+        lines, codes = [self._key("amount", column)], column.currencies
+        if currency is not None and all(may_be(word) for word in currency.words):
+            self.drop([currency])
             codes = currency.words
             if currency.distinct > 1:
                 lines.append(f"currency: {as_yaml(currency.name)}")
@@ -446,12 +394,7 @@ class _Draft:
             lines.append(
                 f"currency_rates: {{{rates}}}  # {ASK} what is one unit of each worth in one currency?"
             )
-        if column.open_mark:
-            example = column.cells[column.cells.str.contains(r"[.,]\d{3}")].iloc[0]
-            lines.append(
-                f'decimal_mark: {OPEN}  # {ASK} "." or ","? {plain(column.name)} holds {plain(example)}'
-            )
-        return lines
+        return [*lines, *mark_lines([column])]
 
     # --- forecasts and the rest
 
@@ -461,7 +404,7 @@ class _Draft:
             entry = self._forecast(column)
             other = next((one for one in taken if entry and _mirrored(one, column)), None)
             if other is not None:
-                self._ask(
+                self.ask(
                     f"{column.name} is what {other.name} leaves of certainty in every row, the other side of one forecast: "
                     "which of the two is the chance of a win? Only that one may stand here."
                 )
@@ -469,7 +412,7 @@ class _Draft:
                 lines.append(f"  {as_yaml(self._name(column))}: {entry}")
                 taken.append(column)
             if entry:
-                self._drop([column])
+                self.drop([column])
         return ["forecasts:", *lines, f"  {_BY}"] if lines else []
 
     def _name(self, column: Column) -> str:
@@ -486,79 +429,73 @@ class _Draft:
 
     def _forecast(self, column: Column) -> str | None:
         """The mapping of a column that looks like a forecast."""
-        known = {tokens(word) for word in CATEGORIES}
+        known, name = {tokens(word) for word in CATEGORIES}, as_yaml(column.name)
         if all(tokens(word) in known for word in column.words):
-            return f"{{column: {as_yaml(column.name)}, kind: category}}  # as won before; or categories: {{Commit: 0.9, ...}}"
-        if (
-            not column.is_number
-            or column.currencies
-            or column.named("no_chance", "amount", "booked", "id", "currency")
-        ):
+            return f"{{column: {name}, kind: category}}  # as won before; or categories: {{Commit: 0.9, ...}}"
+        other = column.currencies or column.named("no_chance", "amount", "booked", "id", "currency")
+        if not column.is_number or other:
             return None
-        numbers, name = column.numbers, as_yaml(column.name)
-        below = sorted({float(number) for number in numbers[numbers < 0]})
-        usable = numbers[numbers >= 0]
+        numbers = column.numbers
+        below, usable = sorted({float(n) for n in numbers[numbers < 0]}), numbers[numbers >= 0]
         missing = f", missing: [{below[0]:g}]" if len(below) == 1 else ""
         is_chance, is_score = column.named("probability"), column.named("score", "rank")
-        rank = f"{{column: {name}, kind: rank_score{'' if len(below) > 1 else missing}}}"
+        rank = f"{{column: {name}, kind: rank_score{missing}}}" if is_chance or is_score else None
         if len(below) > 1 or usable.empty:
-            return rank if is_chance or is_score else None
+            return rank
         top = float(usable.max())
         if column.named("rank") or ((usable % 1 == 0).all() and 1 < top <= 10):
-            if is_chance or is_score:
-                self._ask(
+            if rank:
+                self.ask(
                     f"{column.name} runs from {usable.min():g} to {top:g}: taken for a rank, not for a chance."
                 )
-            return rank if is_chance or is_score else None
+            return rank
+        chance = f"{{column: {name}, kind: probability, scale: {{}}{missing}}}".replace
         if column.percent or (is_chance and 1 < top <= 100) or ("%" in column.name and top <= 100):
-            return f"{{column: {name}, kind: probability, scale: 100{missing}}}" if top <= 100 else None
+            return chance("{}", "100") if top <= 100 else None
         if top <= 1:
-            if usable.isin([0, 1]).all() and not is_chance:
-                if column.is_flag:
-                    self._ask(
-                        f"{column.name} holds 0 and 1 alone: a forecast (yes or no), or something else? Left out."
-                    )
-                return None
-            return f"{{column: {name}, kind: probability, scale: 1{missing}}}"
+            if not usable.isin([0, 1]).all() or is_chance:
+                return chance("{}", "1")
+            if column.is_flag:
+                self.ask(
+                    f"{column.name} holds 0 and 1 alone: a forecast (yes or no), or something else? Left out."
+                )
+            return None
         if is_score:
             if top <= 100:
-                self._ask(
+                self.ask(
                     f"Does {column.name} = {numbers.iloc[0]:g} mean a chance of {numbers.iloc[0]:g}%? Then write kind: "
                     "probability, scale: 100; as a rank score only its order counts."
                 )
             return rank
-        if is_chance and len(usable):
-            self._ask(
-                f"{column.name} goes up to {top:g}: an amount, or a score (kind: rank_score)? Left out."
-            )
+        if is_chance:
+            self.ask(f"{column.name} goes up to {top:g}: an amount, or a score (kind: rank_score)? Left out.")
         return None
 
     def _rest(self, has_forecasts: bool) -> list[str]:
         left = [c for c in self.left.values() if c.name not in RESERVED and c.name not in self.names]
         few = [column for column in left if 2 <= column.distinct <= 20 and not column.is_number]
         segments = [column.name for column in few if column.named("segment")] or [c.name for c in few[:2]]
-        lines = []
+        listing, lines = ", ".join(map(as_yaml, segments)), []
         if segments:
-            lines.append(f"segments: [{', '.join(as_yaml(name) for name in segments)}]  # few values each")
-        features = [column.name for column in left if column.name not in segments]
-        names = {c.name for c in left if not (c.is_number or c.is_date) and c.distinct > self.rows / 2}
-        if not has_forecasts and names.intersection(features):  # what stands once teaches a model nothing
-            features = [name for name in features if name not in names]
-            lines.append(f"# Not used: {listed(sorted(names))}")
-        if features and not has_forecasts:
-            words = ", ".join(as_yaml(name) for name in [*segments, *features])
-            lines.append(f"features: [{words}]  # kept for a reference model")
+            lines.append(f"segments: [{listing}]  # few values each")
+        others = [column for column in left if column.name not in segments]
+        # what stands once teaches a model nothing
+        used = [c.name for c in others if c.is_number or c.is_date or c.distinct <= self.rows / 2]
+        unused = [c.name for c in others if has_forecasts or c.name not in used]
+        if unused:
+            lines.append(f"# Not used: {listed(unused)}")
+        if used and not has_forecasts:
+            listing = ", ".join(map(as_yaml, [*segments, *used]))
+            lines.append(f"features: [{listing}]  # kept for a reference model")
             if not self.has_account:
                 lines.append("group_duplicates: true  # rows that agree in every attribute stay together")
-        elif features:
-            lines.append(f"# Not used: {listed(features)}")
         return lines
 
 
-def _outcome_line(column: Column, lists: dict[str, list[str]], note: str) -> str:
+def _outcome_line(column: Column, lists: dict[str, list[str]], note: str, beside: str = "") -> str:
     """The mapping of the outcome: which words are won and lost, and which say neither."""
     said = "".join(f", {key}: [{', '.join(map(as_yaml, value))}]" for key, value in lists.items() if value)
-    return f"won: {{column: {as_yaml(column.name)}{said}}}  # {note}"
+    return f"won: {{column: {as_yaml(column.name)}{said}{beside}}}  # {note}"
 
 
 def _mirrored(one: Column, other: Column) -> bool:
@@ -572,6 +509,5 @@ def _mirrored(one: Column, other: Column) -> bool:
 def _is_amount(column: Column) -> bool:
     if not column.is_number or column.percent or column.named("id", "score", "probability"):
         return False
-    if not (column.currencies or column.named("amount")):
-        return False
-    return bool((column.numbers >= 0).all()) and bool(column.numbers.max() > 1)
+    money = bool(column.currencies) or column.named("amount")
+    return money and bool((column.numbers >= 0).all() and column.numbers.max() > 1)

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from forecasteval.errors import CallError, InputError, absent, nearest
-from forecasteval.sources.flat_table import read_flat
-from forecasteval.tables.columns import Sheet
-from forecasteval.tables.document import Document, read_document, said
+from forecasteval.errors import CallError, InputError, nearest
+from forecasteval.sources._mapping import document_of
+from forecasteval.sources._reader import Reader, read_flat
+from forecasteval.tables.document import said
 from forecasteval.tables.schemas import TABLES
 from forecasteval.tables.tidy_table import from_sheet
 
@@ -55,7 +55,7 @@ class _Mapped(BaseModel):
 
 def speaks_of_outcomes(mapping: str | Path) -> bool:
     """Whether a mapping is one of outcomes: it has units and a value, and no outcome of deals and no totals."""
-    given = _document(mapping).given
+    given = document_of(mapping, "Write unit: Team.").given
     return {"unit", "value"} <= set(given) and not {"won", "actual", "converted"} & set(given)
 
 
@@ -83,7 +83,7 @@ def import_outcomes(
     >>> import_outcomes(rows, said)[["unit", "value"]].values.tolist()
     [['A', 1.0], ['B', 0.0]]
     """
-    document = _document(mapping)
+    document = document_of(mapping, "Write unit: Team.")
     document.given = _plain(document.given)
     if lacking := [key for key in ("unit", "on", "value") if key not in document.given]:
         for key in lacking:
@@ -93,7 +93,7 @@ def import_outcomes(
     if document.problems:
         raise InputError(document.problems)
     sheet, _ = read_flat(file, table or mapped.table)
-    cells, header_of = _cells(sheet, mapped, document)
+    cells, header_of = _cells(Reader(document, sheet), mapped)
     if document.problems or sheet.cells.empty:
         raise InputError(document.problems + sheet.problems)
     tidy = replace(sheet, cells=pd.DataFrame(cells, index=sheet.cells.index), problems=[])
@@ -121,15 +121,6 @@ def write_outcomes(rows: pd.DataFrame, folder: str | Path) -> Path:
     return path
 
 
-def _document(mapping: str | Path | Mapping[str, Any]) -> Document:
-    if isinstance(mapping, Mapping):
-        return Document("mapping", dict(mapping))
-    if not Path(mapping).exists():
-        problem = absent(Path(mapping), "file", "a YAML mapping", "Write unit, on and value.")
-        return Document(Path(mapping).name, {}, problems=[problem])
-    return read_document(Path(mapping), "YAML", "Correct the line.", "Write unit: Team.")
-
-
 def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
     """Days by unit and headers as text, which YAML reads as dates and numbers; a key on, which it reads as true."""
     given = {"on" if key is True else str(key): value for key, value in given.items()}
@@ -139,34 +130,28 @@ def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
     return text
 
 
-def _cells(sheet: Sheet, mapped: _Mapped, document: Document) -> tuple[dict[str, pd.Series], dict[str, str]]:
+def _cells(reader: Reader, mapped: _Mapped) -> tuple[dict[str, pd.Series], dict[str, str]]:
     """The cells under the names of the tidy table, and the file's header for each."""
     cells, header_of = dict[str, pd.Series](), dict[str, str]()
     for name in TABLES["outcomes"]:
         wanted = getattr(mapped, name)
-        if wanted is None or isinstance(wanted, dict):
-            continue
-        column = wanted.column if isinstance(wanted, _Words) else wanted
-        header = sheet.find(column)
+        header = None
+        if not isinstance(wanted, dict):
+            header = reader.column(name, wanted.column if isinstance(wanted, _Words) else wanted)
         if header is None:
-            headers = [str(h) for h in sheet.cells.columns]
-            known = f"a column of {sheet.file}: {', '.join(headers[:12])}"
-            document.wrong(name, repr(column), known, f"{nearest(column, headers)}{_ADVICE}")
             continue
-        cells[name], header_of[name] = sheet.cells[header], header
+        cells[name], header_of[name] = reader.sheet.cells[header], header
         if isinstance(wanted, _Words):
-            text = sheet.text(header)
-            words = {str(w).strip().lower(): "1" for w in wanted.happened} | {
-                str(w).strip().lower(): "0" for w in wanted.did_not
-            }
-            cells[name] = text.str.lower().map(words)
+            sides = {"1": wanted.happened, "0": wanted.did_not}
             advice = f"Add the word to happened or did_not of {name} in the mapping."
-            sheet.pin(header, text[text.notna() & cells[name].isna()], "one of the mapping's words", advice)
+            said = reader.told(header, sides, "one of the mapping's words", advice)
+            cells[name] = (
+                pd.Series(None, cells[name].index, dtype="str").mask(said["1"], "1").mask(said["0"], "0")
+            )
     if isinstance(mapped.since, dict) and "unit" in cells:
-        units = sheet.text(header_of["unit"])
-        strange = sorted(set(mapped.since) - set(units.dropna()))
-        for unit in strange:
+        units = reader.sheet.text(header_of["unit"])
+        for unit in sorted(set(mapped.since) - set(units.dropna())):
             advice = f"{nearest(unit, list(units.dropna().unique()))}Correct the name."
-            document.wrong("since", repr(unit), f"a unit of the column {header_of['unit']}", advice)
+            reader.document.wrong("since", repr(unit), f"a unit of the column {header_of['unit']}", advice)
         cells["since"] = units.map(mapped.since)
     return cells, header_of
