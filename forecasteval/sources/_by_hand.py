@@ -10,7 +10,7 @@ import pandas as pd
 from forecasteval.errors import Problem, nearest
 from forecasteval.sources.raw import Raw
 from forecasteval.tables.columns import Sheet, normal
-from forecasteval.tables.reading import SUFFIXES, read_sheet
+from forecasteval.tables.reading import SUFFIXES
 from forecasteval.tables.schemas import KEYS, RESERVED
 from forecasteval.tables.settings import SETTINGS_FILE, read_settings
 from forecasteval.tables.tidy_table import from_sheet
@@ -47,19 +47,10 @@ def lay_beside(raw: Raw, folder: Path | None, done: Collection[Path] = ()) -> Ra
 
 def _read(raw: Raw, name: str, path: Path, file: str) -> list[pd.DataFrame]:
     """One file of a tidy table, unless something is wrong with it; what there is to say goes to the others."""
-    sheet, notes = read_sheet(path, file, raw.settings.timezone)
-    _as_stated(sheet, raw)
+    sheet = raw.sheet(path, file, zone=raw.settings.timezone)
     table = from_sheet(name, sheet)
     raw.problems += sheet.problems
-    raw.notes += notes
     return [] if any(problem.severity == "error" for problem in sheet.problems) else [table]
-
-
-def _as_stated(sheet: Sheet, raw: Raw) -> None:
-    """What the organisation states of its files; what is assumed of them goes to its notes."""
-    settings = raw.settings
-    sheet.days_in, sheet.decimal = settings.days_in, settings.decimal_mark or sheet.decimal
-    sheet.notes, sheet.rates = raw.notes, settings.currency_rates or {}
 
 
 def _tables_in(folder: Path) -> list[Path]:
@@ -115,8 +106,7 @@ def _read_matched(raw: Raw, path: Path) -> pd.DataFrame:
         table = pd.read_parquet(path)
         sheet = Sheet(path.name, table.set_axis(pd.RangeIndex(2, len(table) + 2)), raw.problems)
     else:
-        sheet, _ = read_sheet(path, path.name, raw.settings.timezone)
-        _as_stated(sheet, raw)
+        sheet = raw.sheet(path, path.name, zone=raw.settings.timezone)
         raw.problems += sheet.problems
         if sheet.problems:
             return pd.DataFrame()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 from tqdm import tqdm
@@ -15,7 +15,7 @@ from forecasteval.sources import _dated_copies
 from forecasteval.sources._audit import Facts, only_today
 from forecasteval.sources._audit import table as audit_table
 from forecasteval.sources._by_hand import lay_beside
-from forecasteval.sources._daily_history import DailyHistory, apart, is_daily
+from forecasteval.sources._daily_history import DailyHistory, apart
 from forecasteval.sources._export_files import (
     Files,
     drop_footer,
@@ -32,18 +32,19 @@ from forecasteval.sources._records import (
     tracked_changes,
     with_closing,
 )
-from forecasteval.sources._stages import Labels, read_renames, read_stages, stages_of_records
+from forecasteval.sources._stages import NO_RENAMES, Labels, read_renames, read_stages, stages_of_records
 from forecasteval.sources._submissions import add_calls, is_clari
 from forecasteval.sources.dialect import Dialect, Fields
 from forecasteval.sources.raw import Raw
 from forecasteval.tables.calendar import local_dates, moment
 from forecasteval.tables.columns import Sheet
 from forecasteval.tables.memory import give_back
-from forecasteval.tables.reading import read_header, read_sheet
+from forecasteval.tables.reading import read_header
 from forecasteval.tables.schemas import canonical
 from forecasteval.tables.settings import Settings, read_settings
 from forecasteval.tables.tidy_table import problems_of
 
+_Read = TypeVar("_Read")
 _SEGMENT = "segment "
 _TODAYS_OWNER = "No owner changes were exported: today's owner is carried back over the whole past of a deal."
 
@@ -80,7 +81,7 @@ class _Export:
             )
             wrong = Problem(str(folder), None, None, here, dialect.file_name("deals"), advice)
             raise InputError([*self.raw.problems, wrong])
-        self.users = self._users()
+        self.users = self.of("users", self._users)
 
     def read(self) -> Raw:
         """Today's table, or the newest of a series of dated copies, and what there is besides.
@@ -111,8 +112,9 @@ class _Export:
                     "open"
                 )
                 raw.audit = audit_table(daily.audit())
-            values = self._read_values(labels, current, None if daily is None else daily.versions)
-            changes = self._read_changes(labels, current)
+            versions = None if daily is None else daily.versions
+            values = self.of("values", lambda sheet: self._values(sheet, labels, current), versions)
+            changes = self.of("changes", lambda sheet: self._changes(sheet, labels, current))
             tracked = changes is not None and "field" in changes and changes["field"].eq("rep").any()
             if not tracked and (values is None or "rep" not in values):
                 raw.notes.append(_TODAYS_OWNER)
@@ -127,7 +129,8 @@ class _Export:
         elif values is None:
             lacking = f"There is no {dialect.file_name('values')}: values come from tracked fields alone."
             raw.notes.append(only_today(dialect) if changes is None else lacking)
-        raw.notes += self._unread()
+        left = [path.name for path in files.strange if path.name not in raw.sources]
+        raw.notes += dialect.unread(left)
         if dialect.cannot_know:
             raw.notes.append(dialect.cannot_know)
         day = raw.settings.owners_tracked_since
@@ -169,18 +172,9 @@ class _Export:
 
     def _daily(self) -> DailyHistory | None:
         """A table of one row per deal and day, if there is one."""
-        path = self.files.by_kind.get("daily")
-        sheet = None if path is None else self.sheet(path)
-        if sheet is None:
-            return None
-        if not sheet.problems and not is_daily(list(map(str, sheet.cells.columns))):
-            sheet.wrong(1, None, "no column of days", "date_day", "Add the column to the export.")
-        if sheet.problems or sheet.cells.empty:
-            self.keep(sheet)
+        daily = self.of("daily", lambda sheet: apart(self.dialect, sheet))
+        if "daily" in self.files.by_kind:
             self.raw.refuse()
-        daily = apart(self.dialect, sheet)
-        self.keep(sheet)
-        self.raw.refuse()
         return daily
 
     def _submitted(self, current: pd.DataFrame) -> None:
@@ -190,140 +184,108 @@ class _Export:
         used = {*self.files.by_kind.values(), self.raw.folder / "calls.csv", self.raw.folder / "calendar.csv"}
         others = [path for path in sorted(self.raw.folder.glob("*.csv")) if path not in used]
         clari = next((path for path in others if is_clari(read_header(path))), None)
-        sheets["clari"] = None if clari is None else self.sheet(clari, of_deals=False, kind="submissions")
+        sheets["clari"] = None if clari is None else self.sheet(clari, "submissions")
         there = {kind: sheet for kind, sheet in sheets.items() if sheet is not None and not sheet.problems}
-        self.keep(*sheets.values())
         if "calls" in self.raw.given and there:
             self.raw.notes.append("calls.csv stands beside the export: the submissions were left aside.")
         elif "submissions" in there or "clari" in there:
             add_calls(self.raw, self.dialect, there, set(current["rep"].dropna()))
-            self.keep(*(sheet for sheet in there.values() if sheet.problems))
+        self.keep(*sheets.values())
 
-    def _unread(self) -> list[str]:
-        """The tables of the folder that nobody read, with the reason where there is one."""
-        left = [path for path in self.files.strange if path.name not in self.raw.sources]
-        return self.dialect.unread(path.name for path in left)
-
-    def _read_values(
-        self, labels: Labels, current: pd.DataFrame, versions: Sheet | None = None
-    ) -> pd.DataFrame | None:
-        sheet = versions if versions is not None else self.optional("values")
-        if sheet is None:
-            return None
-        readable = not sheet.problems
-        values = full_values(self.dialect, sheet, labels, self.tally) if readable else None
-        if values is not None and "currency" not in self.dialect.headers_of("values", map(str, sheet.cells)):
-            values = by_currency_of_deal(values, current, self.raw.settings.currency_rates)
-        if sheet.cells.empty and not sheet.problems:
+    def _values(self, sheet: Sheet, labels: Labels, current: pd.DataFrame) -> pd.DataFrame:
+        """The full values of the past."""
+        values = full_values(self.dialect, sheet, labels, self.tally)
+        if sheet.cells.empty:
             advice = "Without its rows only tracked fields tell of the past: export it again."
             sheet.wrong(None, None, "a header and no rows", "the values of the past", advice, "warning")
-        self.keep(sheet)
-        give_back()
-        return values
+        if "currency" in self.dialect.headers_of("values", map(str, sheet.cells)):
+            return values
+        return by_currency_of_deal(values, current, self.raw.settings.currency_rates)
 
-    def _read_changes(self, labels: Labels, current: pd.DataFrame) -> pd.DataFrame | None:
-        sheet = self.optional("changes")
-        if sheet is None:
-            return None
+    def _changes(self, sheet: Sheet, labels: Labels, current: pd.DataFrame) -> pd.DataFrame:
+        """The tracked changes, and those that closing a deal makes."""
         ids = set(current["rep"].dropna())
         if self.users is not None:
             ids = (ids | set(self.users["rep"])) - set(self.users["name"].dropna())
-        changes = None
-        if not sheet.problems:
-            names = self.raw.id_of_name()
-            changes = tracked_changes(self.dialect, sheet, labels, self.tally, ids, names)
-            if not sheet.problems:
-                changes = by_currency_of_deal(changes, current, self.raw.settings.currency_rates)
-                changes = with_closing(changes, current, "status" if self.dialect.own_status else "stage")
-        self.keep(sheet)
-        return changes
+        changes = tracked_changes(self.dialect, sheet, labels, self.tally, ids, self.raw.id_of_name())
+        if sheet.problems:
+            return changes
+        changes = by_currency_of_deal(changes, current, self.raw.settings.currency_rates)
+        return with_closing(changes, current, "status" if self.dialect.own_status else "stage")
 
-    def sheet(self, path: Path, *, of_deals: bool = True, kind: str = "deals") -> Sheet:
+    def sheet(self, path: Path, kind: str = "deals") -> Sheet:
         """A file of the export without footer; reports are read in the organisation's zone."""
-        assert self.raw.folder is not None
         coded = kind == "values"  # the one table that may have millions of rows
-        sheet, notes = read_sheet(path, str(path.relative_to(self.raw.folder)), coded=coded, footer=True)
+        sheet = self.raw.sheet(path, coded=coded, footer=True)
         give_back()
         self.bar.update()
         self.raw.sources[sheet.file] = len(sheet.cells)
-        self.raw.notes += notes
-        settings = self.raw.settings
-        sheet.days_in, sheet.decimal, sheet.notes = (
-            settings.days_in,
-            settings.decimal_mark or sheet.decimal,
-            self.raw.notes,
-        )
-        sheet.rates = settings.currency_rates or {}
         if sheet.problems:
             return sheet
         if self.dialect.is_report(sheet):
-            sheet.zone = settings.timezone
-        if kind == "changes" and self.dialect.folded in sheet.headers():
-            sheet = one_change_a_row(sheet, sheet.headers()[self.dialect.folded])
-        dropped = drop_footer(self.dialect, sheet, kind)
-        if dropped:
+            sheet.zone = self.raw.settings.timezone
+        folded = self.dialect.folded if kind == "changes" else ""
+        if folded and folded in sheet.headers():
+            sheet = one_change_a_row(sheet, sheet.headers()[folded])
+        if dropped := drop_footer(self.dialect, sheet, kind):
             self.tally.footers += dropped
             rows = f"{dropped} footer row{'s were' if dropped > 1 else ' was'}"
             self.raw.notes.append(f"{sheet.file} is a report: {rows} left out.")
-        if of_deals:
+        if kind in ("deals", "daily", "values", "changes"):
             refuse_odd_ids(self.dialect, sheet, kind)
         return sheet
 
     def optional(self, kind: str) -> Sheet | None:
         """The file of one kind of object, if there is one."""
-        path = self.files.by_kind.get(kind)
-        return self.sheet(path, of_deals=kind in ("values", "changes"), kind=kind) if path else None
+        return self.sheet(self.files.by_kind[kind], kind) if kind in self.files.by_kind else None
+
+    def of(self, kind: str, read: Callable[[Sheet], _Read], sheet: Sheet | None = None) -> _Read | None:
+        """What is read from the file of one kind, if there is one and it is whole; its problems are kept."""
+        sheet = self.optional(kind) if sheet is None else sheet
+        found = read(sheet) if sheet is not None and not sheet.problems else None
+        self.keep(sheet)
+        give_back()
+        return found
 
     def keep(self, *sheets: Sheet | None) -> None:
         """Take over what was found wrong in files."""
         for sheet in sheets:
             self.raw.problems += sheet.problems if sheet is not None else []
 
-    def _users(self) -> pd.DataFrame | None:
-        sheet = self.optional("users")
-        if sheet is None:
-            return None
+    def _users(self, sheet: Sheet) -> pd.DataFrame | None:
         fields = Fields(self.dialect, sheet, ("user_id",), self.dialect.user_fields)
-        users = None
-        if fields.complete:
-            if "name" in fields:
-                names = fields.take("name")
-            else:
-                names = pd.Series("", index=sheet.cells.index, dtype="str")
-                for part in fields.taken("first_name", "last_name").values():
-                    names = names + " " + part.fillna("")
-                names = names.str.strip().replace("", None)
-            ids = self.dialect.canonical_id(fields.take("user_id"))
-            found = pd.DataFrame({"rep": ids, "name": names})
-            if "manager" in fields:  # by id or, in reports, by name
-                by_name = found.drop_duplicates("name", keep=False).dropna().set_index("name")["rep"]
-                above = fields.take("manager")
-                found["manager"] = self.dialect.canonical_id(above.map(by_name).astype("str").fillna(above))
-            users = canonical("users", found.assign(**fields.taken("team")))
-            sheet.problems += problems_of("users", users, sheet.file)
-            self.raw.tables["users"] = users.reset_index(drop=True)
-        self.keep(sheet)
+        if not fields.complete:
+            return None
+        names = fields.taken("name").get("name")
+        if names is None:
+            names = pd.Series("", index=sheet.cells.index, dtype="str")
+            for part in fields.taken("first_name", "last_name").values():
+                names = names + " " + part.fillna("")
+            names = names.str.strip().replace("", None)
+        found = pd.DataFrame({"rep": self.dialect.canonical_id(fields.take("user_id")), "name": names})
+        if "manager" in fields:  # by id or, in reports, by name
+            by_name = found.drop_duplicates("name", keep=False).dropna().set_index("name")["rep"]
+            above = fields.take("manager")
+            found["manager"] = self.dialect.canonical_id(above.map(by_name).astype("str").fillna(above))
+        users = canonical("users", found.assign(**fields.taken("team")))
+        sheet.problems += problems_of("users", users, sheet.file)
+        self.raw.tables["users"] = users.reset_index(drop=True)
         return users
 
     def labels(self, current: pd.DataFrame, sheet: Sheet) -> Labels:
         """The stages as their own file has them, else as today's records show them."""
         dialect = self.dialect
-        renames_sheet = self.optional("renames")
-        renames = read_renames(renames_sheet)
-        stage_sheet = self.optional("stages")
-        stages, synonyms = pd.DataFrame(), dict[str, str]()
-        if stage_sheet is None:
-            self.raw.notes.append(
-                f"There is no {dialect.file_name('stages')}: closed and won flags and usual probabilities of the stages "
-                "come from today's records."
-            )
-        elif not stage_sheet.problems:
-            stages, synonyms = read_stages(dialect, stage_sheet)
-        self.keep(renames_sheet, stage_sheet)
+        renames = self.of("renames", read_renames)
         source = dialect.file_name("stages")
+        stages, synonyms = self.of("stages", lambda own: read_stages(dialect, own)) or (pd.DataFrame(), {})
+        if "stages" not in self.files.by_kind:
+            self.raw.notes.append(
+                f"There is no {source}: closed and won flags and usual probabilities of the stages come from today's records."
+            )
         if stages.empty:
             stages = stages_of_records(dialect, current, sheet)
             source = f"today's {dialect.file_name('deals')}"
+        renames = NO_RENAMES if renames is None else renames
         return Labels(dialect, stages, renames, self.raw.settings, synonyms, source)
 
     def settle(

@@ -50,15 +50,17 @@ class DailyHistory:
         ]
 
 
-def is_daily(headers: list[str]) -> bool:
-    """Whether a file has a column of the day of each row."""
-    return any(normal(header) in map(normal, _DAYS) for header in headers)
-
-
-def apart(dialect: Dialect, sheet: Sheet) -> DailyHistory:
+def apart(dialect: Dialect, sheet: Sheet) -> DailyHistory | None:
     """Today's records and the versions; a day's row is the state at its beginning, the last second of the day before."""
+    header = next((name for day in _DAYS if (name := sheet.headers().get(normal(day)))), None)
+    if header is None:
+        sheet.wrong(1, None, "no column of days", "date_day", "Add the column to the export.")
+        return None
     fields = Fields(dialect, sheet, dialect.required)
-    header = next(column for column in map(str, sheet.cells.columns) if is_daily([column]))
+    if sheet.cells.empty:
+        sheet.wrong(None, None, "a header and no rows", "one row per deal and day", "Export it again.")
+    if sheet.problems:
+        return None
     ids, day = fields.take("deal_id"), sheet.dates(header)
     sheet.pin(header, sheet.text(header)[day.isna()], "a day", "Export the row again.")
     order = pd.DataFrame({"deal": ids, "day": day}).sort_values(["deal", "day"], kind="stable")

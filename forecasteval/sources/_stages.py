@@ -19,6 +19,7 @@ from forecasteval.tables.schemas import canonical
 _OPEN = ("Pipeline", "Best Case", "Most Likely", "Commit")
 _UNDECIDED = "?"
 _RENAME_COLUMNS = ["old_label", "new_label", "changed_on"]
+NO_RENAMES = pd.DataFrame({column: [] for column in _RENAME_COLUMNS})
 _FLAGS = ["is_closed", "is_won"]
 
 
@@ -187,25 +188,20 @@ def _usual(said: pd.DataFrame) -> tuple[float, str] | None:
     return _pair(pd.Series(counts.index[0], dtype=object))
 
 
-def read_renames(sheet: Sheet | None) -> pd.DataFrame:
-    """The dated renames of ``stage_renames.csv``; empty where there is none."""
-    empty = pd.DataFrame({column: [] for column in _RENAME_COLUMNS})
-    if sheet is None or sheet.problems:
-        return empty
-    headers = sheet.headers()
-    missing = [column for column in _RENAME_COLUMNS if normal(column) not in headers]
-    for column in missing:
+def read_renames(sheet: Sheet) -> pd.DataFrame:
+    """The dated renames of ``stage_renames.csv``."""
+    headers = {column: sheet.headers().get(normal(column)) for column in _RENAME_COLUMNS}
+    for column in (column for column, header in headers.items() if header is None):
         expected = ", ".join(_RENAME_COLUMNS)
         sheet.wrong(1, column, "no such column", expected, "Write the header as expected.")
-    if missing:
-        return empty
-    old, new, changed_on = (headers[normal(column)] for column in _RENAME_COLUMNS)
+    if sheet.problems:
+        return NO_RENAMES
+    old, new, changed_on = map(str, headers.values())
     labels = sheet.text(new)
-    open_question = labels[labels.isna() | (labels == _UNDECIDED)]
     advice = (
         "Nobody has said yet what the old label is called today: write a stage (or category) of today there."
     )
-    sheet.pin(new, open_question, "the label of today", advice)
+    sheet.pin(new, labels[labels.isna() | (labels == _UNDECIDED)], "the label of today", advice)
     columns = (sheet.text(old), labels, sheet.dates(changed_on))
     return pd.DataFrame(dict(zip(_RENAME_COLUMNS, columns, strict=True)))
 

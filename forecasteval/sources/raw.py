@@ -17,8 +17,10 @@ from forecasteval.sources._cut_files import between_files
 from forecasteval.sources.dialect import Dialect
 from forecasteval.tables import calendar
 from forecasteval.tables.coded import codes_in
+from forecasteval.tables.columns import Sheet
 from forecasteval.tables.memory import give_back
 from forecasteval.tables.organisation import Org, newest_record, of_the_future, with_calendar
+from forecasteval.tables.reading import read_sheet
 from forecasteval.tables.schemas import TABLES, canonical
 from forecasteval.tables.settings import Settings
 from forecasteval.tables.tidy_table import cross_checks
@@ -64,6 +66,16 @@ class Raw:
             org.name, org.folder, org.settings, tables, matched=org.matched, problems=list(org.warnings),
             notes=list(org.notes), audit=org.audit, sources=dict(org.sources),
         )  # fmt: skip
+
+    def sheet(self, path: Path, name: str = "", **how: Any) -> Sheet:
+        """A file of the organisation, read as its settings state; what is assumed of it goes to the notes."""
+        assert self.folder is not None
+        sheet, notes = read_sheet(path, name or str(path.relative_to(self.folder)), **how)
+        self.notes += notes
+        settings = self.settings
+        sheet.days_in, sheet.rates = settings.days_in, settings.currency_rates or {}
+        sheet.decimal, sheet.notes = settings.decimal_mark or sheet.decimal, self.notes
+        return sheet
 
     def id_of_name(self) -> dict[str, str]:
         """The users whose names are unique."""

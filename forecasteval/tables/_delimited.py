@@ -128,6 +128,11 @@ def arrow_cells(
     from pyarrow import csv as arrow
 
     odd: list[Any] = []
+
+    def skip(row: Any) -> str:
+        odd.append(row)
+        return "skip"
+
     with source:
         names = list(map(str, range(_width(source, separator))))
         try:
@@ -136,7 +141,7 @@ def arrow_cells(
                 arrow.ReadOptions(use_threads=False, block_size=_BLOCK, column_names=names),
                 arrow.ParseOptions(
                     delimiter=separator, newlines_in_values=True, ignore_empty_lines=False,
-                    invalid_row_handler=lambda row: odd.append(row) or "skip",
+                    invalid_row_handler=skip,
                 ),
                 arrow.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True,
