@@ -12,7 +12,7 @@ from forecasteval.sources._records import Tally
 from forecasteval.sources._stages import Labels
 from forecasteval.sources.dialect import Dialect
 from forecasteval.tables.calendar import local_dates
-from forecasteval.tables.coded import coded, codes_in, each_word, is_coded
+from forecasteval.tables.coded import coded, codes_in, each_word
 from forecasteval.tables.organisation import Org
 
 Row = tuple[str, int, int, str]
@@ -132,27 +132,39 @@ def _recording(versions: pd.DataFrame, facts: Facts) -> list[Row]:
     ]
 
 
+def beside_records(facts: Facts) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Today's records of the deals that have a history, and the last row of each of them there."""
+    assert facts.full is not None
+    alive = facts.current[~facts.current["is_deleted"]]
+    last = facts.full[~facts.full["deal_id"].duplicated(keep="last")]
+    place = codes_in(alive["deal_id"], pd.Index(last["deal_id"].astype("str")))
+    alive = alive[place >= 0]
+    return alive, last.iloc[place[place >= 0]].set_axis(alive.index)
+
+
+def differs(now: pd.Series, last: pd.Series) -> pd.Series:
+    """Where a record has another value than the last statement of the past; a blank says nothing."""
+    if now.dtype.kind == "f":
+        equal = pd.Series(np.isclose(now, last.astype(float)), index=now.index)
+    else:
+        kind = now.dtype if now.dtype.kind == "M" else "str"
+        equal = now.astype(kind).eq(last.astype(kind))
+    return ~equal & now.notna() & last.notna()
+
+
 def _disagreements(facts: Facts) -> list[Row]:
     """The last history row against today's record, field by field."""
     if facts.full is None or facts.full.empty:
         return []
-    alive = facts.current[~facts.current["is_deleted"]]
-    last = facts.full[~facts.full["deal_id"].duplicated(keep="last")]
-    place = codes_in(alive["deal_id"], pd.Index(last["deal_id"].astype("str")))
-    both = place >= 0
+    deals = int((~facts.current["is_deleted"]).sum())
+    now, last = beside_records(facts)
     text = "Deals in today's table of which no full version was exported."
-    rows = [("deals without any history row", int((~both).sum()), len(alive), text)]
+    rows = [("deals without any history row", deals - len(now), deals, text)]
     for name in ("stage", "amount", "close_on", "rep_probability", "rep_category"):
-        if name not in last or alive[name].isna().all():
-            continue
-        a, b = last[name].iloc[place[both]].reset_index(drop=True), alive[name][both].reset_index(drop=True)
-        if name in ("amount", "rep_probability"):
-            equal = pd.Series(np.isclose(a, b))
-        else:
-            equal = (a.astype("str") if is_coded(a) else a).eq(b)
-        differs = ~equal & ~(a.isna() & b.isna())
-        text = f"The last history row and today's record give different values of {name}."
-        rows.append((f"last version disagrees: {name}", int(differs.sum()), int(both.sum()), text))
+        if name in last and now[name].notna().any():
+            other = differs(now[name], last[name]) | (now[name].isna() ^ last[name].isna())
+            text = f"The last history row and today's record give different values of {name}."
+            rows.append((f"last version disagrees: {name}", int(other.sum()), len(now), text))
     return rows
 
 

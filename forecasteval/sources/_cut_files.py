@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from forecasteval.errors import Problem
-from forecasteval.sources._audit import Facts
+from forecasteval.sources._audit import Facts, beside_records, differs
 from forecasteval.tables.coded import codes_in
 
 _FEW, _MANY = 20, 0.05  # so many deals, and this share of them, are no accident
@@ -90,8 +90,7 @@ class _Past:
 
     def _of_values(self) -> list[Problem]:
         """Deals without a row, those whose rows begin late, and last rows that their records contradict."""
-        alive, again = self._alive, self.rows["deal_id"].duplicated()
-        first, last = self.rows[~again], self.rows[~self.rows["deal_id"].duplicated(keep="last")]
+        alive, first = self._alive, self.rows[~self.rows["deal_id"].duplicated()]
         place = codes_in(alive["deal_id"], pd.Index(first["deal_id"].astype("str")))
         since = alive["created_at"].ge(first["at"].min()).to_numpy()
         none = int(((place < 0) & since).sum())
@@ -101,24 +100,17 @@ class _Past:
         late = begun[(place >= 0) & since] > (_NEXT_COPY if "ends" in self.rows else _SOON)
         found = f"the first row of {int(late.sum()):,} of {len(late):,} deals long after they were created"
         problems += self._said(int(late.sum()), found, "histories that begin with their deals")
-        place = codes_in(alive["deal_id"], pd.Index(last["deal_id"].astype("str")))
-        today, last = alive[place >= 0], last.iloc[place[place >= 0]]
-        differs = {
-            name: _differs(today[name], last[name].set_axis(today.index))
-            for name in _FIELDS
-            if name in last and name in today
-        }
-        return problems + self._stages(today, last, differs.pop("stage")) + self._others(differs)
+        today, last = beside_records(self.facts)
+        other = {name: differs(today[name], last[name]) for name in _FIELDS if name in last and name in today}
+        return problems + self._stages(today, last, other.pop("stage")) + self._others(other)
 
-    def _stages(self, today: pd.DataFrame, last: pd.DataFrame, differs: NDArray[np.bool_]) -> list[Problem]:
+    def _stages(self, today: pd.DataFrame, last: pd.DataFrame, other: pd.Series) -> list[Problem]:
         """Where the last row of a deal and its record give different stages; outcomes are named."""
         status = self.facts.labels.status_of()
-        was = last["stage"][differs].astype("str").map(status)
-        pairs = pd.DataFrame({"was": was.array, "now": today["stage"][differs].map(status).array})
-        other = pairs[pairs["was"].ne(pairs["now"])]
-        counts = (other["was"] + " there and " + other["now"] + " here").value_counts()
+        was, now = (table["stage"][other].astype("str").map(status) for table in (last, today))
+        counts = (was + " there and " + now + " here")[was.ne(now)].value_counts()
         outcomes = "".join(f"; {n:,} {words}" for words, n in counts.items())
-        count = int(differs.sum())
+        count = int(other.sum())
         found = f"{count:,} of {len(last):,} deals in another stage than the last row of {self._file} gives{outcomes}"
         return self._told(count, len(last), found, "the same stage in both", file=self._records)
 
@@ -127,19 +119,16 @@ class _Past:
         alive, decides = self._alive.set_index("deal_id"), self._decides
         alive = alive[~alive.index.duplicated()]
         closed = alive["status"].isin(["won", "lost"])
-        problems, differs, broken = [], dict[str, NDArray[np.bool_]](), dict[str, NDArray[np.bool_]]()
+        problems, other, broken = [], dict[str, pd.Series](), dict[str, pd.Series]()
         for key, rows in self.rows.groupby("field", sort=False):
             name = str(key)
             last = rows.drop_duplicates("deal_id", keep="last").set_index("deal_id")["new"]
             now = alive[name].reindex(last.index)
-            if "expected_on" in alive and name in (
-                "amount",
-                "close_on",
-            ):  # of closed deals both stand on record
+            if "expected_on" in alive and name in ("amount", "close_on"):  # both stand on record once closed
                 now = now.where(~closed.reindex(last.index, fill_value=True))
             if name == "rep":  # which may be a name
                 last = last.where(last.isin(alive["rep"]))
-            differs[name] = _differs(now, last)
+            other[name] = differs(now, last)
             if name in ("stage", "status", "amount", "close_on"):
                 broken[name] = _breaks(rows)
             if name == decides:
@@ -147,15 +136,14 @@ class _Past:
                 none = int((~due.isin(last.index)).sum())
                 found = f"no change of {name} for {none:,} of the {len(due):,} deals that were created and closed since"
                 problems += self._told(none, len(due), found, "the change that closed each")
-        if decides in differs:
-            wrong = differs.pop(decides)
+        if decides in other:
+            wrong = other.pop(decides)
             found = f"a last {decides} other than that of {self._records} for {int(wrong.sum()):,} of {len(wrong):,} deals"
             problems += self._told(int(wrong.sum()), len(wrong), found, "the same in both")
         lacking = _counted(broken)
-        said = self._said(
-            len(lacking), f"changes from another value than the one before: {lacking}", "unbroken histories"
-        )
-        return problems + self._others(differs) + said + self._without_deals(alive[closed])
+        found = f"changes from another value than the one before: {lacking}"
+        said = self._said(len(lacking), found, "unbroken histories")
+        return problems + self._others(other) + said + self._without_deals(alive[closed])
 
     @staticmethod
     def _since(alive: pd.DataFrame, first: pd.Timestamp) -> pd.Series:
@@ -168,9 +156,9 @@ class _Past:
     def _decides(self) -> str:
         return "status" if self.facts.dialect.own_status else "stage"
 
-    def _others(self, differs: dict[str, NDArray[np.bool_]]) -> list[Problem]:
+    def _others(self, other: dict[str, pd.Series]) -> list[Problem]:
         """What is no outcome may change in ways that no history keeps: it is spoken of."""
-        counts = _counted(differs)
+        counts = _counted(other)
         found = f"last values other than those of {self._records}: {counts}"
         return self._said(len(counts), found, "the same values in both")
 
@@ -209,28 +197,16 @@ class _Past:
         return []
 
 
-def _differs(now: pd.Series, last: pd.Series) -> NDArray[np.bool_]:
-    """Where a record has another value than the last statement of the past; a blank says nothing."""
-    if now.dtype.kind == "f":
-        now, last = now.astype(float), last.astype(float)
-        equal = pd.Series(np.isclose(now, last), index=now.index)
-    elif now.dtype.kind == "M":
-        equal = now.eq(last.astype(now.dtype))
-    else:
-        equal = now.astype("str").eq(last.astype("str"))
-    return (~equal & now.notna() & last.notna()).to_numpy()
-
-
-def _breaks(rows: pd.DataFrame) -> NDArray[np.bool_]:
+def _breaks(rows: pd.DataFrame) -> pd.Series:
     """Changes from another value than the change before led to; what happened within one second has no order."""
     before = rows[["deal_id", "at", "new"]].shift()
     follows = rows["deal_id"].eq(before["deal_id"]) & rows["at"].gt(before["at"])
     follows &= ~rows.duplicated(["deal_id", "at"], keep=False)
     follows &= rows["old"].notna() & before["new"].notna() & ~rows["silent"].astype(bool)
-    return (follows & rows["old"].astype("str").ne(before["new"].astype("str"))).to_numpy()
+    return follows & rows["old"].astype("str").ne(before["new"].astype("str"))
 
 
-def _counted(where: dict[str, NDArray[np.bool_]]) -> str:
+def _counted(where: dict[str, pd.Series]) -> str:
     """In how many deals, field by field; a single one is left to the audit."""
     return ", ".join(f"{name} ({int(rows.sum()):,})" for name, rows in where.items() if rows.sum() > 1)
 

@@ -136,8 +136,8 @@ class _Draft(Draft):
             line = self._worded_line(column, [c.name for c in suspects if c is not column])
         elif flags:
             column = max(flags, key=lambda c: (c.named("won"), -c.blank))
-            others = dict.fromkeys(c for c in (*closed, *suspects) if c is not column)
-            line = self._flag_line(column, list(others))
+            beside = dict.fromkeys(c for c in (*closed, *suspects) if c is not column)
+            line = self._flag_line(column, list(beside))
         else:
             others = [*suspects, *(c for c in left if c.is_flag and c not in suspects)]
             found = "; ".join(f"{c.name} ({listed(c.words)})" for c in others[:6])
