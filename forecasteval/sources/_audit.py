@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -147,7 +148,7 @@ def differs(now: pd.Series, last: pd.Series) -> pd.Series:
     if now.dtype.kind == "f":
         equal = pd.Series(np.isclose(now, last.astype(float)), index=now.index)
     else:
-        kind = now.dtype if now.dtype.kind == "M" else "str"
+        kind: Any = now.dtype if now.dtype.kind == "M" else "str"
         equal = now.astype(kind).eq(last.astype(kind))
     return ~equal & now.notna() & last.notna()
 
