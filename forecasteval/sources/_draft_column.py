@@ -76,7 +76,7 @@ class Column:
 
     @property
     def may_be_outcome(self) -> bool:
-        few = self.distinct <= _MANY_WORDS and (not self.is_number or self.is_flag)
+        few = self.distinct <= _MANY_WORDS and not self.is_date and (not self.is_number or self.is_flag)
         return few and self.named("outcome") and not self.named("segment")
 
     @property

@@ -33,7 +33,7 @@ class _TotalsDraft(Draft):
         of_deals = any(
             c.decides
             or (c.is_flag and c.named("outcome", "closed", "lost"))
-            or (c.distinct == rows and c.named("id", "deal") and not c.named("period"))
+            or (c.distinct in (0, rows) and c.named("id", "deal") and not c.named("period"))
             for c in columns
         )
         self.period = None if of_deals else self._period()

@@ -480,11 +480,11 @@ class Matching(Reader):
         group = cells.groupby(attributes, sort=False).ngroup()
         first_row = pd.Series(cells.index, index=cells.index).groupby(group).transform("first")
         self.columns["account"] = "row " + first_row.astype("str")
-        repeats = int((first_row.to_numpy() != cells.index.to_numpy()).sum())
-        self.notes.append(
-            f"{repeats:,} of {len(cells):,} rows repeat another one in all {len(attributes)} attributes; they "
-            "share its account and stay together."
-        )
+        if repeats := int((first_row.to_numpy() != cells.index.to_numpy()).sum()):
+            self.notes.append(
+                f"{repeats:,} of {len(cells):,} rows repeat another one in all {len(attributes)} attributes; they "
+                "share its account and stay together."
+            )
 
     def _identity(self, outcome: pd.Series) -> None:
         """Deal ids (row numbers where there are none) and each deal once per as-of."""

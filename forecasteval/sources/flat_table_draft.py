@@ -473,7 +473,7 @@ class _Draft(Draft):
 
     def _rest(self, has_forecasts: bool) -> list[str]:
         left = [c for c in self.left.values() if c.name not in RESERVED and c.name not in self.names]
-        few = [column for column in left if 2 <= column.distinct <= 20 and not column.is_number]
+        few = [c for c in left if 2 <= c.distinct <= min(20, self.rows / 2) and not c.is_number]
         segments = [column.name for column in few if column.named("segment")] or [c.name for c in few[:2]]
         listing, lines = ", ".join(map(as_yaml, segments)), []
         if segments:

@@ -67,6 +67,13 @@ def system_of(folder: Path, named: str | None = None) -> tuple[Dialect, str]:
     if not fits:
         return SYSTEMS["salesforce"], ""
     best = fits[0]
+    if not best.complete and not best.own:
+        found = f"headers of no system that is known ({', '.join(best.known) or 'none'} might be those of {best.dialect.name})"
+        advice = (
+            f"Name the system (`forecasteval import {best.name} {folder}`), or draft a mapping, which any table can have: "
+            f"`forecasteval import table {folder / best.file} --explain`."
+        )
+        raise InputError([Problem(best.file, 1, None, found, "an export of one of the systems", advice)])
     equal = [fit for fit in fits if _rank(fit) == _rank(best)]
     if len(equal) > 1 and best.complete:
         names = " and ".join(fit.dialect.name for fit in equal)
