@@ -128,7 +128,8 @@ class _Draft(Draft):
         worded = [c for c in left if c.decides]
         flags = [c for c in left if c.is_flag and c.is_won_flag]
         suspects = [c for c in left if c.may_be_outcome or c.decides]
-        if worded or flags:  # what is called like an outcome and says nothing of one (a state of Texas) is none
+        # what is called like an outcome and says nothing of one (a state of Texas) is none
+        if worded or flags:
             suspects = [c for c in suspects if c.is_flag or any(c.sides.values())]
         closed = [c for c in left if c.is_flag and c.named("closed", "lost") and c not in flags]
         if worded:
