@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -306,6 +306,7 @@ class _Draft(Draft):
         dates.sort(key=lambda c: (c.name != self.moment, not c.named(order[0]), *map(c.named, order[1:])))
         days = {column: read for column in dates if (read := self._days(column)) is not None}
         self.drop(dates)
+        self._leave_out_what_counts_to_the_close(days)
         if not days:
             nothing = "# as_of: no column holds usable dates; nothing can be said about new periods then"
             return [nothing, *self._period()]
@@ -335,6 +336,20 @@ class _Draft(Draft):
                 f"{first.name} is blank in {first.blank:,} rows, which are left out: what is their date?"
             )
         return [f"as_of: {name}  # the moment of the forecast{note}", *period]
+
+    def _leave_out_what_counts_to_the_close(self, days: Mapping[Column, pd.Series]) -> None:
+        """Columns that hold the days from some date to that of the close, as only a closed deal has them."""
+        closes = [column for column in days if column.named("closing")]
+        for close, date in ((close, date) for close in closes for date in days if date is not close):
+            between = (days[close] - days[date]).dt.days.dropna()
+            for column in [c for c in self.left.values() if c.is_number]:
+                off = (column.numbers - between).dropna().abs()
+                if len(off) >= _ENOUGH and column.distinct > 2 and (off <= 1).mean() > _ALIKE:
+                    self.drop([column])
+                    self.ask(
+                        f"{column.name} counts the days from {date.name} to {close.name}, which are known at the close alone: "
+                        "left out. Was the date of the close known before?"
+                    )
 
     def _period(self) -> list[str]:
         column = self._first("period", distinct=(2, max(self.rows / 3, 2)))

@@ -45,3 +45,16 @@ def test_flags_in_other_languages(tmp_path, yes, no):
 def test_a_status_is_read_in_the_language_of_the_users(words):
     assert DYNAMICS.status(pd.Series(words)).tolist() == ["open", "won", "lost"]
     assert DYNAMICS.status(pd.Series(["Frozen"])).isna().all()
+
+
+def test_labels_of_a_german_organisation_are_known(tmp_path):
+    ids = [f"00000000-0000-0000-0000-00000000000{n}" for n in (1, 2, 3)]
+    (tmp_path / "Verkaufschancen.csv").write_text(
+        "(Nicht ändern) Verkaufschance;Gesch. Umsatz;Gesch. Abschlussdatum;Status;Besitzer;Tatsächliches Abschlussdatum\n"
+        f"{ids[0]};1.250,50;17.03.2026;Offen;Anna;\n{ids[1]};950,00;02.03.2026;Gewonnen;Anna;25.02.2026\n"
+        f"{ids[2]};80,00;03.03.2026;Verloren;Bo;26.02.2026\n"
+    )
+    deals = import_export(tmp_path).deals
+    assert deals["outcome"].tolist() == ["open", "won", "lost"]
+    assert deals["amount"].tolist() == [1250.5, 950, 80]
+    assert deals["closed_on"].dt.strftime("%m-%d").tolist()[1:] == ["02-25", "02-26"]

@@ -371,6 +371,9 @@ def test_amounts_in_several_currencies_are_converted_with_the_rates_of_the_mappi
         imported(tmp_path, column, amount="amount", currency="cur")
     with pytest.raises(InputError, match="amounts in one currency"):
         imported(tmp_path, cells, amount="amount")
+    both = "id,status,amount,cur\nD1,Won,JPY 320000,JPY\nD2,Lost,EUR 10,EUR\n"  # converted once
+    known = imported(tmp_path, both, amount="amount", currency="cur", currency_rates=rates)
+    assert known["amount"].tolist() == [2000, 10]
 
 
 def test_deals_without_an_owner_are_named_at_once(tmp_path):

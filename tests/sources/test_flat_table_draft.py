@@ -334,3 +334,14 @@ def test_a_state_of_the_country_is_a_segment_beside_any_outcome(tmp_path, outcom
     text, given = drafted(tmp_path, "\n".join([f"id,State,score,{outcome}", *rows]))
     assert given["segments"] == ["State"]
     assert "or State" not in text
+
+
+def test_days_until_the_close_are_no_feature(tmp_path):
+    text = "".join(
+        f"D{n},{'Won' if n % 3 else 'Lost'},2026-01-05,2026-02-{1 + n:02d},{27 + n},{n * 7 % 11}\n"
+        for n in range(24)
+    )
+    (tmp_path / "t.csv").write_text("id,Status,Created,Close Date,cycle,size\n" + text)
+    draft = explain(tmp_path / "t.csv")
+    assert "cycle counts the days from Created to Close Date" in draft
+    assert "cycle" not in yaml.safe_load(draft)["features"]

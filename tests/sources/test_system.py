@@ -94,3 +94,11 @@ def test_the_seeds_of_a_dbt_package_are_known_for_what_they_are(tmp_path):
         (tmp_path / f"{name}.csv").write_bytes((SAMPLE / "dbt_hubspot" / f"{name}.csv").read_bytes())
     assert guess(tmp_path) == "hubspot"
     assert all(problem.file and problem.found for problem in check(tmp_path))
+
+
+def test_a_table_of_no_system_is_sent_to_the_import_of_tables(tmp_path):
+    (tmp_path / "deals.csv").write_text("id,etapa,importe\n1,Propuesta,5\n")
+    with pytest.raises(
+        InputError, match=r"headers of no system that is known .* import table .*deals.csv --explain"
+    ):
+        system_of(tmp_path)
