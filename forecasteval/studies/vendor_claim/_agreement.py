@@ -103,11 +103,6 @@ class Registration:
     changes: tuple[tuple[str, str, str], ...] = ()
 
     @property
-    def seal(self) -> list[tuple[str, str]]:
-        """The receipt of the agreement."""
-        return [("Agreement", str(self.entry["hash"]))] if self.entry else []
-
-    @property
     def before(self) -> bool:
         """Was all of what was run agreed?"""
         return bool(self.entry) and not self.changes
@@ -163,8 +158,8 @@ def plain(value: Any) -> str:
     return "yes" if value is True else f"{value:,.10g}" if isinstance(value, float) else str(value)
 
 
-def agreed_rows(parameters: Mapping[str, Any], scope: str = "") -> list[list[str]]:
-    """What is agreed, a row for each parameter that says something."""
+def agreed_rows(parameters: Mapping[str, Any], org: Org, scope: str = "") -> list[list[str]]:
+    """What is agreed, a row for each parameter that says something; a table of deals fixes some of them itself."""
     name = parameters["measure"]
     measure = (TOTALS | MEASURES)[name]
     values = {
@@ -175,6 +170,12 @@ def agreed_rows(parameters: Mapping[str, Any], scope: str = "") -> list[list[str
         "at_least": shown(parameters["at_least"], percent=is_share(name)) if parameters["at_least"] else "better at all",
         "generalise_to": "new quarters" if name in TOTALS else scope or [f"new {d}s" for d in parameters["generalise_to"]] or _DEFAULT,
     }  # fmt: skip
+    if org.matched is not None:
+        values |= {
+            "as_of": "",
+            "target": "",
+            "population": "those of the table, at its moments and with its outcomes",
+        }
     values |= {who: label(parameters[who]) for who in ("candidate", "baseline")}
     said = {k: v for k, v in values.items() if k not in NOT_AGREED and v not in ("", [], {}, False)}
     return [[parameter(k), plain(said[k])] for k in dict.fromkeys([*_PARAMETERS, *said]) if k in said]
@@ -211,7 +212,7 @@ class Annex:
         told = entry.get("told", {})
         parameters = entry["parameters"]
         power = in_words(told.get("told_with_this"), parameters["measure"], told.get("of", ""))
-        return cls(claim, agreed_rows(parameters), freezes(org, entry), power, entry)
+        return cls(claim, agreed_rows(parameters, org), freezes(org, entry), power, entry)
 
     def page(self) -> str:
         """A page of its own, to print and sign."""

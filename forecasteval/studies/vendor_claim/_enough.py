@@ -40,7 +40,7 @@ class Enough:
     @property
     def met(self) -> bool | None:
         """Is the vendor's minimum met? None where it states none."""
-        if not self.minimum.stated:
+        if self.minimum.won is None and self.minimum.lost is None:
             return None
         return self.won >= (self.minimum.won or 0) and self.lost >= (self.minimum.lost or 0)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from forecasteval.compare.compare import Comparison, compare
 from forecasteval.errors import CallError
+from forecasteval.inference.estimate import Estimate, against
 from forecasteval.matching.earlier import learned
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.decisions import CALL, PRECISION, RECALL, highest, lift, precision_at
@@ -159,6 +160,15 @@ class Found:
             "reliable": bool(self.row["reliable"]),
             "verdict": self.verdict,
         }
+
+
+def estimate_of(row: Mapping[str, Any], times: float = 1.0) -> Estimate:
+    """The difference in a row of a comparison, as it is or in another unit."""
+    value, low, high, se = (times * row[name] for name in ("difference", "low", "high", "se"))
+    reasons = tuple(against(row["reasons"]))
+    return Estimate(
+        value, low, high, row["level"], row["df"], se, row["p_value"], bool(row["reliable"]), reasons
+    )
 
 
 def on_deals(

@@ -92,11 +92,6 @@ class Terms(Parameters):
 
     _two = field_validator("baseline")(another_than("candidate"))
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """What every comparison of this trial shares."""
-        return {"generalise_to": tuple(self.generalise_to) or None, "seed": self.seed}
-
 
 @dataclass(frozen=True, eq=False)
 class Held:
@@ -167,7 +162,8 @@ class Held:
     @property
     def options(self) -> dict[str, Any]:
         """What every comparison of this trial shares."""
-        return {**self.trial.options, "level": self.trial.level}
+        t = self.trial
+        return {"generalise_to": tuple(t.generalise_to) or None, "seed": t.seed, "level": t.level}
 
     @cached_property
     def first(self) -> Found:
@@ -380,16 +376,6 @@ class Held:
     def costs(self) -> Costs:
         """What acting on the forecast costs and brings: of the trial, else of the claim's file."""
         return Costs.model_validate(self.trial.costs) if self.trial.costs else self.claim.costs
-
-    @property
-    def speaking(self) -> list[str]:
-        """The vendors, the candidate first."""
-        return [self.trial.candidate, *self.trial.also]
-
-    @property
-    def mapped(self) -> bool:
-        """Were ranks made probabilities?"""
-        return self.trial.map_ranks
 
     @property
     def after_price(self) -> list[tuple[str, Estimate]]:

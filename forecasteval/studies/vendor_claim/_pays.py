@@ -11,11 +11,11 @@ import pandas as pd
 
 from forecasteval.compare.compare import Comparison, compare
 from forecasteval.errors import CallError
-from forecasteval.inference.estimate import Estimate, against
+from forecasteval.inference.estimate import Estimate
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.decisions import attention_value, commitment_cost
 from forecasteval.scores.probability import Deals, Floats, Metric, Terms
-from forecasteval.studies.vendor_claim._evidence import on_the_list
+from forecasteval.studies.vendor_claim._evidence import estimate_of, on_the_list
 from forecasteval.studies.vendor_claim._totals import mean_over_periods
 from forecasteval.studies.vendor_claim.claim import Costs
 
@@ -45,12 +45,7 @@ class Attention:
 
     def gained(self, over: str) -> Estimate:
         """What the rule brings more with the candidate than with another forecast, per period."""
-        r = self.against[over].primary
-        k = self.per_period
-        return Estimate(
-            k * r["difference"], k * r["low"], k * r["high"], r["level"], r["df"], k * r["se"], r["p_value"],
-            bool(r["reliable"]), tuple(against(r["reasons"])),
-        )  # fmt: skip
+        return estimate_of(self.against[over].primary, self.per_period)
 
     def own(self, over: str) -> tuple[float, float]:
         """What the rule brings with the candidate and with the other, per period."""

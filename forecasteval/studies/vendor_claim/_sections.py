@@ -23,7 +23,6 @@ from forecasteval.studies.vendor_claim._agreement import (
 from forecasteval.studies.vendor_claim._halves import EFFECTS
 from forecasteval.studies.vendor_claim._held import Held
 from forecasteval.studies.vendor_claim._labels import apart, interval, is_share, label, shown
-from forecasteval.studies.vendor_claim._rule import UNDECIDED
 from forecasteval.studies.vendor_claim._several import Several
 from forecasteval.studies.vendor_claim.claim import ROWS, needed
 
@@ -49,11 +48,6 @@ def _says(verdict: str | None) -> str:
     )
 
 
-def _brief(verdict: str) -> str:
-    """A verdict as a cell of a table holds it."""
-    return "undecided" if verdict == UNDECIDED else verdict
-
-
 def _doubts(several: Several) -> list[str]:
     """What speaks against believing any of the leads, each said once."""
     return list(dict.fromkeys(r["text"] for lead in several.leads for r in lead.estimate.reasons))[:3]
@@ -68,10 +62,6 @@ def _worth(e: Estimate) -> str:
 
 def _exact(value: float) -> str:
     return f"{value:,.10g}"
-
-
-def _both(number: int | None, what: str) -> str:
-    return "" if number is None else f"{number:,} {what}"
 
 
 def _parts(answer: Held) -> list[list[str]]:
@@ -93,7 +83,7 @@ def _agreed(answer: Held) -> list[list[str]]:
         "as_of": answer.moment,
         "costs": answer.costs.model_dump(exclude_none=True),
     }
-    return agreed_rows(parameters, " and ".join(scope))
+    return agreed_rows(parameters, answer.org, " and ".join(scope))
 
 
 def _annex(answer: Held) -> Annex:
@@ -115,7 +105,7 @@ def _hashes(answer: Held) -> list[list[str]]:
 TOOLS: dict[str, Any] = {
     "readable": readable, "label": label, "interval": interval, "shown": shown, "is_share": is_share, "parameter": parameter,
     "card_rows": ROWS, "needed": needed, "changes": _changes, "against": _against, "parts": _parts, "annex": _annex,
-    "hashes": _hashes, "agreed": _agreed, "brief": _brief, "doubts": _doubts, "worth": _worth, "both": _both, "effects": EFFECTS, "money": wording.money,
+    "hashes": _hashes, "agreed": _agreed, "doubts": _doubts, "worth": _worth, "effects": EFFECTS, "money": wording.money,
     "exact": _exact, "apart": apart, "flow_table": flow_table, "version": version("deal-forecasteval"),
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ import numpy as np
 from forecasteval.compare.compare import MAX_FILLED, compare
 from forecasteval.compare.pair import biases_of, pair_of
 from forecasteval.compare.rows import Rows
+from forecasteval.compare.wording import number
 from forecasteval.inference.estimate import Estimate, against
 from forecasteval.inference.grouping import Grouping
 from forecasteval.inference.jackknife import Strata
@@ -20,7 +21,7 @@ from forecasteval.inference.silence import SILENCE_LEVEL, silence
 from forecasteval.inference.statistic import LeftOut, Statistic
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import Floats, Metric
-from forecasteval.studies.vendor_claim._evidence import EPSILON, MEASURES, Measure
+from forecasteval.studies.vendor_claim._evidence import EPSILON, MEASURES, Measure, estimate_of
 
 _MOST_SILENT = 0.5  # of the deals: who speaks on fewer is not compared
 _ALLOWED_FOR = ("silence_tells", "filled_too_much")  # doubts about gaps that a deal's own effect answers
@@ -61,11 +62,6 @@ class Several:
     leads: tuple[Lead, ...]
     silent: Mapping[str, float]  # share of the deals, by vendor
     stop: str = ""
-
-    @property
-    def apart(self) -> float:
-        """The share of the deals on which somebody is silent."""
-        return self.silent["any"]
 
 
 def _losses(rows: Sequence[Rows], measure: Measure) -> tuple[Floats, Floats]:
@@ -157,12 +153,8 @@ def _by_rank(
     shared = 1 - (1 - level) / len(pairs)
     leads = []
     for first, second in pairs:
-        r = compare(rows, first, second, metrics=["auc"], generalise_to=question, level=shared).primary
-        e = Estimate(
-            r["difference"], r["low"], r["high"], shared, r["df"], r["se"], r["p_value"], bool(r["reliable"]),
-            tuple(against(r["reasons"])),
-        )  # fmt: skip
-        leads.append(Lead(first, second, e))
+        found = compare(rows, first, second, metrics=["auc"], generalise_to=question, level=shared)
+        leads.append(Lead(first, second, estimate_of(found.primary)))
     return Several(measure, tuple(leads), silent)
 
 
@@ -180,7 +172,7 @@ def _not_additive(losses: Floats, there: Any, names: Sequence[str], rows: Rows) 
             found = silence(alone[own], lead, [c[own] for c in clusters])
             if found.p_value < SILENCE_LEVEL:
                 return (
-                    f"{name} is better by {found.silent:.3f} where {other} is silent and by {found.spoken:.3f} where both speak "
+                    f"{name} is better by {number(found.silent)} where {other} is silent and by {number(found.spoken)} where both speak "
                     f"(p below {SILENCE_LEVEL:g}): the deals that {other} leaves out are not only harder, they are hard for some"
                 )
     return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -112,10 +113,6 @@ _LABELS = {
 _RATIOS = ("actual_over_forecast", "forecast_over_actual", "signed_miss_over_actual")
 
 
-def _landed(share: float) -> Callable[[Floats, Floats], Floats]:
-    return lambda f, a: within(f, a, share)
-
-
 TOTALS: dict[str, Total] = {
     t.name: t
     for t in (
@@ -123,7 +120,7 @@ TOTALS: dict[str, Total] = {
         Total("all_misses_over_all_booked", "all misses over all booked", "1 - sum |F - A| / sum A", lambda f, a: 1 - np.abs(f - a) / a,
               "pooled"),
         *(Total(f"within_{p}_percent", f"within {p}% of booked", f"share of quarters with |F - A| at most {p}% of A",
-                _landed(p / 100), "share") for p in (5, 10)),
+                partial(within, share=p / 100), "share") for p in (5, 10)),
     )
 }  # fmt: skip
 _COLUMNS = ["period", "candidate", "baseline", "actual"]

@@ -99,13 +99,9 @@ class Pack:
             if a["retrospective"]
             else "Prospective: none of its deals is closed in your data."
         )
-        return "\n".join(
-            [
-                f"{self.folder}: {count(a['deals'], 'deals')} as known at the end of {a['as_of']}, sha256 {a['sha256'][:16]}...",
-                kind,
-                _joining_on(a),
-                "Send the folder as it is. Scores that come back: forecasteval freeze FILE --data DATA --name VENDOR.",
-            ]
+        return (
+            f"{self.folder}: {count(a['deals'], 'deals')} as known at the end of {a['as_of']}, sha256 {a['sha256'][:16]}...\n{kind}\n"
+            f"{_joining_on(a)}\nSend the folder as it is. Scores that come back: forecasteval freeze FILE --data DATA --name VENDOR."
         )
 
 
@@ -222,16 +218,9 @@ def _schema(about: Mapping[str, Any]) -> dict[str, Any]:
         {"name": name, "type": kind, "meaning": meaning, "singles_out": about["singled_out"].get(name)}
         for name, (kind, meaning) in FIELDS.items()
     ]
-    head = {
-        k: about[k] for k in ("as_of", "period", "population", "deals", "sha256", "made_at", "retrospective")
-    }
-    return {
-        **head,
-        "file": "deals.csv",
-        "fields": fields,
-        "left_out": _LEFT_OUT,
-        "joining": _joining_on(about),
-    }
+    head = ("as_of", "period", "population", "deals", "sha256", "made_at", "retrospective")
+    rest = {"file": "deals.csv", "fields": fields, "left_out": _LEFT_OUT, "joining": _joining_on(about)}
+    return {k: about[k] for k in head} | rest
 
 
 def _readme(about: Mapping[str, Any]) -> str:

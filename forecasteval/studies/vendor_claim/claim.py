@@ -184,25 +184,15 @@ class Costs(_Part):
     @model_validator(mode="after")
     def _whole(self) -> Costs:
         """A rule needs all of its numbers."""
-        two = self.gain is not None, self.gain_share is not None
-        if self.attention is not None and sum(two) != 1:
-            raise _lacks(
-                "a cost of attention",
-                "gain or gain_share beside it, one of them",
-                "Say what attention to a won deal brings.",
-            )
-        if self.attention is None and (any(two) or self.attended is not None):
+        gains = (self.gain is not None) + (self.gain_share is not None)
+        if self.attention is not None and gains != 1:
+            raise _lacks("a cost of attention", "gain or gain_share beside it", "What does a won deal bring?")
+        if self.attention is None and (gains or self.attended is not None):
             raise _lacks("a gain without its cost", "attention: what it costs for one deal", "Add it.")
         if (self.over is None) != (self.under is None):
-            raise _lacks(
-                "one of over and under", "both", "Say what a unit too much and a unit too little cost."
-            )
+            raise _lacks("one of over and under", "both", "What does a unit too much and too little cost?")
         if self.price is not None and not self.given:
-            raise _lacks(
-                "a price alone",
-                "attention and gain, or over and under, beside it",
-                "Say what the forecast is used for.",
-            )
+            raise _lacks("a price alone", "attention and gain, or over and under", "What is it used for?")
         return self
 
 
@@ -217,11 +207,6 @@ class Minimum(_Part):
     won: Annotated[_Count | None, Field(description="Deals that were won.")] = None
     lost: Annotated[_Count | None, Field(description="Deals that were lost.")] = None
     months: Annotated[_Count | None, Field(description="Within the last so many months.")] = None
-
-    @property
-    def stated(self) -> bool:
-        """Is a number of deals stated?"""
-        return self.won is not None or self.lost is not None
 
 
 class Claim(_Part):
@@ -306,11 +291,8 @@ class Score:
 
 def needed(claim: Claim) -> list[str]:
     """The rows without which the number of this claim cannot be recomputed."""
-    return [
-        key
-        for key, row in ROWS.items()
-        if row.needed == "always" or (row.needed == "better" and claim.says == "better")
-    ]
+    asked = ("always", "better") if claim.says == "better" else ("always",)
+    return [key for key, row in ROWS.items() if row.needed in asked]
 
 
 def score(claim: Claim) -> Score:

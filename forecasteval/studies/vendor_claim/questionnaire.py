@@ -61,32 +61,17 @@ _FOR_THE_FILE = ("who_gains", "about", "says", "read_on", "study_found")
 def card(claim: Claim) -> str:
     """The card of a claim as Markdown: the sentence, the score by its rule, and every row with its answer."""
     found = score(claim)
+    address = "" if claim.url == NOT_STATED else f" ({_cell(claim.url)})"
+    study = f"Can the study be found? {_cell(claim.study_found)}\n\n" if claim.about == "study" else ""
     named = "; ".join(ROWS[key].title.lower() for key in found.missing)
-    lines = [
-        "# Claim card",
-        "",
-        f"> {_cell(claim.sentence)}",
-        "",
-        f"Said by: {_cell(claim.said_by)}. Place: {_cell(claim.place)}{_address(claim.url)}. Date: {_cell(claim.said_on)}; "
-        f"read on: {_cell(claim.read_on)}. Who gains: {_cell(claim.who_gains)}.",
-        "",
-        f"**{found.words[0].upper()}{found.words[1:]}.** {found.why} {found.stated} of {found.asked} rows are stated."
-        + (f" Not stated and needed: {named}." if named else ""),
-        "",
-        *_study(claim),
-        _RULE,
-        "",
-        *_table(claim),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _address(url: str) -> str:
-    return "" if url == NOT_STATED else f" ({_cell(url)})"
-
-
-def _study(claim: Claim) -> list[str]:
-    return [f"Can the study be found? {_cell(claim.study_found)}", ""] if claim.about == "study" else []
+    lacking = f" Not stated and needed: {named}." if named else ""
+    words = found.words[0].upper() + found.words[1:]
+    head = (
+        f"# Claim card\n\n> {_cell(claim.sentence)}\n\nSaid by: {_cell(claim.said_by)}. Place: {_cell(claim.place)}{address}. "
+        f"Date: {_cell(claim.said_on)}; read on: {_cell(claim.read_on)}. Who gains: {_cell(claim.who_gains)}.\n\n"
+        f"**{words}.** {found.why} {found.stated} of {found.asked} rows are stated.{lacking}\n\n{study}{_RULE}\n\n"
+    )
+    return head + "\n".join(_table(claim)) + "\n"
 
 
 def _table(claim: Claim) -> list[str]:
@@ -138,16 +123,8 @@ def write_questions(claim: Claim, path: Path) -> None:
         raise CallError(f"--out {path}: name a file that ends in .xlsx or .md.")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".md":
-        lines = [
-            f"# {_TITLE}",
-            "",
-            f"> {_cell(claim.sentence)}",
-            "",
-            "\n\n".join(_HOW),
-            "",
-            "| | Question | Your answer |",
-            "|---|---|---|",
-        ]
+        head = f"# {_TITLE}\n\n> {_cell(claim.sentence)}\n\n" + "\n\n".join(_HOW)
+        lines = [f"{head}\n\n| | Question | Your answer |\n|---|---|---|"]
         for number, (_, words, mark, answer) in enumerate(_asked(claim), start=1):
             lines.append(f"| {number}{mark} | {_cell(words)} | {_cell(answer)} |")
         path.write_text("\n".join(lines) + "\n", "utf-8")

@@ -92,6 +92,7 @@ within_10_percent.
             *of_frozen(matched, taken, org.deals),
             *of_ledger(book, self.candidate, self.also, taken),
         )
+        sealed = [("Agreement", told.entry), *((f"Scores of {s.entry['as_of']}", s.entry) for s in taken)]
         return TrialAnswer(
             self,
             org,
@@ -107,7 +108,7 @@ within_10_percent.
             halves,
             looked_for,
             tuple(of_packs(book, taken)),
-            tuple(told.seal + [(f"Scores of {s.entry['as_of']}", str(s.entry["hash"])) for s in taken]),
+            tuple((what, str(e["hash"])) for what, e in sealed if e),
         )
 
     def _moment(self, org: Org, taken: list[Scores]) -> str:
@@ -144,10 +145,10 @@ within_10_percent.
         path = _found(self.claim, org)
         claim = read_claim(path)
         self._fits(claim)
-        halves: dict[str, Any] = {}
+        more = self._power(org, claim)
         if self.blind_half:
-            halves = {"halves": {"seed": self.seed, **draw(_reps(org), self.seed)}}
-        told = register(org.folder, claim, self.agreed_with(claim), {**self._power(org, claim), **halves})[1]
+            more["halves"] = {"seed": self.seed, **draw(_reps(org), self.seed)}
+        told = register(org.folder, claim, self.agreed_with(claim), more)[1]
         kept = claims_ledger(org.folder).parent / "claims" / path.name
         if not kept.exists():  # so that who has the data can compute the result again
             kept.parent.mkdir(exist_ok=True)
@@ -185,24 +186,13 @@ within_10_percent.
             return {}
         as_if = self.model_copy(update={"candidate": "model"})
         answer = TrialAnswer(as_if, org, claim, "", past, past, "history", self.as_of, (), Registration())
-        told = answer.told
-        return {
-            "told": plain(
-                {
-                    "told_with_this": told,
-                    "definition": self.measure,
-                    "of": "model, in the place of the candidate",
-                }
-            )
-        }
+        of = "model, in the place of the candidate"
+        return {"told": plain({"told_with_this": answer.told, "definition": self.measure, "of": of})}
 
     def _matched(self, org: Org, frozen: list[Scores]) -> tuple[Matched, Matched, list[str], str]:
         """The deals of the claim, those on which what costs nothing speaks as well, deals scored late, and the kind of evidence."""
         names = [self.candidate, self.baseline, *self.also]
-        if org.matched is None:
-            free = list(FREE)
-        else:
-            free = [n for n in FREE if n in org.matched or n == "base_rate"]
+        free = [n for n in FREE if org.matched is None or n in org.matched or n == "base_rate"]
         as_of: Any = self.as_of
         closed: list[str] = []
         where = "flat" if org.matched is not None else "history"
@@ -248,16 +238,11 @@ def _without(matched: Matched, closed: list[str]) -> Matched:
     """The deals that were open when their scores were frozen."""
     keep = ~matched["deal_id"].isin(closed).to_numpy()
     left, gone = (int(matched["deal_id"][rows].nunique()) for rows in (keep, ~keep))
-    step = {
-        "step": "scored before the close",
-        "deals": left,
-        "dropped": gone,
-        "why": "closed when the score was frozen",
-    }
-    return matched.rows(keep, flow=[*matched.flow, step])
+    step = {"step": "scored before the close", "deals": left, "dropped": gone}
+    return matched.rows(keep, flow=[*matched.flow, {**step, "why": "closed when the score was frozen"}])
 
 
-def _found(name: str, org: Org | None = None) -> Path:
+def _found(name: str, org: Org) -> Path:
     """The file of a claim, from the working directory upwards.
 
     A name without a folder, as reports hold it, is looked for among the examples too, and where it was kept when it was
@@ -267,11 +252,7 @@ def _found(name: str, org: Org | None = None) -> Path:
     bases = (here, *here.parents)
     places = [wanted] if wanted.is_absolute() else [base / wanted for base in bases]
     if wanted.name == str(wanted):
-        kept = (
-            []
-            if org is None or org.folder is None
-            else [claims_ledger(org.folder).parent / "claims" / wanted]
-        )
+        kept = [] if org.folder is None else [claims_ledger(org.folder).parent / "claims" / wanted]
         places += [*kept, *(base / "data" / "claims" / wanted for base in bases)]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
