@@ -26,7 +26,7 @@ Triple = tuple[float, float, float]
 _NONE = (math.nan, math.nan, math.nan)
 # Skewness of the size of an error that is normal: sqrt(2) (4 - pi) / (pi - 2)^1.5. Few quarters rarely hold a large miss, so a mean
 # accuracy looks better than it is; the interval is longer on that side (Johnson 1978, JASA 73(363), 536-544).
-_EVEN = (np.arange(48) + 0.5) / 48
+_EVEN = (np.arange(32) + 0.5) / 32
 _OF_A_MISS = math.sqrt(2) * (4 - math.pi) / (math.pi - 2) ** 1.5
 
 
