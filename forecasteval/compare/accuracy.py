@@ -98,18 +98,10 @@ def by_person(table: pd.DataFrame, forecaster: str, *, level: float = 0.95) -> p
     booked: their number is chance, and the sum of a Poisson number of deals of these sizes has the variance sum a^2, so
     log(F/A) has the standard error sqrt(sum a^2) / A.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`forecasteval.rollups` at one week and one level (rep or team), with booked_squares for the second.
+    Takes :func:`forecasteval.rollups` at one week and one level (rep or team), with booked_squares for the second. Besides
+    the ratio with its interval a row has shown (green or red, as a product would) and told (green, red or "cannot be told":
+    does the whole interval lie on one side?).
 
-    Returns
-    -------
-    DataFrame with unit, periods, forecast, actual, ratio, low, high, shown (green or red, as a product would) and told
-    (green, red or "cannot be told": does the whole interval lie on one side?)
-
-    Examples
-    --------
     >>> rows = pd.DataFrame({"period": "2025-Q1", "unit": ["a", "b"], "forecaster": "reps", "amount": [100.0, 130.0],
     ...     "actual": [100.0, 100.0], "booked_squares": 13 * (100 / 13) ** 2})
     >>> by_person(rows, "reps")[["ratio", "low", "high", "shown", "told"]].round(2).values.tolist()
@@ -139,18 +131,9 @@ def floor(table: pd.DataFrame, forecaster: str) -> float:
     """How far even a calibrated forecast misses the totals by chance alone, as a share of them; NaN if unknown.
 
     mean of sd sqrt(2/pi) / F, sd = sqrt(sum a^2 p (1 - p)) of the deals that were still open, each with the chance p that
-    the forecaster gave it. Deals are taken to be independent, and new business to be no surprise: it is a lower bound.
+    the forecaster gave it (the column `chance` of :func:`forecasteval.rollups`). Deals are taken to be independent, and new
+    business to be no surprise: it is a lower bound.
 
-    Parameters
-    ----------
-    table : of :func:`forecasteval.rollups`, with the column `chance` (the sd)
-
-    See Also
-    --------
-    forecasteval.scores.amounts.error_floor : the same from deals
-
-    Examples
-    --------
     >>> rows = pd.DataFrame({"forecaster": "model", "amount": [100.0, 200.0], "chance": [10.0, 20.0], "actual": 1.0})
     >>> round(floor(rows, "model"), 3)
     0.08

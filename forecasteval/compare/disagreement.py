@@ -20,10 +20,8 @@ from forecasteval.inference.questions import needed
 from forecasteval.matching.matched import Matched, shown_as
 from forecasteval.scores.probability import Deals, Metric, Terms, brier
 
-APART, FAR = (
-    0.1,
-    0.3,
-)  # fixed beforehand: within 10 points two forecasters agree; from 30 on they are far apart
+# fixed beforehand: within 10 points two forecasters agree; from 30 on they are far apart
+APART, FAR = 0.1, 0.3
 _MOST_REPS = 30
 _ROUND = 9  # 0.8 - 0.5 is 0.3
 
@@ -41,17 +39,11 @@ _CLOSER = Metric("closer", "Share of deals in which the baseline was closer", "h
 class Disagreement:
     """Who was right about the deals on which two forecasters disagree.
 
-    Attributes
-    ----------
-    bands : DataFrame, one row per band by who said more and by how much
-        band, deals, candidate_said, baseline_said, won (share) with won_low and won_high, closer (share of deals in which
-        the baseline was closer) with closer_low and closer_high, difference (Brier score, candidate minus baseline) with low
-        and high, which hold together for all bands, verdict, reasons.
-    far : Comparison of the two on the deals that are far apart, either way; None where there are none
-    closer : Estimate of the share of those in which the baseline was closer
-    parts : dict of Family, the far deals by each column that was named; all of them together err at most once in twenty
-    level : float
-    reason : why nothing is known, if so
+    ``bands`` has a row for each band by who said more and by how much: band, deals, candidate_said, baseline_said, won and
+    closer (the share in which the baseline was closer) with their ends, difference (Brier score, candidate minus baseline)
+    with low and high, which hold together for all bands, verdict, reasons. ``far`` compares the two on the deals that are
+    far apart, ``closer`` is the share of those in which the baseline was closer, ``parts`` has them by each column that was
+    named, all of which together err at most once in twenty. ``reason`` says why nothing is known.
     """
 
     candidate: str
@@ -114,30 +106,10 @@ def disagreement(
     """Who was right where two forecasters disagree about a deal, by how far they are apart.
 
     How often one was closer is what people ask, but it is no proper score: who always says little is closer wherever most
-    deals are lost. So verdicts rest on the Brier score of the same deals; the share stands beside it with its interval.
+    deals are lost (Gneiting & Raftery 2007, JASA 102(477), 359-378). So verdicts rest on the Brier score of the same deals;
+    the share stands beside it with its interval. ``by`` names columns by which the far deals are told apart; "rep" gives one
+    line for each of the reps with most such deals. ``options`` go to :func:`forecasteval.compare`.
 
-    Parameters
-    ----------
-    matched : DataFrame, one row per deal and as-of
-        As for :func:`forecasteval.compare`; rows about which one of the two is silent are left out.
-    candidate, baseline : two forecasters that give probabilities
-    by : columns that were named beforehand; the far deals are told apart by each
-        "rep" gives one line for each of the reps with most such deals.
-    level : float
-    show_names : bool
-        Names of reps instead of pseudonyms; a mapping holds the names of those who stand in the table by an id.
-    **options : further arguments of :func:`forecasteval.compare`, such as `generalise_to`
-
-    Returns
-    -------
-    Disagreement
-
-    References
-    ----------
-    Gneiting & Raftery (2007), Journal of the American Statistical Association 102(477), 359-378, for proper scores.
-
-    Examples
-    --------
     >>> deals = pd.DataFrame({"deal_id": list("abcd"), "won": [0, 0, 1, 1], "model": [0.2, 0.2, 0.3, 0.6],
     ...     "rep_forecast": [0.8, 0.7, 0.9, 0.6]})
     >>> d = disagreement(deals, "model", "rep_forecast")
@@ -245,17 +217,9 @@ def open_disagreements(
 ) -> pd.DataFrame:
     """The deals without an outcome yet on which the two are far apart, most money at stake first; for a person to decide.
 
-    Parameters
-    ----------
-    matched : of :func:`forecasteval.match` with `pending`, at one moment
+    Takes what :func:`forecasteval.match` gives with `pending`, at one moment. The columns believed and reason are empty:
+    :func:`forecasteval.compare.overrides.decisions` reads them when they are filled.
 
-    Returns
-    -------
-    DataFrame with deal_id, period, as_of, rep, amount, the two forecasters, points_apart, and the empty columns believed
-    and reason, which :func:`forecasteval.compare.overrides.decisions` reads when they are filled
-
-    Examples
-    --------
     >>> deals = pd.DataFrame({"deal_id": ["a", "b"], "period": "Q2", "as_of": pd.Timestamp("2026-05-30"), "won": [None, None],
     ...     "amount": [1e4, 1e5], "model": [0.2, 0.5], "rep_forecast": [0.8, 0.6]})
     >>> open_disagreements(deals, "model", "rep_forecast")[["deal_id", "points_apart", "believed"]].values.tolist()

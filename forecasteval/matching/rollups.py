@@ -23,12 +23,10 @@ from forecasteval.tables.organisation import Org, newest_record
 
 COLUMNS = ["period", "week", "as_of", "unit", "level", "forecaster", "amount", "actual", "closed_to_date"]
 QUOTA = "quota"  # a call under this name is a target, not a forecast
-_A_YEAR_AGO = pd.Timedelta(
-    days=21
-)  # how far off the start of the same period a year before may lie (53 weeks)
-_SETTLES = np.timedelta64(
-    31, "D"
-)  # a period whose first booking comes later may have begun before the records
+# how far off the start of the same period a year before may lie (53 weeks)
+_A_YEAR_AGO = pd.Timedelta(days=21)
+# a period whose first booking comes later may have begun before the records
+_SETTLES = np.timedelta64(31, "D")
 _KEY = ["period", "week", "as_of", "level", "unit"]
 _LOOK = ["as_of", "level", "unit"]
 _FACTS = ["closed_to_date", "actual", "booked_squares", "freezes_on"]

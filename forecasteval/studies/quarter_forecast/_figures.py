@@ -35,6 +35,16 @@ def _in_money(section: Any) -> Any:
     return lambda value, _: re.sub(r"\.0(?=\D|$)", "", section.money(value)) if value else "0"
 
 
+def _beside(ax: Any, text: str, at: tuple[float, float], off: tuple[float, float], **how: Any) -> None:
+    """A label so many points from a place."""
+    ax.annotate(text, at, off, textcoords="offset points", **({"fontsize": 8.5} | how))
+
+
+def _shares(axis: Any) -> None:
+    """Percent on an axis."""
+    axis.set_major_formatter(lambda v, _: f"{v:.0%}")
+
+
 def _apart(ends: list[tuple[float, Any]], least: float) -> list[tuple[float, Any]]:
     """Labels moved up until none hides another."""
     placed: list[tuple[float, Any]] = []
@@ -57,12 +67,7 @@ def path(section: Any) -> Picture | Absent:
             f"{section.period}: {section.money(actual.iloc[0])} was booked; the numbers on the way there"
         )
     else:
-        last = band[band["week"] == band["week"].max()] if len(band) else band
-        expect = (
-            f"expect {section.money(last['low'].iloc[0], last['high'].iloc[0])}"
-            if len(last)
-            else "no range yet"
-        )
+        expect = f"expect {section.money(*band.iloc[-1][['low', 'high']])}" if len(band) else "no range yet"
         message = f"{section.period}, week {int(rows['week'].max())}: {expect}"
     height = 3.0 if len(actual) else 2.4  # the open one stands on the first printed page, with the card
     with canvas(height) as (figure, ax):
@@ -88,8 +93,10 @@ def path(section: Any) -> Picture | Absent:
         for week, labels in ends.items():
             for at, name in _apart(labels, ax.get_ylim()[1] * 0.22 / height):
                 said = "closed" if name == "closed" else called(name).removeprefix("the ")
-                ax.annotate(short(said, 20), (week, at), (6, 0), textcoords="offset points", va="center", fontsize=8.5,
-                            color=INK if name == "closed" else shades[name], annotation_clip=False)  # fmt: skip
+                shade = INK if name == "closed" else shades[name]
+                _beside(
+                    ax, short(said, 20), (week, at), (6, 0), va="center", color=shade, annotation_clip=False
+                )
         ax.yaxis.set_major_formatter(_in_money(section))
         ax.set_xlabel(f"Week of the {a.one}", fontsize=9)
         ax.locator_params(axis="x", integer=True)
@@ -136,7 +143,7 @@ def by_week(section: Any) -> Picture | Absent:
                 ax.axvline(a.week, color=GREY, lw=0.8, ls=(0, (2, 2)))
             ax.set_title(short(capital(called(names[i])), 30), fontsize=9, color=shade)
             ax.set_ylim(0, top)
-            ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
+            _shares(ax.yaxis)
             ax.locator_params(axis="x", integer=True, nbins=6)
             ax.locator_params(axis="y", nbins=4)
         for ax in axes[-1]:
@@ -157,7 +164,7 @@ def _one_week(section: Any, t: pd.DataFrame, message: str, shades: dict[str, str
         ax.set_yticks([-i for i in range(len(t))], [short(capital(called(str(n))), 24) for n in t.index])
         ax.set_ylim(-len(t) + 0.4, 0.6)
         ax.set_xlim(left=0)
-        ax.xaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
+        _shares(ax.xaxis)
         ax.set_xlabel("Miss as a share of what was booked", fontsize=9)
     said = "; ".join(
         f"{called(str(n))} {r['wmape']:.0%} ({r['low']:.0%} to {r['high']:.0%})" for n, r in t.iterrows()
@@ -171,13 +178,8 @@ def staircase(section: Any) -> Picture | Absent:
     if isinstance(c, str):
         return Absent(c)
     steps, shades = c.steps.to_dict("records"), _shades(section)
-    helped = [r for r in steps if r["verdict"] == "made it better"]
-    hurt = [r for r in steps if r["verdict"] == "made it worse"]
-    message = "; ".join(
-        f"{called(r['after'])} made it {side}"
-        for side, part in (("better", helped), ("worse", hurt))
-        for r in part
-    )
+    told = sorted((r for r in steps if r["verdict"] != "cannot tell"), key=lambda r: r["verdict"])
+    message = "; ".join(f"{called(r['after'])} {r['verdict']}" for r in told)
     message = capital(message) if message else "At no step can it be told whether the number became better"
     with canvas(3.3) as (figure, ax):
         title(figure, message)
@@ -188,26 +190,20 @@ def staircase(section: Any) -> Picture | Absent:
                 (at + 1, r["after"], r["after_value"]),
             ):
                 ax.bar([x], [value], width=0.72, color=shades.get(name, GREY), alpha=0.85)
-                ax.annotate(
-                    f"{value:.0%}",
-                    (x, value),
-                    (0, 2),
-                    textcoords="offset points",
-                    ha="center",
-                    fontsize=8.5,
-                    color=INK,
-                )
+                _beside(ax, f"{value:.0%}", (x, value), (0, 2), ha="center", color=INK)
                 ticks.append((x, textwrap.fill(short(capital(called(name).removeprefix("the ")), 22), 9)))
             known = math.isfinite(r["low"])
             said = f"{count(round(abs(100 * r['difference'])), 'points')} {'better' if r['difference'] < 0 else 'worse'}"
             more = f"\n({points(r['low'], r['high'])} better)" if known else "\n(too few to tell)"
             peak = max(r["before_value"], r["after_value"])
-            ax.annotate(said + more, (at + 0.5, peak), (0, 15), textcoords="offset points", ha="center", va="bottom",
-                        fontsize=8, color=INK if r["verdict"] != "cannot tell" else GREY)  # fmt: skip
+            shade = INK if r["verdict"] != "cannot tell" else GREY
+            _beside(
+                ax, said + more, (at + 0.5, peak), (0, 15), ha="center", va="bottom", fontsize=8, color=shade
+            )
             at += 2.7
         ax.set_xticks([t[0] for t in ticks], [t[1] for t in ticks], fontsize=8)
         ax.set_ylim(0, ax.get_ylim()[1] * 1.28)
-        ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
+        _shares(ax.yaxis)
         ax.set_ylabel("Miss, share of what was booked", fontsize=9)
         levels = ", ".join(f"{called(r['before'])} to {called(r['after'])} by {r['level']}" for r in steps)
         note(figure, f"Each pair on the same totals: {levels}. In brackets the interval; grey: cannot tell.")
@@ -234,14 +230,7 @@ def waterfall(section: Any) -> Picture | Absent:
             low, high = min(r["start"], r["end"]), max(r["start"], r["end"])
             ax.barh([-i], [high - low], left=low, color=shade, height=0.62)
             sign = "" if total else "+" if r["amount"] > 0 else "−"
-            ax.annotate(
-                sign + section.money(abs(r["amount"])),
-                (high, -i),
-                (4, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=8.5,
-            )
+            _beside(ax, sign + section.money(abs(r["amount"])), (high, -i), (4, 0), va="center")
             if i + 1 < len(t):
                 ax.plot([r["end"], r["end"]], [-i - 0.31, -i - 0.69], color=GREY, lw=0.8)
         ax.set_yticks([-i for i in range(len(t))], [capital(named[s]) for s in t["step"]], fontsize=8.5)
@@ -280,15 +269,9 @@ def reps(section: Any) -> Picture | Absent:
             max(min(0.6, float(t["low"].min(skipna=True)) * 0.9), 0.2),
             min(max(1.7, float(t["high"].max(skipna=True)) * 1.1), 8),
         )
-        ticks = [
-            v
-            for v in (
-                (0.25, 0.5, 1, 2, 4)
-                if ax.get_xlim()[1] > 2.5 * ax.get_xlim()[0] * 2
-                else (0.75, 1, 1.25, 1.5, 2)
-            )
-            if ax.get_xlim()[0] <= v <= ax.get_xlim()[1]
-        ]
+        left, right = ax.get_xlim()
+        steps = (0.25, 0.5, 1, 2, 4) if right > 5 * left else (0.75, 1, 1.25, 1.5, 2)
+        ticks = [v for v in steps if left <= v <= right]
         ax.set_xticks(ticks, [f"{v:.0%}" for v in ticks], fontsize=8.5)
         ax.minorticks_off()
         ax.set_yticks(
@@ -337,11 +320,11 @@ def pacing(section: Any) -> Picture | Absent:
                 ax.plot([end + 1], [final], "o", ms=4, color=_GAIN if final >= 1 else _LOSS)
         own = t[t["period"] == a.period].sort_values("week")
         ax.plot(own["week"], own["reached"], "o-", ms=4, lw=2.2, color=INK)
-        ax.annotate(short(a.period, 14), (own["week"].iloc[-1], own["reached"].iloc[-1]), (6, -3), textcoords="offset points",
-                    fontsize=8.5, color=INK, va="top")  # fmt: skip
+        end_of = (own["week"].iloc[-1], own["reached"].iloc[-1])
+        _beside(ax, short(a.period, 14), end_of, (6, -3), color=INK, va="top")
         ax.axhline(1, color=INK, lw=1, ls=(0, (4, 3)))
         ax.set_ylim(bottom=0)
-        ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
+        _shares(ax.yaxis)
         ax.set_xlabel(f"Week of the {a.one}; last dots: booked in the end", fontsize=9)
         ax.locator_params(axis="x", integer=True)
         note(
@@ -366,8 +349,8 @@ def at_its_word(section: Any) -> Picture | Absent:
         left.plot(d["ahead"], d["closed"], "o-", ms=3.5, color=INK, lw=1.8)
         left.plot(d["ahead"], d["won"], "o-", ms=3.5, color=_GAIN, lw=1.8)
         for name, shade in (("closed", INK), ("won", _GAIN)):
-            left.annotate(name, (d["ahead"].iloc[-1], d[name].iloc[-1]), (5, 0), textcoords="offset points", va="center",
-                          fontsize=8.5, color=shade, annotation_clip=False)  # fmt: skip
+            end_of = (d["ahead"].iloc[-1], d[name].iloc[-1])
+            _beside(left, name, end_of, (5, 0), va="center", color=shade, annotation_clip=False)
         left.set_xlabel("Weeks ahead that it is dated", fontsize=8.5)
         left.set_title("Closed by its date", fontsize=9)
         right.vlines(p["pushes"], p["low"], p["high"], color=colour("rep_forecast"), lw=2.2)
@@ -377,10 +360,9 @@ def at_its_word(section: Any) -> Picture | Absent:
         right.set_xticks(p["pushes"], [f"{n}+" if n == 5 else str(n) for n in p["pushes"]])
         for ax in (left, right):
             ax.set_ylim(0, 1)
-            ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
+            _shares(ax.yaxis)
         left.locator_params(axis="x", integer=True)
     said = "; ".join(f"{count(r['ahead'], 'weeks')} ahead {r['closed']:.0%}" for r in d.to_dict("records"))
-    more = "; ".join(
-        f"moved back {count(r['pushes'], 'times')} {r['share']:.0%} won" for r in p.to_dict("records")
-    )
+    back = [f"moved back {count(r['pushes'], 'times')} {r['share']:.0%} won" for r in p.to_dict("records")]
+    more = "; ".join(back)
     return Picture("at_its_word", f"{message}. Closed by then: {said}. {more}.", figure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -13,17 +13,16 @@ from forecasteval.compare.accuracy import accuracy, pacing
 from forecasteval.compare.misses import Misses, close_dates, conversion, converted, pushes
 from forecasteval.compare.track_record import chance_to_reach
 from forecasteval.compare.wording import capital
-from forecasteval.studies.quarter_forecast._sections import _figures, _Section
-
-if TYPE_CHECKING:
-    from forecasteval.report.figures import Absent, Picture
+from forecasteval.studies.quarter_forecast._sections import _Drawn, _Section
 
 _AHEAD = (1, 4)  # weeks: the close dates that are told in words
 _OFTEN = 3  # pushes
 
 
-class Pacing(_Section):
+class Pacing(_Drawn):
     """Against the quota: what is booked, what is missing, and the chance to reach it."""
+
+    drawn = "pacing"
 
     why = "Nobody gave a quota: a call of the forecaster quota in calls.csv, for the company or a team."
 
@@ -99,9 +98,6 @@ class Pacing(_Section):
             for r in t.to_dict("records")
         ]
 
-    def figure(self) -> Picture | Absent:
-        return _figures().pacing(self)
-
     def results(self) -> dict[str, Any] | None:
         """Plain values for `results.json`."""
         if self.now is None:
@@ -116,8 +112,10 @@ def _times(coverage: float) -> str:
     return "–" if not math.isfinite(coverage) else f"{coverage:.1f}×"
 
 
-class AtItsWord(_Section):
+class AtItsWord(_Drawn):
     """Whether the list can be taken at its word: what Commit, a close date and a push say about a deal."""
+
+    drawn = "at_its_word"
 
     why = "This needs deals with a history; here are totals only."
 
@@ -167,9 +165,6 @@ class AtItsWord(_Section):
     def between(row: Mapping[str, float]) -> str:
         """An interval of shares in brackets; nothing where there is none."""
         return f" ({row['low']:.0%} to {row['high']:.0%})" if math.isfinite(row["low"]) else ""
-
-    def figure(self) -> Picture | Absent:
-        return _figures().at_its_word(self)
 
     def results(self) -> dict[str, Any]:
         """Plain values for `results.json`."""

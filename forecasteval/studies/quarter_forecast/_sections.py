@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -27,19 +26,23 @@ _STEPS = {
 }  # fmt: skip
 
 
-def _figures() -> ModuleType:
-    """The pictures; only a section that is drawn needs Matplotlib."""
-    from forecasteval.studies.quarter_forecast import _figures as figures
-
-    return figures
-
-
 class _Section(Section):
     most = 12  # periods in a table
 
     def money(self, *amounts: float) -> str:
         """In the organisation's currency."""
         return money(*amounts, currency=self.answer.currency)
+
+
+class _Drawn(_Section):
+    drawn = ""  # its picture in _figures
+
+    def figure(self) -> Picture | Absent:
+        """Its picture; only a section that is drawn needs Matplotlib."""
+        from forecasteval.studies.quarter_forecast import _figures
+
+        drawn: Picture | Absent = getattr(_figures, self.drawn)(self)
+        return drawn
 
 
 # --- the first screen ---------------------------------------------------------------------------------
@@ -172,8 +175,10 @@ def first_seen(rows: pd.DataFrame) -> pd.Series:
     return ~rows.duplicated(["forecaster", "level", "unit", "as_of"]) | rows["as_of"].isna()
 
 
-class Path(_Section):
+class Path(_Drawn):
     """This period week by week: who said what, with the range, beside what was closed."""
+
+    drawn = "path"
 
     @property
     def period(self) -> str:
@@ -204,9 +209,6 @@ class Path(_Section):
             return pd.DataFrame(columns=["week", "low", "high"])
         t = a.record.table
         return t[(t["period"] == self.period) & (t["week"] <= self.rows["week"].max())].sort_values("week")
-
-    def figure(self) -> Picture | Absent:
-        return _figures().path(self)
 
 
 class Last(Path):
@@ -259,8 +261,10 @@ class Ranges(_Section):
 # --- how accurate -------------------------------------------------------------------------------------
 
 
-class Accurate(_Section):
+class Accurate(_Drawn):
     """How far off everybody was: at this week, by week, and under each name of accuracy."""
+
+    drawn = "by_week"
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -334,9 +338,6 @@ class Accurate(_Section):
         columns = [capital(a.one), "Booked", *(capital(called(n)) for n in names)]
         return table(columns, rows, "booked", columns[1:])
 
-    def figure(self) -> Picture | Absent:
-        return _figures().by_week(self)
-
     def results(self) -> dict[str, Any]:
         """Plain values for `results.json`."""
         return {
@@ -345,13 +346,12 @@ class Accurate(_Section):
         }
 
 
-class Callers(_Section):
+class Callers(_Drawn):
     """Who calls too much and who too little: pattern or chance."""
 
-    green = GREEN
+    drawn = "reps"
 
-    def figure(self) -> Picture | Absent:
-        return _figures().reps(self)
+    green = GREEN
 
     @property
     def counted(self) -> dict[str, int]:
@@ -374,11 +374,10 @@ class Callers(_Section):
 # --- the chain ----------------------------------------------------------------------------------------
 
 
-class Steps(_Section):
+class Steps(_Drawn):
     """From hand to hand: what each did to the error."""
 
-    def figure(self) -> Picture | Absent:
-        return _figures().staircase(self)
+    drawn = "staircase"
 
     @property
     def moves(self) -> list[list[str]]:
@@ -420,8 +419,10 @@ class Overrides(_Section):
         ]
 
 
-class Why(_Section):
+class Why(_Drawn):
     """Why the last period came out as it did, from this week's list to what was booked."""
+
+    drawn = "waterfall"
 
     named = _STEPS
 
@@ -436,9 +437,6 @@ class Why(_Section):
         """The waterfall; steps without an amount are left out."""
         t = self.answer.missed.of(self.period)
         return t[t["amount"].ne(0) | t["step"].isin(["closed", "open", "booked"])].reset_index(drop=True)
-
-    def figure(self) -> Picture | Absent:
-        return _figures().waterfall(self)
 
     @property
     def rows(self) -> list[list[str]]:

@@ -60,14 +60,11 @@ _OWN = "rep_forecast"  # the probability that the reps entered
 def _lengthened(table: pd.DataFrame) -> pd.DataFrame:
     """Periods that are over and shorter than another one: their last week stands for the weeks that they do not have."""
     over = table[table["actual"].notna() & table["as_of"].notna()]
-    last, longest = over.groupby("period")["week"].transform("max"), table["week"].max()
-    ends = over[over["week"] == last]
-    more = (
-        [ends[ends["week"] < week].assign(week=week) for week in range(int(last.min()) + 1, int(longest) + 1)]
-        if len(over)
-        else []
-    )
-    return pd.concat([table, *more], ignore_index=True)
+    if over.empty:
+        return table
+    ends = over[over["week"] == over.groupby("period")["week"].transform("max")]
+    weeks = range(int(ends["week"].min()) + 1, int(table["week"].max()) + 1)
+    return pd.concat([table, *(ends[ends["week"] < w].assign(week=w) for w in weeks)], ignore_index=True)
 
 
 class Quarter(Parameters):
@@ -525,7 +522,7 @@ class QuarterAnswer(Answer):
             | {
                 "inputs": "The range comes from past errors of the same week; the steps compare numbers that were on record "
                 "at that week with what was booked.",
-                "change": "More quarters make every range narrower.",
+                "change": f"More {self.noun} make every range narrower.",
             },
             "primary": "wmape",
             "estimand": last.estimand if last else v.headline,
@@ -554,20 +551,20 @@ class QuarterAnswer(Answer):
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables that leave with the report, by name."""
-        c, d, m = self.chain, self.disagreement, self.missed
-        found: dict[str, pd.DataFrame | None] = {
+        word, chained = self.at_its_word, getattr(self.chain, "steps", None)
+        found = {
             "totals": self.rollups.at(self.week).drop(columns=["booked_squares"]),
             "accuracy": self.accuracy.table,
             "by_week": self.accuracy.by_week,
-            "track_record": None if isinstance(self.record, str) else self.record.table,
-            "chain": None if isinstance(c, str) else c.steps.drop(columns="reasons"),
-            "who_was_right": None if isinstance(d, str) else d.bands,
-            "open_disagreements": self.disputed if len(self.disputed) else None,
-            "why_missed": None if isinstance(m, str) else m.table,
+            "track_record": getattr(self.record, "table", None),
+            "chain": None if chained is None else chained.drop(columns="reasons"),
+            "who_was_right": getattr(self.disagreement, "bands", None),
+            "open_disagreements": self.disputed,
+            "why_missed": getattr(self.missed, "table", None),
             "reps": self.by_unit,
-            "pacing": self.pacing.table if len(self.pacing.table) else None,
-            "close_dates": self.at_its_word.dates if len(self.at_its_word.dates) else None,
-            "pushes": self.at_its_word.pushes if len(self.at_its_word.pushes) else None,
-            "kinds": self.kinds.table if len(self.kinds.table) else None,
+            "pacing": self.pacing.table,
+            "close_dates": word.dates,
+            "pushes": word.pushes,
+            "kinds": self.kinds.table,
         }
-        return {name: table for name, table in found.items() if table is not None}
+        return {name: table for name, table in found.items() if table is not None and len(table)}
