@@ -57,9 +57,9 @@ def path(section: Any) -> Picture | Absent:
     """Who said what week by week, with the range and what was closed."""
     rows, band, a = section.rows, section.band, section.answer
     if not section.period or rows.empty:
-        return Absent("There is no period with numbers to draw.")
+        return Absent("")  # the first picture says why
     if rows["week"].nunique() < 2:
-        return Absent("One moment only: there is no path to draw.")
+        return _ranges(section)
     actual = rows["actual"].dropna()
     shades = _shades(section)
     if len(actual):
@@ -107,6 +107,28 @@ def path(section: Any) -> Picture | Absent:
         for n in section.names if len(own := rows[rows["forecaster"] == n])
     )  # fmt: skip
     return Picture(type(section).__name__.lower(), f"{message}. {said}.", figure)
+
+
+def _ranges(section: Any) -> Picture | Absent:
+    """Where each period is known at one moment only: its range, the number in it, and what was booked."""
+    a, t = section.answer, section.ranged
+    if t.empty:
+        return Absent("One moment of each only, and no range yet: there is nothing to draw.")
+    over = t.dropna(subset=["actual"])
+    message = f"{int(over['held'].sum())} of {len(over)} ranges held what was booked"
+    with canvas(2.4) as (figure, ax):
+        title(figure, message)
+        x = range(len(t))
+        ax.vlines(x, t["low"], t["high"], color=_shades(section)[a.primary], alpha=0.3, lw=7)
+        ax.plot(x, t["amount"], "_", ms=9, color=_shades(section)[a.primary])
+        for held, shade in ((1, _GAIN), (0, _LOSS)):
+            own = t["held"].eq(held).to_numpy()
+            ax.plot([i for i in x if own[i]], t["actual"][own], "o", ms=5, color=shade)
+        ax.set_xticks(x, t["period"].map(lambda p: short(p, 10)), fontsize=7.5, rotation=30, ha="right")
+        ax.yaxis.set_major_formatter(_in_money(section))
+        note(figure, f"Bars: the range around {called(a.primary)}. Dots: booked; green inside, red outside.")
+    said = "; ".join(f"{r['period']} {section.money(r['low'], r['high'])}, booked {section.money(r['actual'])}" for r in t.to_dict("records"))  # fmt: skip
+    return Picture("path", f"{message}. {said}.", figure)
 
 
 def by_week(section: Any) -> Picture | Absent:

@@ -194,6 +194,15 @@ class Path(_Drawn):
         return rows[first_seen(rows)]
 
     @property
+    def ranged(self) -> pd.DataFrame:
+        """The last ranges at this week, in order of time."""
+        a = self.answer
+        if isinstance(a.record, str):
+            return self.band
+        t = a.record.table[a.record.table["week"] == a.week]
+        return t.sort_values("period", key=lambda p: p.map(a.order), ignore_index=True).tail(self.most)
+
+    @property
     def names(self) -> list[str]:
         """People, model and whoever carries the range: no more, or nothing can be read."""
         a = self.answer
@@ -216,8 +225,8 @@ class Last(Path):
 
     @property
     def period(self) -> str:
-        before = self.answer.before
-        return before[-1] if before else ""
+        before, weeks = self.answer.before, self.answer.company["week"]
+        return before[-1] if before and weeks.nunique() > 1 else ""  # else the picture above has them all
 
 
 class Ranges(_Section):
