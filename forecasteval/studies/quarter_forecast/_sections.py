@@ -226,7 +226,7 @@ class Last(Path):
     @property
     def period(self) -> str:
         before, weeks = self.answer.before, self.answer.company["week"]
-        return before[-1] if before and weeks.nunique() > 1 else ""  # else the picture above has them all
+        return before[-1] if before and len(weeks.unique()) > 1 else ""  # else the picture above has them all
 
 
 class Ranges(_Section):
