@@ -144,3 +144,12 @@ def test_a_history_alone_is_enough(org, tmp_path):
     found = Review().run(replace(org, activity=None, folder=tmp_path))
     assert {s.kind for s in found.judged} == {"inbound", "rep", "quiet", "pushed"}
     assert "entries in the record" in found.caveats.words().text
+
+
+def test_of_few_units_no_more_are_listed_by_chance_than_one_in_ten(folder):
+    """One kind has the whole of the false alarms to itself, and would list 4 of 10 reps on whom there is nothing to see."""
+    answer = Review().run(fe.read(folder))
+    assert answer.each == 4
+    assert answer.expected == answer.results()["expected_false_alarms"] == 1
+    assert answer.rows["false_alarms"].max() <= 1
+    assert "about 1 would be listed too" in answer.verdict.headline

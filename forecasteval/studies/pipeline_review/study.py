@@ -11,7 +11,7 @@ gaps; its pushes against those of all deals.
 
 **False alarms.** What is as unusual as a row came up so often per review in the past of the same organisation
 (:func:`forecasteval.inference.unusual.per_review`): every row says how often, and those beyond `false_alarms`, shared evenly
-between the kinds, are not listed. ``tests/benchmarks/false_alarms_review.py`` counts them in simulated normal life.
+between the kinds and at most one unit in ten, are not listed. ``tests/benchmarks/false_alarms_review.py`` counts them in simulated normal life.
 
 **The loop.** The list goes to ``reviews/<day>.csv`` of the data folder with an empty column `worth_it`, and what was
 listed to a ledger that is only added to. The next run reads both.
@@ -132,13 +132,22 @@ class ReviewAnswer(Answer):
         """False alarms that one kind may raise."""
         return self.question.false_alarms / max(len(self.judged), 1)
 
+    def by_chance(self, signal: Signal) -> float:
+        """The same of a kind of few units: at most one in ten, or what is usual would fill its share."""
+        return min(self.each, len(signal.units) / 10) if signal.judged else 0.0
+
+    @property
+    def expected(self) -> float:
+        """Rows that come up in a review of a week in which nothing is wrong."""
+        return sum(map(self.by_chance, self.judged))
+
     @cached_property
     def beyond(self) -> pd.DataFrame:
         """Every row that may be listed, the rarest first, of equal ones the largest amount; more than fill a page, too."""
         rows = []
         for signal in self.judged:
             shown = self._names(signal)
-            for unit, row in signal.units[signal.units["rate"] <= self.each].iterrows():
+            for unit, row in signal.units[signal.units["rate"] <= self.by_chance(signal)].iterrows():
                 why = self.text(
                     f"why_{signal.kind if signal.kind in ('quiet', 'pushed') else 'fell'}", row, signal
                 )
@@ -214,7 +223,7 @@ class ReviewAnswer(Answer):
                 "day": f"{self.day:%Y-%m-%d}",
                 "listed": len(self.rows),
                 "beyond_the_page": len(self.beyond) - len(self.rows),
-                "expected_false_alarms": self.question.false_alarms if self.judged else None,
+                "expected_false_alarms": self.expected if self.judged else None,
                 "kinds": [
                     {
                         "kind": s.kind, "judged": len(s.units) if s.judged else 0, "too_little_history": s.short,
