@@ -121,10 +121,13 @@ def _middle(values: Floats) -> Floats:
     return np.asarray(np.ma.median(held, axis=0).filled(1.0)) if values.size else np.ones(values.shape[1:])
 
 
-def per_review(now: ArrayLike, past: ArrayLike) -> Floats:
+def per_review(now: ArrayLike, past: ArrayLike, *, again: int = 1) -> Floats:
     """How many units as unusual as this come up in a review in which nothing has happened.
 
-    U (1 + #{past >= s}) / (1 + N),  U units judged now, N their scores in past reviews
+    U (r + #{past >= s}) / (r + N),  U units judged now, N their scores in past reviews
+
+    Where the same thing stands in r reviews one after the other (`again`), the N scores are as good as N / r, and what
+    was never seen in them is as likely to come up as one of N / r.
 
     The past is the user's own, all units together, so that trends, seasons, and counts that vary more than chance are in it
     as they are. What was unusual then is in it too, which makes the rate too high rather than too low. Listing whatever
@@ -136,6 +139,8 @@ def per_review(now: ArrayLike, past: ArrayLike) -> Floats:
     now : array of shape (units,)
         Scores, large where unusual; NaN where a unit is not judged.
     past : array of shape (units, reviews)
+    again : int
+        Past reviews in which the same thing stands.
 
     Returns
     -------
@@ -150,4 +155,4 @@ def per_review(now: ArrayLike, past: ArrayLike) -> Floats:
     then = np.sort(then[np.isfinite(then)])
     judged = np.isfinite(s)
     as_much = then.size - np.searchsorted(then, np.where(judged, s, 0.0), side="left")
-    return np.where(judged, judged.sum() * (1 + as_much) / (1 + then.size), np.nan)
+    return np.where(judged, judged.sum() * (again + as_much) / (again + then.size), np.nan)

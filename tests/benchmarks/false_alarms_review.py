@@ -46,13 +46,17 @@ def listed(counts):
 
 DEALS = ("plain", "paces differ", "bursts", "growth", "slowing down", "holidays", "quarter ends", "all of it")
 DAY = pd.Timestamp("2026-01-10")
+_BEFORE = 600  # days of deals before the record begins
 
 
 def normal_deals(rng, open_at_once, days, life):
-    """Histories of deals: each lives some months, something is entered at its own pace, and its close date is pushed at times."""
+    """Histories of deals: each lives some months, something is entered at its own pace, and its close date is pushed at times.
+
+    The record begins on day 0, with the deals that are open then.
+    """
     every = life == "all of it"
-    n = int(open_at_once * days / 120)
-    born = rng.uniform(0, 1, n) ** (0.6 if life == "growth" or every else 1.0) * days
+    n = int(open_at_once * (days + _BEFORE) / 120)
+    born = rng.uniform(0, 1, n) ** (0.6 if life == "growth" or every else 1.0) * (days + _BEFORE) - _BEFORE
     ends = born + rng.gamma(2, 60, n)
     pace = rng.gamma(2, 4, n) if life in ("paces differ", "bursts") or every else np.full(n, 8.0)
     at, deal = [born], [np.arange(n)]
@@ -85,7 +89,12 @@ def normal_deals(rng, open_at_once, days, life):
     t = pd.concat([t.assign(status="open"), closed[closed["at"] < days]]).sort_values(
         ["deal", "at"], ignore_index=True
     )
-    return t.assign(close=born[t["deal"]] + 90 + t.groupby("deal")["by"].cumsum())
+    t["close"] = born[t["deal"]] + 90 + t.groupby("deal")["by"].cumsum()
+    t = t[
+        t["at"].groupby(t["deal"]).shift(-1, fill_value=np.inf).gt(0)
+    ]  # the state on day 0, and what came after
+    t = t.assign(at=t["at"].clip(lower=0.0))
+    return t[~((t["at"] == 0) & (t["status"] != "open"))]
 
 
 def review_of(t, days):

@@ -182,15 +182,20 @@ def _deals(org: Org, day: pd.Timestamp) -> list[Signal]:
     state = history.iloc[version[now]]
     told = {"amount": state["amount"].to_numpy(), "close_on": state["close_on"].to_numpy()}
     facts = [
-        ("quiet", quiet, {"silent": silent[now], "pace": pace[now]}),
-        ("pushed", pushed, {"often": often[now], "moved": moved[now]}),
+        ("quiet", quiet, 1, {"silent": silent[now], "pace": pace[now]}),
+        (
+            "pushed",
+            pushed,
+            WINDOW,
+            {"often": often[now], "moved": moved[now]},
+        ),  # a push stands in so many reviews
     ]
     found = []
-    for kind, score, about in facts:
-        rate = per_review(score[now], score[~now])
+    for kind, score, again, about in facts:
+        rate = per_review(score[now], score[~now], again=again)
         units = pd.DataFrame({"rate": rate, **about, **told}, index=pd.Index(id_of[deal[now]], name="unit"))
         as_rare = (
-            per_review(score[old], score[~now])
+            per_review(score[old], score[~now], again=again)
             * np.isfinite(score[now]).sum()
             / max(np.isfinite(score[old]).sum(), 1)
         )
