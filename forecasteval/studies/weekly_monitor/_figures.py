@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-import textwrap
-from collections.abc import Sequence
-from typing import Any
 
 import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
 from forecasteval.report.figures import (
@@ -88,16 +84,6 @@ def _tick(looks: pd.DataFrame, at: float) -> str:
     return f"{day:%b %Y}\n{int(deals.iloc[-1]) if len(deals) else 0:,}"
 
 
-def _sideways(ax: Axes, rules: Rules, labels: Sequence[str], size: float, margin: float) -> list[int]:
-    """Rows one under the other, with who is better to either side of zero; gives their heights."""
-    heights = labelled(ax, labels, size)
-    ax.margins(x=margin)
-    ax.locator_params(axis="x", nbins=5)
-    names = (short(on_axis(name), 20) for name in (rules.candidate, rules.baseline))
-    ax.set_xlabel(difference_axis(rules.score.label, *names), fontsize=9)
-    return heights
-
-
 def by_period(rules: Rules, periods: pd.DataFrame, said: str, alt: str) -> Picture:
     """What each period by itself showed."""
     shade, n = _shade(rules), len(periods)
@@ -106,7 +92,11 @@ def by_period(rules: Rules, periods: pd.DataFrame, said: str, alt: str) -> Pictu
         ax.axvline(0, color=INK, lw=1)
         labels = [f"{short(str(p), 14)} ({deals:,})" for p, deals in periods["deals"].items()]
         columns = (periods[c].tolist() for c in ("difference", "deals", "filling"))
-        heights = _sideways(ax, rules, labels, 8.5, 0.15)
+        heights = labelled(ax, labels, 8.5)
+        ax.margins(x=0.15)
+        ax.locator_params(axis="x", nbins=5)
+        names = (short(on_axis(name), 20) for name in (rules.candidate, rules.baseline))
+        ax.set_xlabel(difference_axis(rules.score.label, *names), fontsize=9)
         for at, difference, deals, filling in zip(heights, *columns, strict=True):
             ax.plot([0, difference], [at, at], color=FAINT, lw=2, zorder=1)
             ax.plot(
@@ -120,25 +110,3 @@ def by_period(rules: Rules, periods: pd.DataFrame, said: str, alt: str) -> Pictu
             "interval above.",
         )
     return Picture("by_period", alt, figure)
-
-
-def questions(rules: Rules, lines: Sequence[Any], labels: Sequence[str], said: str, alt: str) -> Picture:
-    """The newest difference with its interval for one look and for all looks, under each question."""
-    with canvas(3.1) as (figure, ax):
-        title(figure, said)
-        ax.axvline(0, color=INK, lw=1)
-        heights = _sideways(ax, rules, [textwrap.fill(label, 22) for label in labels], 9, 0.08)
-        for at, line in zip(heights, lines, strict=True):
-            tone = _shade(rules) if line.declared else GREY if line is lines[0] else INK
-            if math.isfinite(line.low):
-                thick = 5 if line.declared else 2
-                ax.plot([line.low, line.high], [at, at], color=tone, lw=thick, solid_capstyle="butt")
-            ax.plot([line.difference], [at], "o", ms=7, mfc=tone, mec=tone)
-            ax.annotate(
-                line.interval or "no interval yet", (1.0, at), (0, 11), xycoords=("axes fraction", "data"),
-                textcoords="offset points", ha="right", va="center", fontsize=8.5, color=GREY,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
-            )  # fmt: skip
-        ax.set_ylim(0.5, len(lines) + 0.6)
-        note(figure, "Thick: the question of the headline.")
-    return Picture("questions", alt, figure)

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from forecasteval.compare import wording
-from forecasteval.compare.verdicts import BASELINE, CANDIDATE, UNSURE
+from forecasteval.compare.verdicts import UNSURE
 from forecasteval.report.figures import Absent, Picture
 from forecasteval.report.section import Section
 from forecasteval.studies.weekly_monitor import _figures as figures
@@ -88,19 +88,6 @@ class Questions(_Section):
         """Is the interval over weeks wider than the one over periods, against what is usual?"""
         weeks, periods = (line.high - line.low for line in self.lines[1:3])
         return math.isfinite(weeks) and weeks > periods
-
-    @property
-    def told(self) -> int:
-        """For how many of the two questions a side is better."""
-        return sum(line.verdict in (CANDIDATE, BASELINE) for line in self.lines[1:3])
-
-    def figure(self) -> Picture | Absent:
-        """The interval for one look and those for all looks."""
-        if not self.lines:
-            return Absent("There is no interval to draw yet.")
-        labels = [self.say("reads", line).text for line in self.lines[:3]]
-        title, alt = (self.say(f"questions_{part}").text for part in ("title", "alt"))
-        return figures.questions(self.answer.rules, self.lines[:3], labels, title, alt)
 
 
 class ByPeriod(_Section):
