@@ -52,7 +52,16 @@ from forecasteval.tables.organisation import Org, newest_record
 if TYPE_CHECKING:
     from forecasteval.report.figures import Absent, Picture
 
-SAY = Words(__file__)
+SAY = Words(
+    __file__,
+    metrics=METRICS,
+    limits=LIMITS,
+    least=MIN_CLUSTERS,
+    few_periods=FEW_PERIODS,
+    burn_in=BurnIn,
+    stale_after=STALE_AFTER_DAYS,
+    proof=proof,
+)
 _DRAWS = 199  # of the test of a forecast's word
 _ON_CARD = 2  # caveats on the first screen
 
@@ -173,15 +182,6 @@ def _least(comparison: Comparison) -> float:
     return float(arm + t_quantile(0.8, row["df"]) * row["se"])
 
 
-class Who(_Section):
-    """Who the two forecasters are and what the score means, each explained once."""
-
-    def words(self) -> Html:
-        about, c = self.answer.pair.forecasters, self.answer.comparison
-        known = [(n, about[n]["gloss"]) for n in (c.candidate, c.baseline) if about.get(n, {}).get("gloss")]
-        return SAY("who", [*known, (_metric(c).label, _metric(c).gloss)], c.level)
-
-
 class Ladder(_Section):
     """The same difference for each thing that may be different next time."""
 
@@ -261,7 +261,7 @@ class Scores(_Section):
 
     def glossary(self) -> Html:
         """What each score of the table means."""
-        return SAY("glossary", [METRICS[m] for m in self.answer.comparison.table["metric"]])
+        return self.say("glossary")
 
 
 # --- the probabilities --------------------------------------------------------------------------------
@@ -658,28 +658,6 @@ class Deals(_Section):
             share = "" if pd.isna(r["share"]) else f"{r['share']:.1%}"
             rows.append([r["check"], f"{r['count']:,.0f}", share, r["what_it_means"]])
         return SAY("audit", rows)
-
-
-class Method(_Section):
-    """How it was done, with every choice that was made; enough for a stranger to repeat it."""
-
-    def words(self) -> Html:
-        a, c = self.answer, self.answer.comparison
-        about = a.pair.forecasters.values()
-        return SAY(
-            "method",
-            a,
-            row=c.primary,
-            label=_metric(c).label,
-            clusters=[(c.nouns.get(d) or d, of) for d, of in c.primary["clusters"].items()],
-            fitted_here=bool(about) and all(a.get("from_file") is False for a in about),
-            limits=LIMITS,
-            least=MIN_CLUSTERS,
-            few_periods=FEW_PERIODS,
-            burn_in=BurnIn,
-            stale_after=STALE_AFTER_DAYS,
-            proof=proof(),
-        )
 
 
 class Caveats(_Section):

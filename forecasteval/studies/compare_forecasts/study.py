@@ -18,6 +18,7 @@ from forecasteval.matching.deals_as_of import looks_at
 from forecasteval.matching.forecasters import BUILT_IN
 from forecasteval.matching.match import Panel
 from forecasteval.matching.matched import RESERVED, Matched, pseudonyms
+from forecasteval.report.section import said
 from forecasteval.scores.probability import DEFAULT_METRICS
 from forecasteval.studies.compare_forecasts import _sections as sections
 from forecasteval.studies.compare_forecasts._numbers import Numbers, check_value, divided, weeks_of
@@ -193,7 +194,7 @@ class ComparisonAnswer(Numbers):
 
     say = sections.SAY
     verdict = cached_property(sections.Verdict)
-    who = cached_property(sections.Who)
+    who = said("who")
     ladder = cached_property(sections.Ladder)
     weeks = cached_property(sections.Weeks)
     reliability = cached_property(sections.Curves)
@@ -208,7 +209,7 @@ class ComparisonAnswer(Numbers):
     holds = cached_property(sections.Holds)
     scores = cached_property(sections.Scores)
     deals = cached_property(sections.Deals)
-    method = cached_property(sections.Method)
+    method = said("method")
     caveats = cached_property(sections.Caveats)
 
     @property
