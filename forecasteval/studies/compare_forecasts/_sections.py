@@ -451,21 +451,21 @@ class Segments(_Section, OrWhy):
         return {by: f.to_dict() for by, f in self.more.items()}
 
 
-def _family_rows(f: Family) -> tuple[Family, list[list[str]], list[str], list[str]]:
-    """A family with its rows, the segments too small to count, and those where the first forecaster is worse."""
+def _family_rows(f: Family) -> tuple[Family, list[list[str]], list[list[str]], list[str], list[str]]:
+    """A family with its rows, their adjusted p-values, the segments too small to count, and those where it is worse."""
     small = f.table.loc[~f.table["in_family"], "segment"].tolist()
     worse = f.table.loc[f.table["worse_here"], "segment"].tolist()
-    return f, [_segment_row(r, f) for r in f.table.to_dict("records")], small, worse
-
-
-def _segment_row(row: dict[Any, Any], family: Family) -> list[str]:
-    verdict = "too small to count"
-    if row["in_family"]:
-        c = family.comparisons[row["segment"]]
-        verdict = verdict_words(row | {"candidate": c.candidate, "baseline": c.baseline})
-    adjusted = ["–" if math.isnan(row[p]) else _p(row[p]) for p in ("p_worse_holm", "q_value")]
-    counts = [f"{row['deals']:,}", f"{row['reps']:,}"]
-    return [row["segment"], verdict, *counts, *difference_cells(row), *adjusted]
+    rows, adjusted = [], []
+    for row in f.table.to_dict("records"):
+        verdict = "too small to count"
+        if row["in_family"]:
+            c = f.comparisons[row["segment"]]
+            verdict = verdict_words(row | {"candidate": c.candidate, "baseline": c.baseline})
+            p_values = (row[p] for p in ("p_worse_holm", "q_value"))
+            adjusted.append([row["segment"], *("–" if math.isnan(p) else _p(p) for p in p_values)])
+        counts = [f"{row['deals']:,}", f"{row['reps']:,}"]
+        rows.append([row["segment"], verdict, *counts, *difference_cells(row)])
+    return f, rows, adjusted, small, worse
 
 
 def apart(a: Numbers) -> WhoWasRight:
