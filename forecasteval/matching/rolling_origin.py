@@ -27,8 +27,9 @@ _Past = tuple[pd.Timestamp, NDArray[np.intp]]  # a look, and the rows that were 
 class Learning:
     """What a learning curve is drawn from.
 
-    ``table`` has a column for each size of the model, the rule and the twin (what the baseline would be once corrected,
-    where that was asked for), which ``model``, ``rule`` and ``twin`` name; ``fits`` holds size, period, deals, won, parameters of each fit; ``stop`` says why there is no curve.
+    ``columns`` holds what was said at every size by the model, the rule and the twin (what the baseline would be once
+    corrected, where that was asked for), which ``model``, ``rule`` and ``twin`` name; ``table`` has it beside the baseline;
+    ``fits`` holds size, period, deals, won, parameters of each fit; ``stop`` says why there is no curve.
     """
 
     table: Matched = field(default_factory=lambda: Matched(pd.DataFrame()))
@@ -38,27 +39,16 @@ class Learning:
     fits: pd.DataFrame = field(default_factory=pd.DataFrame)
     stop: str = ""
     twin: Mapping[int, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class _Rolled:
-    """What was said at every size, before it meets the baseline."""
-
-    columns: pd.DataFrame
-    model: Mapping[int, str]
-    rule: Mapping[int, str]
-    fits: pd.DataFrame
-    twin: Mapping[int, str]
+    columns: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def beside(self, matched: Matched, baseline: str) -> Learning:
         """Put the forecasts beside the baseline's, with what fell out on the way."""
         if matched.stop:
             return Learning(stop=matched.stop[0]["text"])
-        sizes = tuple(self.model)
         joined = matched.table.merge(self.columns, on=["deal_id", "as_of"], how="inner")
         flow = list(matched.flow)
         for step, kept, why in (
-            (f"{sizes[-1]:,} closed deals to learn from", joined, "too few outcomes were known by then"),
+            (f"{self.sizes[-1]:,} closed deals to learn from", joined, "too few outcomes were known by then"),
             (f"{baseline} gives a forecast", joined[joined[baseline].notna()], f"no forecast by {baseline}"),
         ):
             deals = int(kept["deal_id"].nunique())
@@ -73,9 +63,8 @@ class _Rolled:
             for by_size in (self.model, self.rule, self.twin)
             for n, name in by_size.items()
         }
-        forecasters = {**matched.forecasters, **about}
-        matched = replace(matched, table=joined, flow=flow, forecasters=forecasters)
-        return Learning(matched, sizes, self.model, self.rule, self.fits, twin=self.twin)
+        known = {**matched.forecasters, **about}
+        return replace(self, table=replace(matched, table=joined, flow=flow, forecasters=known))
 
 
 def pasts_of(panel: pd.DataFrame, seed: int) -> list[_Past]:
@@ -105,7 +94,7 @@ def roll(
     rule: str,
     twin: str = "",
     seen: Seen | None = None,
-) -> _Rolled:
+) -> Learning:
     """Fit model, rule and twin to the last n known deals of each look, for every n, and let them speak about it.
 
     Looks by which fewer outcomes were known than the largest size takes are left out: all sizes speak about the same deals.
@@ -130,4 +119,5 @@ def roll(
             fits.append({"size": n, "period": period, "deals": n, "won": won, "parameters": parameters})
     judged = panel["as_of"].isin([day for day, _ in pasts])
     columns = panel[["deal_id", "as_of"]].assign(**said)[judged]
-    return _Rolled(columns, model, fitted[rule], pd.DataFrame(fits), fitted.get(twin, {}))
+    rolled = Learning(sizes=sizes, model=model, rule=fitted[rule], fits=pd.DataFrame(fits), columns=columns)
+    return replace(rolled, twin=fitted.get(twin, {}))

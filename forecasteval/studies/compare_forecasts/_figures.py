@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -117,12 +117,8 @@ def segments(family: Family | str) -> Picture | Absent:
         )
     of = {s: family.comparisons[s] for s in table["segment"]}
     any_one = next(iter(of.values()))
-    parts = []
-    for name in (any_one.candidate, any_one.baseline):
-        ahead = [short(s, 20) for s, c in of.items() if _winner(c) == name]
-        if ahead:
-            parts.append(f"{name} is ahead in {', '.join(ahead[:4])}{' …' * (len(ahead) > 4)}")
-    message = "; ".join(parts) or f"In no {short(family.by, 20)} can a difference be told"
+    told = _ahead_in(of, lambda found: ", ".join(short(s, 20) for s in found[:4]) + " …" * (len(found) > 4))
+    message = told or f"In no {short(family.by, 20)} can a difference be told"
     rows = [
         (
             f"{textwrap.fill(short(s), 18)}\n{deals:,} deals, {reps} rep{'' if reps == 1 else 's'}",
@@ -143,7 +139,13 @@ def by_week(weeks: Mapping[int, Comparison]) -> Picture | Absent:
     if not weeks:
         return Absent("There is no week of a period in which the two can be compared.")
     any_one = next(iter(weeks.values()))
-    message, shade = _week_message(weeks), _shade(any_one)
+    message, shade = _ahead_in(weeks, lambda found: _runs(found, list(weeks))), _shade(any_one)
+    if not all(_winner(c) for c in weeks.values()):
+        message += (
+            "; no difference can be told in the others"
+            if message
+            else "In no single week can a difference be told"
+        )
     with canvas(3.6) as (figure, ax):
         title(figure, message)
         ax.axhline(0, color=INK, lw=1)
@@ -164,18 +166,14 @@ def by_week(weeks: Mapping[int, Comparison]) -> Picture | Absent:
     return Picture("by_week", f"{message}. Difference by week with intervals: {said}.", figure)
 
 
-def _week_message(weeks: Mapping[int, Comparison]) -> str:
-    """Who is ahead in which weeks, in one line."""
-    any_one = next(iter(weeks.values()))
+def _ahead_in(of: Mapping[Any, Comparison], said: Callable[[list[Any]], str]) -> str:
+    """Who is ahead in which of several comparisons, in one line; empty where nobody is."""
+    any_one = next(iter(of.values()))
     parts = []
     for name in (any_one.candidate, any_one.baseline):
-        ahead = [w for w, c in weeks.items() if _winner(c) == name]
-        if ahead:
-            parts.append(f"{name} is ahead in {_runs(ahead, list(weeks))}")
-    if not parts:
-        return "In no single week can a difference be told"
-    undecided = not all(_winner(c) for c in weeks.values())
-    return "; ".join(parts) + ("; no difference can be told in the others" if undecided else "")
+        if found := [key for key, c in of.items() if _winner(c) == name]:
+            parts.append(f"{name} is ahead in {said(found)}")
+    return "; ".join(parts)
 
 
 def _runs(found: list[int], possible: list[int]) -> str:
