@@ -16,7 +16,7 @@ from forecasteval.scores.probability import Floats
 from forecasteval.tables.giveaways import knows_by_value
 
 CODE = "hindsight"
-ByValue = tuple[Floats, NDArray[np.integer], Floats]  # values, deals at each, and how many of them were won
+_ByValue = tuple[Floats, NDArray[np.integer], Floats]  # values, deals at each, and how many of them were won
 _REMEDY = "Compare what it said while the deals were open."
 
 
@@ -40,15 +40,15 @@ def knew(
     """
     there = np.flatnonzero(~np.isnan(said))
     if unit is None:
-        return told(name, (by_value(said[there], won[there]),), days)
+        return told(name, (_by_value(said[there], won[there]),), days)
     order = there[np.lexsort((unit[there],) if when is None else (when[there], unit[there]))]
     last = order[np.flatnonzero(np.diff(unit[order], append=-1))]
     first = order[np.flatnonzero(np.diff(unit[order], prepend=-1))]
     looks = (last, first) if last.size < order.size else (last,)
-    return told(name, [by_value(said[look], won[look]) for look in looks], days)
+    return told(name, [_by_value(said[look], won[look]) for look in looks], days)
 
 
-def by_value(said: Floats, won: Floats) -> ByValue:
+def _by_value(said: Floats, won: Floats) -> _ByValue:
     """Distinct values in their order, with the deals and wins at each; of very many by steps."""
     if said.size > EXACT_ROWS:
         level = steps(said)
@@ -63,7 +63,7 @@ def by_value(said: Floats, won: Floats) -> ByValue:
     return values, np.bincount(at), np.bincount(at, weights=won).astype(np.float64)
 
 
-def told(name: str, looks: Sequence[ByValue], days: float | None) -> list[Reason]:
+def told(name: str, looks: Sequence[_ByValue], days: float | None) -> list[Reason]:
     """The reason from the deals' last looks, and from their first ones where there are several."""
     found = knows_by_value(*looks[0], days)
     if not found:

@@ -65,7 +65,7 @@ class Ranks:
 
 
 @dataclass(frozen=True, eq=False)
-class Ranked:
+class _Ranked:
     """The sums of one forecast, and by row its placement and what that adds to the AUC."""
 
     ranks: Ranks
@@ -79,7 +79,7 @@ def influence(placed: Floats, won: NDArray[np.bool_], value: float, wins: float,
     return (np.where(won, placed / lost, placed / wins) - value) * np.where(won, rows / wins, rows / lost)
 
 
-def ranked(forecast: Floats, won: Floats, groups: Grouping, dimensions: tuple[str, ...]) -> Ranked:
+def ranked(forecast: Floats, won: Floats, groups: Grouping, dimensions: tuple[str, ...]) -> _Ranked:
     """How well a forecast ranks the rows, and how well without each cluster of some dimensions."""
     tied = 0.0
     if forecast.size <= EXACT_ROWS:
@@ -97,7 +97,7 @@ def ranked(forecast: Floats, won: Floats, groups: Grouping, dimensions: tuple[st
         tied = levels.tied
     ranks = Ranks(groups.sums(None), groups.sums(won), groups.sums(placed), inside, tied)
     wins, rows = float(won.sum()), float(placed.size)
-    return Ranked(ranks, placed, influence(placed, won == 1, ranks.value, wins, rows))
+    return _Ranked(ranks, placed, influence(placed, won == 1, ranks.value, wins, rows))
 
 
 def steps(forecast: Floats) -> Codes:

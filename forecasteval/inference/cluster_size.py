@@ -19,7 +19,7 @@ _FEWEST = 5  # clusters
 
 
 @dataclass(frozen=True, slots=True)
-class PerCluster:
+class _PerCluster:
     """The unweighted mean over clusters, and the test of whether it differs from that over rows for a reason.
 
     ``mean`` is for new clusters; ``slope`` is the change of a cluster's ratio when its size doubles, and ``p_value``
@@ -50,7 +50,7 @@ class PerCluster:
         return found | {"clusters": self.clusters, "slope": self.slope, "p_value_informative": self.p_value}
 
 
-def per_cluster(x: ArrayLike, z: ArrayLike, level: float = 0.95) -> PerCluster | None:
+def per_cluster(x: ArrayLike, z: ArrayLike, level: float = 0.95) -> _PerCluster | None:
     """The mean of the clusters' own ratios, each counted once, and whether size and ratio go together.
 
     M = sum_g r_g / G,  r_g = x_g / z_g; the interval by leaving out one cluster at a time, t with G - 1. A ratio of sums
@@ -82,7 +82,7 @@ def per_cluster(x: ArrayLike, z: ArrayLike, level: float = 0.95) -> PerCluster |
 
     Returns
     -------
-    PerCluster, or None with fewer than 5 clusters, or sums that are not finite
+    _PerCluster, or None with fewer than 5 clusters, or sums that are not finite
 
     References
     ----------
@@ -105,7 +105,7 @@ def per_cluster(x: ArrayLike, z: ArrayLike, level: float = 0.95) -> PerCluster |
     mean = float(ratio.mean())
     se = cr3j(mean, (ratio.sum() - ratio) / (n - 1))
     slope, p_value = _slope(np.log2(z), ratio, z / (z + np.median(z)))
-    return PerCluster(interval(mean, Spread(se, n - 1.0, "rep"), level), n, slope, p_value)
+    return _PerCluster(interval(mean, Spread(se, n - 1.0, "rep"), level), n, slope, p_value)
 
 
 def _slope(size: Floats, ratio: Floats, weight: Floats) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from forecasteval.inference.jackknife import Spread, bell_mccaffrey_df, cr3j, le
 from forecasteval.inference.limits import LIMITS
 from forecasteval.scores.probability import Floats
 
-FEWEST_A_SIDE = 3  # units: fewer on either side cannot show how much units differ, and give no interval
+_FEWEST_A_SIDE = 3  # units: fewer on either side cannot show how much units differ, and give no interval
 
 
 def difference_in_differences(
@@ -69,11 +69,8 @@ def difference_in_differences(
     >>> difference_in_differences([3.0, 1.0, 0.0, 2.0], np.ones(4), [1, 0, 0, 0]).reasons[0]["code"]
     'too_few_treated'
     """
-    d, w, t = (
-        np.asarray(change, dtype=float),
-        np.asarray(weight, dtype=float),
-        np.asarray(treated, dtype=bool),
-    )
+    d, w = (np.asarray(v, dtype=float) for v in (change, weight))
+    t = np.asarray(treated, dtype=bool)
     if not np.isfinite(d).all() or not (w > 0).all():
         raise ValueError("Every change must be finite and every weight above 0.")
     sides = [_Side.of(d[of], w[of]) for of in (t, ~t)]
@@ -81,8 +78,8 @@ def difference_in_differences(
     for side, code, who in zip(
         sides, ("too_few_treated", "too_few_others"), ("with it", "without it"), strict=True
     ):
-        if side.units < FEWEST_A_SIDE:
-            text = f"{side.units} of the units {who}: at least {FEWEST_A_SIDE} are needed to see how much units differ."
+        if side.units < _FEWEST_A_SIDE:
+            text = f"{side.units} of the units {who}: at least {_FEWEST_A_SIDE} are needed to see how much units differ."
             return Estimate(value, level=level).noted(reason(code, text))
     variance = [side.se**2 for side in sides]
     total = sum(variance)
@@ -118,7 +115,7 @@ class _Side:
             return cls(math.nan, math.nan, math.nan, 0, math.nan, math.nan)
         share = w / w.sum()
         mean, alike = float(share @ d), float(share @ share)
-        if d.size < FEWEST_A_SIDE:
+        if d.size < _FEWEST_A_SIDE:
             return cls(mean, math.nan, math.nan, d.size, float(share.max()), alike)
         spread = cr3j(mean, leave_one_out(w * d, w))
         return cls(mean, spread, bell_mccaffrey_df(share), d.size, float(share.max()), alike)

@@ -9,7 +9,7 @@ from typing import Any
 Reason = dict[str, str]
 
 # reasons that inform; every other one speaks against believing an interval
-INFORMS = frozenset(
+_INFORMS = frozenset(
     [
         "amount_missing",
         "amount_won_assumed",
@@ -40,7 +40,7 @@ def reason(code: str, text: str) -> Reason:
 
 def against(reasons: tuple[Reason, ...] | list[Reason]) -> list[Reason]:
     """Those of the reasons that speak against believing."""
-    return [r for r in reasons if r["code"] not in INFORMS]
+    return [r for r in reasons if r["code"] not in _INFORMS]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ WINDOW, BLOCKS, YEAR = (
     6,
     52,
 )  # weeks that are looked at; blocks of as many weeks before; weeks after which a season returns
-FEWEST = 2.0  # events usual in a window: below, nothing less would be seen
+_FEWEST = 2.0  # events usual in a window: below, nothing less would be seen
 FEWEST_REVIEWS = (
     26  # weeks of past reviews from which a rate of false alarms is read; as many for one with the season
 )
@@ -90,7 +90,7 @@ def falls(counts: ArrayLike, *, window: int = WINDOW, blocks: int = BLOCKS, year
     own = np.square(_TO_SD * np.median(np.abs(off - np.median(off, axis=2, keepdims=True)), axis=2))
     scale = np.sqrt(np.maximum((own + _middle(own)) / 2, 1.0))
     score[:, t] = (_root(usual[:, t]) - _root(sums[:, t])) / scale
-    score[~(usual >= FEWEST)] = np.nan
+    score[~(usual >= _FEWEST)] = np.nan
     return Falls(score, sums, usual, seasonal, together)
 
 
