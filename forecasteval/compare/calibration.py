@@ -123,9 +123,7 @@ def _fits(
     said: Floats,
     y: Floats,
     g: NDArray[np.intp],
-    unit: Codes | None,
     level: float,
-    *,
     looks: float,
 ) -> tuple[float, float]:
     """Put the coefficients into what was found so far; the likelihood ratio of intercept 0 and slope 1, with its p."""
@@ -204,7 +202,7 @@ def calibrate(
     else:
         found["gap"] = _gap(np.asarray(probability, dtype=float) - y, groups, level)
         try:
-            ratio = _fits(found, said, y, g, unit, level, looks=y.size / deals)
+            ratio = _fits(found, said, y, g, level, y.size / deals)
         except NotEstimable as refused:
             reasons.append(reason(refused.code, str(refused)))
         reasons += doubts_of_fit(y, g, unit) if y.min() != y.max() else []
