@@ -70,11 +70,9 @@ def of_deals(
     design = Design(past.reps, past.periods, past.deals, sizes=past.sizes)
     if past.reps < 2 or past.periods < 2:
         return None
-    told = (
-        math.nan
-        if design.doubt(question)
-        else power.detectable(design, past.components, question, level=level, power=_POWER)
-    )
+    told = math.nan
+    if not design.doubt(question):
+        told = power.detectable(design, past.components, question, level=level, power=_POWER)
     periods, reps = (
         power.fewest(what, design, past.components, question, apart, level=level, power=_POWER)
         for what in ("periods", "reps")

@@ -70,10 +70,8 @@ def enough(
 def _counted(minimum: Minimum, org: Org, matched: Matched) -> tuple[int, int]:
     """Closed deals, won and lost, within the months that the vendor names; of a table those that are compared."""
     if org.deals is None:
-        first = (
-            matched.table.drop_duplicates("deal_id")["won"] if not matched.stop else pd.Series(dtype=float)
-        )
-        return int((first == 1).sum()), int((first == 0).sum())
+        won = pd.Series(dtype=float) if matched.stop else matched.table.drop_duplicates("deal_id")["won"]
+        return int((won == 1).sum()), int((won == 0).sum())
     deals, newest = org.deals, newest_record(org)
     if minimum.months is not None and newest is not None:
         since = pd.Timestamp(newest) - pd.DateOffset(months=minimum.months)
@@ -99,8 +97,6 @@ def _learned(
     found = roll(panel.known, pasts, sizes, _RULE).beside(beside, baseline)
     if found.stop:
         return nothing, 0, found.stop
-    compared = {
-        n: compare(found.table, name, baseline, metrics=["brier"], **options)
-        for n, name in found.model.items()
-    }
+    table, models = found.table, found.model
+    compared = {n: compare(table, m, baseline, metrics=["brier"], **options) for n, m in models.items()}
     return Crossing.of(compared), sizes[-1], ""

@@ -140,11 +140,6 @@ class Found:
         """What this definition makes of the claim."""
         return judged(*self.claimed[1:], self.at_least, reliable=bool(self.row["reliable"]))
 
-    @property
-    def reasons(self) -> list[str]:
-        """Why the interval may not be believed, and what else there is to say of it."""
-        return [r["text"] for r in self.row["reasons"]]
-
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `results.json`."""
         found: dict[str, Any] = {

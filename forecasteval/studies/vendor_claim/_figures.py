@@ -7,38 +7,42 @@ import textwrap
 from collections.abc import Sequence
 
 from forecasteval.report.figures import FAINT, GREY, INK, Absent, Picture, canvas, colour, short, title
+from forecasteval.report.section import Section
 from forecasteval.studies.vendor_claim._evidence import Found
 from forecasteval.studies.vendor_claim._held import Held
 from forecasteval.studies.vendor_claim._labels import interval, label, shown
 
 
-def beside(answer: Held) -> Picture | Absent:
-    """By how much the candidate is better than each forecast that costs nothing."""
-    drawn = [(label(n), f) for n, f in answer.free.items() if math.isfinite(f.better_by[1])]
-    if not drawn:
-        return Absent("Nothing that costs nothing could be held beside it with an interval.")
-    who = label(answer.trial.candidate)
-    ahead = [name for name, f in drawn if f.better_by[1] > 0 and f.row["reliable"]]
-    message = f"{who} is shown to be ahead of {len(ahead)} of {len(drawn)} forecasts that cost nothing"
-    return _forest(
-        drawn,
-        message,
-        f"<- {who} worse | better ->\n({answer.first.measure.label})",
-        answer.trial.candidate,
-        "beside",
-    )
+class Beside(Section):
+    """The candidate beside what costs nothing."""
+
+    def figure(self) -> Picture | Absent:
+        """By how much the candidate is better than each."""
+        answer: Held = self.answer
+        drawn = [(label(n), f) for n, f in answer.free.items() if math.isfinite(f.better_by[1])]
+        if not drawn:
+            return Absent("Nothing that costs nothing could be held beside it with an interval.")
+        who = label(answer.trial.candidate)
+        ahead = [name for name, f in drawn if f.better_by[1] > 0 and f.row["reliable"]]
+        message = f"{who} is shown to be ahead of {len(ahead)} of {len(drawn)} forecasts that cost nothing"
+        axis = f"<- {who} worse | better ->\n({answer.first.measure.label})"
+        return _forest(drawn, message, axis, answer.trial.candidate, "beside")
 
 
-def definitions(answer: Held, found: Sequence[Found]) -> Picture | Absent:
-    """What each definition makes of a claim to be better, each in units of its own interval."""
-    drawn = [(f.measure.label, f) for f in found]
-    if not drawn or answer.absolute:
-        return Absent("The table holds each definition with its interval.")
-    told = [f for _, f in drawn if f.verdict == "supported"]
-    message = f"The claim is supported under {len(told)} of {len(drawn)} definitions"
-    who = label(answer.trial.candidate)
-    where = f"<- {who} worse | better ->\n(in half-widths of each interval)"
-    return _forest(drawn, message, where, answer.trial.candidate, "definitions", scaled=True)
+class Definitions(Section):
+    """The claim under all definitions."""
+
+    def figure(self) -> Picture | Absent:
+        """What each definition makes of a claim to be better, each in units of its own interval."""
+        answer: Held = self.answer
+        drawn = [(f.measure.label, f) for f in answer.definitions if math.isfinite(f.claimed[1])]
+        if not drawn or answer.absolute:
+            return Absent("The table holds each definition with its interval.")
+        told = [f for _, f in drawn if f.verdict == "supported"]
+        message = f"The claim is supported under {len(told)} of {len(drawn)} definitions"
+        who = label(answer.trial.candidate)
+        where = f"<- {who} worse | better ->\n(in half-widths of each interval)"
+        return _forest(drawn, message, where, answer.trial.candidate, "definitions", scaled=True)
 
 
 def _forest(

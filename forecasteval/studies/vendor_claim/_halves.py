@@ -34,10 +34,8 @@ def draw(reps: Sequence[str], seed: int) -> dict[str, list[str]]:
         raise CallError("blind_half: the data know fewer than two reps, so there are no halves to draw.")
     order = np.random.default_rng(seed).permutation(len(names))
     half = (len(names) + 1) // 2
-    return {
-        "blind": sorted(names[i] for i in order[:half]),
-        "seeing": sorted(names[i] for i in order[half:]),
-    }
+    blind, seeing = (sorted(names[i] for i in part) for part in (order[:half], order[half:]))
+    return {"blind": blind, "seeing": seeing}
 
 
 @dataclass(frozen=True, eq=False)

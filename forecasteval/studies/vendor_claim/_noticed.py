@@ -26,11 +26,10 @@ def of_scores(matched: Matched, candidate: str, others: Iterable[str]) -> list[s
     said, found = matched.numbers(candidate), []
     known = said[np.isfinite(said)]
     if known.size and np.ptp(known) == 0:
-        found.append(
+        return [
             f"{label(candidate)} gives every deal the same {known[0]:g}: it says nothing of which deals are won. What it gains "
             "is only the others' habitual optimism or caution."
-        )
-        return found
+        ]
     for other in others:
         if other == candidate or other not in matched.table:
             continue

@@ -78,11 +78,8 @@ def attention(
             "share of each list that gets it."
         )
     share, cost = costs.attended, costs.attention
-    rows = (
-        _attending(matched, [candidate, *others], costs)
-        if share is None
-        else on_the_list(matched, [candidate, *others], share)
-    )
+    names = [candidate, *others]
+    rows = _attending(matched, names, costs) if share is None else on_the_list(matched, names, share)
     mine = rows.table[candidate].fillna(rows.table[others[0]]) if others else rows.table[candidate]
     columns: dict[str, Any] = {candidate: mine, ALL: 1.0, NOBODY: 0.0}
     rows = replace(rows, table=rows.table.assign(**columns))
@@ -93,14 +90,7 @@ def attention(
         return Terms(c, b, None)
 
     needs = () if costs.gain is not None else ("amount",)
-    metric = Metric(
-        "value",
-        "Value of attention",
-        "higher",
-        "gain where won, less cost, of deals that get it",
-        terms,
-        needs,
-    )
+    metric = Metric("value", "Value of attention", "higher", "gain where won, less cost", terms, needs)
     found = {n: compare(rows, candidate, n, metrics=[metric], **options) for n in (*others, ALL, NOBODY)}
     period = next((c for c in ("period", "as_of") if matched.has(c)), None)
     periods = matched[period].nunique() if period else 1

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from importlib.metadata import version
 from typing import Any
 
 from forecasteval.compare import wording
 from forecasteval.inference.estimate import Estimate
 from forecasteval.report.blocks import flow_table
-from forecasteval.report.figures import Absent, Picture
-from forecasteval.report.section import Section
-from forecasteval.studies.vendor_claim import _figures
 from forecasteval.studies.vendor_claim._agreement import (
     Annex,
     Registration,
@@ -43,9 +39,8 @@ def _against(answer: Held) -> list[tuple[str, tuple[float, float, float], str]]:
 
 
 def _says(verdict: str | None) -> str:
-    return {"candidate better": "vendor ahead", "baseline better": "vendor behind"}.get(
-        str(verdict), str(verdict)
-    )
+    words = {"candidate better": "vendor ahead", "baseline better": "vendor behind"}
+    return words.get(str(verdict), str(verdict))
 
 
 def _doubts(several: Several) -> list[str]:
@@ -108,20 +103,3 @@ TOOLS: dict[str, Any] = {
     "hashes": _hashes, "agreed": _agreed, "doubts": _doubts, "worth": _worth, "effects": EFFECTS, "money": wording.money,
     "exact": _exact, "apart": apart, "flow_table": flow_table, "version": version("deal-forecasteval"),
 }  # fmt: skip
-
-
-class Definitions(Section):
-    """The claim under all definitions."""
-
-    def figure(self) -> Picture | Absent:
-        """What each definition makes of the claim, one line each."""
-        lines = [f for f in self.answer.definitions if math.isfinite(f.claimed[1])]
-        return _figures.definitions(self.answer, lines)
-
-
-class Beside(Section):
-    """The candidate beside what costs nothing."""
-
-    def figure(self) -> Picture | Absent:
-        """By how much the candidate is better than each."""
-        return _figures.beside(self.answer)

@@ -202,11 +202,9 @@ def floor(matched: Matched, totals: pd.DataFrame, name: str) -> float:
     """How far even a perfectly calibrated forecast with these probabilities misses the total, by chance alone: NaN if unknown."""
     if not matched.is_probability(name) or "amount" not in matched or "period" not in matched:
         return math.nan
-    closed = (
-        totals.drop_duplicates("period").set_index("period")["closed_to_date"]
-        if len(totals)
-        else pd.Series(dtype=float)
-    )
+    closed = pd.Series(dtype=float)
+    if len(totals):
+        closed = totals.drop_duplicates("period").set_index("period")["closed_to_date"]
     rows = matched.table.dropna(subset=[name, "amount"])
     found = [
         error_floor(np.clip(own[name], 0, 1), own["amount"], float(closed.get(period, 0.0)))["error"]

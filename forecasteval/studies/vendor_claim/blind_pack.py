@@ -254,11 +254,6 @@ class Scores:
     table: pd.DataFrame
     entry: Mapping[str, Any]
 
-    @property
-    def name(self) -> str:
-        """Whose they are."""
-        return str(self.entry["forecaster"])
-
 
 def freeze_scores(
     org: Org, file: Path, name: str, *, kind: str = "probability", retrospective: bool = False

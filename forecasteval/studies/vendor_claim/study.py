@@ -19,6 +19,7 @@ from forecasteval.report.answer import Answer
 from forecasteval.report.blocks import Words
 from forecasteval.report.section import Card, said
 from forecasteval.studies.vendor_claim import _evidence as evidence
+from forecasteval.studies.vendor_claim import _figures as figures
 from forecasteval.studies.vendor_claim import _sections as sections
 from forecasteval.studies.vendor_claim._agreement import Annex, Registration, register, registration
 from forecasteval.studies.vendor_claim._evidence import ABSOLUTE, MEASURES
@@ -38,8 +39,6 @@ from forecasteval.tables import ledger
 from forecasteval.tables.calendar import moment
 from forecasteval.tables.ledger import Ledger
 from forecasteval.tables.organisation import Org, about
-
-_FROZEN = ("frozen", "backtest")
 
 
 class Trial(Terms):
@@ -80,7 +79,11 @@ within_10_percent.
         ledger.vouch(book, self.receipts)
         frozen = [] if org.folder is None else read_scores(org.folder, book, self.candidate)
         matched, everyone, late, where = self._matched(org, frozen)
-        taken = [s for s in frozen if where in _FROZEN and s.entry["retrospective"] == (where == "backtest")]
+        taken = [
+            s
+            for s in frozen
+            if where in ("frozen", "backtest") and s.entry["retrospective"] == (where == "backtest")
+        ]
         moment = self._moment(org, taken)
         told = registration(book, claim, {**self.agreed_with(claim), "as_of": moment})
         halves = Halves.drawn(matched, told.entry) or Halves.told(matched, self.exposed)
@@ -271,11 +274,11 @@ def _with_frozen(org: Org, frozen: list[Scores]) -> tuple[Org, list[str], list[s
     record = record_of(org)
     days = [str(s.entry["as_of"]) for s in frozen]
     rows = [
-        s.table.assign(forecaster=s.name, kind=s.entry["score_kind"],
+        s.table.assign(forecaster=s.entry["forecaster"], kind=s.entry["score_kind"],
                        issued_at=moment(day, org.settings) - pd.Timedelta(seconds=1))
         for s, day in zip(frozen, days, strict=True)
     ]  # fmt: skip
-    name = frozen[0].name
+    name = frozen[0].entry["forecaster"]
     others = None if org.forecasts is None else org.forecasts[org.forecasts["forecaster"] != name]
     forecasts = pd.concat([t for t in (others, *rows) if t is not None], ignore_index=True)
     # of a backtest all outcomes existed, which its label says
@@ -297,8 +300,8 @@ class TrialAnswer(Held, Answer):
     verdict = cached_property(Card)
     facts = said("facts")
     registered = said("registered")
-    every_definition = cached_property(sections.Definitions)
-    beside = cached_property(sections.Beside)
+    every_definition = cached_property(figures.Definitions)
+    beside = cached_property(figures.Beside)
     everywhere = said("everywhere")
     several = said("several")
     exposure = said("exposure")
