@@ -109,13 +109,9 @@ def shortcomings(matched: pd.DataFrame) -> list[Problem]:
         known = {name: knows(numbers[name].to_numpy(dtype=float, na_value=np.nan), won) for name in numbers}
         expected = "a forecast made while the deals were open"
         advice = "It will be compared without a verdict: map its values as they stood before the close."
-        return of_the_future(Org("", None, matched=matched)) + [
-            Problem(
-                "mapping", None, f"forecasts.{name}", f"{name}, which {told}", expected, advice, "warning"
-            )
-            for name, told in known.items()
-            if told
-        ]
+        told = {f"forecasts.{name}": f"{name}, which {how}" for name, how in known.items() if how}
+        hindsight = [Problem("mapping", None, k, v, expected, advice, "warning") for k, v in told.items()]
+        return of_the_future(Org("", None, matched=matched)) + hindsight
     advice = "Without them nothing can be compared: add one of them to the mapping."
     expected = "forecasts, or features for a model"
     return [Problem("mapping", None, None, "neither forecasts nor features", expected, advice, "warning")]
@@ -134,11 +130,8 @@ class Matching(Reader):
         self.periods: list[str] = []  # in their order in time, where that is known
         self.waiting: dict[str, pd.Series] = {}  # categories whose past conversion is asked for
         self.burn_in = pd.Series(False, index=sheet.cells.index)
-        sheet.days_in, sheet.rates, sheet.told_in = (
-            mapped.timezone or "",
-            mapped.currency_rates,
-            "the mapping",
-        )
+        sheet.days_in, sheet.told_in = mapped.timezone or "", "the mapping"
+        sheet.rates = mapped.currency_rates
         sheet.decimal, sheet.notes = mapped.decimal_mark or sheet.decimal, self.notes
         self.late = (pd.Series(False, index=sheet.cells.index), "")
         self.undecided = "the outcome is blank or undecided"
@@ -198,9 +191,8 @@ class Matching(Reader):
         came = self.present(column).dates(column)
         last = pd.to_datetime(through, errors="coerce") if through else max(began.max(), came.max())
         if pd.isna(last):
-            self.document.wrong(
-                "won", f"through {through!r}", "the last day of the data, as 2026-03-31", "Correct it."
-            )
+            expected = "the last day of the data, as 2026-03-31"
+            self.document.wrong("won", f"through {through!r}", expected, "Correct it.")
             return pd.Series(index=began.index, dtype=float)
         decides = began + pd.Timedelta(days=days)
         before, young = came < began, decides > last
@@ -237,14 +229,15 @@ class Matching(Reader):
         if "as_of" in self.columns:
             decided &= self.columns["as_of"].notna()
         for name in ("rep", "period"):
-            if name in self.columns and self.columns[name].notna().any():
-                blank = self.columns[name][decided & self.columns[name].isna()]
+            values = self.columns.get(name)
+            if values is not None and values.notna().any():
                 wanted = getattr(self.mapped, name)
                 column = str(wanted.column if isinstance(wanted, Blocks) else wanted)
                 advice = (
                     f"Fill the cells, take these rows out of the file, or take {name} out of the mapping."
                 )
-                self.sheet.pin(column, blank, f"a {name} for every deal that is decided", advice)
+                expected = f"a {name} for every deal that is decided"
+                self.sheet.pin(column, values[decided & values.isna()], expected, advice)
         if not len(outcome) or outcome.notna().any() or self.document.problems or self.sheet.problems:
             return
         assert self.mapped.won is not None
@@ -316,9 +309,8 @@ class Matching(Reader):
         if column is None:
             return
         if self.mapped.won is not None and column == self.sheet.find(str(self.mapped.won.column)):
-            self.document.wrong(
-                f"forecasts.{name}", f"{column}, which is the outcome", "a forecast of it", "Take it out."
-            )
+            found = f"{column}, which is the outcome"
+            self.document.wrong(f"forecasts.{name}", found, "a forecast of it", "Take it out.")
             return
         present = self.present(column, said.missing)
         if said.kind == "category":
@@ -373,10 +365,8 @@ class Matching(Reader):
         """Refuse the features that give the outcome away."""
         for name in features:
             if told := gives_away(self.columns[name], outcome):
-                found = f"{name}, which {told}"
-                self.document.wrong(
-                    "features", found, "what was known before the outcome", "Take it out of the list."
-                )
+                expected, advice = "what was known before the outcome", "Take it out of the list."
+                self.document.wrong("features", f"{name}, which {told}", expected, advice)
 
     def _category(self, name: str, column: str, present: Sheet, said: Forecast) -> pd.Series:
         """What the mapping makes of each category; one without chance or rank waits for its past conversion."""
@@ -388,9 +378,8 @@ class Matching(Reader):
             self.waiting[name] = by_case
             return pd.Series(np.nan, index=words.index, dtype=float)
         ranks = given if isinstance(given, dict) else {word: -place for place, word in enumerate(given)}
-        values = words.map(normal, na_action="ignore").map(
-            {normal(word): rank for word, rank in ranks.items()}
-        )
+        known = {normal(word): rank for word, rank in ranks.items()}
+        values = words.map(normal, na_action="ignore").map(known)
         expected, advice = f"one of {', '.join(ranks)}", "Add it to categories, or to missing."
         self.sheet.pin(column, words[words.notna() & values.isna()], expected, advice)
         return values.astype(float)
@@ -399,11 +388,11 @@ class Matching(Reader):
         """Categories as the share of them that was won in earlier periods; where nothing was known is burn-in."""
         if not self.waiting or self.document.problems or self.sheet.problems:
             return
-        names = ", ".join(self.waiting)
+        names, first = ", ".join(self.waiting), f"forecasts.{next(iter(self.waiting))}"
+        chances = "or give chances: categories: {Commit: 0.9, ...}."
         if not self.periods:
-            advice = "Map period (or period_order), or give chances: categories: {Commit: 0.9, ...}."
             found, expected = "categories without periods in time", "earlier periods to learn from"
-            self.document.wrong(f"forecasts.{next(iter(self.waiting))}", found, expected, advice)
+            self.document.wrong(first, found, expected, f"Map period (or period_order), {chances}")
             return
         places = {label: place for place, label in enumerate(self.periods)}
         rank = self.columns["period"].map(places).fillna(-1).astype(int)
@@ -416,9 +405,9 @@ class Matching(Reader):
             self.burn_in |= ~rank.isin(speaks)
         if self.burn_in.all():
             found = f"{len(self.periods)} periods, and in none of them enough decided ones before"
-            advice = "Add earlier periods, or give chances: categories: {Commit: 0.9, ...}."
-            expected = f"{ENOUGH} in earlier periods"
-            self.document.wrong(f"forecasts.{next(iter(self.waiting))}", found, expected, advice)
+            self.document.wrong(
+                first, found, f"{ENOUGH} in earlier periods", f"Add earlier periods, {chances}"
+            )
         until = "" if closed is not None else "; an outcome counts as known once its period is over"
         self.notes.append(
             f"{names}: a category is read as the share of it that was won in earlier periods{until}."
@@ -438,24 +427,21 @@ class Matching(Reader):
 
     def _extra(self, key: str) -> list[str]:
         """Segments or features, kept under their own headers as text or numbers."""
-        names = []
-        leaks = self._leaks(key)
-        for wanted in getattr(self.mapped, key):
-            column = self.column(key, wanted)
+        names, leaks = [], self._leaks(key)
+        for column in (self.column(key, wanted) for wanted in getattr(self.mapped, key)):
             if column is None:
                 continue
             if column in leaks:
                 found = f"{column}, which is the {leaks[column]}"
                 self.document.wrong(key, found, "what was known besides", "Take it out of the list.")
-                continue
-            if column in RESERVED or column in self.sources or column in self.words:
-                advice = "Rename the column in the file."
-                self.document.wrong(key, column, "a column whose name is not taken", advice)
-                continue
-            numbers = self.present(column).numbers_or_text(column)
-            # a word such as NA is missing among numbers and may be a value among words
-            self.columns[column] = self.sheet.text(column) if numbers.dtype == "str" else numbers
-            names.append(column)
+            elif column in RESERVED or column in self.sources or column in self.words:
+                expected, advice = "a column whose name is not taken", "Rename the column in the file."
+                self.document.wrong(key, column, expected, advice)
+            else:
+                numbers = self.present(column).numbers_or_text(column)
+                # a word such as NA is missing among numbers and may be a value among words
+                self.columns[column] = self.sheet.text(column) if numbers.dtype == "str" else numbers
+                names.append(column)
         return names
 
     def _groups(self) -> None:
@@ -463,8 +449,8 @@ class Matching(Reader):
         if not wanted:
             return
         if "account" in self.columns:
-            advice = "Remove one of them."
-            self.document.wrong("group_duplicates", "an account as well", "one of the two", advice)
+            found = "an account as well"
+            self.document.wrong("group_duplicates", found, "one of the two", "Remove one of them.")
             return
         if wanted is True:
             outcome = self.mapped.won.column if self.mapped.won else None
@@ -472,8 +458,7 @@ class Matching(Reader):
             attributes = [header for header in self.headers if header not in used]
         else:
             names = wanted if isinstance(wanted, list | tuple) else [wanted]
-            found = [self.column("group_duplicates", name) for name in names]
-            attributes = [name for name in found if name is not None]
+            attributes = [c for name in names if (c := self.column("group_duplicates", name)) is not None]
         if not attributes:
             return
         cells = self.sheet.cells[attributes].fillna("")
@@ -488,22 +473,17 @@ class Matching(Reader):
 
     def _identity(self, outcome: pd.Series) -> None:
         """Deal ids (row numbers where there are none) and each deal once per as-of."""
+        rows, column = self.sheet.cells.index, str(self.mapped.deal_id)
         if "deal_id" not in self.columns:
             if self.mapped.deal_id is None:
                 self.notes.append("There is no deal_id: the row number stands for it.")
-            self.columns["deal_id"] = pd.Series(
-                [f"row {row}" for row in self.sheet.cells.index], index=self.sheet.cells.index, dtype="str"
-            )
+            self.columns["deal_id"] = pd.Series([f"row {row}" for row in rows], rows, dtype="str")
             return
-        ids = self.columns["deal_id"]
-        column = str(self.mapped.deal_id)
+        ids, key = self.columns["deal_id"], [n for n in ("deal_id", "as_of") if n in self.columns]
         self.sheet.pin(column, ids[ids.isna()], "an id in every row", "Fill the cell.")
-        key = pd.DataFrame(
-            {name: self.columns[name] for name in ("deal_id", "as_of") if name in self.columns}
-        )
-        again = ids[key.duplicated() & ids.notna() & outcome.notna()]
-        words = "each deal once" + (" per as_of" if "as_of" in key else "")
-        advice = "Remove the row, or map as_of."
+        twice = pd.DataFrame({name: self.columns[name] for name in key}).duplicated()
+        words, advice = "each deal once" + " per as_of" * (len(key) - 1), "Remove the row, or map as_of."
+        again = ids[twice & ids.notna() & outcome.notna()]
         self.sheet.pin(column, again, words, advice, found="{} again")
 
     def _finished(self, outcome: pd.Series, segments: list[str], features: list[str]) -> pd.DataFrame:
