@@ -76,7 +76,7 @@ def _with_outcome(fields: Fields, table: pd.DataFrame) -> pd.DataFrame:
         expected = f"one of {', '.join(sorted(set(dialect.status_words)))}"
         fields.sheet.pin(fields.header["status"], odd, expected, "Correct the cell.")
         deleted = said.eq("deleted") | table.get("is_deleted", False)
-        table = table.assign(is_won=said.eq("won"), is_closed=said.isin(["won", "lost"]), is_deleted=deleted)
+        table = table.assign(**dialect.flags(table["status"]), is_deleted=deleted)
     elif "is_lost" in table and "is_won" in table:
         table["is_closed"] = table.get("is_closed", False) | table["is_won"] | table["is_lost"]
     closed_on = table.get("closed_on", table.get("closed_at"))

@@ -233,17 +233,14 @@ def read_stages(dialect: Dialect, sheet: Sheet) -> tuple[pd.DataFrame, dict[str,
 def _with_flags(dialect: Dialect, table: pd.DataFrame) -> pd.DataFrame:
     """The stages with both flags, and with names that tell stages of several pipelines apart."""
     if "status" in table:
-        said = dialect.status(table["status"])
-        table = table.assign(is_won=said.eq("won"), is_closed=said.isin(["won", "lost"]))
+        table = table.assign(**dialect.flags(table["status"]))
     elif dialect.own_status:
         table = table.assign(is_won=False, is_closed=False)
     elif "is_won" not in table:
         table["is_won"] = table["is_closed"] & table["default_probability"].eq(1)
     if "pipeline" in table:
-        alike = (
-            table.groupby("label")[["default_probability", *_FLAGS]].nunique(dropna=False).gt(1).any(axis=1)
-        )
-        several = table["label"].isin(alike.index[alike]) & table["pipeline"].notna()
+        kinds = table.groupby("label")[["default_probability", *_FLAGS]].transform("nunique", dropna=False)
+        several = kinds.gt(1).any(axis=1) & table["pipeline"].notna()
         table["label"] = table["label"].mask(several, table["label"] + " (" + table["pipeline"] + ")")
     return table
 
@@ -251,13 +248,12 @@ def _with_flags(dialect: Dialect, table: pd.DataFrame) -> pd.DataFrame:
 def _by_words(dialect: Dialect, current: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
     """The flags of stages of which only the names speak; a name that might mean a close is asked about."""
     stage = current["stage"]
-    said = dialect.status(stage)
     likely = current["rep_probability"].groupby(stage).agg(_mode)
-    silent = stage[said.isna() & stage.map(likely).isin([0.0, 1.0])].drop_duplicates()
+    silent = stage[dialect.status(stage).isna() & stage.map(likely).isin([0.0, 1.0])].drop_duplicates()
     file = dialect.file_name("stages")
     expected = f"a stage that says whether it is open, won or lost, or {file}"
     sheet.pin(dialect.field_name("stage"), silent, expected, f"Export {file}.")
-    return current.assign(is_won=said.eq("won"), is_closed=said.isin(["won", "lost"]))
+    return current.assign(**dialect.flags(stage))
 
 
 def stages_of_records(dialect: Dialect, current: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
@@ -277,9 +273,8 @@ def stages_of_records(dialect: Dialect, current: pd.DataFrame, sheet: Sheet) -> 
     torn = flags.loc[flags["stage"].duplicated(), "stage"]
     advice = f"The same stage is open in one row and closed in another: export {file}."
     sheet.pin(dialect.field_name("stage"), torn, f"one {closed} and {won} per stage", advice)
-    usual = current.groupby("stage").agg(
-        default_probability=("rep_probability", _mode), category=("rep_category", _mode)
-    )
+    usual = current.groupby("stage")[["rep_probability", "rep_category"]].agg(_mode)
+    usual.columns = pd.Index(["default_probability", "category"])
     usual["category"] = usual["category"].map(dialect.category, na_action="ignore").astype("str")
     table = flags.drop_duplicates("stage").merge(usual, left_on="stage", right_index=True)
     return table[["stage", "default_probability", "category", *_FLAGS]].reset_index(drop=True)

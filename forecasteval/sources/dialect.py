@@ -136,6 +136,11 @@ class Dialect(BaseModel):
             known = {word: said or _SIDES.get(side(str(word)) or "") for word, said in known.items()}
         return words.map(known).astype("str")
 
+    def flags(self, words: pd.Series) -> dict[str, pd.Series]:
+        """Won, and closed, as the words say it."""
+        said = self.status(words)
+        return {"is_won": said.eq("won"), "is_closed": said.isin(["won", "lost"])}
+
     def read(self, sheet: Sheet, header: str, meaning: str) -> pd.Series:
         """A column as the values that its meaning asks for."""
         kind = _KINDS.get(meaning, "text")
