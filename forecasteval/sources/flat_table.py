@@ -309,8 +309,8 @@ class Matching(Reader):
         if column is None:
             return
         if self.mapped.won is not None and column == self.sheet.find(str(self.mapped.won.column)):
-            found = f"{column}, which is the outcome"
-            self.document.wrong(f"forecasts.{name}", found, "a forecast of it", "Take it out.")
+            same = f"{column}, which is the outcome"
+            self.document.wrong(f"forecasts.{name}", same, "a forecast of it", "Take it out.")
             return
         present = self.present(column, said.missing)
         if said.kind == "category":
