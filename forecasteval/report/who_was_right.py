@@ -38,6 +38,7 @@ class WhoWasRight(OrWhy):
     currency: str | None = None
     say: Mapping[str, str] = field(default_factory=dict)
     how: str = ""  # how decisions are handed back
+    unfolded: bool = False  # does the list of deals stand open, where it is what the page is for?
 
     far = round(100 * FAR)
 

@@ -504,7 +504,7 @@ class QuarterAnswer(Answer):
     def apart(self) -> WhoWasRight:
         """Where rep and model disagree: who was right, and which deals are in dispute today."""
         say = {_OWN: "the rep", self._scorer: called(self._scorer)}
-        return WhoWasRight(self.disagreement, self.disputed, self.currency, say, _HOW)
+        return WhoWasRight(self.disagreement, self.disputed, self.currency, say, _HOW, unfolded=True)
 
     # --- what leaves with the report ------------------------------------------------------------------
 
