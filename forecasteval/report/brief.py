@@ -60,7 +60,7 @@ def verdict_line(summary: Mapping[str, Any]) -> str:
     if not (verdict or estimate):
         return ""
     deals = summary.get("deals")
-    noun = "totals" if summary.get("metric") in TOTAL_METRICS else "deals"
+    noun = summary.get("counted") or ("totals" if summary.get("metric") in TOTAL_METRICS else "deals")
     over = f"; {wording.count(deals, noun)}" if isinstance(deals, int) else ""
     return f"Verdict: {verdict or 'none'}" + (f"; difference {estimate}{over}" if estimate else "")
 

@@ -44,6 +44,9 @@ class Summary:
             "data_problems": run.results.get("data_problems", 0),
             "headline": in_words(str(run.results.get("headline", "")), names_in(run.results)),
             **{key: row[key] for key in _ROW if key in row},
+            **{
+                key: run.results[key] for key in ("counted",) if key in run.results
+            },  # what deals are called here
             "changed": None if changes is None else changes.to_dict(),
         }
         return cls(values, changes)

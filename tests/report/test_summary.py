@@ -46,6 +46,7 @@ def test_a_summary_without_a_comparison_or_an_interval_says_only_what_there_is()
     )
     lost = {"verdict": "cannot be compared", "difference": None, "low": None, "high": None}
     assert verdict_line({**ROW, **lost, "status": "cannot be compared"}) == "Verdict: cannot be compared"
+    assert "leads" in verdict_line({**ROW, "status": "done", "counted": "leads", "deals": 12})
     assert Summary.of("x", "T", run(status="failed")).text().startswith("FAILED: Acme: T\n")
 
 

@@ -104,6 +104,7 @@ class Answer(Numbers):
             "about": about(self.org, None) | sections.about_leads(self),
             "question": f"Where does {self.question.candidate} beat the rules that people wrote down?",
             "primary": base["primary"],
+            "counted": "leads",
             "estimand": base["estimand"],
             "parameters": self.question.parameters,
             "in_time": self.timed,

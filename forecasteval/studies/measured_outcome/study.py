@@ -168,6 +168,7 @@ class MeasuredAnswer(Answer):
                     "change": "More units on either side, and more time before the start to see whether both moved alike, change it.",
                 },
                 "primary": effect.name,
+                "counted": "cases",
                 "estimand": self.text("estimand"),
                 "parameters": self.question.parameters,
                 "started_on": f"{effect.start:%Y-%m-%d}",
