@@ -17,10 +17,11 @@ class SpareKernel:
         """Fork; to be done before this process has an event loop or sockets."""
         files, self._files = os.pipe()
         self.returncode: int | None = None
+        parent = os.getpid()
         self.pid = os.fork()
         if not self.pid:
             os.close(self._files)
-            _become_kernel(files)
+            _become_kernel(files, parent)
         os.close(files)
 
     def serve(self, connection_file: str) -> None:
@@ -73,7 +74,7 @@ def managed_by(spare: SpareKernel) -> type[Any]:
     return SpareKernelManager
 
 
-def _become_kernel(files: int) -> NoReturn:
+def _become_kernel(files: int, parent: int) -> NoReturn:
     code = 1
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
@@ -81,13 +82,13 @@ def _become_kernel(files: int) -> NoReturn:
         with os.fdopen(files) as stream:
             connection_file = stream.read()
         if connection_file:
-            _serve(connection_file)
+            _serve(connection_file, parent)
         code = 0
     finally:
         os._exit(code)
 
 
-def _serve(connection_file: str) -> None:
+def _serve(connection_file: str, parent: int) -> None:
     """What `python -m ipykernel_launcher` does, and what its process would not have inherited is set back."""
     import numpy as np
     from ipykernel.kernelapp import IPKernelApp
@@ -97,6 +98,7 @@ def _serve(connection_file: str) -> None:
         matplotlib.rcParams["backend"] = os.environ["MPLBACKEND"]
     np.random.seed()  # noqa: NPY002 - or all notebooks that draw without a seed would draw the same
     sys.argv = ["ipykernel_launcher", "-f", connection_file]
-    app = IPKernelApp.instance(parent_handle=os.getppid())
+    # not the parent of this moment: a worker that was killed already would leave a kernel that waits for ever
+    app = IPKernelApp.instance(parent_handle=parent)
     app.initialize([*sys.argv[1:], "--HistoryManager.hist_file=:memory:"])  # or all would write to one file
     app.start()

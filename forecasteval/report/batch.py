@@ -230,6 +230,9 @@ def _work(job: Job, out: Path, options: Options, forked: bool, say: Connection) 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if sys.platform == "linux":  # a batch that is killed leaves no report that still writes
         ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGTERM)
+        batch = multiprocessing.parent_process()
+        if batch is not None and os.getppid() != batch.pid:  # killed before it could be told
+            return
     say.send(_tried(job, out, options, SpareKernel() if forked else None))
     say.close()
 

@@ -350,3 +350,25 @@ def test_a_batch_that_is_stopped_leaves_nothing_running_and_a_second_one_is_told
         time.sleep(0.1)
     assert not Path(f"/proc/{kernel}").exists()
     assert list((tmp_path / "out").glob(".slow.*")) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc tells which processes live")
+def test_a_kernel_whose_report_was_killed_before_it_began_ends_by_itself(tmp_path):
+    script = """if True:
+        import os, signal, sys
+        from forecasteval.report._spare_kernel import SpareKernel
+        spare = SpareKernel()
+        os.kill(spare.pid, signal.SIGSTOP)
+        spare.serve(sys.argv[1])
+        with open("pid", "w") as file:
+            file.write(str(spare.pid))
+        os._exit(0)
+    """
+    subprocess.run([sys.executable, "-c", script, "kernel.json"], cwd=tmp_path, check=True)
+    kernel = Path("/proc", (tmp_path / "pid").read_text())
+    os.kill(int(kernel.name), signal.SIGCONT)
+    for _ in range(300):
+        if not kernel.exists():
+            break
+        time.sleep(0.1)
+    assert not kernel.exists()
