@@ -7,10 +7,12 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Any
 
 MIME = "application/vnd.forecasteval+json"  # of what a notebook publishes
 _IMAGES = {"image/png": "png", "image/svg+xml": "svg"}
+_ANSWER = re.compile(r'<p class="headline">(.*?)</p>', re.DOTALL)  # of a card, as blocks.html.j2 writes it
 
 
 @dataclass(frozen=True)
@@ -21,14 +23,16 @@ class Harvest:
     tables: dict[str, str] = field(default_factory=dict)
     figures: dict[str, bytes] = field(default_factory=dict)
     inputs: dict[str, Any] = field(default_factory=dict)
+    answer: str = ""  # the first sentence of the page's card, where it has one
 
 
 def collect(notebook: Mapping[str, Any]) -> Harvest:
-    """Everything that the cells of an executed notebook published, and its pictures."""
-    found = Harvest()
+    """Everything that the cells of an executed notebook published, its pictures and its answer."""
+    found, answers = Harvest(), list[str]()
     names: set[str] = set()
     tables: set[str] = set()
     for data, about in _shown(notebook):
+        answers += _ANSWER.findall("".join(data.get("text/html", "")))
         if content := data.get(MIME):
             found.results.update(content.get("results", {}))
             found.inputs.update(content.get("inputs", {}))
@@ -40,7 +44,8 @@ def collect(notebook: Mapping[str, Any]) -> Harvest:
             if outlines := data.get(MIME, {}).get("svg"):
                 found.figures[f"{name}.svg"] = _decoded(outlines, "image/svg+xml")
     safe = {free_slug(name, tables): text for name, text in found.tables.items()}
-    return Harvest(found.results, safe, found.figures, found.inputs)
+    answer = unescape(re.sub("<[^>]+>", "", answers[0])) if answers else ""
+    return Harvest(found.results, safe, found.figures, found.inputs, answer)
 
 
 def inputs_of(notebook: Mapping[str, Any]) -> dict[str, Any]:

@@ -159,7 +159,7 @@ class _Order:
         now, last = Run(results_of(harvest), machine.without(record)), Run.read(self.target)
         changes = None if last is None else Changes.between(last, now)
         title = _page.title_of(run.notebook, self.notebook.stem)
-        return harvest, now, Summary.of(self.notebook.stem, title, now, changes)
+        return harvest, now, Summary.of(self.notebook.stem, title, now, changes, harvest.answer)
 
     def failed(self, run: _execute.Run, aside: Path) -> RunFailed:
         """Keep the broken notebook and a page that a person can read, beside the last good report."""

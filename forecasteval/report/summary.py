@@ -30,8 +30,8 @@ class Summary:
     changes: Changes | None
 
     @classmethod
-    def of(cls, name: str, title: str, run: Run, changes: Changes | None = None) -> Summary:
-        """The summary of a report, with what has changed since the last one."""
+    def of(cls, name: str, title: str, run: Run, changes: Changes | None = None, answer: str = "") -> Summary:
+        """The summary of a report: what its first screen answers, and what has changed since the last one."""
         row, record = primary_row(run.results) or {}, run.record
         values = {
             "schema_version": 1,
@@ -42,11 +42,12 @@ class Summary:
             "data_until": record.get("data_until"),
             "status": run.results.get("status"),
             "data_problems": run.results.get("data_problems", 0),
-            "headline": in_words(str(run.results.get("headline", "")), names_in(run.results)),
+            "headline": in_words(answer or str(run.results.get("headline", "")), names_in(run.results)),
             **{key: row[key] for key in _ROW if key in row},
-            **{
-                key: run.results[key] for key in ("counted",) if key in run.results
-            },  # what deals are called here
+            "headline": in_words(answer or str(run.results.get("headline", "")), names_in(run.results)),
+            **{key: row[key] for key in _ROW if key in row},
+            # what deals are called here
+            **{key: run.results[key] for key in ("counted",) if key in run.results},
             "changed": None if changes is None else changes.to_dict(),
         }
         return cls(values, changes)

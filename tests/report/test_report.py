@@ -99,6 +99,20 @@ def test_names_become_safe_and_unique():
     assert harvest.figures["a-b.png"] == b"\x89PNG not really"
 
 
+def test_the_answer_of_a_report_is_the_first_sentence_of_its_card():
+    card = '<div class="verdict-card"><p class="badge">B</p><p class="headline"><strong>A &amp; <i>B</i></strong></p></div>'
+    other = card.replace("A &amp;", "Not this")
+    notebook = executed(
+        [
+            output({MIME: {"results": {"headline": "H"}}}),
+            output({"text/html": card}),
+            output({"text/html": [other]}),
+        ]
+    )
+    assert collect(notebook).answer == "A & B"
+    assert collect(executed([output({"text/html": "<p>No card</p>"})])).answer == ""
+
+
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", "a" * 500, "{0.__class__}", "con\x00trol", "..", "", "🎉"]
 )

@@ -37,6 +37,10 @@ def test_a_summary_is_a_few_lines_that_stand_alone():
     ]
     plain = json.loads(said.files()["summary.json"])
     assert (plain["verdict"], plain["low"], plain["changed"]) == ("candidate better", -0.033, None)
+    twin = Summary.of(
+        "compare_forecasts", "Whose forecasts?", run({}), answer="model is ahead, but not of all."
+    )
+    assert twin.text().splitlines()[1] == "The model is ahead, but not of all."
 
 
 def test_a_summary_without_a_comparison_or_an_interval_says_only_what_there_is():
