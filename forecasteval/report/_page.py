@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import csv
+import io
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -14,6 +16,7 @@ from forecasteval.report._first_screen import FirstScreen as _FirstScreen
 from forecasteval.report._harvest import MIME, free_slug, slug
 from forecasteval.report.changes import Changes
 from forecasteval.report.labels import in_words, names_in
+from forecasteval.report.published import inert
 
 _ONLY_IN_NOTEBOOK = "notebook-only"  # tag of cells that a report leaves out
 _NUMBER = re.compile(r"([+\-\u2212]?[\d.,]+( ?%| ?[kMB])?|NaN|nan|None|\u2013|)")
@@ -157,11 +160,10 @@ def _css_text(text: str) -> str:
 def _say_names(soup: Any, names: Iterable[str]) -> None:
     """Words for the names of forecasters, but where a name stands as something to type."""
     for text in soup.main.find_all(string=True):
-        if text.find_parent(["code", "pre", "style"]) is None:
-            cell = text.find_parent(["td", "th", "dt"]) is not None
-            told = in_words(str(text), names, starts=_begins(text), bare=cell)
-            if told != text:
-                text.replace_with(told)
+        if in_words(text, names) == text or text.find_parent(["code", "pre", "style"]):
+            continue
+        cell = text.find_parent(["td", "th", "dt"]) is not None
+        text.replace_with(in_words(text, names, starts=_begins(text), bare=cell))
     for picture in soup.main.find_all("img", alt=True):
         picture["alt"] = in_words(picture["alt"], names)
 
@@ -302,17 +304,12 @@ def _label(table: Any) -> str:
 
 def _download(soup: Any, rows: Any, name: str, label: str) -> Any:
     """A link that saves the rows of a table as a file for a spreadsheet."""
-    import pandas as pd
-
-    from forecasteval.report.published import csv_text
-
     texts = [[cell.get_text(" ", strip=True) for cell in row.find_all(["td", "th"])] for row in rows]
-    width = max(map(len, texts))
-    head, *body = ([*row, *[""] * (width - len(row))] for row in texts)
-    plain = [[v.replace("\u2212", "-") if _NUMBER.fullmatch(v) else v for v in row] for row in body]
-    content = csv_text(pd.DataFrame(plain).set_axis(head, axis=1))
+    plain = [[v.replace("\u2212", "-") if _NUMBER.fullmatch(v) else v for v in row] for row in texts]
+    content = io.StringIO()
+    csv.writer(content, lineterminator="\n").writerows([inert(v) for v in row] for row in plain)
     place = soup.new_tag("p", attrs={"class": "take"})
-    about = {"href": f"data:text/csv;charset=utf-8,{quote(content)}", "download": f"{name}.csv"}
+    about = {"href": f"data:text/csv;charset=utf-8,{quote(content.getvalue())}", "download": f"{name}.csv"}
     link = soup.new_tag("a", attrs=about | {"aria-label": f"Save as CSV: {label}"})
     link.string = "Save as CSV"
     place.append(link)

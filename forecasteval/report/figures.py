@@ -74,8 +74,8 @@ class Picture:
     def png(self) -> bytes:
         """The picture as PNG, in 256 colours: a third of the size, and nobody sees the difference."""
         with mpl.rc_context(_STYLE):
+            canvas = FigureCanvasAgg(self.figure)  # before the layout, which then measures letters for it
             self._lay_out()
-            canvas = FigureCanvasAgg(self.figure)
             canvas.draw()
         image = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1)
         image = image.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)

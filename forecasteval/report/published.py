@@ -78,14 +78,14 @@ def csv_text(table: pd.DataFrame) -> str:
     """
     named = [name for name in table.index.names if name is not None]
     flat = table.reset_index() if named else table.reset_index(drop=True)
-    flat = flat.set_axis([_inert(str(name)) for name in flat.columns], axis=1)
+    flat = flat.set_axis([inert(str(name)) for name in flat.columns], axis=1)
     for at, kind in enumerate(flat.dtypes):
         if str(kind) in ("object", "str", "string", "category"):
-            flat.isetitem(at, [_inert(v) if isinstance(v, str) else v for v in flat.iloc[:, at]])
+            flat.isetitem(at, [inert(v) if isinstance(v, str) else v for v in flat.iloc[:, at]])
     return str(flat.to_csv(index=False, lineterminator="\n"))
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     """Text that no spreadsheet takes for a formula."""
     if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text):
         text = f"'{text}"
