@@ -53,24 +53,16 @@ _OPTIONS = {
     "fiscal_year_start_month": "--fiscal-start-month",
     "system": "import",
 }
-_TOLD_BY_DATA = {
-    "candidate",
-    "baseline",
-    "also",
-    "scores",
-    "as_of",
-    "segment",
-    "segments",
-}  # only data can judge these
+# only data can judge these
+_TOLD_BY_DATA = {"candidate", "baseline", "also", "scores", "as_of", "segment", "segments"}
 
+_PLAIN: Any = {"rich_markup_mode": None, "add_completion": False, "no_args_is_help": True}
 _app = typer.Typer(
     help="Compare deal forecasts with the reps' own, on the same deals at the same moment.",
     epilog="Exit codes: 0 done, 1 a run failed, 2 the input or the call is wrong, "
     "3 what was asked cannot be compared, 4 a condition of --fail-on came true.",
-    rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
-    no_args_is_help=True,
+    **_PLAIN,
 )
 
 
@@ -87,9 +79,7 @@ class _Guessing(TyperGroup):
 _importers = typer.Typer(
     help="Turn an export into tidy tables: `forecasteval import DIR` finds out which system it is of.",
     cls=_Guessing,
-    rich_markup_mode=None,
-    add_completion=False,
-    no_args_is_help=True,
+    **_PLAIN,
 )
 _app.add_typer(_importers, name="import")
 
@@ -98,27 +88,28 @@ def _option(metavar: str, help: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, metavar=metavar, help=help, **more)
 
 
-_TABLES = "Data folder to write, as data/acme."
-_ZONE = "Zone that days are counted in, as Europe/Berlin [UTC]."
-_MONTH = "First month of the fiscal year, 1 to 12 [1]."
-_NOTEBOOK = "Name of a notebook in notebooks/, or the path of one."
-_PARAMETER = "A parameter of the notebook; repeatable."
-_REPORTS = "The report goes to FOLDER/NOTEBOOK/ [reports/<data folder>]."
-_FRESH = "Refuse data older than max_age_days in organisation.yaml, as `report` does."
-_STALE = "Report on input that is too old."
-_SHRUNK = "Report on input much shorter than last time."
-_FAIL_ON = (
-    """Exit with 4 if this came true, such as "verdict == 'baseline better'" or "low > 0"; repeatable."""
+def _flag(name: str, help: str, **more: Any) -> Any:
+    return typer.Option(name, help=help, **more)
+
+
+_SET = "A parameter of the notebook; of a claim to freeze: what is agreed. Repeatable."
+_GATE = """Exit with 4 if this came true, such as "verdict == 'baseline better'" or "low > 0"; repeatable."""
+_HAND_ON = "Run COMMAND (no shell) with the summary on its standard input; secrets come from the environment."
+_PAPER = (
+    "Write report.pdf as well, and appendix.pdf with what is folded (extra share; Pango from the system)."
 )
-_NOTIFY = (
-    "Run COMMAND (no shell) with the summary on its standard input; secrets it takes from the environment."
-)
-_PDF = "Write report.pdf as well, and appendix.pdf with what is folded (extra share: WeasyPrint; Pango from the system)."
-_XLSX = "Write tables.xlsx as well, a sheet per table (extra share: xlsxwriter)."
-_JSON = "Print the summary as JSON."
+_LONGEST = "Give up a report or an import after so many seconds, with exit code 1 [3600]; 0 = never."
+_Tables = Annotated[Path, _option("DIR", "Data folder to write, as data/acme.", "--out")]
+_Limit = Annotated[float, _option("SECONDS", _LONGEST, "--time-limit")]
+_Stale = Annotated[bool, _flag("--allow-stale", "Report on input that is too old.")]
+_Shrunk = Annotated[bool, _flag("--allow-shrunk", "Report on input much shorter than last time.")]
+_FailOn = Annotated[list[str] | None, _option("CONDITION", _GATE, "--fail-on")]
+_Notify = Annotated[str | None, _option("COMMAND", _HAND_ON, "--notify")]
+_Json = Annotated[bool, _flag("--json", "Print the summary as JSON.")]
+_Pdf = Annotated[bool, _flag("--pdf", _PAPER)]
+_Xlsx = Annotated[bool, _flag("--xlsx", "Write tables.xlsx as well, a sheet per table (extra share).")]
+_Parameter = Annotated[list[str] | None, _option("NAME VALUE", _SET, "-p", "--parameter")]
 _HOUR = 3600.0
-_LIMIT = "Give up after so many seconds, with exit code 1 [3600]; 0 = never."
-_LIST = "List the notebook's parameters, and stop."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -181,7 +172,7 @@ def _listed(problems: Sequence[Problem]) -> str:
 
 @_app.callback(invoke_without_command=True)
 def _version(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[bool, _flag("--version", "Print the version.", is_eager=True)] = False,
 ) -> None:
     if version:
         print(f"forecasteval {installed('deal-forecasteval')}")
@@ -200,11 +191,15 @@ def _importer(system: str | None, words: str) -> Callable[..., None]:
 
     def command(
         export: Annotated[Path, _EXPORT],
-        out: Annotated[Path, _option("DIR", _TABLES, "--out")],
-        timezone: Annotated[str | None, _option("ZONE", _ZONE)] = None,
-        fiscal_start_month: Annotated[int | None, _option("MONTH", _MONTH)] = None,
+        out: _Tables,
+        timezone: Annotated[
+            str | None, _option("ZONE", "Zone that days are counted in, as Europe/Berlin [UTC].")
+        ] = None,
+        fiscal_start_month: Annotated[
+            int | None, _option("MONTH", "First month of the fiscal year, 1 to 12 [1].")
+        ] = None,
         name: Annotated[str | None, _option("NAME", _NAMED)] = None,
-        time_limit: Annotated[float, _option("SECONDS", _LIMIT, "--time-limit")] = _HOUR,
+        time_limit: _Limit = _HOUR,
     ) -> None:
         options = {
             "name": name, "timezone": timezone, "fiscal_year_start_month": fiscal_start_month,
@@ -284,14 +279,12 @@ def _import_table(
         ),
     ],
     mapping: Annotated[Path | None, _option("FILE", "YAML that says which column is what.")] = None,
-    out: Annotated[Path | None, _option("DIR", _TABLES, "--out")] = None,
+    out: _Tables | None = None,
     table: Annotated[
         str | None, _option("NAME", "The sheet or table to read, where there are several.")
     ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Print a draft of the mapping, and stop.")
-    ] = False,
-    time_limit: Annotated[float, _option("SECONDS", _LIMIT, "--time-limit")] = _HOUR,
+    explain: Annotated[bool, _flag("--explain", "Print a draft of the mapping, and stop.")] = False,
+    time_limit: _Limit = _HOUR,
 ) -> None:
     """Import one table that already holds forecasts and outcomes side by side."""
     with limited(time_limit):
@@ -392,7 +385,10 @@ def _counts(org: Org) -> str:
 @_app.command("check")
 def _check_folder(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data folder or bare export.")],
-    fresh: Annotated[bool, typer.Option("--fresh", help=_FRESH)] = False,
+    fresh: Annotated[
+        bool,
+        _flag("--fresh", "Refuse data older than max_age_days in organisation.yaml, as `report` does."),
+    ] = False,
 ) -> None:
     """Every problem of a data folder: file, row, column, what was found and expected, what to do."""
     problems = folders.check(folder)
@@ -422,19 +418,26 @@ def _check_folder(
 
 @_app.command("report")
 def _report(
-    notebook: Annotated[str, typer.Argument(metavar="NOTEBOOK", help=_NOTEBOOK)],
+    notebook: Annotated[
+        str, typer.Argument(metavar="NOTEBOOK", help="Name of a notebook in notebooks/, or the path of one.")
+    ],
     data: Annotated[Path | None, _option("FOLDER", "Data folder; the notebook's own if left out.")] = None,
-    parameter: Annotated[list[str] | None, _option("NAME VALUE", _PARAMETER, "-p", "--parameter")] = None,
-    out: Annotated[Path | None, _option("FOLDER", _REPORTS, "--out")] = None,
-    allow_stale: Annotated[bool, typer.Option("--allow-stale", help=_STALE)] = False,
-    allow_shrunk: Annotated[bool, typer.Option("--allow-shrunk", help=_SHRUNK)] = False,
-    help_parameters: Annotated[bool, typer.Option("--help-parameters", help=_LIST)] = False,
-    fail_on: Annotated[list[str] | None, _option("CONDITION", _FAIL_ON, "--fail-on")] = None,
-    notify: Annotated[str | None, _option("COMMAND", _NOTIFY, "--notify")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
-    pdf: Annotated[bool, typer.Option("--pdf", help=_PDF)] = False,
-    xlsx: Annotated[bool, typer.Option("--xlsx", help=_XLSX)] = False,
-    time_limit: Annotated[float, _option("SECONDS", _LIMIT, "--time-limit")] = _HOUR,
+    parameter: _Parameter = None,
+    out: Annotated[
+        Path | None,
+        _option("FOLDER", "The report goes to FOLDER/NOTEBOOK/ [reports/<data folder>].", "--out"),
+    ] = None,
+    allow_stale: _Stale = False,
+    allow_shrunk: _Shrunk = False,
+    help_parameters: Annotated[
+        bool, _flag("--help-parameters", "List the notebook's parameters, and stop.")
+    ] = False,
+    fail_on: _FailOn = None,
+    notify: _Notify = None,
+    as_json: _Json = False,
+    pdf: _Pdf = False,
+    xlsx: _Xlsx = False,
+    time_limit: _Limit = _HOUR,
 ) -> None:
     """Run a notebook and write its report: page, tables, figures, results and what they were made from."""
     if help_parameters:
@@ -444,6 +447,12 @@ def _report(
     conditions = [Condition.read(text) for text in fail_on or ()]
     messenger = Messenger.of(notify) if notify is not None else None
     place = out or Path("reports") / (data.resolve().name if data else ".")
+    name = Path(notebook).stem
+
+    def check(values: Mapping[str, Any], folder: Path | None) -> None:
+        by_data = question_of(name) and folder and _TOLD_BY_DATA & set(texts)
+        _asked(name, values, folders.read(folder) if by_data and folder else None)
+
     try:
         with limited(time_limit):
             place = make_report(
@@ -451,7 +460,7 @@ def _report(
                 out=place,
                 data=data,
                 texts=texts,
-                check=_study_check(notebook, texts) if texts else None,
+                check=check if texts else None,
                 allow_stale=allow_stale,
                 allow_shrunk=allow_shrunk,
                 progress=True,
@@ -459,11 +468,9 @@ def _report(
                 xlsx=xlsx,
             )
     except RunFailed as failure:
-        if messenger:
-            _passed_on(messenger, failure.folder, f"FAILED: {failure}\n")
+        _passed_on(messenger, failure.folder, f"FAILED: {failure}\n")
         raise
-    if messenger:
-        _passed_on(messenger, place)
+    _passed_on(messenger, place)
     raise typer.Exit(_outcome(place, conditions, as_json=as_json))
 
 
@@ -475,9 +482,9 @@ def _lab(context: typer.Context) -> None:
     open_lab(first if named else "compare_forecasts", [w for w in (others if named else context.args) if w])
 
 
-def _passed_on(messenger: Messenger, place: Path | None, text: str = "") -> None:
-    """Hand a report's summary to the user's command; where it fails that is said, and the report stands."""
-    if trouble := messenger.send(place, text):
+def _passed_on(messenger: Messenger | None, place: Path | None, text: str = "") -> None:
+    """Hand a report's summary to the user's command, if any; where it fails that is said, and the report stands."""
+    if messenger and (trouble := messenger.send(place, text)):
         print(trouble, file=sys.stderr)
 
 
@@ -513,22 +520,6 @@ def _texts(given: Sequence[str]) -> dict[str, str]:
     return texts
 
 
-def _study_check(
-    notebook: str, given: Mapping[str, str]
-) -> Callable[[Mapping[str, Any], Path | None], None] | None:
-    """What a study says to the parameters of its notebook, and to those that its data must know, before a run."""
-    study = question_of(Path(notebook).stem)
-    if study is None:
-        return None
-
-    def check(values: Mapping[str, Any], folder: Path | None) -> None:
-        question = study(**{name: value for name, value in values.items() if name in study.model_fields})
-        if folder is not None and _TOLD_BY_DATA & set(given):
-            question.check(folders.read(folder))
-
-    return check
-
-
 def _parameter_list(notebook: str) -> str:
     declared = parameters_of(find_notebook(notebook))
     if not declared:
@@ -545,9 +536,7 @@ def _parameter_list(notebook: str) -> str:
 
 _claims = typer.Typer(
     help="A vendor's claim: its card, the questions that go out, the answers that come back.",
-    rich_markup_mode=None,
-    add_completion=False,
-    no_args_is_help=True,
+    **_PLAIN,
 )
 _app.add_typer(_claims, name="claim")
 _CLAIM = typer.Argument(metavar="CLAIM.yaml", help="A claim; data/claims/ holds examples.")
@@ -560,12 +549,7 @@ def _claim_card(
 ) -> None:
     """The claim card: every row with its answer, and whether the claim can be checked."""
     card = questionnaire.card(claims.read_claim(file))
-    if out is None:
-        print(card, end="")
-        return
-    _new_file(out)
-    out.write_text(card, "utf-8")
-    print(out)
+    _shown(card, out)
 
 
 @_claims.command("questions")
@@ -587,11 +571,9 @@ def _claim_read(
 ) -> None:
     """The vendor's answers as a claim; what was left open is not stated."""
     claim, changed = questionnaire.read_questions(file)
-    _new_file(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(claims.as_yaml(claim), "utf-8")
     found = claims.score(claim)
-    print(f"{out}: {found.stated} of {found.asked} rows are stated; {found.words}.", *changed, sep="\n")
+    about = f": {found.stated} of {found.asked} rows are stated; {found.words}."
+    _shown(claims.as_yaml(claim), out, "\n".join([about, *changed]))
 
 
 @_claims.command("schema")
@@ -602,9 +584,7 @@ def _claim_schema() -> None:
 
 _queries = typer.Typer(
     help="Queries for a warehouse that data may not leave.",
-    rich_markup_mode=None,
-    add_completion=False,
-    no_args_is_help=True,
+    **_PLAIN,
 )
 _app.add_typer(_queries, name="sql")
 
@@ -645,19 +625,13 @@ def _sql_compare(
     )
     for name, query in zip(("cells", "curve"), sql.queries(table, asked, dialect), strict=True):
         if out is None:
-            print(f"-- {name}: save the result as {name}.csv\n{query}")
-            continue
-        _new_file(out / f"{name}.sql")
-        out.mkdir(parents=True, exist_ok=True)
-        (out / f"{name}.sql").write_text(query, "utf-8")
-        print(out / f"{name}.sql")
+            query = f"-- {name}: save the result as {name}.csv\n{query}\n"
+        _shown(query, out and out / f"{name}.sql")
 
 
 _points = typer.Typer(
     help="Hand-written rules as a points table: what may stand there, and which rules gave a lead its points.",
-    rich_markup_mode=None,
-    add_completion=False,
-    no_args_is_help=True,
+    **_PLAIN,
 )
 _app.add_typer(_points, name="points")
 _DATA = "Data folder, as data/acme."
@@ -677,15 +651,7 @@ def _points_explain(
 ) -> None:
     """Of each lead its points and the rules that gave them."""
     found = explained(folders.read(data), lead)
-    if out is None:
-        print(found.to_csv(index=False, sep="\t"), end="")
-        return
-    _new_file(out)
-    found.to_csv(out, index=False)
-    print(out)
-
-
-_AGREED = "Of a claim: what is agreed, as a parameter of the notebook vendor_claim; repeatable."
+    _shown(found.to_csv(index=False, sep="\t" if out is None else ","), out)
 
 
 @_app.command("blind")
@@ -707,8 +673,8 @@ def _freeze(
     data: Annotated[Path, _option("DATA", _DATA)],
     name: Annotated[str | None, _option("NAME", "Whose scores, as vendor_z [the file's name].")] = None,
     kind: Annotated[str, _option("KIND", "Of scores: probability or rank_score.")] = "probability",
-    retrospective: Annotated[bool, typer.Option("--retrospective", help="Label scores a backtest.")] = False,
-    parameter: Annotated[list[str] | None, _option("NAME VALUE", _AGREED, "-p", "--parameter")] = None,
+    retrospective: Annotated[bool, _flag("--retrospective", "Label scores a backtest.")] = False,
+    parameter: _Parameter = None,
     annex: Annotated[
         Path | None, _option("FILE.html", "Of a claim: the two pages to print and sign.")
     ] = None,
@@ -736,6 +702,17 @@ def _new_file(path: Path) -> None:
         raise CallError(f"{path} is there already and is not written over. Name another file.")
 
 
+def _shown(text: str, out: Path | None, about: str = "") -> None:
+    """Print a text, or write it to a file that must not be there yet and say so."""
+    if out is None:
+        print(text, end="")
+        return
+    _new_file(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, "utf-8", newline="")
+    print(f"{out}{about}")
+
+
 # --- verify -----------------------------------------------------------------------------------------
 
 
@@ -743,7 +720,7 @@ def _new_file(path: Path) -> None:
 def _verify(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A report's folder.")],
     data: Annotated[Path | None, _option("FOLDER", "Data folder; the notebook's own if left out.")] = None,
-    time_limit: Annotated[float, _option("SECONDS", _LIMIT, "--time-limit")] = _HOUR,
+    time_limit: _Limit = _HOUR,
 ) -> None:
     """Compute a report's results again from the inputs that its manifest names: same (0), differs (1), other inputs (2)."""
     with limited(time_limit):
@@ -763,21 +740,19 @@ def _batch(
     plan: Annotated[Path | None, _PLAN] = None,
     out: Annotated[Path | None, _option("FOLDER", "Folder of the reports and their index.", "--out")] = None,
     workers: Annotated[int, _option("N", "Reports at a time [one more than cores].", min=0)] = 0,
-    time_limit: Annotated[
-        float, _option("SECONDS", "Give up a report after so many seconds [3600].")
-    ] = _HOUR,
-    archive: Annotated[bool, typer.Option("--archive", help="Keep a dated copy in FOLDER/archive.")] = False,
+    time_limit: _Limit = _HOUR,
+    archive: Annotated[bool, _flag("--archive", "Keep a dated copy in FOLDER/archive.")] = False,
     keep: Annotated[int, _option("N", "Keep only the newest N dated copies.", min=0)] = 0,
-    plain: Annotated[bool, typer.Option("--plain", help="Start every report from nothing; slower.")] = False,
+    plain: Annotated[bool, _flag("--plain", "Start every report from nothing; slower.")] = False,
     executor: Annotated[str, _option("MODULE:NAME", _EXECUTOR, "--executor")] = "",
-    allow_stale: Annotated[bool, typer.Option("--allow-stale", help=_STALE)] = False,
-    allow_shrunk: Annotated[bool, typer.Option("--allow-shrunk", help=_SHRUNK)] = False,
-    fail_on: Annotated[list[str] | None, _option("CONDITION", _FAIL_ON, "--fail-on")] = None,
-    notify: Annotated[str | None, _option("COMMAND", _NOTIFY, "--notify")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
-    pdf: Annotated[bool, typer.Option("--pdf", help=_PDF)] = False,
-    xlsx: Annotated[bool, typer.Option("--xlsx", help=_XLSX)] = False,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the plan's JSON schema, and stop.")] = False,
+    allow_stale: _Stale = False,
+    allow_shrunk: _Shrunk = False,
+    fail_on: _FailOn = None,
+    notify: _Notify = None,
+    as_json: _Json = False,
+    pdf: _Pdf = False,
+    xlsx: _Xlsx = False,
+    schema: Annotated[bool, _flag("--schema", "Print the plan's JSON schema, and stop.")] = False,
 ) -> None:
     """Make many reports at once: notebooks, parameters, a report for each value of a column, and an index."""
     from forecasteval.report import batch
@@ -804,8 +779,7 @@ def _batch(
         conditions=conditions,
     )
     made = batch.make_batch(plan, out, _asked, options)
-    if messenger:
-        _passed_on(messenger, out)
+    _passed_on(messenger, out)
     for one in made:
         if one.failed:
             print(f"{one.job.label}: {one.error}", file=sys.stderr)
