@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 
 from forecasteval.compare.verdicts import CANNOT
 from forecasteval.compare.wording import count
-from forecasteval.errors import CallError, InputError, Problem, Refusal, RunFailed
+from forecasteval.errors import CallError, InputError, Problem, Refusal, RunFailed, told
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.report.brief import verdict_line
 from forecasteval.report.gate import Condition
@@ -151,13 +151,11 @@ def _joined_parameters(words: Sequence[str]) -> list[str]:
 
 
 def _told(error: Exception) -> tuple[str, int]:
+    text, code = told(error)
     if isinstance(error, InputError):
-        return _listed(error.problems), error.exit_code
-    if isinstance(error, Refusal | RunFailed):
-        return str(error), error.exit_code
-    if isinstance(error, OSError):
-        return f"{error.filename or 'A file'}: {error.strerror or error}.", 1
-    return f"{type(error).__name__}: {error}\nWhere this happened: run again with {_DEBUG}=1.", 1
+        return _listed(error.problems), code
+    known = isinstance(error, Refusal | RunFailed | OSError)
+    return text if known else f"{text}\nWhere this happened: run again with {_DEBUG}=1.", code
 
 
 def _say(doing: str) -> None:

@@ -145,3 +145,12 @@ class RunFailed(Exception):
         super().__init__(message)
         self.exit_code = exit_code
         self.folder = folder
+
+
+def told(error: Exception) -> tuple[str, int]:
+    """An error as a sentence, and the exit code that is due."""
+    if isinstance(error, Refusal | RunFailed):
+        return str(error), error.exit_code
+    if isinstance(error, OSError):
+        return f"{error.filename or 'A file'}: {error.strerror or error}.", 1
+    return f"{type(error).__name__}: {error}", 1

@@ -69,7 +69,7 @@ def execute(
         nonlocal running
         running = notebook
 
-    with _quiet_log(), environment(), _sockets() as config, _bar(shown=progress) as say:
+    with _quiet_log(), environment(), _sockets() as config, bar("cells", shown=progress) as say:
         try:
             papermill.execute_notebook(
                 notebook,
@@ -82,7 +82,9 @@ def execute(
                 shutdown_kernel="immediate",
                 config=config,
                 on_notebook_start=follow,
-                on_cell_start=lambda cell_index, **_: say(running.cells, cell_index),
+                on_cell_start=lambda cell_index, **_: say(
+                    cell_index, len(running.cells), _section(running.cells, cell_index)
+                ),
                 **options,
             )
         except PapermillExecutionError:
@@ -164,26 +166,24 @@ def _sockets() -> Iterator[Any]:
 
 
 @contextmanager
-def _bar(*, shown: bool) -> Iterator[Callable[[Any, int], None]]:
-    """A bar on stderr that names the section being computed, where that is a terminal."""
+def bar(unit: str, *, shown: bool) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr, where that is a terminal: how many of how many, and what is being done; without a thread, which
+    a fork would lose."""
     if not (shown and sys.stderr.isatty()):
-        yield lambda cells, index: None
+        yield lambda done, total, doing: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("{task.description:<32.32}", markup=False),
-        BarColumn(24),
-        TextColumn("{task.completed}/{task.total} cells,"),
-        TimeElapsedColumn(),
+        *(BarColumn(24), TextColumn(f"{{task.completed}}/{{task.total}} {unit},"), TimeElapsedColumn()),
+        TextColumn("{task.description:<40.40}", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as progress:
         task = progress.add_task("starting")
 
-        def say(cells: Any, index: int) -> None:
-            section = _section(cells, index) or "running"
-            progress.update(task, description=section, completed=index, total=len(cells))
+        def say(done: int, total: int, doing: str) -> None:
+            progress.update(task, completed=done, total=total, description=doing, refresh=True)
 
         yield say
 

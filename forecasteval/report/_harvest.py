@@ -48,14 +48,6 @@ def collect(notebook: Mapping[str, Any]) -> Harvest:
     return Harvest(found.results, safe, found.figures, found.inputs, answer)
 
 
-def inputs_of(notebook: Mapping[str, Any]) -> dict[str, Any]:
-    """What the checks of the input found: name, rows, newest day, doubts; nothing where they did not come to an end."""
-    found: dict[str, Any] = {}
-    for data, _ in _shown(notebook):
-        found |= data.get(MIME, {}).get("inputs", {})
-    return found
-
-
 def _shown(notebook: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     for cell in notebook["cells"]:
         for output in cell.get("outputs", ()):

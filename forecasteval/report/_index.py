@@ -22,21 +22,10 @@ from forecasteval.report.brief import cut, day_in_words, estimate_in_words, verd
 from forecasteval.report.gate import Condition, primary_row
 from forecasteval.report.make import DATA as DATA_FOLDER
 from forecasteval.report.plan import Job
+from forecasteval.report.summary import ROW
 
 PAGE, DATA, SUMMARY = FILES = ("index.html", "index.json", "summary.txt")
 _LONGEST, _LISTED = 240, 12  # characters of an error; lines of the summary
-_ROW = (
-    "metric",
-    "candidate",
-    "baseline",
-    "verdict",
-    "reliable",
-    "difference",
-    "low",
-    "high",
-    "level",
-    "deals",
-)
 _TONES = {CANDIDATE: "better", BASELINE: "better", SAME: "same", CANNOT: "cannot"}
 
 
@@ -76,7 +65,6 @@ class Made:
 
     def entry(self) -> dict[str, Any]:
         """What the index says of it, as plain values."""
-        row = primary_row(self.results) or {}
         return {
             "folder": self.folder.name,
             "label": self.job.label,
@@ -84,9 +72,9 @@ class Made:
             "organisation": self.summary.get("organisation"),
             "parameters": parameters(self.job),
             "status": "failed" if self.failed else self.results.get("status", "done"),
-            "headline": "" if self.failed else self.results.get("headline", ""),
-            **{key: row[key] for key in _ROW if key in row and not self.failed},
-            "changed": None if self.failed else self.summary.get("changed"),
+            "headline": str(self.summary.get("headline") or ""),
+            **{key: self.summary[key] for key in ROW if key in self.summary},
+            "changed": self.summary.get("changed"),
             "came_true": list(self.came_true),
             "error": self.error or None,
             "seconds": round(self.seconds, 1),

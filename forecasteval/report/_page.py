@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from forecasteval.report._first_screen import FirstScreen as _FirstScreen
+from forecasteval.report import _first_screen
 from forecasteval.report._harvest import MIME, free_slug, slug
 from forecasteval.report.changes import Changes
 from forecasteval.report.labels import in_words, names_in
@@ -46,11 +46,12 @@ def render(
 
     names = names_in(results)
     title = str(results.get("title") or title_of(notebook, name))
-    head = _FirstScreen.of(results, provenance)
+    of = results.get("about")
+    organisation = str(of.get("organisation") or "") if isinstance(of, Mapping) else ""
     about = {
         "title": title,
         "headline": in_words(str(results.get("headline", "")), names),
-        "running_head": _css_text(" \N{MIDDLE DOT} ".join(w for w in (title, head.organisation) if w)),
+        "running_head": _css_text(" \N{MIDDLE DOT} ".join(w for w in (title, organisation) if w)),
         "provenance": provenance,
         "changes": changes,
     }
@@ -61,7 +62,7 @@ def render(
     soup = BeautifulSoup(page, "html.parser")
     _disarm(soup.body)
     _say_names(soup, names)
-    head.put(soup)
+    _first_screen.put(soup, results, str(provenance.get("finished", "")))
     _gather_silent(soup)
     _fold(soup)
     _wrap_tables(soup)

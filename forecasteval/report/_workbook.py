@@ -18,7 +18,7 @@ _ROWS, _CHARACTERS, _NAME = (
     1_048_576,
     32_767,
     31,
-)  # what Excel holds: rows, characters of a cell, of a sheet's name
+)  # that Excel holds: rows, letters of a cell, of a sheet's name
 _WIDEST = 60
 _FORBIDDEN = re.compile(r"[\[\]:*?/\\']")
 
@@ -86,9 +86,7 @@ def _rows(text: str) -> list[list[str]]:
 def _fill(sheet: Any, rows: Sequence[Sequence[str]], formats: Mapping[str, Any]) -> None:
     if not rows:
         return
-    head, body = rows[0], rows[1:_ROWS]
-    for at, title in enumerate(head):
-        cells = [row[at] if at < len(row) else "" for row in body]
+    for at, (title, *cells) in enumerate(zip(*rows[:_ROWS], strict=True)):
         kind = _kind(cells)
         sheet.write_string(0, at, title[:_CHARACTERS], formats["head"])
         for row, cell in enumerate(cells, start=1):
@@ -96,11 +94,11 @@ def _fill(sheet: Any, rows: Sequence[Sequence[str]], formats: Mapping[str, Any])
                 sheet.write_string(row, at, cell[:_CHARACTERS], formats["text"])
             elif cell:
                 sheet.write_number(row, at, float(cell), formats[kind])
-        longest = max(map(len, [title, *cells[:1000]]), default=0)
+        longest = max(map(len, [title, *cells[:1000]]))
         sheet.set_column(at, at, min(max(longest if kind == "text" else min(longest, 14), 8) + 2, _WIDEST))
     sheet.freeze_panes(1, 0)
-    if body:
-        sheet.autofilter(0, 0, len(body), len(head) - 1)
+    if len(rows) > 1:
+        sheet.autofilter(0, 0, min(len(rows), _ROWS) - 1, len(rows[0]) - 1)
     if len(rows) > _ROWS:
         sheet.write_comment(0, 0, f"{len(rows) - _ROWS:,} more rows stand in the CSV; a sheet ends here.")
 

@@ -13,15 +13,15 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from forecasteval.errors import Busy, CallError, Refusal, RunFailed
+from forecasteval.errors import Busy, CallError, told
 from forecasteval.report import _execute, _failure, _index, _manifest, _page, _pdf, _workbook, executor
 from forecasteval.report._index import Made
 from forecasteval.report._place import in_use, made_aside
@@ -162,7 +162,7 @@ class _Pool:
         """Make all, each as soon as there is room; what was made comes as it is done."""
         waiting, running = deque((job, 1) for job in jobs), list[_Running]()
         failed = 0
-        with _bar(len(jobs), shown=self.options.progress) as say:
+        with _execute.bar("reports", shown=self.options.progress) as say:
             try:
                 while waiting or running:
                     while waiting and len(running) < self.workers:
@@ -176,7 +176,8 @@ class _Pool:
                             continue
                         failed += made.failed
                         yield made
-                    say(len(jobs) - len(waiting) - len(running), failed, [r.job.label for r in running])
+                    doing = ", ".join([f"{failed} failed"] * (failed > 0) + [r.job.label for r in running])
+                    say(len(jobs) - len(waiting) - len(running), len(jobs), doing)
             finally:
                 for one in running:
                     _end(one, signal.SIGTERM)
@@ -254,14 +255,9 @@ def _tried(job: Job, out: Path, options: Options, kernel: SpareKernel | None = N
                 again=True,
             )
         return {"code": 0, "text": "", "stamp": _manifest.sha256(place / _manifest.NAME)}
-    except RunFailed as error:
-        return {"code": error.exit_code, "text": str(error), "told": error.folder is not None}
-    except Refusal as error:
-        return {"code": error.exit_code, "text": str(error)}
-    except OSError as error:
-        return {"code": 1, "text": f"{error.filename or 'A file'}: {error.strerror or error}."}
     except Exception as error:
-        return {"code": 1, "text": f"{type(error).__name__}: {error}"}
+        text, code = told(error)
+        return {"code": code, "text": text, "told": getattr(error, "folder", None) is not None}
 
 
 def _made(job: Job, out: Path, said: Mapping[str, Any], seconds: float) -> Made:
@@ -297,19 +293,19 @@ def _elsewhere(jobs: Sequence[Job], out: Path, options: Options) -> Iterator[Mad
     tasks = [_Task(job.alone, out, replace(options, conditions=())) for job in jobs]
     known = {job.name: job for job in jobs}
     limit, failed = options.time_limit and options.time_limit + 2 * _GRACE, 0
-    with _bar(len(jobs), shown=options.progress) as say:
+    with _execute.bar("reports", shown=options.progress) as say:
         for n, (task, said) in enumerate(
             executor.results(options.executor, tasks, _made_there, limit), start=1
         ):
-            told: dict[str, Any] = {"code": 1, "text": said} if isinstance(said, str) else dict(said)
+            found: dict[str, Any] = {"code": 1, "text": said} if isinstance(said, str) else dict(said)
             job, manifest = known[task.job.name], out / task.job.name / _manifest.NAME
             seen = _manifest.sha256(manifest) if manifest.is_file() else ""
-            if not told["text"] and told["stamp"] != seen:
+            if not found["text"] and found["stamp"] != seen:
                 text = f"It was made, and is not in {out.name} here: do the workers have the same folders as this machine?"
-                told = {"code": 1, "text": text}
-            made = _made(job, out, told, told.get("seconds", 0.0))
+                found = {"code": 1, "text": text}
+            made = _made(job, out, found, found.get("seconds", 0.0))
             failed += made.failed
-            say(n, failed, [])
+            say(n, len(jobs), f"{failed} failed" if failed else "")
             yield made
 
 
@@ -320,29 +316,6 @@ def _end(one: _Running, number: int) -> None:
             os.killpg(one.process.pid, number)
         elif one.process.is_alive():
             one.process.terminate()
-
-
-@contextmanager
-def _bar(total: int, *, shown: bool) -> Iterator[Callable[[int, int, list[str]], None]]:
-    """A bar on stderr, where that is a terminal; drawn without a thread, which a fork would lose."""
-    if not (shown and sys.stderr.isatty()):
-        yield lambda done, failed, names: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        *(BarColumn(24), TextColumn("{task.completed}/{task.total} reports,"), TimeElapsedColumn()),
-        TextColumn("{task.description:<40.40}", markup=False),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as progress:
-        task = progress.add_task("", total=total)
-
-        def say(done: int, failed: int, names: list[str]) -> None:
-            told = f"{failed} failed; " if failed else ""
-            progress.update(task, completed=done, description=told + ", ".join(names), refresh=True)
-
-        yield say
 
 
 # --- dated copies -------------------------------------------------------------------------------------

@@ -28,11 +28,9 @@ class _Examined:
     until: str
     problems: int
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {
-            MIME: {"inputs": {k: v for k, v in vars(self).items() if k != "folder"}},
-            "text/plain": repr(self),
-        }
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        found = {k: v for k, v in vars(self).items() if k != "folder"}
+        return {MIME: {"inputs": found}, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{table} {n:,}" for table, n in self.rows.items())

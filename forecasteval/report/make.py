@@ -14,7 +14,7 @@ from typing import Any
 from forecasteval.compare.verdicts import CANNOT
 from forecasteval.errors import CallError, RunFailed, nearest
 from forecasteval.report import _execute, _failure, _manifest, _page, _pdf, _workbook
-from forecasteval.report._harvest import Harvest, collect, inputs_of, slug
+from forecasteval.report._harvest import Harvest, collect, slug
 from forecasteval.report._machine import Machine
 from forecasteval.report._place import made_aside, refuse_foreign, save, take_place
 from forecasteval.report._spare_kernel import SpareKernel
@@ -137,7 +137,7 @@ class _Order:
 
     def cleaned(self, run: _execute.Run) -> tuple[Machine, Mapping[str, Any]]:
         """What stands for this machine's folders, none of which is left in the notebook; and what was found in its input."""
-        inputs = inputs_of(run.notebook)
+        inputs = collect(run.notebook).inputs
         machine = _machine(self.given, self.data, inputs)
         machine.without(run.notebook)
         return machine, inputs

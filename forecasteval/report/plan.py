@@ -312,7 +312,9 @@ def _apart(jobs: list[Job]) -> list[Job]:
         if often[name] > 1 or len(name) > _CUT or name == ARCHIVE:  # one to a file system; cut; taken
             name = f"{name[:52].rstrip('-_')}-{_mark([str(job.notebook.stem), job.given])}"
         if name in taken:
-            raise InputError([_repeated(job)])
+            found = f"the same report twice ({job.label or job.notebook.stem})"
+            twice = Problem("the plan", None, "reports", found, "each report once", "Remove one of them.")
+            raise InputError([twice])
         taken.add(name)
         title = job.notebook.stem.replace("_", " ").capitalize()
         made.append(replace(job, name=name, label=job.label or title))
@@ -323,10 +325,3 @@ def _wanted(job: Job) -> str:
     if person := job.about_person:
         return f"{job.notebook.stem}-rep-{_mark(person)}"
     return f"{job.notebook.stem}-{job.label}" if job.label else job.notebook.stem
-
-
-def _repeated(job: Job) -> Problem:
-    return Problem(
-        "the plan", None, "reports", f"the same report twice ({job.label or job.notebook.stem})", "each report once",
-        "Remove one of them.",
-    )  # fmt: skip

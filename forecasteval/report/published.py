@@ -28,9 +28,8 @@ class _Published:
     results: dict[str, Any]
     tables: dict[str, str]
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        content = {k: v for k, v in (("results", self.results), ("tables", self.tables)) if v}
-        return {MIME: content, "text/plain": repr(self)}
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {MIME: {k: v for k, v in vars(self).items() if v}, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         """What is published, in one line."""

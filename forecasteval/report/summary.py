@@ -14,7 +14,7 @@ from forecasteval.report.changes import Changes, Run
 from forecasteval.report.gate import primary_row
 from forecasteval.report.labels import in_words, names_in
 
-_ROW = (
+ROW = (  # what leaves of the primary comparison
     *("metric", "candidate", "baseline", "verdict", "reliable"),
     *("difference", "low", "high", "level", "p_value", "deals"),
 )
@@ -43,9 +43,7 @@ class Summary:
             "status": run.results.get("status"),
             "data_problems": run.results.get("data_problems", 0),
             "headline": in_words(answer or str(run.results.get("headline", "")), names_in(run.results)),
-            **{key: row[key] for key in _ROW if key in row},
-            "headline": in_words(answer or str(run.results.get("headline", "")), names_in(run.results)),
-            **{key: row[key] for key in _ROW if key in row},
+            **{key: row[key] for key in ROW if key in row},
             # what deals are called here
             **{key: run.results[key] for key in ("counted",) if key in run.results},
             "changed": None if changes is None else changes.to_dict(),
