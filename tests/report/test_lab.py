@@ -154,7 +154,7 @@ def test_an_analyst_opens_the_lab_chooses_another_week_and_reads_the_answer(lab)
             tab.evaluate("document.querySelectorAll('.Toastify__toast, .jp-Dialog').length") == 0
         )  # no news
         tab.evaluate(
-            f"(s => {{ s.value = 'week 6'; s.dispatchEvent(new Event('change')); }})({moment}.querySelector('select'))"
+            f"(s => {{ s.value = 'week 6'; s.dispatchEvent(new Event('change', {{bubbles: true}})); }})({moment}.querySelector('select'))"
         )
         tab.until("document.body.textContent.includes(\"as_of = 'week 6'\")", WAIT)
         run_all(tab)
