@@ -111,12 +111,22 @@ def quick_imports() -> None:
 
     jsonschema builds parsers for web addresses at import if ``rfc3987_syntax`` is there: a second per run.
     """
-    if "jsonschema" not in sys.modules and "rfc3987_syntax" not in sys.modules:
-        sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
-        try:
+    if "jsonschema" not in sys.modules:
+        with without("rfc3987_syntax"):
             import nbformat  # noqa: F401
-        finally:
-            del sys.modules["rfc3987_syntax"]
+
+
+@contextmanager
+def without(module: str) -> Iterator[None]:
+    """While others are imported that would import a module if it were there."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 @contextmanager

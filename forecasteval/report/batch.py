@@ -37,6 +37,8 @@ _PARENT_DEATH = 1  # PR_SET_PDEATHSIG of Linux
 _IMPORTED = (
     *("papermill", "papermill.clientwrap", "nbclient", "ipykernel.kernelapp", "ipykernel.ipkernel"),
     *("tornado.ioloop", "matplotlib.pyplot", "forecasteval.report.published"),
+    *("ipykernel.debugger", "psutil", "IPython.extensions.storemagic"),  # of every kernel at its start
+    *("IPython.core.completerlib", "IPython.core.debugger", "IPython.core.oinspect"),
 )
 
 
@@ -112,8 +114,9 @@ def outcome(made: Sequence[Made]) -> int:
 def _share(jobs: Sequence[Job]) -> None:
     """Import, read, match and draw once what every report would; processes that are forked then have it."""
     _execute.quick_imports()
-    for name in _IMPORTED:
-        importlib.import_module(name)
+    with _execute.without("debugpy"):  # nobody debugs these kernels, and each would import it
+        for name in _IMPORTED:
+            importlib.import_module(name)
     _page.warm_up()
     if any(job.question is not None for job in jobs):
         from forecasteval.report import figures

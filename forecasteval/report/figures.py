@@ -150,7 +150,9 @@ def warm_up() -> None:
         title(figure, "abcdefghijklmnopqrstuvwxyz 0123456789")
         ax.plot([0, 1], [0, 1], label="ABCDEFGHIJKLMNOPQRSTUVWXYZ")
         ax.legend()
-    Picture("warm", "", figure).png()
+    warm = Picture("warm", "", figure)
+    warm.png()
+    warm.svg()
 
 
 def title(figure: Figure, message: str) -> None:
