@@ -15,7 +15,7 @@ _PEOPLE = (
 )
 _SIMULATED = "No person's data stand behind this page."
 _DECIDES = "What follows a person decides. This is no legal advice; data/README.md says what to weigh."
-_NOBODY = "whoever sent you this page (name one as contact in organisation.yaml)"
+_NOBODY = "whoever sent you this page"
 
 
 def put(soup: Any, results: Mapping[str, Any], made: str) -> None:

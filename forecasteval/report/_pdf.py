@@ -52,7 +52,7 @@ def _appendix(page: str) -> str:
     main = soup.new_tag("main")
     if (title := soup.find("h1")) is not None:
         main.append(title.extract())
-        title.append(": appendix")
+        title.insert(0, "Appendix: ")
     for fold in folded:
         summary = fold.summary.extract()
         alone = "appendix" in fold.get("class", []) or fold.find_parent("footer") is not None

@@ -117,7 +117,7 @@ def test_what_is_folded_on_the_page_goes_into_a_pdf_of_its_own():
     assert list(found) == ["report.pdf", "appendix.pdf"]
     kept = BeautifulSoup(_pdf._appendix(PAGE.format(inside)), "html.parser")
     assert [h.get_text() for h in kept.find_all(["h1", "h2"])] == [
-        "Who?: appendix",
+        "Appendix: Who?",
         "How \N{EN DASH} as a table",
         "Method",
     ]
