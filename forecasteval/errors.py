@@ -32,6 +32,12 @@ class Busy(CallError):
     exit_code = 1
 
 
+class EngineStopped(CallError):
+    """The engine that holds a table gave no answer: there are no figures then, rather than some of part of the rows."""
+
+    exit_code = 1
+
+
 _SHOWN = 5
 
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import warnings
 from pathlib import Path
 
 # as in a report's kernel: threads that fight over small fits cost more than they bring
@@ -60,6 +62,28 @@ def write_notebook(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """Spark on two threads of this machine."""
+    sql = pytest.importorskip("pyspark.sql")
+    if not shutil.which("java"):
+        pytest.skip("PySpark needs Java, which is not installed")
+    options = {
+        "spark.ui.enabled": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.log.level": "ERROR",
+    }
+    builder = sql.SparkSession.builder.master("local[2]")
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        session = builder.getOrCreate()
+    yield session
+    session.stop()
 
 
 KNOWN = Path(__file__).parents[2] / "shared" / "known_answers"

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.compare.cells import PRODUCTS, Grain
+from forecasteval.errors import EngineStopped
 from forecasteval.inference.auc import STEPS, span
 from forecasteval.inference.silence import Left, Silence, judged
 
@@ -25,7 +26,14 @@ def collected(frame: Any) -> pd.DataFrame:
     """A small result, in memory; sums that an engine gives as decimals are whole numbers of 64 bits."""
     import pyarrow as pa
 
-    table = (frame.collect("pyarrow") if isinstance(frame, nw.LazyFrame) else frame).to_arrow()
+    try:
+        table = (frame.collect("pyarrow") if isinstance(frame, nw.LazyFrame) else frame).to_arrow()
+    except Exception as error:  # each engine has its own
+        said = (str(error).strip() or "it is gone").splitlines()[0]
+        raise EngineStopped(
+            f"The engine that holds the table gave no answer, so there are no figures ({type(error).__name__}: {said}). "
+            "Look whether it runs and has memory and disk enough, and ask again."
+        ) from error
     whole = [f.with_type(pa.int64()) if pa.types.is_decimal(f.type) else f for f in table.schema]
     found: pd.DataFrame = table.cast(pa.schema(whole)).to_pandas().copy()  # in one piece
     return found

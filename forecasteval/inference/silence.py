@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasteval.inference.grouping import Codes
+from forecasteval.inference.grouping import Codes, added
 from forecasteval.inference.jackknife import clusters
 from forecasteval.scores.probability import Floats
 
@@ -66,18 +66,23 @@ def silence(silent: NDArray[np.bool_], values: Floats, groupings: Iterable[Codes
     means = _means(silent, values)
     left = []
     for codes in groupings:
-        used = np.unique(codes, return_inverse=True)[1]
+        used = np.unique(codes, return_inverse=True)[1].astype(np.int32)
         sums = [
-            (np.bincount(used, weights=mask * values), np.bincount(used, weights=mask))
+            (added(used, mask * values), added(used, mask))
             for mask in (silent.astype(float), (~silent).astype(float))
         ]
-        if any(n.max(initial=0.0) >= n.sum() for _, n in sums):
-            return Silence(*means, math.nan)
-        without = [(x.sum() - x) / (n.sum() - n) for x, n in sums]
-        square = float(np.square(without[0] - without[1] - (means[0] - means[1])).sum())
-        effective = min(clusters(n / n.sum()).effective for _, n in sums)
-        left.append(Left(used.max() + 1, square, effective))
+        left.append(left_by(sums))
     return judged(*means, left)
+
+
+def left_by(sums: Sequence[tuple[Floats, Floats]]) -> Left:
+    """The gap without each cluster, from the values' sums and the numbers of the silent and of the other rows by cluster."""
+    if any(n.max(initial=0.0) >= n.sum() for _, n in sums):
+        return Left(0, 0.0, 0.0, whole=True)
+    gap = [x.sum() / n.sum() for x, n in sums]
+    without = [(x.sum() - x) / (n.sum() - n) for x, n in sums]
+    square = float(np.square(without[0] - without[1] - (gap[0] - gap[1])).sum())
+    return Left(sums[0][0].size, square, min(clusters(n / n.sum()).effective for _, n in sums))
 
 
 def _means(silent: NDArray[np.bool_], values: Floats) -> tuple[float, float]:

@@ -1,15 +1,12 @@
 """One table on every engine, shuffled and cut differently, gives the same results to the last printed digit."""
 
-import shutil
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
 from postgres import loaded, running
 
 import forecasteval as fe
-from forecasteval.errors import CallError
+from forecasteval.errors import CallError, EngineStopped
 
 METRICS = ["brier", "log_score", "auc", "brier_by_amount", "bias", "bias_by_amount", "brier_skill"]
 
@@ -64,26 +61,6 @@ def files_of(table, folder):
         part = pd.DataFrame(part, columns=table.columns).astype(table.dtypes.to_dict())
         part.to_parquet(folder / f"{i}.parquet")
     return folder
-
-
-@pytest.fixture(scope="module")
-def spark():
-    sql = pytest.importorskip("pyspark.sql")
-    if not shutil.which("java"):
-        pytest.skip("PySpark needs Java, which is not installed")
-    warnings.simplefilter("ignore")
-    options = {
-        "spark.ui.enabled": "false",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": "2",
-        "spark.log.level": "ERROR",
-    }
-    builder = sql.SparkSession.builder.master("local[2]")
-    for name, value in options.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    yield session
-    session.stop()
 
 
 ENGINES = {"DuckDB": duckdb_of, "Polars": polars_of, "Parquet files": files_of}
@@ -186,6 +163,16 @@ def test_long_tables_are_ranked_by_steps_and_say_by_how_much_that_is_off(monkeyp
     for value in ("candidate_value", "baseline_value"):
         assert abs(stepped.primary[value] - exact[value]) <= bound
     assert stepped.primary["se"] == pytest.approx(exact["se"], rel=0.01)
+
+
+def test_an_engine_that_gives_no_answer_is_a_sentence():
+    connection = pytest.importorskip("duckdb").connect()
+    connection.register("deals", deals())
+    full = "case when model > 0.5 then error('disk full') else model end as model"
+    broken = connection.sql(f"select * replace ({full}) from deals")
+    with pytest.raises(EngineStopped, match=r"gave no answer, so there are no figures .*disk full") as caught:
+        fe.compare(broken, "model", "rep_forecast")
+    assert caught.value.exit_code == 1
 
 
 def test_a_table_of_ibis_on_a_real_postgresql_is_summed_up_there():

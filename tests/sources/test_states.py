@@ -1,6 +1,5 @@
 """The states that an engine finds by a range join are those that memory finds, row by row."""
 
-import warnings
 from pathlib import Path
 
 import duckdb
@@ -207,19 +206,10 @@ def test_a_thousand_days_are_asked_at_once():
     assert fe.states(on_duckdb(small()), days).aggregate("count(*)").fetchall() == [(2 + 999,)]
 
 
-@pytest.fixture(scope="module")
-def spark():
-    sql = pytest.importorskip("pyspark.sql")
-    warnings.simplefilter("ignore")
-    builder = sql.SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-    session = builder.config("spark.log.level", "ERROR").getOrCreate()
-    yield session
-    session.stop()
-
-
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
 @pytest.mark.parametrize("kind", ["timestamp", "timestamp_ntz"])
 def test_spark_gives_the_same_in_any_zone_of_its_session(spark, zone, kind):
+    spark = spark.newSession()  # the others' zone stays as it is
     spark.conf.set("spark.sql.session.timeZone", zone)
     told = small()
     mark = "Z" if kind == "timestamp" else ""
