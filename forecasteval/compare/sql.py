@@ -264,25 +264,7 @@ def cells_of(cells: pd.DataFrame, curve: pd.DataFrame | None) -> Cells:
     else:
         by_cell = by_cell.assign(first=0)
     told, flow = _told(ask, whole)
-    rankings = None
-    if curve is not None:
-        curve = curve.rename(columns=str.lower)
-        made = []
-        for name in (ask.candidate, ask.baseline):
-            of = curve[curve["forecaster"] == name]
-            if of.empty:
-                raise CallError(
-                    f"The curve has no rows of {name}; the second query gives those of both forecasters."
-                )
-            values = of.groupby("value", as_index=False)[["rows", "won"]].sum()
-            arrays = (
-                values["value"].to_numpy(float),
-                values["rows"].to_numpy(int),
-                values["won"].to_numpy(float),
-            )
-            told += hindsight.told(name, [arrays], None)
-            made.append(ranking_from(of.rename(columns={"value": "level"}).reset_index(drop=True), keys))
-        rankings = made[0], made[1]
+    rankings, said_of = _ranked(ask, curve, keys)
     notes: dict[str, tuple[Reason, ...]] = {}
     for m in (m for m in ask.metrics if m.needs):
         said = [rows.BOOKED_ASSUMED] if m.name == "bias_by_amount" and not ask.amount_won else []
@@ -302,11 +284,34 @@ def cells_of(cells: pd.DataFrame, curve: pd.DataFrame | None) -> Cells:
         ("probability", "probability"),
         frozenset(["amount"] if any(m.needs for m in ask.metrics) else []),
         rankings,
-        tuple(told),
+        (*told, *said_of),
         tuple(flow),
         notes,
         whole["asked"],
     )
+
+
+def _ranked(ask: Ask, curve: pd.DataFrame | None, keys: list[str]) -> tuple[Any, list[Reason]]:
+    """How both forecasters rank the deals, and what a forecast that knew the outcome gives away."""
+    if curve is None:
+        return None, []
+    curve = curve.rename(columns=str.lower)
+    made, told = [], []
+    for name in (ask.candidate, ask.baseline):
+        of = curve[curve["forecaster"] == name]
+        if of.empty:
+            raise CallError(
+                f"The curve has no rows of {name}; the second query gives those of both forecasters."
+            )
+        values = of.groupby("value", as_index=False)[["rows", "won"]].sum()
+        arrays = (
+            values["value"].to_numpy(float),
+            values["rows"].to_numpy(int),
+            values["won"].to_numpy(float),
+        )
+        told += hindsight.told(name, [arrays], None)
+        made.append(ranking_from(of.rename(columns={"value": "level"}).reset_index(drop=True), keys))
+    return (made[0], made[1]), told
 
 
 def _refuse(level: Mapping[str, pd.DataFrame]) -> None:

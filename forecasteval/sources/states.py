@@ -25,8 +25,7 @@ def states(
     """What was known of every deal at some moments, from its versions: a range join, formed where these lie.
 
     The version that holds at t is the one with valid_from <= t < valid_to; of two that begin at the same instant the
-    last one holds, for the other ends when it begins. The states are those that `fe.match` finds for an organisation
-    in memory.
+    last one holds. The states are those that `fe.match` finds for an organisation in memory.
 
     Parameters
     ----------
