@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import forecasteval as fe
-from forecasteval.cli import _study_check as study_check
+from forecasteval.cli import _asked as asked
 from forecasteval.errors import CallError, RunFailed
 from forecasteval.report.make import make_report
 from forecasteval.sources import folder as tables
@@ -215,7 +215,10 @@ def test_another_segment_another_week_another_pair(tmp_path):
 def test_wrong_values_are_refused_with_the_allowed_ones(tmp_path, parameters, sentences):
     """On the command line before a kernel starts; without it, and once here, by the notebook itself."""
     in_notebook = "planet" in str(parameters.get("segment"))
-    check = None if in_notebook else study_check("compare_forecasts", parameters)
+
+    def check(values, folder):
+        asked("compare_forecasts", values, tables.read(folder))
+
     with pytest.raises(RunFailed if in_notebook else CallError) as refused:
         make_report(
             NOTEBOOK,
@@ -223,7 +226,7 @@ def test_wrong_values_are_refused_with_the_allowed_ones(tmp_path, parameters, se
             data=ROOT / "data" / "demo",
             parameters=parameters,
             allow_stale=True,
-            check=check,
+            check=None if in_notebook else check,
         )
     assert refused.value.exit_code == 2
     for sentence in sentences:
