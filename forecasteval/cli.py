@@ -99,7 +99,7 @@ _PAPER = (
     "Write report.pdf as well, and appendix.pdf with what is folded (extra share; Pango from the system)."
 )
 _LONGEST = "Give up a report or an import after so many seconds, with exit code 1 [3600]; 0 = never."
-_Tables = Annotated[Path, _option("DIR", "Data folder to write, as data/acme.", "--out")]
+_INTO = _option("DIR", "Data folder to write, as data/acme.", "--out")
 _Limit = Annotated[float, _option("SECONDS", _LONGEST, "--time-limit")]
 _Stale = Annotated[bool, _flag("--allow-stale", "Report on input that is too old.")]
 _Shrunk = Annotated[bool, _flag("--allow-shrunk", "Report on input much shorter than last time.")]
@@ -189,7 +189,7 @@ def _importer(system: str | None, words: str) -> Callable[..., None]:
 
     def command(
         export: Annotated[Path, _EXPORT],
-        out: _Tables,
+        out: Annotated[Path, _INTO],
         timezone: Annotated[
             str | None, _option("ZONE", "Zone that days are counted in, as Europe/Berlin [UTC].")
         ] = None,
@@ -277,7 +277,7 @@ def _import_table(
         ),
     ],
     mapping: Annotated[Path | None, _option("FILE", "YAML that says which column is what.")] = None,
-    out: _Tables | None = None,
+    out: Annotated[Path | None, _INTO] = None,
     table: Annotated[
         str | None, _option("NAME", "The sheet or table to read, where there are several.")
     ] = None,

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.main import get_command
 
 import forecasteval as fe
-from forecasteval.cli import main
+from forecasteval.cli import _app, main
 
 ROOT = Path(__file__).parents[1]
 EXPORT = "Id,StageName,CloseDate,IsClosed,IsWon,Amount,Probability,CreatedDate\nD1,Won,2026-02-03,true,true,10,100,2026-01-02\n"
@@ -51,6 +52,15 @@ def test_help_names_every_command_and_the_exit_codes(run):
         assert word in " ".join(out.split())
     assert run("--version")[1].startswith("forecasteval 0.")
     assert run("import", "--help")[0] == 0
+
+
+def test_every_option_says_what_it_does():
+    def options(command, path=()):
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from options(inner, (*path, name))
+        yield from ((*path, p.name) for p in command.params if p.param_type_name == "option" and not p.help)
+
+    assert list(options(get_command(_app))) == []
 
 
 def test_help_needs_none_of_the_heavy_packages():
