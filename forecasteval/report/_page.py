@@ -18,6 +18,7 @@ from forecasteval.report.changes import Changes
 from forecasteval.report.labels import in_words, names_in
 from forecasteval.report.published import inert
 
+_APPENDIX = "data-appendix"  # of what page.html.j2 writes before a cell that is folded
 _ONLY_IN_NOTEBOOK = "notebook-only"  # tag of cells that a report leaves out
 _NUMBER = re.compile(r"([+\-\u2212]?[\d.,]+( ?%| ?[kMB])?|NaN|nan|None|\u2013|)")
 # nbconvert's SanitizeHTML is not used: it leaves the text of scripts and styles on the page, and takes Markdown for
@@ -63,6 +64,7 @@ def render(
     _disarm(soup.body)
     _say_names(soup, names)
     _first_screen.put(soup, results, str(provenance.get("finished", "")))
+    _mark_headings(soup)
     _gather_silent(soup)
     _fold(soup)
     _wrap_tables(soup)
@@ -201,6 +203,14 @@ def _sections(soup: Any) -> list[tuple[Any, list[Any]]]:
     return found
 
 
+def _mark_headings(soup: Any) -> None:
+    """The mark that a cell of the appendix begins with goes to its heading, and then goes wherever that goes."""
+    for mark in soup.main.find_all("hr", attrs={_APPENDIX: True}):
+        if (heading := mark.find_next("h2")) is not None:
+            heading[_APPENDIX] = ""
+        mark.decompose()
+
+
 def _gather_silent(soup: Any) -> None:
     """Sections that have nothing to say become one line each in a list, with why, below the last unfolded section."""
     silent = []
@@ -227,16 +237,13 @@ def _gather_silent(soup: Any) -> None:
         stop = "" if name.string.endswith(("?", ".")) else "."
         item.extend([name, f"{stop} {why}"])
         listed.append(item)
-        if _is_mark(before := heading.find_previous_sibling()):
-            before.extract()  # or the section after it would be folded
         for part in [heading, *inside]:
-            if not _is_mark(part):
-                part.extract()
+            part.extract()
     folded = None
     for heading, _ in reversed(_sections(soup)):
-        if not _is_mark(before := heading.find_previous_sibling()):
+        if not heading.has_attr(_APPENDIX):
             break
-        folded = before
+        folded = heading
     for part in (title, listed):
         if folded is None:
             soup.main.append(part)
@@ -246,20 +253,13 @@ def _gather_silent(soup: Any) -> None:
 
 def _fold(soup: Any) -> None:
     """Sections that are marked as appendix are folded; their heading stays."""
-    marked = [mark.find_next("h2") for mark in soup.main.find_all("hr", attrs={"data-appendix": True})]
     for heading, inside in _sections(soup):
-        if any(heading is one for one in marked):
+        if heading.attrs.pop(_APPENDIX, None) is not None:
             fold, name = soup.new_tag("details", attrs={"class": "appendix"}), soup.new_tag("summary")
             heading.insert_before(fold)
             name.append(heading.extract())
             fold.append(name)
-            fold.extend(part.extract() for part in inside if not _is_mark(part))
-    for mark in soup.main.find_all("hr", attrs={"data-appendix": True}):
-        mark.decompose()
-
-
-def _is_mark(part: Any) -> bool:
-    return part is not None and part.name == "hr" and part.has_attr("data-appendix")
+            fold.extend(part.extract() for part in inside)
 
 
 # --- tables, contents -----------------------------------------------------------------------------------
