@@ -18,13 +18,18 @@ _DECIDES = "What follows a person decides. This is no legal advice; data/README.
 _NOBODY = "whoever sent you this page"
 
 
+def about_of(results: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a notebook published of whose data these are and whom to ask; nothing where it published none."""
+    about = results.get("about")
+    return about if isinstance(about, Mapping) else {}
+
+
 def put(soup: Any, results: Mapping[str, Any], made: str) -> None:
     """Write on a page what its notebook published under `about`: below its title, in its card, and on people at its end.
 
     `made` is the moment of the run; what is not known is left out.
     """
-    about = results.get("about")
-    about = about if isinstance(about, Mapping) else {}
+    about = about_of(results)
     said = {key: str(about.get(key) or "") for key in ("organisation", "inputs", "change", "contact")}
     periods = [str(p) for p in about.get("periods") or []]
     dates = (("data until", about.get("data_until")), ("made on", made[:10]))

@@ -47,8 +47,7 @@ def render(
 
     names = names_in(results)
     title = str(results.get("title") or title_of(notebook, name))
-    of = results.get("about")
-    organisation = str(of.get("organisation") or "") if isinstance(of, Mapping) else ""
+    organisation = str(_first_screen.about_of(results).get("organisation") or "")
     about = {
         "title": title,
         "headline": in_words(str(results.get("headline", "")), names),
