@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.meta_analysis import combine_effects
 
@@ -50,7 +50,6 @@ effects = st.lists(st.tuples(st.floats(-1, 1), st.floats(0.001, 1)), min_size=5,
 )
 
 
-@settings(deadline=None)
 @given(effects, st.floats(-2, 2), st.floats(0.1, 10))
 def test_shift_and_scale(yv, shift, scale):
     y, v = yv
@@ -59,7 +58,6 @@ def test_shift_and_scale(yv, shift, scale):
     np.testing.assert_allclose(b["pulled"], a["pulled"], rtol=1e-4, atol=1e-5)
 
 
-@settings(deadline=None)
 @given(effects)
 def test_every_rep_moves_towards_the_mean_and_none_beyond_it(yv):
     y, v = yv

@@ -84,7 +84,7 @@ def test_the_claims_in_circulation_ship_with_their_sources():
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=60)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(st.sampled_from(list(ROWS)), TEXT, max_size=6),
     TEXT.filter(lambda t: t.strip() and t.isprintable()),
