@@ -17,13 +17,8 @@ from forecasteval.report._place import temporary
 from forecasteval.report._spare_kernel import SpareKernel, managed_by
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_SAID_IN_FULL = (
-    "InputError",
-    "ValueError",
-    "RunFailed",
-    "CallError",
-    "Busy",
-)  # the message is the whole story
+# the message is the whole story
+_SAID_IN_FULL = ("InputError", "ValueError", "RunFailed", "CallError", "Busy", "EngineStopped")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 DIED = "Died"  # a failure by this name is of the notebook's process, not of the notebook
 _SAID_OF_DEATH = "The notebook's process was ended in {}; often the machine has run out of memory."

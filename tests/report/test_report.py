@@ -517,6 +517,7 @@ def test_a_failed_run_leaves_the_last_report_and_says_why(good, write_notebook, 
         ("import sys\nsys.exit(0)", r"ended itself in cell 2 of 3 \(sys.exit\)", 1),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "process was ended in cell 2 of 3", 1),
         ("{}['missing']", r"^KeyError: 'missing'\n", 1),
+        ("from forecasteval.errors import EngineStopped\nraise EngineStopped('Gone.')", "^Gone", 1),
         ("for", "SyntaxError", 1),
     ],
 )
