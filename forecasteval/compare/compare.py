@@ -40,44 +40,43 @@ MAX_FILLED = 0.20
 _KINDS = ("probability", "rank_score")
 
 
-COLUMNS: dict[str, Any] = dict.fromkeys(
-    (
-        *("metric", "better", "primary", "candidate", "baseline", "candidate_value", "baseline_value"),
-        *(
-            "difference",
-            "low",
-            "high",
-            "level",
-            "margin",
-            "df",
-            "p_value",
-            "p_wild",
-            "verdict",
-            "reliable",
-            "reasons",
-        ),
-        *(
-            "method",
-            "estimand",
-            "generalise_to",
-            "rows",
-            "deals",
-            "wins",
-            "filled",
-            "clusters",
-            "se",
-            "skew",
-            "lean",
-        ),
-        *("candidate_low", "candidate_high", "baseline_low", "baseline_high", "p_alike", "per_rep"),
-    ),
-    math.nan,
-)
-COLUMNS |= dict.fromkeys(("metric", "better", "candidate", "baseline", "method", "estimand"), "")
-COLUMNS |= dict.fromkeys(("primary", "reliable"), False) | dict.fromkeys(
-    ("rows", "deals", "wins", "filled"), 0
-)
-COLUMNS |= dict.fromkeys(("reasons", "generalise_to", "clusters"), ()) | {"verdict": CANNOT, "per_rep": None}
+COLUMNS: dict[str, Any] = {
+    "metric": "",
+    "better": "",
+    "primary": False,
+    "candidate": "",
+    "baseline": "",
+    "candidate_value": math.nan,
+    "baseline_value": math.nan,
+    "difference": math.nan,
+    "low": math.nan,
+    "high": math.nan,
+    "level": math.nan,
+    "margin": math.nan,
+    "df": math.nan,
+    "p_value": math.nan,
+    "p_wild": math.nan,
+    "verdict": CANNOT,
+    "reliable": False,
+    "reasons": (),
+    "method": "",
+    "estimand": "",
+    "generalise_to": (),
+    "rows": 0,
+    "deals": 0,
+    "wins": 0,
+    "filled": 0,
+    "clusters": (),
+    "se": math.nan,
+    "skew": math.nan,
+    "lean": math.nan,
+    "candidate_low": math.nan,
+    "candidate_high": math.nan,
+    "baseline_low": math.nan,
+    "baseline_high": math.nan,
+    "p_alike": math.nan,
+    "per_rep": None,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,10 +288,8 @@ class _Call:
 
     def _interval(self, pair: Pair) -> dict[str, Any]:
         """Interval, p-values and method of the difference; nothing where its standard error is zero."""
-        e, spread = (
-            pair.difference.estimate(self.question, self.level),
-            pair.difference.spread(self.question),
-        )
+        e = pair.difference.estimate(self.question, self.level)
+        spread = pair.difference.spread(self.question)
         if not e.has_interval:
             return {}
         return {
