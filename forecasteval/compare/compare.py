@@ -22,9 +22,9 @@ from forecasteval.compare.verdicts import CANNOT, SAME, UNSURE, decide
 from forecasteval.errors import CallError, nearest
 from forecasteval.inference.auc import EXACT_ROWS, STEPS
 from forecasteval.inference.cluster_size import per_cluster
-from forecasteval.inference.estimate import Reason, against, reason
+from forecasteval.inference.estimate import Estimate, Reason, against, reason
 from forecasteval.inference.few_clusters import lean
-from forecasteval.inference.jackknife import clusters, wild_p_value
+from forecasteval.inference.jackknife import Spread, clusters, wild_p_value
 from forecasteval.inference.limits import few_effective_deals, few_events
 from forecasteval.inference.questions import QUESTIONS, needed
 from forecasteval.matching.matched import RESERVED, Matched, StrangeCells, numbers
@@ -152,6 +152,28 @@ def _cluster_report(pair: Pair, rows_by: Mapping[str, Floats]) -> dict[str, dict
     return {d: asdict(c) for d, c in found.items()}
 
 
+def own_intervals(
+    pair: Pair, question: tuple[str, ...], level: float, *, skill: bool = False
+) -> dict[str, Any]:
+    """Either forecaster's own interval (of a skill the candidate's alone), and whether periods are alike."""
+    shown = pair.difference.neighbours
+    found: dict[str, Any] = {"p_alike": math.nan if shown is None else shown.p_value}
+    for which in ("candidate",) if skill else ("candidate", "baseline"):
+        own = getattr(pair, which).estimate(question, level)
+        found |= {f"{which}_low": own.low, f"{which}_high": own.high}
+    return found
+
+
+def interval_columns(e: Estimate, spread: Spread) -> dict[str, Any]:
+    """An interval of the difference, with the method that made it."""
+    return {
+        **{name: getattr(e, name) for name in ("low", "high", "p_value", "df", "se")},
+        "skew": spread.skew,
+        "lean": float(lean(spread.skew)),
+        "method": wording.method(spread.method, longer=bool(spread.skew)),
+    }
+
+
 def _wild(pair: Pair, taken: str, seed: int) -> float:
     """Wild-bootstrap cross-check over the clusters that made the interval."""
     sums = {d: xz for d, xz in (pair.sums or {}).items() if d != "cell"}
@@ -276,11 +298,7 @@ class _Call:
 
     def _beside(self, metric: Metric, pair: Pair) -> dict[str, Any]:
         """Either forecaster's own interval, the difference with every rep counted once, and whether periods are alike."""
-        shown = pair.difference.neighbours
-        found: dict[str, Any] = {"p_alike": math.nan if shown is None else shown.p_value, "per_rep": None}
-        for which in ("candidate",) if metric.is_skill else ("candidate", "baseline"):
-            own = getattr(pair, which).estimate(self.question, self.level)
-            found |= {f"{which}_low": own.low, f"{which}_high": own.high}
+        found = own_intervals(pair, self.question, self.level, skill=metric.is_skill)
         if not metric.is_skill and pair.sums is not None and "rep" in pair.sums:
             each = per_cluster(*pair.sums["rep"], self.level)
             found["per_rep"] = None if each is None else each.to_dict() | {"informative": each.informative}
@@ -292,13 +310,7 @@ class _Call:
         spread = pair.difference.spread(self.question)
         if not e.has_interval:
             return {}
-        return {
-            **{name: getattr(e, name) for name in ("low", "high", "p_value", "df", "se")},
-            "skew": spread.skew,
-            "lean": float(lean(spread.skew)),
-            "p_wild": _wild(pair, spread.method, self.seed),
-            "method": wording.method(spread.method, longer=bool(spread.skew)),
-        }
+        return interval_columns(e, spread) | {"p_wild": _wild(pair, spread.method, self.seed)}
 
     def answered(
         self, chosen: list[Metric], rows: list[dict[str, Any]], flow: Sequence[dict[str, Any]]
@@ -647,7 +659,8 @@ def compare(
     """
     chosen = _chosen_metrics(metrics)
     table = _opened(matched, one_row_per_deal=one_row_per_deal)
-    names, outline = (candidate, baseline), table if isinstance(table, Matched) else table.outline
+    names = (candidate, baseline)
+    outline = table if isinstance(table, Matched) else table.outline
     _refuse(names, chosen, level, epsilon, here=table is outline)
     margins = margins_of(margin, chosen)
     question, told = _chosen_question(outline, generalise_to)

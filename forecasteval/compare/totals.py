@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from forecasteval.compare import wording
-from forecasteval.compare.compare import COLUMNS, MAX_FILLED, Comparison, margins_of
+from forecasteval.compare.compare import (
+    COLUMNS,
+    MAX_FILLED,
+    Comparison,
+    interval_columns,
+    margins_of,
+    own_intervals,
+)
 from forecasteval.compare.pair import Pair, Sums
 from forecasteval.compare.verdicts import SAME, UNSURE, decide
 from forecasteval.errors import CallError, nearest
 from forecasteval.inference.estimate import Reason, against, reason
-from forecasteval.inference.few_clusters import lean, skewness_of_misses
+from forecasteval.inference.few_clusters import skewness_of_misses
 from forecasteval.inference.grouping import Grouping
-from forecasteval.inference.jackknife import t_quantile, wild_p_value
+from forecasteval.inference.jackknife import clusters, t_quantile, wild_p_value
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.inference.questions import needed
 from forecasteval.inference.series import TEST_FROM, SeriesTest, paired_t
@@ -141,11 +148,7 @@ class _Totals:
         possible, doubts = self._doubts(pair, metric, margin)
         found += doubts
         if possible:
-            shown = pair.difference.neighbours
-            row["p_alike"] = math.nan if shown is None else shown.p_value
-            for which in ("candidate", "baseline"):
-                own = getattr(pair, which).estimate(self.question, self.level)
-                row |= {f"{which}_low": own.low, f"{which}_high": own.high}
+            row |= own_intervals(pair, self.question, self.level)
         if np.array_equal(rows["candidate"], rows["baseline"]) and self.dropped <= MAX_FILLED:
             found.append(reason("identical", "The two forecasts are the same in every total."))
             return row | {"reasons": found, "verdict": row["verdict"] and SAME, "reliable": True}
@@ -176,16 +179,9 @@ class _Totals:
         found = {}
         for dimension, column in (("rep", "unit"), ("period", "period")):
             if dimension in pair.difference.over:
-                c = pair.difference.clusters(dimension)
-                found[column] = {"count": c.count, "effective": c.effective, "largest_share": c.largest_share}
+                found[column] = asdict(pair.difference.clusters(dimension))
             else:
-                share = rows[column].value_counts(normalize=True)
-                effective = 1 / float(np.square(share).sum())
-                found[column] = {
-                    "count": len(share),
-                    "effective": effective,
-                    "largest_share": float(share.max()),
-                }
+                found[column] = asdict(clusters(rows[column].value_counts(normalize=True)))
         return found
 
     def _doubts(self, pair: Pair, metric: Metric, margin: float | None) -> tuple[bool, list[Reason]]:
@@ -227,11 +223,9 @@ class _Totals:
         few = any(r["code"] == "too_few_periods" for r in found)
         assert pair.sums is not None
         taken = spread.method if spread.method in pair.sums else "period"
-        tests = {} if few else {"p_value": e.p_value, "p_wild": wild_p_value(*pair.sums[taken])}
-        about: dict[str, Any] = {"skew": spread.skew, "lean": float(lean(spread.skew))}
-        taken_by = wording.method(spread.method, longer=bool(spread.skew))
-        about["method"] = taken_by.replace("reps", self.nouns["rep"] or "units")
-        return {name: getattr(e, name) for name in ("low", "high", "df", "se")} | tests | about
+        row = interval_columns(e, spread)
+        row["method"] = row["method"].replace("reps", self.nouns["rep"] or "units")
+        return row | ({"p_value": math.nan} if few else {"p_wild": wild_p_value(*pair.sums[taken])})
 
 
 def periods_needed(sd: float, apart: float, *, most: int = 200) -> int:
