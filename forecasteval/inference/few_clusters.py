@@ -22,7 +22,8 @@ _PER_SKEWNESS = (2 * _NORMAL**2 + 1) / (
     6 * _NORMAL
 )  # Johnson (1978): by how much t is shifted, in its own quantile
 LONGEST_ARM = 2.0  # in arms of Student's interval
-OF_A_MISS = 2.0  # skewness of an exponential: the size of an error that is Laplace's; of a normal one it is 1
+OF_A_MISS = 2.0  # skewness of an exponential: the size of an error that is Laplace's
+OF_A_NORMAL_MISS = math.sqrt(2) * (4 - math.pi) / (math.pi - 2) ** 1.5  # of a normal one: 0.995
 
 
 def components(residual: ArrayLike, rows: ArrayLike, square: ArrayLike) -> tuple[Floats, Floats, Floats]:

@@ -15,7 +15,9 @@ from forecasteval.compare.accuracy import accuracy
 from forecasteval.compare.totals import TEST_FROM, period_totals
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Estimate
+from forecasteval.inference.few_clusters import OF_A_NORMAL_MISS
 from forecasteval.inference.limits import MIN_CLUSTERS
+from forecasteval.inference.lognormal import lognormal_interval
 from forecasteval.inference.statistic import mean_over_clusters, share_interval
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.amounts import ACCURACIES, error_floor, within
@@ -24,10 +26,6 @@ from forecasteval.studies.vendor_claim._rule import judged
 
 Triple = tuple[float, float, float]
 _NONE = (math.nan, math.nan, math.nan)
-# Skewness of the size of an error that is normal: sqrt(2) (4 - pi) / (pi - 2)^1.5. Few quarters rarely hold a large miss, so a mean
-# accuracy looks better than it is; the interval is longer on that side (Johnson 1978, JASA 73(363), 536-544).
-_EVEN = (np.arange(32) + 0.5) / 32
-_OF_A_MISS = math.sqrt(2) * (4 - math.pi) / (math.pi - 2) ** 1.5
 
 
 @dataclass(frozen=True)
@@ -57,27 +55,22 @@ class Total:
         if self.kind == "ratio":
             return _mean(values, np.ones(values.size), level)
         weight = actual if self.kind == "pooled" else np.ones(values.size)
-        value, low, high = _mean(values * weight, weight, level, -_OF_A_MISS)
+        # few quarters rarely hold a large miss, so a mean accuracy looks better than it is
+        value, low, high = _mean(values * weight, weight, level, -OF_A_NORMAL_MISS)
         return value, min(low, self._as_if_normal(forecast, actual, level)), high
 
     def _as_if_normal(self, forecast: Floats, actual: Floats, level: float) -> float:
-        """The low end where the log of booked over forecast is normal in all quarters; inf where that cannot be told.
-
-        Its mean and spread are what they may be by these quarters (generalized confidence interval; Weerahandi 1993, JASA
-        88(423), 899-905): the large miss that few quarters do not hold is allowed for by how far the others spread.
-        """
-        from scipy.special import chdtri, ndtri
-
-        z = np.log(actual[forecast > 0] / forecast[forecast > 0])
-        n = z.size
-        if n < MIN_CLUSTERS["period"]:
+        """The low end where the log of booked over forecast is normal in all quarters; inf where that cannot be told."""
+        over = actual[forecast > 0] / forecast[forecast > 0]
+        if over.size < MIN_CLUSTERS["period"]:
             return math.inf
-        sd = z.std(ddof=1) * np.sqrt((n - 1) / chdtri(n - 1, _EVEN))[:, None]
-        mean = z.mean() + sd * ndtri(_EVEN) / math.sqrt(n)
-        booked = np.exp(mean[..., None] + sd[..., None] * ndtri(_EVEN))
-        weight = booked if self.kind == "pooled" else np.ones_like(booked)
-        near = (self.each(np.ones_like(booked), booked) * weight).sum(axis=-1) / weight.sum(axis=-1)
-        return float(np.quantile(near, (1 - level) / 2))
+
+        def accuracy_of(booked: Floats) -> Floats:
+            weight = booked if self.kind == "pooled" else np.ones_like(booked)
+            values: Floats = self.each(np.ones_like(booked), booked) * weight
+            return values.sum(axis=-1) / weight.sum(axis=-1)
+
+        return lognormal_interval(over, accuracy_of, level)[0]
 
     def better(self, candidate: Floats, baseline: Floats, actual: Floats, level: float) -> Triple:
         """By how much the candidate came nearer, in the same quarters."""
@@ -111,7 +104,6 @@ _LABELS = {
     "smaller_over_larger": "the smaller over the larger",
 }
 _RATIOS = ("actual_over_forecast", "forecast_over_actual", "signed_miss_over_actual")
-
 
 TOTALS: dict[str, Total] = {
     t.name: t
