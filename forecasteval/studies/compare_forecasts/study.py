@@ -36,7 +36,6 @@ from forecasteval.studies.parameters import (
 )
 from forecasteval.tables.organisation import Org, about
 
-_STAGES = "stage_rate"
 # panels that reports in this process have in common, each of which holds its organisation
 _shared: dict[tuple[Any, ...], Panel] = {}
 
