@@ -25,6 +25,13 @@ def asked(table, **more):
     return sql.Ask(*PAIR, sql.metrics_of(METRICS), rows=len(table), largest_amount=1e6, **more)
 
 
+def answers(table, **more):
+    """What DuckDB answers to the two queries about a table."""
+    connection = duckdb.connect()
+    connection.register("matched", table)
+    return [connection.sql(query).df() for query in sql.queries("matched", asked(table, **more), "duckdb")]
+
+
 def close(ours, theirs):
     """The same words and verdicts, and numbers to ten digits: products have a grain of their own there."""
     for a, b in zip(ours["comparisons"], theirs["comparisons"], strict=True):
@@ -60,14 +67,13 @@ def test_the_queries_give_the_comparison_of_the_rows(tmp_path, looks):
     ]
 
 
-def test_one_row_per_deal_is_declared_and_asks_less(tmp_path):
+def test_one_row_per_deal_is_declared_and_asks_less():
     table = deals()
     short, _ = sql.queries("matched", asked(table, one_row_per_deal=True), "duckdb")
     long, _ = sql.queries("matched", asked(table), "duckdb")
     assert len(short) < len(long) / 2
-    connection = duckdb.connect()
-    connection.register("matched", table)
-    found = fe.compare_cells(connection.sql(short).df(), metrics=["brier"])
+    cells, _ = answers(table, one_row_per_deal=True)
+    found = fe.compare_cells(cells, metrics=["brier"])
     close(fe.compare(table, *PAIR, metrics=["brier"]).to_dict(), found.to_dict())
 
 
@@ -109,11 +115,8 @@ def test_sums_from_here_give_the_same_bytes():
         fe.compare_cells(fe.cells(table.assign(account="a"), *PAIR), generalise_to="account")
 
 
-def test_the_queries_sums_hold_no_auc_of_new_deals(tmp_path):
-    table = deals()
-    connection = duckdb.connect()
-    connection.register("matched", table)
-    results = [connection.sql(q).df() for q in sql.queries("matched", asked(table), "duckdb")]
+def test_the_queries_sums_hold_no_auc_of_new_deals():
+    results = answers(deals())
     assert "auc" not in fe.compare_cells(*results, generalise_to="deal").table["metric"].tolist()
     with pytest.raises(CallError, match="which the queries do not sum up"):
         fe.compare_cells(*results, metrics=["auc"], generalise_to="deal")
@@ -131,20 +134,15 @@ def test_the_queries_sums_hold_no_auc_of_new_deals(tmp_path):
     ],
 )
 def test_rows_that_are_no_matched_table_are_refused_from_their_sums(spoil, words):
-    connection = duckdb.connect()
-    table = spoil(deals())
-    connection.register("matched", table)
-    cells, _ = sql.queries("matched", asked(table), "duckdb")
+    cells, _ = answers(spoil(deals()))
     with pytest.raises(CallError, match=words):
-        fe.compare_cells(connection.sql(cells).df())
+        fe.compare_cells(cells)
 
 
 def test_what_was_booked_is_taken_where_it_is_known():
     table = deals().assign(amount_won=lambda t: t["won"] * t["amount"].fillna(0) * 0.9)
-    connection = duckdb.connect()
-    connection.register("matched", table)
-    cells, _ = sql.queries("matched", asked(table, amount_won=True), "duckdb")
-    found = fe.compare_cells(connection.sql(cells).df(), metrics=["bias_by_amount"])
+    cells, _ = answers(table, amount_won=True)
+    found = fe.compare_cells(cells, metrics=["bias_by_amount"])
     close(fe.compare(table, *PAIR, metrics=["bias_by_amount"]).to_dict(), found.to_dict())
 
 
