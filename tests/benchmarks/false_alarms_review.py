@@ -44,6 +44,12 @@ def listed(counts):
     return per_review(found[:, -1], found[:, :-1])
 
 
+def with_error(rows):
+    """The mean of each column with its simulation error."""
+    mean, error = np.mean(rows, axis=0), 1.96 * np.std(rows, axis=0) / np.sqrt(len(rows))
+    return [f"{m:.2f} (+-{e:.2f})" for m, e in zip(mean, error, strict=True)]
+
+
 DEALS = ("plain", "paces differ", "bursts", "growth", "slowing down", "holidays", "quarter ends", "all of it")
 DAY = pd.Timestamp("2026-01-10")
 _BEFORE = 600  # days of deals before the record begins
@@ -131,8 +137,7 @@ def main_of_deals(runs):
                     busy = last[(last["status"] == "open") & (last["at"] > days - 30)]["entries"].idxmax()
                     quiet = t[(t["deal"] != busy) | (t["at"] < days - 80)]
                     found += review_of(quiet, days)["quiet"].units["rate"].get(f"D{busy}", np.inf) <= 0.5
-                mean, error = np.mean(rows, axis=0), 1.96 * np.std(rows, axis=0) / np.sqrt(runs)
-                told = [f"{m:.2f} (+-{e:.2f})" for m, e in zip(mean, error, strict=True)]
+                told = with_error(rows)
                 said.append(
                     f"{units}: quiet {told[0]}, {told[1]}; pushed {told[2]}, {told[3]}; found {found / runs:.0%}"
                 )
@@ -154,10 +159,7 @@ def main(runs):
                     usual = np.argsort(mu[:, -30:].mean(axis=1))[units // 2]
                     counts[usual, -4:] = rng.poisson(0.4 * mu[usual, -4:])
                     found += listed(counts)[usual] <= 0.5
-                mean, error = np.mean(rows, axis=0), 1.96 * np.std(rows, axis=0) / np.sqrt(runs)
-                said.append(
-                    f"{units}: {mean[0]:.2f} (+-{error[0]:.2f}), {mean[1]:.2f} (+-{error[1]:.2f}), found {found / runs:.0%}"
-                )
+                said.append(f"{units}: {', '.join(with_error(rows))}, found {found / runs:.0%}")
             print(f"{weeks} weeks, {life}: units {'; '.join(said)}", flush=True)
 
 
