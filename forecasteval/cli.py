@@ -448,8 +448,9 @@ def _report(
     name = Path(notebook).stem
 
     def check(values: Mapping[str, Any], folder: Path | None) -> None:
-        by_data = question_of(name) and folder and _TOLD_BY_DATA & set(texts)
-        _asked(name, values, folders.read(folder) if by_data and folder else None)
+        question = _asked(name, values, None)  # refused before the data are read, where it can be
+        if question is not None and folder is not None and _TOLD_BY_DATA & set(texts):
+            question.check(folders.read(folder))
 
     try:
         with limited(time_limit):
