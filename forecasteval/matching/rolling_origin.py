@@ -119,5 +119,11 @@ def roll(
             fits.append({"size": n, "period": period, "deals": n, "won": won, "parameters": parameters})
     judged = panel["as_of"].isin([day for day, _ in pasts])
     columns = panel[["deal_id", "as_of"]].assign(**said)[judged]
-    rolled = Learning(sizes=sizes, model=model, rule=fitted[rule], fits=pd.DataFrame(fits), columns=columns)
-    return replace(rolled, twin=fitted.get(twin, {}))
+    return Learning(
+        sizes=sizes,
+        model=model,
+        rule=fitted[rule],
+        fits=pd.DataFrame(fits),
+        twin=fitted.get(twin, {}),
+        columns=columns,
+    )

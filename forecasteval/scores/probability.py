@@ -164,6 +164,8 @@ def there(amounts: Floats | None) -> Floats:
     return amounts
 
 
+_squared_gap = each(lambda d, p: np.square(p - d.won))
+
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
@@ -172,7 +174,7 @@ METRICS: dict[str, Metric] = {
             "Brier score",
             "lower",
             "mean squared gap between the probability and what happened (1 won, 0 not); 0 is perfect",
-            each(lambda d, p: np.square(p - d.won)),
+            _squared_gap,
         ),
         Metric(
             "log_score",
@@ -193,7 +195,7 @@ METRICS: dict[str, Metric] = {
             "Brier skill",
             "higher",
             "share of the baseline's Brier score that the candidate removes",
-            each(lambda d, p: np.square(p - d.won)),
+            _squared_gap,
             is_skill=True,
         ),
         Metric(
