@@ -128,7 +128,7 @@ def rollups(
         raise CallError(f"team: the deals have no column {team!r}; they have {', '.join(org.deals.columns)}.")
     last = newest_record(org) if through is None else pd.Timestamp(through)
     assert last is not None
-    book = _Book(org, weeks, {"team": team, "kind": kind}, last)
+    book = _Book(org, weeks, team, kind, last)
     book.notes += notes
     return book.rollups(models)
 
@@ -201,13 +201,17 @@ class _Book:
     """Deals, calls and bookings of one organisation at the end of each week."""
 
     def __init__(
-        self, org: Org, weeks: Iterable[int] | None, columns: dict[str, str | None], through: pd.Timestamp
+        self,
+        org: Org,
+        weeks: Iterable[int] | None,
+        team: str | None,
+        kind: str | None,
+        through: pd.Timestamp,
     ) -> None:
         assert org.deals is not None
         assert org.history is not None
         assert org.periods is not None
-        self.org, self.through, self.columns = org, through, columns
-        self.team = columns["team"]
+        self.org, self.through, self.team, self.kind = org, through, team, kind
         periods = org.periods.sort_values("starts_on", ignore_index=True)
         self.periods = periods
         self.record = Record(org.deals, org.history, periods, org.settings)
@@ -223,12 +227,15 @@ class _Book:
 
     # --- deals as they stood --------------------------------------------------------------------------
 
+    def _of_deals(self, rows: pd.DataFrame, column: str) -> pd.Series:
+        """What a column of the deals says of each row's deal."""
+        return rows["deal_id"].map(self.record.deals.set_index("deal_id")[column])
+
     def _teams(self, rows: pd.DataFrame) -> pd.Series:
         """The team of each row: its deal's column, or that of its rep."""
         users = self.org.users
         if self.team is not None and self.team in self.record.deals:
-            of_deal = self.record.deals.set_index("deal_id")[self.team]
-            return rows["deal_id"].map(of_deal)
+            return self._of_deals(rows, self.team)
         if users is not None and _known_of_reps(self.org, self.team or "team"):
             self.notes.append(
                 "Who belongs to which team is known as of today: earlier teams are today's too."
@@ -239,8 +246,8 @@ class _Book:
     def _of_units(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The rows with a column for each level that says to which unit they belong."""
         rows = rows.reset_index(drop=True).assign(company="company", team=self._teams(rows).to_numpy())
-        if kind := self.columns["kind"]:
-            rows["kind"] = rows["deal_id"].map(self.record.deals.set_index("deal_id")[kind])
+        if self.kind:
+            rows["kind"] = self._of_deals(rows, self.kind)
         return rows
 
     def _by_unit(self, rows: pd.DataFrame, *values: str) -> pd.DataFrame:
@@ -365,7 +372,8 @@ class _Book:
         parts = []
         for name, own in found.groupby("forecaster"):
             there = set(own["level"])
-            rows, up_to = own[own["level"] == ("rep" if "rep" in there else "team")], list[str]()
+            rows = own[own["level"] == ("rep" if "rep" in there else "team")]
+            up_to: list[str] = []
             for level in ("company", "team"):
                 if level in there or rows.empty or (level == "team" and "rep" not in there):
                     continue
