@@ -126,6 +126,8 @@ def rollups(
         notes.append(f"The calls of teams name values of {team}: a team is the deals of one {team}.")
     if team is not None and team not in org.deals and not _known_of_reps(org, team):
         raise CallError(f"team: the deals have no column {team!r}; they have {', '.join(org.deals.columns)}.")
+    if kind and kind not in org.deals:
+        raise CallError(f"kind: the deals have no column {kind!r}; they have {', '.join(org.deals.columns)}.")
     last = newest_record(org) if through is None else pd.Timestamp(through)
     assert last is not None
     book = _Book(org, weeks, team, kind, last)

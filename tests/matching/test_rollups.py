@@ -267,3 +267,5 @@ def test_a_kind_of_business_is_a_level_of_its_own(org):
     whole = found.at().set_index(key)["closed_to_date"].groupby(level=key).first()
     parts = kinds.groupby(key)["closed_to_date"].sum()
     assert (parts - whole.reindex(parts.index)).abs().max() == 0
+    with pytest.raises(CallError, match="kind: the deals have no column 'country'"):
+        rollups(org, kind="country")
