@@ -110,12 +110,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class Absent:
-    """What stands in a report where there is nothing to draw: the reason."""
+    """What stands in a report where there is nothing to draw: the reason; nothing, where another place says it."""
 
     why: str
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/html": f'<p class="note absent">{escape(self.why)}</p>', "text/plain": self.why}
+        said = f'<p class="note absent">{escape(self.why)}</p>' if self.why else ""
+        return {"text/html": said, "text/plain": self.why}
 
 
 def colour(name: str, among: Sequence[str] = ()) -> str:

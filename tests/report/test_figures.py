@@ -6,7 +6,7 @@ import numpy as np
 from forecasteval.report import figures
 from forecasteval.report._harvest import collect
 from forecasteval.report._page import render
-from forecasteval.report.figures import Picture
+from forecasteval.report.figures import Absent, Picture
 
 HOSTILE = '<script>alert(1)</script> --> $a_{b}$ & "q"'
 
@@ -31,6 +31,16 @@ def test_a_picture_leaves_as_png_and_as_svg_and_stands_on_the_page_once():
     page = render(notebook, results={}, provenance={}, name="n")
     assert page.count("<img") == 2
     assert "<svg" not in page
+
+
+def test_where_nothing_is_drawn_the_reason_stands_and_without_one_nothing():
+    pages = []
+    for why in ("Too <few>.", ""):
+        output = nbformat.v4.new_output("display_data", data=Absent(why)._repr_mimebundle_())
+        cells = [nbformat.v4.new_markdown_cell("# T"), nbformat.v4.new_code_cell("x", outputs=[output])]
+        pages.append(render(nbformat.v4.new_notebook(cells=cells), results={}, provenance={}, name="n"))
+    assert '<p class="note absent">Too &lt;few&gt;.</p>' in pages[0]
+    assert 'class="note' not in pages[1]
 
 
 def test_the_same_picture_is_the_same_file_and_both_are_laid_out_alike():
