@@ -267,6 +267,10 @@ class TrackRecord:
         t = self.table
         return t if week is None else t[t["week"] == week]
 
+    def score(self, week: int | None = None) -> float:
+        """The interval score of the judged ranges as a share of what was booked; NaN where no share was promised."""
+        return _cost(self._rows(week))
+
     def promised(self, week: int | None = None) -> str:
         """The share that the judged ranges promised, from least to most; empty where none was stated."""
         rows = self._rows(week)
@@ -297,18 +301,23 @@ class TrackRecord:
             c = self.coverage(None if pd.isna(week) else week)
             low, high = c.interval
             total = float(rows["actual"].sum())
-            known = rows.dropna(subset=["promised"])
-            ends = (known[n].to_numpy(dtype=float) for n in ("low", "high", "actual"))
-            score = float(interval_score(*ends, level=known["promised"]).sum())
             found.append(
                 {
                     "week": week, "ranges": c.ranges, "held": c.held, "share": c.share, "low": low, "high": high,
                     "below": c.below, "above": c.above,
-                    "promised": known["promised"].mean(), "width": float((rows["high"] - rows["low"]).sum()) / total,
-                    "score": score / float(known["actual"].sum()) if len(known) else math.nan,
+                    "promised": rows["promised"].mean(), "width": float((rows["high"] - rows["low"]).sum()) / total,
+                    "score": _cost(rows),
                 }
             )  # fmt: skip
         return pd.DataFrame(found)
+
+
+def _cost(rows: pd.DataFrame) -> float:
+    """Interval scores over what was booked, of the ranges that promised a share and have met their result."""
+    known = rows.dropna(subset=["promised", "actual"])
+    booked = float(known["actual"].sum())
+    ends = (known[n].to_numpy(dtype=float) for n in ("low", "high", "actual"))
+    return float(interval_score(*ends, level=known["promised"]).sum()) / booked if booked > 0 else math.nan
 
 
 def track_record(table: pd.DataFrame, forecaster: str, *, level: float = 0.8) -> TrackRecord:

@@ -10,6 +10,7 @@ from scipy import stats
 from forecasteval.compare import track_record as ranges
 from forecasteval.errors import CallError
 from forecasteval.scores.amounts import interval_score, quantile_score
+from forecasteval.scores.probability import brier, log_score
 
 numbers = st.floats(-1e4, 1e4)
 
@@ -36,6 +37,20 @@ def test_scores_against_known_numbers(known):
     for q in (0.5, 0.1):
         expected = listed[f"quantile_score(0.3,{q},0.2)"]
         assert quantile_score(q, 0.3, quantile=0.2) == pytest.approx(expected, rel=1e-12)
+
+
+def test_scores_against_scoringrules():
+    witness = pytest.importorskip("scoringrules", reason="scoringrules stands in the lock of the tests")
+    rng = np.random.default_rng(0)
+    low, width, actual = rng.normal(0, 9, 500), rng.exponential(9, 500), rng.normal(0, 20, 500)
+    for level in (0.5, 0.8, 0.95):
+        mine = interval_score(low, low + width, actual, level=level)
+        assert mine == pytest.approx(witness.interval_score(actual, low, low + width, 1 - level), rel=1e-9)
+        mine = quantile_score(low, actual, quantile=level)
+        assert mine == pytest.approx(witness.quantile_score(actual, low, level), rel=1e-9)
+    chance, won = rng.uniform(0.01, 0.99, 500), rng.integers(0, 2, 500)
+    assert brier(chance, won) == pytest.approx(witness.brier_score(won, chance), rel=1e-9)
+    assert log_score(chance, won) == pytest.approx(witness.log_score(won, chance), rel=1e-9)
 
 
 @given(numbers, st.floats(0, 1e4), numbers, st.floats(0.05, 0.95))

@@ -87,6 +87,9 @@ def test_the_score_of_a_week_is_width_and_fines():
             for low, h, p, a in rows[["low", "high", "promised", "actual"]].to_numpy()]  # fmt: skip
     assert week["score"] == pytest.approx(sum(mine) / rows["actual"].sum())
     assert (week["ranges"], week["held"], week["above"]) == (3, 2, 1)
+    assert track_record(t, "reps").score(4) == pytest.approx(week["score"])
+    unstated = t.assign(low=90.0, high=110.0, promised="commit")
+    assert np.isnan(own_ranges(unstated, "reps").score())  # a fine for a miss needs a promise
 
 
 def test_peoples_own_ranges_stand_beside():

@@ -142,6 +142,12 @@ def test_scores_are_hashed_dated_and_read_back(org, tmp_path):
     assert len(again.entries) == len(book.entries)
 
 
+def test_columns_that_nobody_asked_for_are_named(org, tmp_path):
+    file = returned(make_pack(org, TODAY, tmp_path / "p"), tmp_path / "vz.csv")
+    pd.read_csv(file).assign(won=1).to_csv(file, index=False)
+    assert "Not read: won; only deal and value count." in freeze_scores(org, file, "vendor_z")[1]
+
+
 def test_other_scores_for_the_same_pack_are_refused(org, tmp_path):
     pack = make_pack(org, TODAY, tmp_path / "p")
     freeze_scores(org, returned(pack, tmp_path / "vz.csv"), "vendor_z")

@@ -132,6 +132,10 @@ def test_why_it_was_missed_adds_up_to_the_cent(demo):
     steps = pd.DataFrame(demo[0]["why_missed"]["steps"])
     by = steps.pivot_table("amount", "period", "step", aggfunc="sum")
     assert (by.drop(columns="booked").sum(axis=1) - by["booked"]).abs().max() < 0.005
+    start = pd.DataFrame(demo[0]["why_missed"]["from_week_1"]).pivot_table("amount", "period", "step", aggfunc="sum")
+    assert (start.drop(columns="booked").sum(axis=1) - start["booked"]).abs().max() < 0.005
+    assert (start["booked"] - by["booked"]).abs().max() < 0.005
+    assert (start["closed"] < by["closed"]).all()  # the way from week 1, not from this week
 
 
 # --- totals alone -------------------------------------------------------------------------------------

@@ -234,9 +234,9 @@ def staircase(section: Any) -> Picture | Absent:
 
 
 def waterfall(section: Any) -> Picture | Absent:
-    """From what was expected at this week to what was booked."""
-    if isinstance(section.answer.missed, str):
-        return Absent(section.answer.missed)
+    """From what was expected at the first week to what was booked."""
+    if isinstance(section.answer.missed_from_start, str):
+        return Absent(section.answer.missed_from_start)
     t, named = section.bars, section.named | _STEPS
     steps = t[~t["step"].isin(["closed", "open", "booked"])]
     worst, best = steps.loc[steps["amount"].idxmin()], steps.loc[steps["amount"].idxmax()]
@@ -260,10 +260,9 @@ def waterfall(section: Any) -> Picture | Absent:
         ax.set_xlim(0, float(t[["start", "end"]].max().max()) * 1.17)
         ax.xaxis.set_major_formatter(_in_money(section))
         ax.locator_params(axis="x", nbins=6)
-        when = f"week {section.answer.week}" if section.answer.week else "that day"
         note(
             figure,
-            f"From what was closed and in the list at {when} to what was booked; the bars add up to the cent.",
+            "From what was closed and in the list at the end of week 1 to what was booked; the bars add up to the cent.",
         )
     said = "; ".join(f"{named[s]}: {section.money(v)}" for s, v in zip(t["step"], t["amount"], strict=True))
     return Picture("why_missed", f"{message}. {said}.", figure)

@@ -248,12 +248,14 @@ class Ranges(_Section):
                     f"{capital(called(a.primary))}, from past errors",
                     a.record.coverage(a.week),
                     a.record.promised(a.week),
+                    a.record.score(a.week),
                 ]
             )
-        found += [[f"{capital(called(n))}, as given", r.coverage(), r.promised()] for n, r in a.own.items()]
+        own = a.own.items()
+        found += [[f"{capital(called(n))}, as given", r.coverage(), r.promised(), r.score()] for n, r in own]
         return [
-            [who, f"{c.held} of {c.ranges}", "{:.0%} to {:.0%}".format(*c.interval), promised or "not stated", f"{c.below} / {c.above}"]
-            for who, c, promised in found if c.ranges
+            [who, f"{c.held} of {c.ranges}", "{:.0%} to {:.0%}".format(*c.interval), promised or "not stated", f"{c.below} / {c.above}", _share(score)]
+            for who, c, promised, score in found if c.ranges
         ]  # fmt: skip
 
     def results(self) -> dict[str, Any]:
@@ -263,8 +265,8 @@ class Ranges(_Section):
         if isinstance(a.record, str):
             found["reason"] = a.record
         else:
-            found["this_week"] = asdict(a.record.coverage(a.week)) | {"label": a.record.label(a.week)}
-        return found | {"own": {n: asdict(r.coverage()) for n, r in a.own.items()}}
+            found["this_week"] = asdict(a.record.coverage(a.week)) | {"label": a.record.label(a.week), "score": a.record.score(a.week)}
+        return found | {"own": {n: asdict(r.coverage()) | {"score": r.score()} for n, r in a.own.items()}}
 
 
 # --- how accurate -------------------------------------------------------------------------------------
@@ -429,7 +431,7 @@ class Overrides(_Section):
 
 
 class Why(_Drawn):
-    """Why the last period came out as it did, from this week's list to what was booked."""
+    """Why periods came out as they did: the last one from its first week to the close, all from this week's list."""
 
     drawn = "waterfall"
 
@@ -438,13 +440,13 @@ class Why(_Drawn):
     @cached_property
     def period(self) -> str:
         """The last one that is over."""
-        m = self.answer.missed
+        m = self.answer.missed_from_start
         return "" if isinstance(m, str) else str(m.table["period"].iloc[-1])
 
     @property
     def bars(self) -> pd.DataFrame:
         """The waterfall; steps without an amount are left out."""
-        t = self.answer.missed.of(self.period)
+        t = self.answer.missed_from_start.of(self.period)
         return t[t["amount"].ne(0) | t["step"].isin(["closed", "open", "booked"])].reset_index(drop=True)
 
     @property
@@ -468,8 +470,10 @@ class Why(_Drawn):
 
     def results(self) -> dict[str, Any]:
         """Plain values for `results.json`."""
-        m = self.answer.missed
-        return {"reason": m} if isinstance(m, str) else {"steps": m.table.to_dict("records")}
+        m, start = self.answer.missed, self.answer.missed_from_start
+        if isinstance(m, str) or isinstance(start, str):
+            return {"reason": m if isinstance(m, str) else start}
+        return {"steps": m.table.to_dict("records"), "from_week_1": start.table.to_dict("records")}
 
 
 def _signed(share: float) -> str:

@@ -366,10 +366,18 @@ class QuarterAnswer(Answer):
     @cached_property
     def missed(self) -> Misses | str:
         """Why each period that is over was missed, from this week's list to what was booked; or why nobody knows."""
+        return self._missed_from(self.week)
+
+    @cached_property
+    def missed_from_start(self) -> Misses | str:
+        """The same from the first week on, the way of the whole period."""
+        return self.missed if self.week == 1 else self._missed_from(1)
+
+    def _missed_from(self, week: int) -> Misses | str:
         if self.org.history is None or self.org.deals is None:
             return "This needs deals with a history; here are totals only."
         try:
-            return misses(self.org, week=self.week, deals=self.listed)
+            return misses(self.org, week=week, deals=self.listed)
         except CallError as error:
             return str(error)
 

@@ -304,7 +304,9 @@ def freeze_scores(
     _keep(claims_ledger(folder).parent / "scores" / f"{sha}.csv", content)
     book = ledger.append(book, [entry])
     silent = f", silent on {entry['silent']}" if entry["silent"] else ""
-    label = " A backtest: outcomes existed." if entry["retrospective"] else ""
+    unread = [str(c) for c in sheet.cells.columns if c not in ("deal", "value")]
+    label = f" Not read: {', '.join(unread)}; only deal and value count." if unread else ""
+    label += " A backtest: outcomes existed." if entry["retrospective"] else ""
     newest = newest_record(org)
     if newest is not None and f"{newest:%Y-%m-%d}" < entry["frozen_at"][:10]:
         label += (
