@@ -56,6 +56,7 @@ class _Flow:
     """Counts distinct deals step by step."""
 
     steps: list[dict[str, Any]] = field(default_factory=list)
+    known_from: str = ""  # from when on the next outcomes are known, where the calendar says it
 
     def add(self, step: str, rows: pd.DataFrame, why: str = "") -> None:
         deals = int(rows["deal_id"].nunique())
@@ -68,7 +69,11 @@ class _Flow:
         return (
             f"No deal is left to compare. The last {last['dropped']:,} fell out at the step {last['step']!r}: "
             f"{last['why']}."
-            + (" An earlier moment can be compared." if last["step"] == "outcome known" else "")
+            + (
+                f" An earlier moment can be compared{self.known_from}."
+                if last["step"] == "outcome known"
+                else ""
+            )
         )
 
 
@@ -367,6 +372,10 @@ class Panel:
             known = self._of(looks, self._panel)
             why = f"by {self.through:%Y-%m-%d}, where the data end, the period is not frozen or the target not yet known"
             flow.add("outcome known", known[known["evaluated"]], why)
+            ends = looks["period"].map(self._record.periods.set_index("period")["freezes_on"])
+            day = ends[ends > self.through].min()
+            if self.target.name == "won in period" and pd.notna(day):
+                flow.known_from = f", this one from {day:%Y-%m-%d} on"
         return flow
 
     def _with_forecasts(

@@ -184,6 +184,9 @@ def test_a_period_that_is_not_frozen_is_left_out_and_counted():
     assert re.fullmatch(
         r"by \d{4}-\d\d-\d\d, where the data end, the period is not frozen or the target not yet known", why
     )
+    assert re.search(
+        r"can be compared, this one from 2026-\d\d-\d\d on\.$", found.attrs[META]["stop"][0]["text"]
+    )
 
 
 def test_flow_ends_in_the_deals_that_are_compared():

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from papermill import inspect_notebook
 
 from forecasteval.report import choose, form
 from forecasteval.report.make import find_notebook
@@ -26,6 +27,12 @@ def at_a_desk(monkeypatch):
 def given(notebook="compare_forecasts"):
     """The variables of a notebook after its cell of parameters."""
     return {name: p.value for name, p in parameters_of(find_notebook(notebook)).items()}
+
+
+@pytest.mark.parametrize("notebook", sorted(p.stem for p in (ROOT / "notebooks").glob("*.ipynb")))
+def test_papermill_explains_every_parameter(notebook):
+    told = inspect_notebook(str(find_notebook(notebook)))
+    assert [name for name, p in told.items() if not p["help"]] == []
 
 
 def by_label(box):

@@ -78,6 +78,9 @@ def test_the_first_screen_says_what_to_expect_and_whom_to_believe(demo):
     assert re.search(
         r"In \d+ open deals, \$\d\.\dM, the rep and the model are 30 points or more apart", first
     )
+    assert re.search(
+        r"The model \d+% \+\d+% \? \d+% \d and \d of 6 ", page
+    )  # in all, of the open part, within 5 and 10%
     assert results["open"] is True
     assert results["range"]["low"] < results["says"]["model_and_new"] < results["range"]["high"]
 
@@ -132,7 +135,9 @@ def test_why_it_was_missed_adds_up_to_the_cent(demo):
     steps = pd.DataFrame(demo[0]["why_missed"]["steps"])
     by = steps.pivot_table("amount", "period", "step", aggfunc="sum")
     assert (by.drop(columns="booked").sum(axis=1) - by["booked"]).abs().max() < 0.005
-    start = pd.DataFrame(demo[0]["why_missed"]["from_week_1"]).pivot_table("amount", "period", "step", aggfunc="sum")
+    start = pd.DataFrame(demo[0]["why_missed"]["from_week_1"]).pivot_table(
+        "amount", "period", "step", aggfunc="sum"
+    )
     assert (start.drop(columns="booked").sum(axis=1) - start["booked"]).abs().max() < 0.005
     assert (start["booked"] - by["booked"]).abs().max() < 0.005
     assert (start["closed"] < by["closed"]).all()  # the way from week 1, not from this week

@@ -167,6 +167,12 @@ def _bias(t: Mapping[Any, Any]) -> str:
     return f"{sign}{abs(t['bias']):.0%}{'' if sure else ' ?'}"
 
 
+def _within(t: Mapping[Any, Any]) -> str:
+    """How many totals lay within 5 and within 10% of what was booked."""
+    close, near = (round(t[f"within_{share}"] * t["totals"]) for share in (5, 10))
+    return f"{close} and {near} of {t['totals']}"
+
+
 # --- the quarter, week by week ------------------------------------------------------------------------
 
 
@@ -265,7 +271,10 @@ class Ranges(_Section):
         if isinstance(a.record, str):
             found["reason"] = a.record
         else:
-            found["this_week"] = asdict(a.record.coverage(a.week)) | {"label": a.record.label(a.week), "score": a.record.score(a.week)}
+            found["this_week"] = asdict(a.record.coverage(a.week)) | {
+                "label": a.record.label(a.week),
+                "score": a.record.score(a.week),
+            }
         return found | {"own": {n: asdict(r.coverage()) | {"score": r.score()} for n, r in a.own.items()}}
 
 
@@ -280,8 +289,14 @@ class Accurate(_Drawn):
     @cached_property
     def table(self) -> pd.DataFrame:
         """One row per forecaster at this week."""
-        found = [{"forecaster": n, **a.table.iloc[0].to_dict()} for n, a in self.answer.accuracies.items()]
-        return pd.DataFrame(found).drop(columns="what", errors="ignore")
+        found = []
+        for name, a in self.answer.accuracies.items():
+            total, *remainder = a.table.drop(columns="what").to_dict("records")
+            still = {
+                f"open_{k}": line[k] for line in remainder for k in ("wmape", "bias", "bias_low", "bias_high")
+            }
+            found.append({"forecaster": name, **total, **still})
+        return pd.DataFrame(found)
 
     @cached_property
     def by_week(self) -> pd.DataFrame:
@@ -313,7 +328,7 @@ class Accurate(_Drawn):
         everyone = set(t["forecaster"])
         bare = {n: ", without new business" for n in everyone if f"{n}_and_new" in everyone}
         return [
-            [capital(called(r["forecaster"], self.answer.one)) + bare.get(r["forecaster"], ""), _share(r["wmape"]), _bias(r), f"{round(r['within_10'] * r['totals'])} of {r['totals']}"]
+            [capital(called(r["forecaster"], self.answer.one)) + bare.get(r["forecaster"], ""), _share(r["wmape"]), _bias(r), _share(r.get("open_wmape", math.nan)), _within(r)]
             for r in t.sort_values("wmape", kind="stable").to_dict("records")
         ]  # fmt: skip
 
