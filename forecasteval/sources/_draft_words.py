@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
+
+from forecasteval.tables.document import read_facts
 
 _SIDES = ("won", "lost", "undecided")
 
@@ -87,9 +88,7 @@ def _folded(answers: list[str], word: str) -> set[str]:
 
 @cache
 def _words() -> Mapping[str, Any]:
-    loaded: Mapping[str, Any] = yaml.safe_load(
-        Path(__file__).with_name("draft_words.yaml").read_text("utf-8")
-    )
+    loaded: Mapping[str, Any] = read_facts(Path(__file__).with_name("draft_words.yaml"))
     return loaded
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from forecasteval.errors import Problem, nearest
@@ -20,6 +19,7 @@ from forecasteval.sources._draft_words import plain_flags, side
 from forecasteval.sources._ids import CANONICAL
 from forecasteval.tables.coded import each_word
 from forecasteval.tables.columns import Sheet, normal
+from forecasteval.tables.document import read_facts
 
 _SIDES = {"won": "won", "lost": "lost", "undecided": "open"}
 _SHOWN = 4  # spellings of a header that is missing
@@ -192,9 +192,8 @@ def dialect_of(system: str) -> Dialect:
     >>> dialect_of("zoho").file_name("deals")
     'Deals.csv'
     """
-    text = (Path(__file__).with_name("dialects") / f"{system}.yaml").read_text("utf-8")
-    # the loader in C takes a seventh of the time
-    return Dialect.model_validate(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    file = Path(__file__).with_name("dialects") / f"{system}.yaml"
+    return Dialect.model_validate(read_facts(file))
 
 
 class Fields:

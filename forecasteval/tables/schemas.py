@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from forecasteval.tables.coded import coded
+from forecasteval.tables.document import read_facts
 
 _DTYPES = {
     "text": "str", "date": "datetime64[s]", "moment": "datetime64[us]", "number": "float64", "share": "float64",
@@ -40,7 +40,7 @@ class Column:
         return cls("text" if choices else held, held != words, words.startswith("filled "), choices)
 
 
-_DECLARED = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
+_DECLARED = read_facts(Path(__file__).with_suffix(".yaml"))
 KEYS: dict[str, list[str]] = {name: columns.pop("key") for name, columns in _DECLARED.items()}
 TABLES = {
     name: {column: Column.declared(words) for column, words in columns.items()}
