@@ -180,7 +180,7 @@ def _with_odd_rows(
         found, expected = f"{len(cells[longer[0]])} cells", f"{width}, as in the header"
         raise _refused(name, longer[0], found, expected, advice)
     filled = {
-        at: [(*found, *[""] * width)[column] or None for column in range(width)]
+        at: [cell or None for cell in (*found, *[""] * (width - len(found)))[:width]]
         for at, found in cells.items()
     }
     others = pd.DataFrame.from_dict(filled, "index", dtype="str").set_axis(frame.columns, axis=1)
