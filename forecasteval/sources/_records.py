@@ -20,6 +20,7 @@ from forecasteval.tables.columns import Sheet, normal
 from forecasteval.tables.schemas import RESERVED, TABLES
 
 _FEW = 30  # values of a segment
+_ENDLESS = 2050  # an end in this year or later stands for "still valid"
 _TIDY = {"amount": "amount", "close_on": "close_on", "probability": "rep_probability"}
 _DTYPES = {
     "rep": "str", "rep_name": "str", "account": "str", "category": "str", "amount": "float64",
@@ -185,7 +186,7 @@ def full_values(dialect: Dialect, sheet: Sheet, labels: Labels, tally: Tally) ->
         table.loc[table["lost"], [c for c in table if c not in ("deal_id", "at", "lost")]] = None
     if versioned and "to" in fields:
         ends = fields.take("to")
-        table["ends"] = ends.mask(ends.dt.year >= dialect.endless)
+        table["ends"] = ends.mask(ends.dt.year >= _ENDLESS)
     for name, meaning in (("deal_id", "deal_id"), ("at", moment)):
         missing = table.loc[table[name].isna(), name]
         sheet.pin(header[meaning], missing, "a value in every row", "Export the row again.")

@@ -74,7 +74,6 @@ class Dialect(BaseModel):
     report_headers: frozenset[str] = frozenset()
     custom_field: str = r"(?!)"  # how the names of an organisation's own fields end
     segments: tuple[str, ...] = ()  # standard fields that become segments, in normal form
-    endless: int = 2050  # an end in this year or later stands for "still valid"
     in_percent: bool | None = True  # probabilities, from 0 to 100; None: as each column shows
     required: tuple[str, ...] = ("deal_id", "stage", "close_on")  # of a file of deals
     header_form: str = ""  # what tools put around a header in normal form; the header is its one group

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from forecasteval.sources._crm_export import read_export
-from forecasteval.sources._ids import eighteen as eighteen
 from forecasteval.sources.dialect import dialect_of
 from forecasteval.sources.raw import assemble
 from forecasteval.tables.organisation import Org

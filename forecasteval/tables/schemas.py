@@ -48,7 +48,6 @@ TABLES = {
 }
 STATES = TABLES["history"]["values_state"].choices
 CATEGORIES = TABLES["stages"]["category"].choices
-ACTIVITIES = TABLES["activity"]["kind"].choices
 
 
 def canonical(name: str, frame: pd.DataFrame) -> pd.DataFrame:

@@ -3,9 +3,10 @@
 import pandas as pd
 import pytest
 
-from forecasteval.sources.dynamics import DYNAMICS
+from forecasteval.sources.dialect import dialect_of
 from forecasteval.sources.folder import import_export
 
+DYNAMICS = dialect_of("dynamics")
 DEALS = (
     "opportunityid,statecode,estimatedclosedate,actualclosedate,createdon,estimatedvalue\n"
     "00000000-0000-0000-0000-000000000001,0,2026-04-01T00:00:00Z,,2026-01-05T23:30:00Z,5\n"

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from forecasteval.errors import InputError
+from forecasteval.sources._ids import eighteen
 from forecasteval.sources.history import states
-from forecasteval.sources.salesforce import eighteen, import_folder
+from forecasteval.sources.salesforce import import_folder
 from forecasteval.tables.settings import Settings
 
 SAMPLE = Path(__file__).parents[3] / "shared" / "samples" / "crm" / "dbt_salesforce"
