@@ -34,6 +34,7 @@ from forecasteval.report.verify import verify
 from forecasteval.scores.probability import DEFAULT_METRICS
 from forecasteval.sources import flat_table, flat_table_draft, outcomes, totals
 from forecasteval.sources import folder as folders
+from forecasteval.sources.dialect import dialect_of
 from forecasteval.sources.points import PointsTable, explained
 from forecasteval.sources.system import SYSTEMS, guess
 from forecasteval.studies import question_of
@@ -211,8 +212,8 @@ def _importer(system: str | None, words: str) -> Callable[..., None]:
     return command
 
 
-for _system, _dialect in SYSTEMS.items():
-    _importers.command(_system)(_importer(_system, f"an export of {_dialect.name}"))
+for _system in SYSTEMS:
+    _importers.command(_system)(_importer(_system, f"an export of {dialect_of(_system).name}"))
 _importers.command("export")(_importer(None, "an export of the system that its files show"))
 
 

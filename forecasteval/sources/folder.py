@@ -25,6 +25,7 @@ from forecasteval.sources._by_hand import lay_beside, matched_file, read_tables,
 from forecasteval.sources._crm_export import read_export
 from forecasteval.sources._cut_files import since_last_time
 from forecasteval.sources._mapping import read_mapping
+from forecasteval.sources.dialect import dialect_of
 from forecasteval.sources.flat_table import import_table
 from forecasteval.sources.raw import Raw, assemble
 from forecasteval.sources.system import SYSTEMS, fits_of, system_of
@@ -125,8 +126,8 @@ def _is_tidy(place: Path) -> bool:
 
 def _any_id(ids: pd.Series) -> pd.Series:
     """Ids in tables that somebody wrote, which may come from any CRM."""
-    for dialect in SYSTEMS.values():
-        ids = dialect.canonical_id(ids)
+    for system in SYSTEMS:
+        ids = dialect_of(system).canonical_id(ids)
     return ids
 
 
@@ -160,11 +161,11 @@ def import_export(export: str | Path, system: str | None = None, settings: Setti
 def _exported(export: Path, system: str | None = None, settings: Settings | None = None) -> Raw:
     """An export by the dialect of its system, the reason for which is said unless only one was ever in question."""
     if not export.is_dir():
-        return read_export(export, SYSTEMS["salesforce"], settings)
+        return read_export(export, dialect_of("salesforce"), settings)
     stated = settings if settings is not None else read_settings(export)[0]
     dialect, why = system_of(export, system or stated.system)
     raw = read_export(export, dialect, settings)
-    if why and dialect is not SYSTEMS["salesforce"]:
+    if why and dialect is not dialect_of("salesforce"):
         raw.notes.insert(0, why)
     return raw
 

@@ -12,8 +12,7 @@ from forecasteval.tables.columns import normal
 from forecasteval.tables.reading import read_header
 from forecasteval.tables.settings import SETTINGS_FILE
 
-_NAMES = ("salesforce", "hubspot", "dynamics", "pipedrive", "zoho", "history")
-SYSTEMS = {name: dialect_of(name) for name in _NAMES}
+SYSTEMS = ("salesforce", "hubspot", "dynamics", "pipedrive", "zoho", "history")
 _SHOWN = 4
 
 
@@ -30,7 +29,7 @@ class Fit:
     @property
     def dialect(self) -> Dialect:
         """The system's dialect."""
-        return SYSTEMS[self.name]
+        return dialect_of(self.name)
 
     @property
     def certain(self) -> bool:
@@ -57,15 +56,16 @@ def system_of(folder: Path, named: str | None = None) -> tuple[Dialect, str]:
     """
     if named is not None:
         if named not in SYSTEMS:
-            advice = f"{nearest(named, list(SYSTEMS))}Correct the value."
+            advice = f"{nearest(named, SYSTEMS)}Correct the value."
             wrong = Problem(
                 SETTINGS_FILE, None, "system", repr(named), f"one of {', '.join(SYSTEMS)}", advice
             )
             raise InputError([wrong])
-        return SYSTEMS[named], f"Read as {SYSTEMS[named].name}, as {SETTINGS_FILE} or the call says."
+        dialect = dialect_of(named)
+        return dialect, f"Read as {dialect.name}, as {SETTINGS_FILE} or the call says."
     fits = fits_of(folder)
     if not fits:
-        return SYSTEMS["salesforce"], ""
+        return dialect_of("salesforce"), ""
     best = fits[0]
     if not best.complete and not best.own:
         found = f"headers of no system that is known ({', '.join(best.known) or 'none'} might be those of {best.dialect.name})"
@@ -102,9 +102,10 @@ def _rank(fit: Fit) -> tuple[bool, bool, int]:
 
 def fits_of(folder: Path) -> list[Fit]:
     """The systems whose files of deals a folder may hold, the likeliest first."""
-    spelled = {name: _spellings(dialect) for name, dialect in SYSTEMS.items()}
+    spelled = {name: _spellings(dialect_of(name)) for name in SYSTEMS}
     fits = []
-    for name, dialect in SYSTEMS.items():
+    for name in SYSTEMS:
+        dialect = dialect_of(name)
         files = find_files(folder, dialect)
         path = files.of_today
         if path is None:
