@@ -121,3 +121,15 @@ def test_pseudonyms_number_reps_by_their_deals(table):
 )
 def test_no_more_digits_than_the_interval_supports(low, high, places):
     assert wording.decimals(low, high) == places
+
+
+def test_every_caveat_stands_on_the_first_screen_or_below(table):
+    """Sixteen periods raise one caveat about the headline; the one about the other intervals comes second."""
+    periods = [f"{2010 + i % 16 // 4}-Q{i % 4 + 1}" for i in range(len(table))]
+    many = table.drop(columns="week").assign(period=periods, third=table["model"] ** 0.9)
+    many.attrs.clear()
+    a = asked(many, "model", "rep_forecast", metrics=["brier"])
+    assert len(a.verdict.care) == 1
+    below = a.caveats.words().text
+    assert below.startswith("Beside the one on the first screen")
+    assert "Only the headline is a verdict fixed beforehand" in below

@@ -117,7 +117,7 @@ class Verdict(_Section):
     @property
     def care(self) -> list[Html]:
         """The caveats that could move the verdict farthest."""
-        return [Html.of(text) for _, text in _weighed(self.answer, [], self.answer.org.notes)[:_ON_CARD]]
+        return [Html.of(text) for text in _on_card(self.answer)]
 
     @property
     def unseen(self) -> Unseen | None:
@@ -666,8 +666,13 @@ class Caveats(_Section):
     def words(self) -> Html:
         a = self.answer
         notes = [*a.org.notes, *(r["text"] for r in a.doubts)]
-        said = _weighed(a, [*a.by_week.values(), *a.against_all.values()], notes)
-        return SAY("all_caveats", [Html.of(text) for _, text in said[_ON_CARD:]], min(len(said), _ON_CARD))
+        said, above = _weighed(a, [*a.by_week.values(), *a.against_all.values()], notes), _on_card(a)
+        return SAY("all_caveats", [Html.of(text) for _, text in said if text not in above], len(above))
+
+
+def _on_card(a: Numbers) -> list[str]:
+    """The weightiest caveats of the headline's comparison; they stand on the first screen."""
+    return [text for _, text in _weighed(a, [], a.org.notes)[:_ON_CARD]]
 
 
 def _weighed(a: Numbers, looks: Sequence[Comparison], notes: Sequence[str]) -> list[tuple[float, str]]:
