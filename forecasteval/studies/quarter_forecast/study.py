@@ -390,8 +390,9 @@ class QuarterAnswer(Answer):
 
     def _view(self, name: str) -> Matched | None:
         panel = self.rollups.panel
-        known = panel is not None and self.org.deals is not None and self.week and name
-        return panel.view([name, _OWN], f"week {self.week}") if panel and known else None
+        if panel is None or self.org.deals is None or self.week == 0 or not name:
+            return None
+        return panel.view([name, _OWN], f"week {self.week}")
 
     @cached_property
     def knew(self) -> dict[str, str]:

@@ -140,6 +140,9 @@ def _decided_on(org: Org, matched: Matched, have: int, needed: int | None) -> st
         ends = moments + pace
     else:
         return ""
-    at = np.flatnonzero(ends.index.isin(labels)).max(initial=-1) + needed - have
+    there = np.flatnonzero(ends.index.isin(labels))
+    if pd.isna(pace) or not there.size:
+        return ""
+    at = there.max() + needed - have
     beyond = max(at - len(ends) + 1, 0)
-    return "" if pd.isna(pace) or at < needed - have else f"{ends.iloc[at - beyond] + beyond * pace:%Y-%m-%d}"
+    return f"{ends.iloc[at - beyond] + beyond * pace:%Y-%m-%d}"
