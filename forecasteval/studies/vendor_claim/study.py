@@ -78,12 +78,8 @@ within_10_percent.
         book = Ledger(Path(), (), "", 0) if org.folder is None else ledger.read(claims_ledger(org.folder))
         ledger.vouch(book, self.receipts)
         frozen = [] if org.folder is None else read_scores(org.folder, book, self.candidate)
-        matched, everyone, late, where = self._matched(org, frozen)
-        taken = [
-            s
-            for s in frozen
-            if where in ("frozen", "backtest") and s.entry["retrospective"] == (where == "backtest")
-        ]
+        taken, where = _taken(org, frozen)
+        matched, everyone, late = self._matched(org, taken)
         moment = self._moment(org, taken)
         told = registration(book, claim, {**self.agreed_with(claim), "as_of": moment})
         halves = Halves.drawn(matched, told.entry) or Halves.told(matched, self.exposed)
@@ -192,16 +188,13 @@ within_10_percent.
         of = "model, in the place of the candidate"
         return {"told": plain({"told_with_this": answer.told, "definition": self.measure, "of": of})}
 
-    def _matched(self, org: Org, frozen: list[Scores]) -> tuple[Matched, Matched, list[str], str]:
-        """The deals of the claim, those on which what costs nothing speaks as well, deals scored late, and the kind of evidence."""
+    def _matched(self, org: Org, taken: list[Scores]) -> tuple[Matched, Matched, list[str]]:
+        """The deals of the claim, those on which what costs nothing speaks as well, and deals scored late."""
         names = [self.candidate, self.baseline, *self.also]
         free = [n for n in FREE if org.matched is None or n in org.matched or n == "base_rate"]
         as_of: Any = self.as_of
         closed: list[str] = []
-        where = "flat" if org.matched is not None else "history"
-        if frozen and org.matched is None:
-            in_time = [s for s in frozen if not s.entry["retrospective"]]
-            taken, where = (in_time, "frozen") if in_time else (frozen, "backtest")
+        if taken:
             org, as_of, closed = _with_frozen(org, taken)
         panel = Panel(org, as_of=as_of, target=self.target, population=self.population, seed=self.seed)
         pool = isinstance(as_of, list) and len(as_of) > 1
@@ -224,7 +217,17 @@ within_10_percent.
             matched, everyone = _without(matched, closed), _without(everyone, closed)
         if kind == "rank_score" and self.map_ranks:
             matched, everyone = (evidence.mapped(m, self.candidate) for m in (matched, everyone))
-        return matched, everyone, closed, where
+        return matched, everyone, closed
+
+
+def _taken(org: Org, frozen: list[Scores]) -> tuple[list[Scores], str]:
+    """The frozen scores that are judged, and the kind of evidence: those that came in time before any that came after."""
+    if org.matched is not None:
+        return [], "flat"
+    in_time = [s for s in frozen if not s.entry["retrospective"]]
+    if in_time:
+        return in_time, "frozen"
+    return frozen, "backtest" if frozen else "history"
 
 
 def _reps(org: Org) -> list[str]:
