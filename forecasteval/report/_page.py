@@ -6,7 +6,7 @@ import copy
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from urllib.parse import quote
 from forecasteval.report import _first_screen
 from forecasteval.report._harvest import MIME, free_slug, slug
 from forecasteval.report.changes import Changes
-from forecasteval.report.labels import in_words, names_in
+from forecasteval.report.labels import in_words, names_in, say_names
 from forecasteval.report.published import inert
 
 _APPENDIX = "data-appendix"  # of what page.html.j2 writes before a cell that is folded
@@ -61,7 +61,7 @@ def render(
     )
     soup = BeautifulSoup(page, "html.parser")
     _disarm(soup.body)
-    _say_names(soup, names)
+    say_names(soup.main, names)
     _first_screen.put(soup, results, str(provenance.get("finished", "")))
     _mark_headings(soup)
     _gather_silent(soup)
@@ -156,38 +156,7 @@ def _css_text(text: str) -> str:
     return "".join(c if c.isascii() and c.isalnum() else f"\\{ord(c):x} " for c in text[:120])
 
 
-# --- names, silent sections, the appendix ---------------------------------------------------------------
-
-
-def _say_names(soup: Any, names: Iterable[str]) -> None:
-    """Words for the names of forecasters, but where a name stands as something to type."""
-    for text in soup.main.find_all(string=True):
-        if in_words(text, names) == text or text.find_parent(["code", "pre", "style"]):
-            continue
-        cell = text.find_parent(["td", "th", "dt"]) is not None
-        text.replace_with(in_words(text, names, starts=_begins(text), bare=cell))
-    for picture in soup.main.find_all("img", alt=True):
-        picture["alt"] = in_words(picture["alt"], names)
-
-
-def _begins(text: Any) -> bool:
-    """Does this text begin its paragraph or cell?"""
-    place = text
-    while place is not None and place.name not in (
-        "p",
-        "li",
-        "td",
-        "th",
-        "dt",
-        "dd",
-        "figcaption",
-        "summary",
-    ):
-        before = place.previous_sibling
-        if before is not None and str(before).strip():
-            return False
-        place = place.parent
-    return place is None or place.name != "dd"
+# --- silent sections, the appendix ----------------------------------------------------------------------
 
 
 def _sections(soup: Any) -> list[tuple[Any, list[Any]]]:

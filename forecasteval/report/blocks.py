@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from forecasteval.compare import wording
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
+from forecasteval.report.labels import for_a_person
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Html:
         return self.html
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/html": self.html, "text/plain": self.text}
+        return {"text/html": for_a_person(self.html), "text/plain": self.text}
 
 
 class Words:

@@ -12,13 +12,12 @@ from typing import Any
 from forecasteval.errors import InputError
 from forecasteval.matching.forecasters import BUILT_IN
 from forecasteval.matching.matched import RESERVED, Matched
+from forecasteval.report import labels
 from forecasteval.report.blocks import Html
-from forecasteval.report.labels import label
 from forecasteval.sources import folder as folders
 from forecasteval.tables import calendar
 from forecasteval.tables.organisation import Org
 
-_SESSION = "JPY_SESSION_NAME"  # what a Jupyter server tells the kernels that people open notebooks with
 _ASKED = {
     "data": "Data folder",
     "candidate": "Forecaster",
@@ -52,7 +51,7 @@ def choose(namespace: MutableMapping[str, Any]) -> Any:
     --------
     >>> choose({"data": "data/demo", "candidate": "model"})  # nobody sits before a doctest
     """
-    if _SESSION not in os.environ:
+    if labels.LAB not in os.environ:
         return None
     if find_spec("ipywidgets") is None:
         return Html.of("<p>A form for these parameters comes with ipywidgets (extra <code>lab</code>).</p>")
@@ -124,6 +123,7 @@ class Form:
     def _fill(self, org: Org | None) -> None:
         """Offer what the data know; what is chosen now is always among it."""
         offered = dict(_offered(org)) if org is not None else {}
+        labels.offered |= set(offered.get("candidate", []))
         self._filling = True
         for name, widget in self._widgets.items():
             now = self.chosen[name]
@@ -146,7 +146,7 @@ class Form:
 def _called(name: str, value: Any) -> str:
     if value in ("", 0) and name in _NONE:
         return _NONE[name]
-    return label(value) if name in ("candidate", "baseline", "model") else str(value)
+    return labels.label(value) if name in ("candidate", "baseline", "model") else str(value)
 
 
 def _offered(org: Org) -> Iterator[tuple[str, list[Any]]]:

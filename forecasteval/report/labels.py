@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+LAB = "JPY_SESSION_NAME"  # what a Jupyter server tells the kernels that people open notebooks with
+offered: set[str] = set()  # forecasters that the form of this kernel's notebook offers
 _LABELS = {
     "model": "the model",
     "rep_forecast": "the reps' own forecast",
@@ -96,3 +99,44 @@ def in_words(text: str, names: Iterable[str] = (), *, starts: bool = True, bare:
 def on_axis(name: str) -> str:
     """A forecaster where room is short: without its article."""
     return label(name).removeprefix("the ")
+
+
+# --- in markup ----------------------------------------------------------------------------------------
+
+_BLOCKS = ("p", "li", "td", "th", "dt", "dd", "figcaption", "summary")
+
+
+def say_names(part: Any, names: Iterable[str]) -> None:
+    """Words for the names of forecasters in a part of a page, but where a name stands as something to type."""
+    for text in part.find_all(string=True):
+        if in_words(text, names) == text or text.find_parent(["code", "pre", "style"]):
+            continue
+        cell = text.find_parent(["td", "th", "dt"]) is not None
+        text.replace_with(in_words(text, names, starts=_begins(text), bare=cell))
+    for picture in part.find_all("img", alt=True):
+        picture["alt"] = in_words(picture["alt"], names)
+
+
+def _begins(text: Any) -> bool:
+    """Does this text begin its paragraph or cell?"""
+    place = text
+    while place is not None and place.name not in _BLOCKS:
+        before = place.previous_sibling
+        if before is not None and str(before).strip():
+            return False
+        place = place.parent
+    return place is None or place.name != "dd"
+
+
+def for_a_person(markup: str) -> str:
+    """A block as it is shown in JupyterLab: with words for names, as on the page; elsewhere as it is.
+
+    What a report stores keeps the names, and its page says the words for them.
+    """
+    if LAB not in os.environ:
+        return markup
+    from bs4 import BeautifulSoup
+
+    part = BeautifulSoup(markup, "html.parser")
+    say_names(part, offered)
+    return str(part)

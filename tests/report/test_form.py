@@ -7,6 +7,7 @@ import pytest
 from papermill import inspect_notebook
 
 from forecasteval.report import choose, form
+from forecasteval.report.blocks import Html
 from forecasteval.report.make import find_notebook
 from forecasteval.report.parameters import parameters_of
 from forecasteval.sources import folder
@@ -124,3 +125,30 @@ def test_another_folder_is_read_and_one_that_cannot_be_is_said(at_a_desk, tmp_pa
 def test_without_the_extra_it_says_where_forms_come_from(at_a_desk, monkeypatch):
     monkeypatch.setattr(form, "find_spec", lambda name: None)
     assert "ipywidgets (extra lab)" in choose(given()).text
+
+
+# --- what is shown beside the form ------------------------------------------------------------------------
+
+
+def shown(markup):
+    return Html.of(markup)._repr_mimebundle_()["text/html"]
+
+
+CARD = "<p>vendor_x is behind rep_forecast.</p><p>To see reps, set <code>show_names</code>.</p><td>rep_forecast</td>"
+
+
+def test_a_card_in_the_lab_says_what_the_page_says(at_a_desk):
+    choose(given())
+    assert shown(CARD) == (
+        "<p>Vendor X is behind the reps' own forecast.</p><p>To see reps, set <code>show_names</code>.</p>"
+        "<td>Reps' own forecast</td>"
+    )
+
+
+def test_what_a_report_is_made_from_keeps_the_names(monkeypatch):
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    assert shown(CARD) == CARD
+
+
+def test_words_for_names_bring_no_markup_back_to_life(at_a_desk):
+    assert shown("<p>rep_forecast &lt;script&gt;</p>") == "<p>The reps' own forecast &lt;script&gt;</p>"

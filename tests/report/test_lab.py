@@ -162,4 +162,7 @@ def test_an_analyst_opens_the_lab_chooses_another_week_and_reads_the_answer(lab)
             "document.querySelector('.verdict-card')?.textContent.includes('At the end of week 6')", WAIT
         )
         assert tab.evaluate(f"{OUTPUTS}.every(e => !e.querySelector('style, script'))")
+        card = tab.evaluate("document.querySelector('.verdict-card').textContent")
+        assert "the reps' own forecast" in card
+        assert re.findall(r"[a-z]_[a-z]", card) == []
     assert (project / "notebooks" / "compare_forecasts.ipynb").read_bytes() == before
