@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ _ROWS, _CHARACTERS, _NAME = (
     32_767,
     31,
 )  # that Excel holds: rows, letters of a cell, of a sheet's name
-_WIDEST = 60
+_WIDEST, _LEGIBLE = 60, 220  # letters: of a column, of all columns on a page
 _FORBIDDEN = re.compile(r"[\[\]:*?/\\']")
 
 
@@ -49,6 +50,7 @@ def workbook(summary: str, tables: Mapping[str, str]) -> bytes:
         book.set_calc_mode("manual")
         formats = {
             "head": book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"}),
+            "number_head": book.add_format({"bold": True, "bottom": 1, "align": "right", "valign": "top"}),
             "whole": book.add_format({"num_format": "#,##0"}),
             "fraction": book.add_format({"num_format": "0.000"}),
             "large": book.add_format({"num_format": "#,##0.00"}),
@@ -57,7 +59,11 @@ def workbook(summary: str, tables: Mapping[str, str]) -> bytes:
         }
         first = book.add_worksheet("Summary")
         first.set_column(0, 0, 100)
+        _on_paper(first, 100)
         for at, line in enumerate(summary.splitlines()):
+            first.set_row(
+                at, 15 * max(1, len(textwrap.wrap(line, 85)))
+            )  # LibreOffice does not find a row's height itself
             first.write_string(at, 0, line[:_CHARACTERS], formats["head"] if at == 0 else formats["wrapped"])
         taken = {"summary", "history"}  # Excel keeps the second to itself
         for name, text in tables.items():
@@ -86,21 +92,34 @@ def _rows(text: str) -> list[list[str]]:
 def _fill(sheet: Any, rows: Sequence[Sequence[str]], formats: Mapping[str, Any]) -> None:
     if not rows:
         return
+    across = 0
     for at, (title, *cells) in enumerate(zip(*rows[:_ROWS], strict=True)):
         kind = _kind(cells)
-        sheet.write_string(0, at, title[:_CHARACTERS], formats["head"])
+        sheet.write_string(0, at, title[:_CHARACTERS], formats["head" if kind == "text" else "number_head"])
         for row, cell in enumerate(cells, start=1):
             if cell and kind == "text":
                 sheet.write_string(row, at, cell[:_CHARACTERS], formats["text"])
             elif cell:
                 sheet.write_number(row, at, float(cell), formats[kind])
         longest = max(map(len, [title, *cells[:1000]]))
-        sheet.set_column(at, at, min(max(longest if kind == "text" else min(longest, 14), 8) + 2, _WIDEST))
+        width = min(max(longest if kind == "text" else min(longest, 14), 8) + 2, _WIDEST)
+        sheet.set_column(at, at, width)
+        across += width
     sheet.freeze_panes(1, 0)
+    sheet.repeat_rows(0)
+    _on_paper(sheet, across)
     if len(rows) > 1:
         sheet.autofilter(0, 0, min(len(rows), _ROWS) - 1, len(rows[0]) - 1)
     if len(rows) > _ROWS:
         sheet.write_comment(0, 0, f"{len(rows) - _ROWS:,} more rows stand in the CSV; a sheet ends here.")
+
+
+def _on_paper(sheet: Any, across: int) -> None:
+    """A4, the long way; all columns on one page where they can still be read there."""
+    sheet.set_landscape()
+    sheet.set_paper(9)
+    if across <= _LEGIBLE:
+        sheet.fit_to_pages(1, 0)
 
 
 def _kind(cells: Sequence[str]) -> str:
