@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from forecasteval.compare.rep_bias import LEAST_DEALS
+from forecasteval.compare.wording import capital
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.report.brief import day_in_words
 
@@ -41,7 +42,8 @@ def put(soup: Any, results: Mapping[str, Any], made: str) -> None:
     title = soup.main.find("h1")
     if title is not None and any(facts):
         line = soup.new_tag("p", attrs={"class": "facts"})
-        line.string = " \N{MIDDLE DOT} ".join(filter(None, facts))
+        told = " \N{MIDDLE DOT} ".join(filter(None, facts))
+        line.string = told if said["organisation"] else capital(told)
         title.insert_after(line)
     card = soup.main.find(class_="verdict-card")
     if card is not None and said["inputs"]:

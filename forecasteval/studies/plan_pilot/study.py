@@ -12,12 +12,14 @@ from pydantic import BeforeValidator, Field
 
 from forecasteval.compare.results import plain
 from forecasteval.compare.variance_of_history import measure
+from forecasteval.compare.wording import in_unit
 from forecasteval.errors import CallError
 from forecasteval.inference.limits import FEW_PERIODS, MIN_CLUSTERS
 from forecasteval.inference.power import PLANNED, Design
 from forecasteval.inference.variance_components import NAMES, Components
 from forecasteval.matching.match import Panel
 from forecasteval.report.section import Card, said
+from forecasteval.scores.probability import brier
 from forecasteval.sources.folder import read
 from forecasteval.studies.parameters import (
     Level,
@@ -181,6 +183,15 @@ class PilotAnswer(Plan):
     assumptions = said("assumptions")
     method = said("method")
     caveats = said("caveats")
+
+    @property
+    def misses(self) -> list[str]:
+        """The baseline's miss on a typical deal less the wanted difference, and as it is, in points; none without a history."""
+        if self.past is None:
+            return []
+        deals = self.past.matched
+        now = float(brier(deals[self.pilot.baseline], deals["won"]).mean())
+        return in_unit("brier", [max(now - self.difference, 0.0), now])[1:]
 
     @property
     def matched(self) -> pd.DataFrame:
