@@ -134,6 +134,7 @@ def test_a_wrong_call_is_a_sentence_and_exit_code_2(run, small, tmp_path, words,
         ("plan_pilot", ["-p", "power", "1.5"], "power: 1.5 is not between"),
         ("data_sufficiency", ["-p", "target", "lost"], "target"),
         ("coverage_study", ["-p", "runs", "7"], "runs: 7 is too few to say anything"),
+        ("vendor_claim", ["-p", "costs", "300"], 'not an object such as {"attention": 300, "gain": 4000}'),
     ],
 )
 def test_a_wrong_value_is_refused_before_anything_runs(run, tmp_path, notebook, words, message):

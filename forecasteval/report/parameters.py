@@ -33,6 +33,7 @@ _NUMBERS = {
     float: re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?"),
 }
 _BOOLS = {"true": True, "yes": True, "false": False, "no": False}
+_OBJECT = '{"brier": 0.01}'
 _WORDS = {
     str: "text",
     int: "a whole number such as 7",
@@ -40,7 +41,7 @@ _WORDS = {
     bool: "true or false",
     NoneType: "none",
     list: "a list such as [1, 2]",
-    dict: 'an object such as {"brier": 0.01}',
+    dict: f"an object such as {_OBJECT}",
 }
 _NOTHING: Any = object()
 
@@ -64,7 +65,9 @@ class Parameter:
     @property
     def expected(self) -> str:
         """What may be given, in words."""
-        return " or ".join(_in_words(kind) for kind in self.kinds)
+        said = " or ".join(_in_words(kind) for kind in self.kinds)
+        own = re.search(r"\{.*?\}", self.help)  # its help may show what kind of object
+        return said.replace(_OBJECT, own[0]) if own else said
 
 
 def _in_words(kind: Any) -> str:
