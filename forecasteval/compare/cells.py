@@ -13,6 +13,7 @@ import pandas as pd
 from forecasteval.compare.pair import Moments, Pair, Sums, pair_of_ranks
 from forecasteval.compare.rows import in_time
 from forecasteval.compare.scored import Scored
+from forecasteval.errors import CallError
 from forecasteval.inference.auc import Ranks
 from forecasteval.inference.estimate import Reason
 from forecasteval.inference.exact_sums import places
@@ -20,6 +21,7 @@ from forecasteval.inference.grouping import Codes, added
 from forecasteval.inference.limits import Weights
 from forecasteval.matching.matched import Matched
 from forecasteval.scores.probability import Floats, Metric
+from forecasteval.scores.reliability import Reliability, reliability_of_counts
 
 PRODUCTS = ("cc", "cb", "bb", "cz", "bz", "zz")
 
@@ -32,21 +34,22 @@ class Grain:
     products: int
 
     @classmethod
-    def of(cls, largest: float, rows: int, looks: int) -> Grain:
+    def of(cls, largest: float, rows: int, looks: int, **bits: int) -> Grain:
         """For terms up to a size, of so many rows, so many of which may be of one deal."""
         of_deal = largest * looks
-        return cls(places(largest, rows), places(of_deal * of_deal, rows))
+        return cls(places(largest, rows, **bits), places(of_deal * of_deal, rows, **bits))
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
     """How one forecast ranks: rows, wins and placements by cell, and pairs within each cluster by its labels.
 
-    ``tied`` is the share of pairs that steps have tied at most.
+    ``curve`` has the rows and wins at each value; ``tied`` is the share of pairs that steps have tied at most.
     """
 
     cells: pd.DataFrame
     inside: Mapping[str, pd.Series]
+    curve: pd.DataFrame
     tied: float = 0.0
 
     @property
@@ -109,6 +112,34 @@ class Cells:
     def lacks(self, metric: Metric) -> list[str]:
         """Columns that a metric needs and that are not there."""
         return [c for c in metric.needs if c not in self.columns]
+
+    def reliability(self, forecaster: str) -> Reliability:
+        """Whether a forecaster can be taken at its word, on the rows compared: as `fe.scores.reliability` of these rows.
+
+        Where the candidate is silent the baseline's value stands in; of more than a million rows values are rounded to
+        1e-4.
+
+        Raises
+        ------
+        CallError
+            For another forecaster, one who gives no probabilities, and without AUC among the metrics.
+
+        Examples
+        --------
+        >>> import forecasteval as fe
+        >>> deals = pd.DataFrame({"deal_id": list("abcd"), "won": [0, 1, 0, 1], "rep": list("xxyy"),
+        ...     "model": [0.1, 0.4, 0.4, 0.9], "rep_forecast": [0.9, 0.6, 0.5, 0.4]})
+        >>> fe.cells(deals, "model", "rep_forecast").reliability("model").bins()
+        [(0.1, 0.0, 1), (0.4, 0.5, 2), (0.9, 1.0, 1)]
+        """
+        said = dict(zip(self.names, zip(self.kinds, self.rankings or (), strict=False), strict=False))
+        kind, ranking = said.get(forecaster, ("", None))
+        if kind != "probability" or ranking is None:
+            raise CallError(
+                f"There is no reliability curve of {forecaster!r}: the sums are of {' and '.join(self.names)}, as "
+                f"{' and '.join(self.kinds)}, and hold a curve where the AUC is among the metrics."
+            )
+        return reliability_of_counts(*(ranking.curve[n] for n in ("value", "rows", "won")))
 
     @property
     def home(self) -> str:
@@ -203,7 +234,7 @@ class Cells:
             int(total["deals"]),
             int(total["wins"]),
             int(total["others"]),
-            int(cells[f"{mark}__filled"].sum()),
+            int(cells[f"{mark}__filled"].sum()) if f"{mark}__filled" in cells else 0,
             1 - count / self.asked if self.asked else 0.0,
             (*self.reasons, *self.notes.get(block, ())),
             Weights(int(total["weighing"]), total["total"], total["square"], heaviest),

@@ -20,14 +20,21 @@ from forecasteval.inference.auc import STEPS, span
 from forecasteval.inference.silence import Left, Silence, judged
 
 Columns = Mapping[str, nw.Expr]
+ONE, NONE = (nw.lit(n).cast(nw.Float64) for n in (1, 0))  # 1.0 itself is a decimal to some engines
 
 
 def collected(frame: Any) -> pd.DataFrame:
-    """A small result, in memory; sums that an engine gives as decimals are whole numbers of 64 bits."""
+    """A small result, in memory; counts that an engine gives as decimals are whole numbers of 64 bits.
+
+    Raises
+    ------
+    EngineStopped
+        Where the engine gives none: it has too little memory, lost a worker for good, or is gone.
+    """
     import pyarrow as pa
 
     try:
-        table = (frame.collect("pyarrow") if isinstance(frame, nw.LazyFrame) else frame).to_arrow()
+        table = frame.collect("pyarrow").to_arrow()
     except Exception as error:  # each engine has its own
         said = (str(error).strip() or "it is gone").splitlines()[0]
         raise EngineStopped(
@@ -41,14 +48,18 @@ def collected(frame: Any) -> pd.DataFrame:
 
 def flag(condition: nw.Expr) -> nw.Expr:
     """1 where a condition holds, 0 where it does not or is not known."""
-    return nw.when(condition).then(nw.lit(1)).otherwise(nw.lit(0))
+    return nw.when(condition).then(ONE).otherwise(NONE)
 
 
 def grouped(frame: Any, keys: Sequence[str], aggregates: Columns) -> Any:
     """Aggregates by some keys; by none over everything."""
-    if not keys:
-        frame, keys = frame.with_columns(nw.lit(0).alias("everything")), ["everything"]
-    return frame.group_by(*keys).agg(**aggregates)
+    return frame.group_by(*keys).agg(**aggregates) if keys else frame.select(**aggregates)
+
+
+def count(frame: Any, keys: Sequence[str] = ()) -> int:
+    """How many rows there are; by keys how many of these."""
+    of = grouped(frame, keys, {"n": nw.len()}) if keys else frame
+    return int(collected(grouped(of, [], {"n": nw.len()}))["n"].iloc[0])
 
 
 def gaps() -> dict[str, nw.Expr]:
@@ -130,32 +141,36 @@ class Block:
 
 
 def with_terms(frame: Any, blocks: Sequence[Block], grains: Mapping[str, Grain], epsilon: float) -> Any:
-    """Each block's terms as whole numbers, and 0 in rows that it cannot use; with counts of the rows of every mark."""
+    """Each block's terms in multiples of its grain, 0 in rows that it cannot use, and marks of the rows to be counted.
+
+    What is summed by cell has two underscores in its name; a mark's weight is only of deals.
+    """
     given: dict[str, nw.Expr] = {}
-    floats: dict[str, nw.Expr] = {}
+    terms: dict[str, nw.Expr] = {}
     whole: dict[str, nw.Expr] = {}
     for block in (b for b in blocks if b.counted):
         n, ok = block.name, nw.col(block.usable) == 1
         if block.kind == "log_score":
             given = {f"{who}_given": block.given(who, epsilon) for who in "cb"}
         for which, term in block.terms().items():
-            # rows that cannot be used may hold nothing, which no whole number stands for
-            floats[f"{n}__{which}"] = (
+            # rows that cannot be used may hold nothing
+            terms[f"{n}__{which}"] = (
                 term if block.all_usable else nw.when(ok).then(term).otherwise(nw.lit(0.0))
             )
-            scaled = nw.col(f"{n}__{which}") * 2.0 ** grains[n].terms + 0.5
-            whole[f"{n}__{which}"] = scaled.floor().cast(nw.Int64)
+            whole[f"{n}__{which}"] = (nw.col(f"{n}__{which}") * 2.0 ** grains[n].terms + 0.5).floor()
         for who in "cb" if "sure_c" in block.columns else ():
             missed = nw.when(nw.col("w") == 1).then(nw.col(who) == 0).otherwise(nw.col(who) == 1)
             whole[f"{n}__sure_{who}"] = nw.col(block.usable) * flag(missed)
+    counted = {"rows": ONE, "won": nw.col("w")}
+    counted |= {"filled": nw.col("filled")} if "filled" in frame.collect_schema().names() else {}
+    alike = _like_kept(blocks)
     for mark in _marks(blocks):
-        whole[f"{mark}__rows"] = nw.col(mark)
-        whole[f"{mark}__won"] = nw.col(mark) * nw.col("w").cast(nw.Int64)
-        whole[f"{mark}__filled"] = nw.col(mark) * nw.col("filled")
+        if mark not in alike:
+            whole |= {f"{mark}__{n}": x if mark == "kept" else nw.col(mark) * x for n, x in counted.items()}
         if mark != "kept":
             weight = nw.when(nw.col(mark) == 1).then(nw.col("amount")).otherwise(nw.lit(0.0))
-            whole[f"{mark}__weight"] = nw.col("amount") if mark in _like_kept(blocks) else weight
-    return widened(widened(widened(frame, given), floats), whole)
+            whole[f"{mark}_weight"] = nw.col("amount") if mark in alike else weight
+    return widened(widened(widened(frame, given), terms), whole)
 
 
 def _marks(blocks: Sequence[Block]) -> list[str]:
@@ -167,33 +182,9 @@ def _like_kept(blocks: Sequence[Block]) -> list[str]:
     return [m for m in _marks(blocks) if m != "kept" and all(b.all_usable for b in blocks if b.usable == m)]
 
 
-def _cell_columns(blocks: Sequence[Block]) -> list[str]:
-    marks = [m for m in _marks(blocks) if m not in _like_kept(blocks)]
-    return [
-        *(f"{b.name}__{c}" for b in blocks for c in b.columns),
-        *(f"{m}__{c}" for m in marks for c in ("rows", "won", "filled")),
-    ]
-
-
-def cell_sums(frame: Any, keys: Sequence[str], blocks: Sequence[Block]) -> Any:
+def cell_sums(frame: Any, keys: Sequence[str]) -> Any:
     """Sums of every block by cell, as the engine will form them."""
-    return grouped(frame, keys, sums(_cell_columns(blocks)))
-
-
-def by_cell(frame: Any, keys: Sequence[str], blocks: Sequence[Block]) -> pd.DataFrame:
-    """Sums of every block by cell."""
-    return copied(collected(cell_sums(frame, keys, blocks)), blocks)
-
-
-def copied(found: pd.DataFrame, blocks: Sequence[Block]) -> pd.DataFrame:
-    """Counts of marks that hold all rows are those of the rows."""
-    counts = {
-        f"{m}__{c}": found[f"kept__{c}"]
-        for m in _like_kept(blocks)
-        for c in ("rows", "won", "filled", "deals", "wins", "others")
-        if f"kept__{c}" in found
-    }
-    return found.assign(**counts)
+    return grouped(frame, keys, sums(n for n in frame.collect_schema().names() if "__" in n))
 
 
 def deal_sums(
@@ -206,61 +197,64 @@ def deal_sums(
 ) -> Any:
     """What the deals of each cluster sum to: how many, won and not, their weights, and products of their terms.
 
-    Where every row is a deal, what :func:`by_cell` gives stands beside it.
+    Where every row is a deal, the sums by cell stand beside it; those of all are the cells', added up.
     """
-    marks = _marks(blocks)
+    marks, alike = _marks(blocks), _like_kept(blocks)
+    names = [n for n in frame.collect_schema().names() if "__" in n or n.endswith("_weight")]
     if several:
-        terms = [f"{b.name}__{c}" for b in blocks for c in b.columns if c in "cbz"]
-        counts = [f"{m}__{c}" for m in marks for c in ("rows", "won", *(["weight"] if m != "kept" else []))]
-        frame = grouped(frame, ["u", *keys], sums([*terms, *counts]))
+        names = [n for n in names if "__sure_" not in n and not n.endswith("__filled")]
+        frame = grouped(frame, ["u", *keys], sums(names))
     columns: dict[str, nw.Expr] = {}
     for b in blocks:
         n, grain = b.name, grains[b.name]
-        unit = {w: nw.col(f"{n}__{w}").cast(nw.Float64) * 2.0**-grain.terms for w in b.columns if w in "cbz"}
+        unit = {w: (nw.col(f"{n}__{w}"), grain.terms) for w in b.columns if w in "cbz"}
         if several and b.denominator is None:
-            unit["z"] = nw.col(f"{b.usable}__rows").cast(nw.Float64)
-        for pair in PRODUCTS:
-            if set(pair) <= set(unit):
-                scaled = unit[pair[0]] * unit[pair[1]] * 2.0**grain.products + 0.5
-                columns[f"{n}__{pair}"] = scaled.floor().cast(nw.Int64)
+            unit["z"] = (nw.col(f"{'kept' if b.usable in alike else b.usable}__rows"), 0)
+        for pair in (p for p in PRODUCTS if set(p) <= set(unit)):
+            (x, at_x), (y, at_y) = unit[pair[0]], unit[pair[1]]
+            columns[f"{n}__{pair}"] = (x * y * 2.0 ** (grain.products - at_x - at_y) + 0.5).floor()
     heaviest = {}
-    alike = _like_kept(blocks)
     for m in marks:
         if not several and m == "kept":
             continue  # every row is a deal
-        weight = nw.col(f"{m}__rows").cast(nw.Float64) if m == "kept" else nw.col(f"{m}__weight")
+        weight = nw.col("kept__rows" if m == "kept" else f"{m}_weight")
         if several and m not in alike:
             columns[f"{m}__deals"] = flag(nw.col(f"{m}__rows") > 0)
             columns[f"{m}__wins"] = flag(nw.col(f"{m}__won") > 0)
             columns[f"{m}__others"] = flag(nw.col(f"{m}__rows") > nw.col(f"{m}__won"))
-        columns[f"{m}__weighing"] = flag(weight > 0)
-        columns[f"{m}__total"] = weight
-        columns[f"{m}__square"] = weight * weight
-        heaviest[f"{m}__heaviest"] = nw.col(f"{m}__total").max()
-    each = [*columns, *(f"{b.name}__{w}" for b in blocks for w in b.columns if w in "cbz")]
-    each += [f"{m}__rows" for m in marks if m not in alike]
-    each = list(dict.fromkeys(each if several else [*each, *_cell_columns(blocks)]))
+        columns |= {
+            f"{m}__weighing": flag(weight > 0),
+            f"{m}__total": weight,
+            f"{m}__square": weight * weight,
+        }
+        heaviest[f"{m}__heaviest"] = weight.max()
+    each = dict.fromkeys([*columns, *(n for n in names if "__" in n and (several or keys))])
     return grouped(widened(frame, columns), keys, sums(each) | heaviest)
 
 
-def by_deal(
-    frame: Any, keys: Sequence[str], blocks: Sequence[Block], grains: Mapping[str, Grain], *, several: bool
-) -> pd.DataFrame:
-    """What the deals of each cluster sum to."""
-    found = copied(collected(deal_sums(frame, keys, blocks, grains, several=several)), blocks)
-    return found if several else each_a_deal(found, blocks)
-
-
-def each_a_deal(found: pd.DataFrame, blocks: Sequence[Block]) -> pd.DataFrame:
-    """Counts of deals beside those of rows, where every row is one."""
+def settled(found: pd.DataFrame, blocks: Sequence[Block], *, several: bool = True) -> pd.DataFrame:
+    """Counts of marks that hold all rows are those of the rows; where every row is a deal, they count deals too."""
     counts: dict[str, pd.Series] = {}
+    alike = _like_kept(blocks)
     for m in _marks(blocks):
-        n, won = found[f"{m}__rows"], found[f"{m}__won"]
-        counts |= {f"{m}__deals": n, f"{m}__wins": won, f"{m}__others": n - won}
-        if m == "kept":
-            counts |= {f"{m}__{name}": n for name in ("weighing", "total", "square")}
-            counts[f"{m}__heaviest"] = n.clip(upper=1)
+        of = "kept" if m in alike else m
+        names = ("rows", "won", "filled", "deals", "wins", "others")
+        mine = {n: found[f"{of}__{n}"] for n in names if f"{of}__{n}" in found}
+        if not several:
+            mine |= {"deals": mine["rows"], "wins": mine["won"], "others": mine["rows"] - mine["won"]}
+            if m == "kept":
+                mine |= dict.fromkeys(("weighing", "total", "square"), mine["rows"])
+                mine["heaviest"] = mine["rows"].clip(upper=1)
+        counts |= {f"{m}__{n}": values for n, values in mine.items()}
     return found.assign(**counts)
+
+
+def of_all(cells: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
+    """Sums over all deals, where every row is one: those of the cells, and the products."""
+    whole = added_up(cells, "")
+    return whole.assign(
+        **{str(c): products[c].to_numpy() for c in products if "__" in str(c) and c not in whole}
+    )
 
 
 def added_up(of_cells: pd.DataFrame, dimension: str) -> pd.DataFrame:
@@ -295,33 +289,33 @@ def with_level(frame: Any, who: str, least: float, most: float, *, exact: bool) 
 def curve(frame: Any, who: str, keys: Sequence[str] = ()) -> pd.DataFrame:
     """Rows and wins at each level of a forecast."""
     aggregates = {"rows": nw.len(), "won": nw.col("w").sum()}
-    found = collected(frame.group_by(*keys, f"{who}_level").agg(**aggregates))
+    found = collected(grouped(frame, [*keys, f"{who}_level"], aggregates))
     found = found.rename(columns={f"{who}_level": "level"}).astype({"rows": "int64", "won": float})
     return found.sort_values("level", ignore_index=True)
 
 
 def with_placements(frame: Any, who: str, rows: int, won: int, coarse: int) -> Any:
-    """How many rows each is ranked rightly against, doubled, and the range of levels that it lies in."""
+    """How many rows each is ranked rightly against, and the range of levels that it lies in."""
     level = f"{who}_level"
     at = frame.group_by(level).agg(n=nw.len(), k=nw.col("w").sum())
-    at = at.with_columns(n=nw.col("n").cast(nw.Int64), k=nw.col("k").cast(nw.Int64))
-    upto = {f"{x}_upto": nw.col(x).cum_sum().over(order_by=level) for x in ("n", "k")}
-    at = at.with_columns(**upto)
+    at = at.with_columns(n=nw.col("n").cast(nw.Float64))
+    at = at.with_columns(**{f"{x}_upto": nw.col(x).cum_sum().over(order_by=level) for x in ("n", "k")})
     lost, lost_upto = nw.col("n") - nw.col("k"), nw.col("n_upto") - nw.col("k_upto")
     at = at.select(
         nw.col(level),
-        (2 * lost_upto - lost).alias(f"{who}_below"),
-        (2 * (won - nw.col("k_upto")) + nw.col("k")).alias(f"{who}_above"),
-        (((nw.col("n_upto") - 1) * coarse).cast(nw.Float64) / float(rows)).floor().alias(f"{who}_coarse"),
+        below=lost_upto - lost / 2.0,
+        above=float(won) - nw.col("k_upto") + nw.col("k") / 2.0,
+        **{f"{who}_coarse": ((nw.col("n_upto") - 1.0) * float(coarse) / float(rows)).floor()},
     )
-    placed = nw.when(nw.col("w") == 1).then(nw.col(f"{who}_below")).otherwise(nw.col(f"{who}_above"))
-    return frame.join(at, on=level, how="left").with_columns(**{f"{who}_placed": placed})
+    placed = nw.when(nw.col("w") == 1).then(nw.col("below")).otherwise(nw.col("above"))
+    placed_at = frame.join(at, on=level, how="left").with_columns(**{f"{who}_placed": placed})
+    return placed_at.drop("below", "above")
 
 
 def with_influence(frame: Any, who: str, value: float, rows: int, won: int) -> Any:
     """What each row adds to the AUC of a forecast."""
     lost, is_won = rows - won, nw.col("w") == 1
-    placed = nw.col(f"{who}_placed").cast(nw.Float64) / 2.0
+    placed = nw.col(f"{who}_placed")
     share = nw.when(is_won).then(placed / float(lost)).otherwise(placed / float(won)) - value
     scale = nw.when(is_won).then(nw.lit(rows / won)).otherwise(nw.lit(rows / lost))
     return frame.with_columns(**{f"{who}_adds": share * scale})

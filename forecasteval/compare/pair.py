@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from forecasteval.inference.auc import Ranks, ranked
-from forecasteval.inference.exact_sums import places, sums_by, whole
+from forecasteval.inference.exact_sums import places, whole
 from forecasteval.inference.few_clusters import components, skewness, tail_of_biases, tail_of_losses
 from forecasteval.inference.grouping import Codes, Grouping, added
 from forecasteval.inference.jackknife import Strata, leave_one_out
@@ -119,7 +119,8 @@ class Sums:
         self, dimension: str, member: Codes, weights: tuple[float, float, float]
     ) -> tuple[float, float]:
         """Variance between clusters of a candidate + b baseline + c z, and what chance adds to it."""
-        by = added(member, np.array(weights) @ np.array([self.candidate, self.baseline, self.z]))
+        exact = (added(member, column) for column in (self.candidate, self.baseline, self.z))
+        by = np.array(weights) @ np.array([*exact])
         units = self.units[dimension]
         kept = (units > 0) & (added(member, self.z) != 0)
         if units[kept].sum() <= kept.sum():  # of single deals, own effect and chance cannot be told apart
@@ -226,7 +227,7 @@ class _Exact:
         """Sums by code; how often each stands there for ``None``."""
         if counted is None:
             return np.bincount(codes, minlength=size).astype(float)
-        return sums_by(codes, counted, size) * 2.0**-self.at
+        return np.asarray(np.bincount(codes, weights=counted, minlength=size) * 2.0**-self.at, dtype=float)
 
     def _deals(self, parts: Codes | None) -> list[Floats | None]:
         """Each column summed over a deal's rows."""
@@ -251,7 +252,8 @@ class _Exact:
                 if mine is not None:
                     at = self.at if theirs is None else self.at_products
                     product = whole(mine if theirs is None else mine * theirs, at)
-                    each = sums_by(stratum, product, count.size) * 2.0**-at
+                    each = product.sum() if stratum is None else np.bincount(stratum, product, count.size)
+                    each = each * 2.0**-at
                 found[:, a, b] = found[:, b, a] = each
         return found
 
@@ -311,19 +313,28 @@ def pair_of(
     amount, booked = (
         0.0 if a is None else float(a.max(initial=0.0)) for a in (deals.amount, deals.amount_won)
     )
-    largest = largest_term(metric.name, amount, booked)
+    said = np.array([deals.candidate, deals.baseline])
+    ends = float(said.min(initial=1.0)), float(said.max(initial=0.0))
+    largest = largest_term(metric.name, amount, booked, largest_log(*ends, deals.epsilon))
     return Sums.of(terms, groups, largest=largest, moments=units).pair(
         groups.member, dimensions, better=metric.better, is_skill=metric.is_skill, biases=biases
     )
 
 
-def largest_term(metric: str, amount: float, booked: float) -> float | None:
+def largest_log(least: float, most: float, epsilon: float = 0.0) -> float:
+    """What no finite log score exceeds, given the smallest and the largest probability."""
+    if epsilon > 0:
+        least, most = max(least, epsilon), min(most, 1 - epsilon)
+    return _LARGEST_LOG if least <= 0 or most >= 1 else -math.log(min(least, 1 - most))
+
+
+def largest_term(metric: str, amount: float, booked: float, log: float = _LARGEST_LOG) -> float | None:
     """What no term of a metric exceeds, given the largest amounts; None for one that is not on the closed list."""
     known = {
         "brier": 1.0,
         "brier_skill": 1.0,
         "bias": 1.0,
-        "log_score": _LARGEST_LOG,
+        "log_score": log,
         "brier_by_amount": amount,
         "bias_by_amount": amount + booked,
     }

@@ -16,9 +16,9 @@ from narwhals.exceptions import DuplicateError
 from forecasteval.compare import engine, hindsight, parquet, rows
 from forecasteval.compare.cells import Cells, Grain, Ranking, in_seconds
 from forecasteval.compare.engine import Block, collected, flag, grouped, sums
-from forecasteval.compare.pair import largest_term
+from forecasteval.compare.pair import largest_log, largest_term
 from forecasteval.errors import CallError
-from forecasteval.inference.auc import COARSE, EXACT_ROWS, STEPS, Levels, pairs_within, span
+from forecasteval.inference.auc import EXACT_ROWS, STEPS, Levels, pairs_within, ranges, span
 from forecasteval.inference.estimate import Reason, reason
 from forecasteval.matching.ids import joined_ids
 from forecasteval.matching.matched import DAYS_AHEAD, Matched
@@ -50,7 +50,7 @@ def _only(frame: Any) -> dict[str, Any]:
     return {str(k): v for k, v in collected(frame).iloc[0].to_dict().items()}
 
 
-def _squared(who: str) -> nw.Expr:
+def squared(who: str) -> nw.Expr:
     """The squared error of a forecast."""
     return (nw.col(who) - nw.col("w")) * (nw.col(who) - nw.col("w"))
 
@@ -90,7 +90,7 @@ class Remote:
     @cached_property
     def rows(self) -> int:
         """How many there are; a comparison that can be made counts them itself."""
-        return int(collected(grouped(self.frame, [], {"n": nw.len()}))["n"].sum())
+        return engine.count(self.frame)
 
     def evidence(
         self,
@@ -242,7 +242,7 @@ class _Asked:
         found |= {f"max_{c}": nw.col(c).max() for c in ("c", "b", *money)}
         counted = ("c", "b", *money, *(() if self.remote.one_row_per_deal else ("u",)))
         found |= {f"known_{c}": nw.col(c).count() for c in counted}
-        columns = {"right": flag((nw.col("w") == 0) | (nw.col("w") == 1)), "nan": nw.lit(0)}
+        columns = {"right": flag((nw.col("w") == 0) | (nw.col("w") == 1)), "nan": engine.NONE}
         for c in ("c", "b", *money):
             columns["nan"] = columns["nan"] + flag(nw.col(c).is_nan())
         if {"as_of", "closed_on"} <= set(names):
@@ -265,12 +265,17 @@ class _Asked:
     def _gaps(self, frame: Any, names: Iterable[str]) -> dict[str, Any]:
         """What is missing, and how large the amounts are that are left."""
         spoken = ~nw.col("b").is_null()
-        columns, large = {**engine.gaps(), "kept__rows": flag(spoken)}, {}
+        columns = {**engine.gaps(), "kept__rows": flag(spoken)}
+        c = nw.when(nw.col("c").is_null()).then(nw.col("b")).otherwise(nw.col("c"))
+        large = {
+            w: nw.when(spoken).then(x).otherwise(None) for w, x in (("kept_c", c), ("kept_b", nw.col("b")))
+        }
         for mark, ok in usable_amounts(names).items():
             columns[f"{mark}__rows"] = flag(ok & spoken)
             for m in _MONEY[mark]:
                 large[f"{mark}__{m}"] = nw.when(ok & spoken).then(nw.col(m)).otherwise(nw.lit(0.0))
         extremes = {name: nw.col(name).max() for name in large}
+        extremes |= {f"min_{name}": nw.col(name).min() for name in large if name in ("kept_c", "kept_b")}
         return _only(grouped(frame.with_columns(**columns, **large), [], sums(columns) | extremes))
 
     def _beyond(self, who: str, least: float, most: float) -> int:
@@ -450,11 +455,9 @@ class _Asked:
         names, told = self.names, list(self.told)
         silent = {name: int(self.whole[name]) for name in ("no_c", "no_b", "filled")}
         self.gaps = any(silent.values())
-        gaps = engine.gaps()
-        self.frame = self.frame.with_columns(**(gaps if self.gaps else dict.fromkeys(gaps, nw.lit(0))))
-        loss = {
-            n: _squared(w) for n, w, kind in zip(names, "cb", kinds, strict=True) if kind == "probability"
-        }
+        if self.gaps:
+            self.frame = self.frame.with_columns(**engine.gaps())
+        loss = {n: squared(w) for n, w, kind in zip(names, "cb", kinds, strict=True) if kind == "probability"}
         for mark, gap, other in (
             ("no_c", f"{names[0]} is silent", names[1]),
             ("no_b", f"{names[1]} is silent", names[0]),
@@ -468,9 +471,8 @@ class _Asked:
             self.frame = engine.stood_in(self.frame)
         elif not same:
             spoken = ~nw.col("c").is_null() & ~nw.col("b").is_null()
-            self.frame = self.frame.filter(spoken).with_columns(filled=nw.lit(0))
-            both = self.frame.with_columns(n=nw.lit(1))
-            kept = int(collected(grouped(both, [], sums(("n",))))["n"].sum())
+            self.frame = self.frame.filter(spoken)
+            kept = engine.count(self.frame)
         if kept < self.asked:
             before, self.deals = self.deals, self._count_deals(self.frame)
             who = names[1] if same else f"{names[0]} or {names[1]}"
@@ -478,12 +480,11 @@ class _Asked:
             flow.append(step)
             told.append(note)
         self.kept = kept
-        self.frame = self.frame.with_columns(kept=nw.lit(1))
+        self.frame = self.frame.with_columns(kept=engine.ONE)
         return told
 
     def _count_deals(self, frame: Any) -> int:
-        of = grouped(frame, ["u"], {"n": nw.len()}) if self.several else frame
-        return int(collected(grouped(of, [], {"n": nw.len()}))["n"].sum())
+        return engine.count(frame, ["u"] if self.several else [])
 
     def _silence(self, mark: str, gap: str, losses: Mapping[str, nw.Expr]) -> list[Reason]:
         """What tells that the rows which a column marks are not like the others."""
@@ -511,7 +512,7 @@ class _Asked:
         found: dict[str, tuple[Reason, ...]] = {}
         marks = usable_amounts(self.frame.collect_schema().names())
         missing = {mark for mark in marks if int(self.whole[f"{mark}__rows"]) < self.kept}
-        ok = {m: flag(usable) if m in missing else nw.lit(1) for m, usable in marks.items()}
+        ok = {m: flag(usable) if m in missing else engine.ONE for m, usable in marks.items()}
         self.frame = engine.widened(self.frame, ok)
         for metric in (m for m in self.metrics if m.needs and MARKS[m.name] in marks):
             mark = MARKS[metric.name]
@@ -519,8 +520,8 @@ class _Asked:
             if metric.name == "bias_by_amount" and "amount_won" not in self.present:
                 notes.append(rows.BOOKED_ASSUMED)
             if lost := self.kept - int(self.whole[f"{mark}__rows"]):
-                frame, self.frame = self.frame, self.frame.with_columns(gap=nw.lit(1) - nw.col(mark))
-                losses = {n: _squared(w) for n, w in zip(self.names, "cb", strict=True)}
+                frame, self.frame = self.frame, self.frame.with_columns(gap=engine.ONE - nw.col(mark))
+                losses = {n: squared(w) for n, w in zip(self.names, "cb", strict=True)}
                 notes += [rows.no_amount(lost), *self._silence("gap", "the amount is missing", losses)]
                 self.frame = frame
             found[metric.name] = tuple(notes)
@@ -547,7 +548,9 @@ class _Asked:
         if block.kind == "auc":
             largest = max(n / max(won, 1), n / max(n - won, 1))
         else:
-            largest = largest_term(block.kind, amount, booked) or 1.0
+            least = min(self.whole.get(f"min_kept_{w}", self.range[w][0]) for w in "cb")
+            most = max(self.whole.get(f"kept_{w}", self.range[w][1]) for w in "cb")
+            largest = largest_term(block.kind, amount, booked, largest_log(least, most, self.epsilon)) or 1.0
         return Grain.of(largest, n, self.looks)
 
     def _summed(
@@ -570,17 +573,21 @@ class _Asked:
             self.frame = self.frame.with_columns(c_adds=nw.lit(0.0), b_adds=nw.lit(0.0))
         grains = {b.name: self._grain(b, won) for b in blocks}
         frame = engine.with_terms(self.frame, blocks, grains, self.epsilon)
-        if self.several:
-            cells = engine.by_cell(frame, keys, blocks)
-            levels = [*keys, *([] if "rep" in keys else [""])]
-            deals = {d: engine.by_deal(frame, [d] if d else [], blocks, grains, several=True) for d in levels}
-        elif "deal" in self.question:
-            cells = engine.by_deal(frame, keys, blocks, grains, several=False)
+
+        def by_deal(keys: list[str]) -> pd.DataFrame:
+            return collected(engine.deal_sums(frame, keys, blocks, grains, several=self.several))
+
+        if "deal" in self.question and not self.several:
+            cells = engine.settled(by_deal(keys), blocks, several=False)
             deals = {d: engine.added_up(cells, d) for d in (*keys, "")}
-        else:  # products are summed over all deals alone, which is twice as fast
-            cells = engine.by_cell(frame, keys, blocks)
-            deals = {"": engine.by_deal(frame, [], blocks, grains, several=False)}
-            deals |= {d: engine.added_up(engine.each_a_deal(cells, blocks), d) for d in keys}
+        else:
+            cells = collected(engine.cell_sums(frame, keys))
+            cells = engine.settled(cells, blocks, several=self.several)
+            if self.several:
+                levels = (*keys, *([] if "rep" in keys else [""]))
+                deals = {d: engine.settled(by_deal([d] if d else []), blocks) for d in levels}
+            else:  # products are summed over all deals alone, which is twice as fast
+                deals = {"": engine.of_all(cells, by_deal([]))} | {d: engine.added_up(cells, d) for d in keys}
         alike = [b for b in blocks if b.counted and (cells[f"{b.name}__c"] == cells[f"{b.name}__b"]).all()]
         identical = frozenset(b.name for b in alike if not engine.differs(frame, b))
         first = self._first(look)
@@ -614,6 +621,7 @@ class _Asked:
     def _ranks(self, keys: list[str]) -> tuple[tuple[Ranking, Ranking] | None, int]:
         """How both rank the rows, by cell and within the clusters of each dimension."""
         exact, moments = self.kept <= EXACT_ROWS, "deal" in self.question
+        coarse = 1 if exact else ranges(engine.count(self.frame, keys))
         found, k = [], 0
         for who in "cb":
             frame = engine.with_level(self.frame, who, *self.range[who], exact=exact)
@@ -625,37 +633,42 @@ class _Asked:
             if not 0 < k < n:
                 return None, k
             if not exact or moments:
-                frame = engine.with_placements(frame, who, n, k, COARSE)
+                frame = engine.with_placements(frame, who, n, k, coarse)
             if exact:
                 ranking = ranking_from(curve, keys)
             else:
-                tied = Levels.of(curve["rows"].to_numpy(), curve["won"].to_numpy()).tied
-                ranking = self._from_coarse(frame, who, keys, tied)
+                tied = Levels.of(curve["rows"].to_numpy(), curve["won"].to_numpy(), coarse).tied
+                low, high = span(*self.range[who])
+                whole = curve.assign(value=low + curve["level"] / STEPS * (high - low))
+                ranking = self._from_coarse(frame, who, keys, tied, whole)
             if moments:
                 self.frame = engine.with_influence(frame, who, ranking.value, n, k)
             found.append(ranking)
         return (found[0], found[1]), k
 
-    def _from_coarse(self, frame: Any, who: str, keys: list[str], tied: float) -> Ranking:
+    def _from_coarse(
+        self, frame: Any, who: str, keys: list[str], tied: float, curve: pd.DataFrame
+    ) -> Ranking:
         """Placements by cell; pairs within clusters by ranges of values."""
         coarse = f"{who}_coarse"
         aggregates = {"rows": nw.len(), "won": nw.col("w").sum(), "placed": nw.col(f"{who}_placed").sum()}
         found = collected(frame.group_by(*keys, coarse).agg(**aggregates))
-        return _ranks_of(found.rename(columns={coarse: "level"}), keys, ["cell", *keys], tied)
+        return _ranks_of(found.rename(columns={coarse: "level"}), keys, ["cell", *keys], tied, curve)
 
 
 def ranking_from(curve: pd.DataFrame, keys: list[str]) -> Ranking:
     """Everything from the rows and wins at each value, by cell."""
-    at = np.unique(curve["level"].to_numpy(), return_inverse=True)[1]
-    levels = Levels.of(
-        np.bincount(at, weights=curve["rows"]).astype(np.int64), np.bincount(at, weights=curve["won"])
-    )
-    lost = curve["rows"] - curve["won"]
-    placed = 2 * (curve["won"] * levels.below[at] + lost * levels.above[at])
-    return _ranks_of(curve.assign(level=at, placed=placed), keys, ["cell", *keys], 0.0)
+    values, at = np.unique(curve["level"].to_numpy(), return_inverse=True)
+    rows, won = (np.bincount(at, weights=curve[n], minlength=values.size) for n in ("rows", "won"))
+    levels = Levels.of(rows, won, 1)
+    placed = curve["won"] * levels.below[at] + (curve["rows"] - curve["won"]) * levels.above[at]
+    whole = pd.DataFrame({"value": values, "rows": rows, "won": won})
+    return _ranks_of(curve.assign(level=at, placed=placed), keys, ["cell", *keys], 0.0, whole)
 
 
-def _ranks_of(found: pd.DataFrame, keys: list[str], dims: list[str], tied: float) -> Ranking:
+def _ranks_of(
+    found: pd.DataFrame, keys: list[str], dims: list[str], tied: float, curve: pd.DataFrame
+) -> Ranking:
     """Rows, wins and placements by cell, and the pairs within each cluster."""
     found = found if keys else found.assign(everything=0)
     keys = keys or ["everything"]
@@ -672,5 +685,4 @@ def _ranks_of(found: pd.DataFrame, keys: list[str], dims: list[str], tied: float
             of.ngroups,
         )
         inside[d] = pd.Series(pairs, index=of.size().index)
-    cells["placed"] = cells["placed"].astype(float) / 2
-    return Ranking(cells, inside, tied)
+    return Ranking(cells, inside, curve, tied)

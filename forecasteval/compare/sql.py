@@ -6,20 +6,22 @@ dialect by sqlglot. Their results are a row for each cell, each cluster's deals,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 
 from forecasteval.compare import engine, hindsight, rows
-from forecasteval.compare.cells import Cells, Grain, in_seconds
+from forecasteval.compare.cells import Cells, Grain, Ranking, in_seconds
 from forecasteval.compare.engine import Block, flag, grouped, sums
 from forecasteval.compare.pair import largest_term
-from forecasteval.compare.remote import MARKS, ranking_from, usable_amounts
+from forecasteval.compare.remote import MARKS, ranking_from, squared, usable_amounts
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Reason
+from forecasteval.inference.silence import Left, judged, left_by
 from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Metric
 
 DIALECTS = ("bigquery", "databricks", "duckdb", "postgres", "snowflake")
@@ -67,7 +69,7 @@ class Ask:
         """From the bounds."""
         looks, amount = 1 if self.one_row_per_deal else self.looks, self.largest_amount
         return {
-            b.name: Grain.of(largest_term(b.kind, amount, amount) or 1.0, self.rows, looks)
+            b.name: Grain.of(largest_term(b.kind, amount, amount) or 1.0, self.rows, looks, bits=62)
             for b in self.blocks
         }
 
@@ -111,6 +113,8 @@ def queries(table: str, ask: Ask, dialect: str) -> tuple[str, str]:
         tree = sqlglot.parse_one(lazy.to_native().sql_query(), read="duckdb")
         for part in list(tree.find_all(sqlglot.exp.CTE)):
             part.set("materialized", None)
+        for group in [g for g in tree.find_all(sqlglot.exp.Group) if g.args.get("all")]:
+            group.pop()  # DuckDB's word for the whole, which others lack
         for node in list(tree.find_all(sqlglot.exp.Table)):
             if node.name == _NAME:
                 where = sqlglot.exp.to_table(table, dialect=dialect)
@@ -139,7 +143,7 @@ def _read(frame: Any, ask: Ask) -> Any:
         booked = nw.when(columns["w"] == 1).then(columns["amount"]).otherwise(nw.lit(0.0))
         columns["booked"] = _number("amount_won") if ask.amount_won else booked
     read = frame.select(**columns)
-    return read.with_columns(**engine.gaps(), asked=nw.lit(1))
+    return read.with_columns(**engine.gaps(), asked=engine.ONE)
 
 
 def _settled(read: Any, ask: Ask) -> Any:
@@ -149,7 +153,7 @@ def _settled(read: Any, ask: Ask) -> Any:
         frame = engine.with_home(frame, "as_of")
         frame = frame.with_columns(crossed=flag(nw.col("home") != nw.col("rep")), rep=nw.col("home"))
     usable = usable_amounts(frame.collect_schema().names())
-    return frame.with_columns(kept=nw.lit(1), **{mark: flag(ok) for mark, ok in usable.items()})
+    return frame.with_columns(kept=engine.ONE, **{mark: flag(ok) for mark, ok in usable.items()})
 
 
 def _cells(frame: Any, ask: Ask) -> Any:
@@ -159,7 +163,7 @@ def _cells(frame: Any, ask: Ask) -> Any:
     several = not ask.one_row_per_deal
     terms = engine.with_terms(settled, ask.blocks, ask.grains, 0.0)
     keys = list(ask.dimensions)
-    levels = {"cell": engine.cell_sums(terms, keys, ask.blocks)}
+    levels = {"cell": engine.cell_sums(terms, keys)}
     if "period" in keys:
         first = grouped(read, ["period"], {"first": nw.col("as_of").min()})
         levels["first"] = first.with_columns(first=nw.col("first").cast(nw.String))
@@ -177,32 +181,49 @@ def _cells(frame: Any, ask: Ask) -> Any:
     counts = sums(("asked", "no_c", "no_b", "filled", *wrong))
     whole = grouped(read.with_columns(**wrong), [], counts).with_columns(**known)
     levels["whole"] = whole
-    counted = [("kept_deals", settled, "asked"), ("asked_deals", read, "asked")]
+    counted = []
     if several:
+        counted += [("kept_deals", settled, "asked"), ("asked_deals", read, "asked")]
         looks = grouped(read, ["u", "as_of"], {"n": nw.col("asked").sum()})
         levels["repeated"] = grouped(looks.with_columns(repeated=nw.col("n") - 1), [], sums(("repeated",)))
     if several and "rep" in keys:
         counted.append(("crossed_deals", settled, "crossed"))
     for of, rows_of, column in counted:
         levels[of] = grouped(grouped(rows_of, ["u"], {of: nw.col(column).max()}), [], sums((of,)))
+    for gap, rows_of, others in _gaps(read, settled, ask):
+        for name, term in {"won": nw.col("w"), **{w: squared(w) for w in others}}.items():
+            known = rows_of.with_columns(gap__n=engine.ONE, gap__x=term, gap__xx=term * term)
+            known, summed = known.filter(~nw.col("gap__x").is_null()), sums(("gap__n", "gap__x", "gap__xx"))
+            levels[f"{gap} {name}"] = grouped(known, [*keys, "gap__silent"], summed)
+        if several:
+            deals = grouped(rows_of, ["u"], {"gap__n": nw.col("gap__silent").max()})
+            levels[f"{gap} deals"] = grouped(deals, [], sums(("gap__n",)))
     names: dict[str, None] = {}
     for level in levels.values():
         names |= dict.fromkeys(level.collect_schema().names())
     texts = {"first", *about, *keys}
-    found = []
+    under = []
     for of, level in levels.items():
         there = set(level.collect_schema().names())
         columns = {}
-        for n in (n for n in names if n != "everything"):
+        for n in names:
             kind = nw.String if n in texts else nw.Float64 if _is_float(n) else nw.Int64
             value = nw.col(n) if n in there else nw.lit(None)
             columns[n] = value.cast(kind)
-        found.append(level.select(of=nw.lit(of), **columns))
-    return nw.concat(found, how="vertical")
+        under.append(level.select(of=nw.lit(of), **columns))
+    return nw.concat(under, how="vertical")
+
+
+def _gaps(read: Any, settled: Any, ask: Ask) -> Iterator[tuple[str, Any, str]]:
+    """What may be missing in which rows, marked by `gap__silent`, and whose losses are looked at there."""
+    yield "no_c", read.with_columns(gap__silent=nw.col("no_c")), "b"
+    yield "no_b", read.with_columns(gap__silent=nw.col("no_b")), "c"
+    for m in (m for m in ask.metrics if m.needs):
+        yield MARKS[m.name], settled.with_columns(gap__silent=engine.ONE - nw.col(MARKS[m.name])), "cb"
 
 
 def _is_float(name: str) -> bool:
-    return name.rsplit("__", 1)[-1] in ("total", "square", "heaviest", "weight")
+    return name.rsplit("__", 1)[-1] in ("total", "square", "heaviest", "x", "xx")
 
 
 def _curve(frame: Any, ask: Ask) -> Any:
@@ -251,25 +272,26 @@ def cells_of(cells: pd.DataFrame, curve: pd.DataFrame | None) -> Cells:
     }
     summed = {of: part.dropna(axis=1, how="all") for of, part in level.items()}
     whole = {n: int(level[o][n].sum()) for n in _WHOLE if n in cells for o in (_home(n),) if o in level}
-    by_cell = engine.copied(summed["cell"], blocks)
-    if ask.one_row_per_deal:
-        one = engine.each_a_deal(engine.copied(summed["all"], blocks), blocks)
-        deals = {"": one} | {d: engine.added_up(engine.each_a_deal(by_cell, blocks), d) for d in keys}
-    else:
-        deals = {d: engine.copied(summed[d], blocks) for d in keys} | {
-            "": engine.copied(summed["all"], blocks)
-        }
+    whole = {"asked_deals": whole["asked"], "kept_deals": whole["asked"] - whole["no_b"]} | whole
+    several = not ask.one_row_per_deal
+    by_cell = engine.settled(summed["cell"], blocks, several=several)
+    every = engine.settled(summed["all"], blocks) if several else engine.of_all(by_cell, summed["all"])
+    deals = {"": every} | {
+        d: engine.settled(summed[d], blocks) if several else engine.added_up(by_cell, d) for d in keys
+    }
     if "first" in level:
         by_cell = by_cell.merge(in_seconds(level["first"][["period", "first"]]), on="period")
     else:
         by_cell = by_cell.assign(first=0)
+    silences = {g: _silence(ask, level, g, whole) for g in ("no_c", "no_b", *MARKS.values())}
     told, flow = _told(ask, whole)
-    rankings, said_of = _ranked(ask, curve, keys)
+    told = [*silences["no_c"], *silences["no_b"], *told]
+    rankings = None if curve is None else _rankings(ask, curve.rename(columns=str.lower), told)
     notes: dict[str, tuple[Reason, ...]] = {}
     for m in (m for m in ask.metrics if m.needs):
         said = [rows.BOOKED_ASSUMED] if m.name == "bias_by_amount" and not ask.amount_won else []
         lost = int(by_cell["kept__rows"].sum() - by_cell[f"{MARKS[m.name]}__rows"].sum())
-        notes[m.name] = (*said, *([rows.no_amount(lost)] if lost else []))
+        notes[m.name] = (*said, *([rows.no_amount(lost), *silences[MARKS[m.name]]] if lost else []))
     same = [
         b.name for b in blocks if b.counted and (by_cell[f"{b.name}__c"] == by_cell[f"{b.name}__b"]).all()
     ]
@@ -284,34 +306,26 @@ def cells_of(cells: pd.DataFrame, curve: pd.DataFrame | None) -> Cells:
         ("probability", "probability"),
         frozenset(["amount"] if any(m.needs for m in ask.metrics) else []),
         rankings,
-        (*told, *said_of),
+        tuple(told),
         tuple(flow),
         notes,
         whole["asked"],
     )
 
 
-def _ranked(ask: Ask, curve: pd.DataFrame | None, keys: list[str]) -> tuple[Any, list[Reason]]:
-    """How both forecasters rank the deals, and what a forecast that knew the outcome gives away."""
-    if curve is None:
-        return None, []
-    curve = curve.rename(columns=str.lower)
-    made, told = [], []
+def _rankings(ask: Ask, curve: pd.DataFrame, told: list[Reason]) -> tuple[Ranking, Ranking]:
+    """How both rank, from the result of the second query; and whether one of them knew the outcome."""
+    made = []
     for name in (ask.candidate, ask.baseline):
-        of = curve[curve["forecaster"] == name]
+        of = curve[curve["forecaster"] == name].rename(columns={"value": "level"}).reset_index(drop=True)
         if of.empty:
             raise CallError(
                 f"The curve has no rows of {name}; the second query gives those of both forecasters."
             )
-        values = of.groupby("value", as_index=False)[["rows", "won"]].sum()
-        arrays = (
-            values["value"].to_numpy(float),
-            values["rows"].to_numpy(int),
-            values["won"].to_numpy(float),
-        )
-        told += hindsight.told(name, [arrays], None)
-        made.append(ranking_from(of.rename(columns={"value": "level"}).reset_index(drop=True), keys))
-    return (made[0], made[1]), told
+        made.append(ranking_from(of, list(ask.dimensions)))
+        value, n, won = (made[-1].curve[c].to_numpy() for c in ("value", "rows", "won"))
+        told += hindsight.told(name, [(value, n, won)], None)
+    return made[0], made[1]
 
 
 def _refuse(level: Mapping[str, pd.DataFrame]) -> None:
@@ -348,6 +362,36 @@ def _ask(cells: pd.DataFrame, level: Mapping[str, pd.DataFrame], *, ranked: bool
         amount_won=bool(whole.get("amount_won")),
         one_row_per_deal=not {"rep", "period", "account"} & set(level),
     )
+
+
+def _silence(ask: Ask, level: Mapping[str, pd.DataFrame], gap: str, whole: Mapping[str, int]) -> list[Reason]:
+    """What tells that the rows with a gap are not like the others, by single rows and by the clusters of each dimension."""
+    names = {"c": ask.candidate, "b": ask.baseline}
+    if (of := level.get(f"{gap} won")) is None:
+        return []
+    silent = of.loc[of["gap__silent"] == 1, "gap__n"].sum()
+    deals = level[f"{gap} deals"]["gap__n"].sum() if f"{gap} deals" in level else silent
+    if not rows.enough_silence(int(deals), whole["kept_deals" if gap in MARKS.values() else "asked_deals"]):
+        return []
+    found = {}
+    for who in ("won", *names):
+        if (of := level.get(f"{gap} {who}")) is None:
+            continue
+        parts = [of[of["gap__silent"] == s] for s in (1, 0)]
+        n, x, xx = (
+            np.array([part[f"gap__{c}"].sum() for part in parts], dtype=float) for c in ("n", "x", "xx")
+        )
+        if n.min() < 2:
+            continue
+        square = float(((xx - x * x / n) / (n - 1) ** 2).sum())
+        left = [Left(int(n.sum()), square, float(n.min()))]
+        for d in ask.dimensions:
+            every = pd.Index(of[d].unique())
+            by = [part.groupby(d)[["gap__x", "gap__n"]].sum().reindex(every, fill_value=0) for part in parts]
+            left.append(left_by([(t["gap__x"].to_numpy(float), t["gap__n"].to_numpy(float)) for t in by]))
+        found[names.get(who, "")] = judged(float(x[0] / n[0]), float(x[1] / n[1]), left)
+    what = f"{names[gap[-1]]} is silent" if gap[-2] == "_" else "the amount is missing"
+    return rows.silence_tells(what, found)
 
 
 def _home(name: str) -> str:

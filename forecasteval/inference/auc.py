@@ -15,8 +15,7 @@ from forecasteval.scores.probability import Floats, placements, rank, rank_pairs
 
 EXACT_ROWS = 1_000_000  # of longer tables forecasts are ranked by steps ...
 STEPS = 10_000  # ... of 1e-4, on every engine
-_MOST_KEYS = 1 << 22  # clusters x levels that pairs within clusters are counted by in longer tables
-COARSE = 64
+_MOST_RANGES = 1 << 16  # cells x ranges of values that pairs within clusters are counted by
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +90,10 @@ def ranked(forecast: Floats, won: Floats, groups: Grouping, dimensions: tuple[st
         }
     else:
         level = steps(forecast)
-        levels = Levels.of(np.bincount(level), np.bincount(level, weights=won))
+        coarse = ranges(groups.member["cell"].size)
+        levels = Levels.of(np.bincount(level), np.bincount(level, weights=won), coarse)
         placed = np.where(won == 1, levels.below[level], levels.above[level])
-        inside = {d: _inside(groups.row_codes(d), levels, level, won) for d in dimensions}
+        inside = {d: _inside(groups.row_codes(d), levels.coarse[level], coarse, won) for d in dimensions}
         tied = levels.tied
     ranks = Ranks(groups.sums(None), groups.sums(won), groups.sums(placed), inside, tied)
     wins, rows = float(won.sum()), float(placed.size)
@@ -104,6 +104,17 @@ def steps(forecast: Floats) -> Codes:
     """Forecasts in steps of 1e-4: of the unit interval, or of their own range where they leave it."""
     low, high = span(float(forecast.min()), float(forecast.max()))
     return np.floor((forecast - low) / (high - low) * STEPS + 0.5).astype(np.int32)
+
+
+def ranges(cells: int) -> int:
+    """How many ranges of values are told apart in pairs within clusters; pairs of one range count as ties.
+
+    Of many small cells few are enough: pairs within one are rare beside those that it has with all others.
+
+    >>> ranges(20), ranges(1000), ranges(100_000)
+    (1024, 65, 16)
+    """
+    return min(max(_MOST_RANGES // max(cells, 1), 16), 1024)
 
 
 def span(least: float, most: float) -> tuple[float, float]:
@@ -129,26 +140,22 @@ class Levels:
     tied: float
 
     @classmethod
-    def of(cls, rows: NDArray[Any], won: NDArray[Any]) -> Levels:
+    def of(cls, rows: NDArray[Any], won: NDArray[Any], coarse: int) -> Levels:
         """Count what lies below and above, from the rows and the won ones at each value."""
         lost = rows - won
         below, above = np.cumsum(lost) - lost / 2, won.sum() - np.cumsum(won) + won / 2
-        coarse = (np.cumsum(rows) - 1) * COARSE // max(int(rows.sum()), 1)
+        at = (np.cumsum(rows) - 1) * coarse // max(int(rows.sum()), 1)
         pairs = float(won.sum() * lost.sum())
-        return cls(below, above, coarse.clip(0).astype(np.int32), float(won @ lost) / pairs if pairs else 0.0)
+        return cls(below, above, at.clip(0).astype(np.int32), float(won @ lost) / pairs if pairs else 0.0)
 
 
-def _inside(codes: Codes, levels: Levels, level: Codes, won: Floats) -> Floats:
+def _inside(codes: Codes, at: Codes, coarse: int, won: Floats) -> Floats:
     """Pairs within clusters, counted by ranges of values."""
+    key = codes.astype(np.int64) * coarse + at
+    rows, wins = np.bincount(key), np.bincount(key, weights=won)
+    there = np.flatnonzero(rows)
     clusters = int(codes.max(initial=-1)) + 1
-    key = codes.astype(np.int64) * COARSE + levels.coarse[level]
-    if clusters * COARSE > _MOST_KEYS:
-        where, key = np.unique(key, return_inverse=True)
-    else:
-        where = np.arange(clusters * COARSE)
-    rows = np.bincount(key, minlength=where.size)
-    wins = np.bincount(key, weights=won, minlength=where.size)
-    return pairs_within(where // COARSE, where % COARSE, rows, wins, clusters)
+    return pairs_within(there // coarse, there % coarse, rows[there], wins[there], clusters)
 
 
 def pairs_within(

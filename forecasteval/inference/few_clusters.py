@@ -41,7 +41,7 @@ def components(residual: ArrayLike, rows: ArrayLike, square: ArrayLike) -> tuple
     """
     e, n = np.asarray(residual, dtype=float), np.asarray(rows, dtype=float)
     total, count = n.sum(), n.size
-    around = np.square(e) @ (1 / n)
+    around = np.sort(np.square(e) / n, axis=-1).sum(axis=-1)  # in whatever order clusters are numbered
     within = np.maximum((np.asarray(square) - around) / max(total - count, 1), 0.0)
     spare = total - np.square(n).sum() / total
     if not spare > 0:

@@ -78,23 +78,52 @@ def reliability(probability: ArrayLike, won: ArrayLike) -> Reliability:
     >>> r.recalibrated.tolist(), round(r.miscalibration - r.discrimination + r.uncertainty - r.score, 12)
     ([0.0, 0.5, 1.0], 0.0)
     """
+    p, y = np.asarray(probability, dtype=float), np.asarray(won, dtype=float)
+    brier(p, y)  # refuses what is no probability
+    values, at = np.unique(p, return_inverse=True)
+    return reliability_of_counts(values, np.bincount(at), np.bincount(at, weights=y))
+
+
+def reliability_of_counts(probability: ArrayLike, deals: ArrayLike, won: ArrayLike) -> Reliability:
+    """The reliability curve of deals that are counted already: by an engine, or by the query for `curve`.
+
+    Parameters
+    ----------
+    probability : array of shape (values,), in [0, 1]
+        In any order; a value may stand there several times.
+    deals, won : arrays of shape (values,)
+        Deals at each, and how many of them were won.
+
+    Raises
+    ------
+    ValueError
+        Without any deal.
+
+    References
+    ----------
+    As for :func:`reliability`.
+
+    Examples
+    --------
+    >>> reliability_of_counts([0.8, 0.2], [1, 2], [1, 0]).bins()
+    [(0.2, 0.0, 2), (0.8, 1.0, 1)]
+    """
     from scipy.optimize import isotonic_regression
 
-    p, y = np.asarray(probability, dtype=float), np.asarray(won, dtype=float)
-    score = brier(p, y)
-    if not p.size:
+    values, at = np.unique(np.asarray(probability, dtype=float), return_inverse=True)
+    counted = (np.bincount(at, weights=np.asarray(c, dtype=float)) for c in (deals, won))
+    n, k = (np.asarray(c, dtype=np.float64) for c in counted)
+    total = float(n.sum())
+    if not total:
         raise ValueError("A reliability curve needs at least one deal.")
-    values, at = np.unique(p, return_inverse=True)
-    deals = np.bincount(at).astype(float)
-    wins = np.bincount(at, weights=y).astype(np.float64)
-    fitted = isotonic_regression(wins / deals, weights=deals).x
-    rate = y.mean()
-    recalibrated = float(np.square(fitted[at] - y).mean())
-    constant = float(rate * (1 - rate))
-    total = float(score.mean())
-    return Reliability(
-        values, deals, wins, fitted, total, total - recalibrated, constant - recalibrated, constant
-    )
+
+    def score(said: Floats) -> float:
+        return float((k * np.square(1 - said) + (n - k) * np.square(said)).sum()) / total
+
+    fitted = isotonic_regression(k / n, weights=n).x
+    rate = float(k.sum()) / total
+    mine, recalibrated, constant = score(values), score(fitted), rate * (1 - rate)
+    return Reliability(values, n, k, fitted, mine, mine - recalibrated, constant - recalibrated, constant)
 
 
 def consistency_band(

@@ -1,5 +1,11 @@
 """One table on every engine, shuffled and cut differently, gives the same results to the last printed digit."""
 
+import os
+import signal
+import subprocess
+import sys
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +13,7 @@ from postgres import loaded, running
 
 import forecasteval as fe
 from forecasteval.errors import CallError, EngineStopped
+from forecasteval.scores.reliability import reliability
 
 METRICS = ["brier", "log_score", "auc", "brier_by_amount", "bias", "bias_by_amount", "brier_skill"]
 
@@ -80,20 +87,78 @@ def test_every_engine_gives_what_memory_gives(tmp_path, engine, question, looks)
     assert theirs == ours
 
 
-@pytest.mark.parametrize("partitions", [1, 2])
-def test_spark_gives_the_same_however_the_rows_are_cut(spark, partitions):
-    table = deals(looks=2)
-    plain = in_parts(table, partitions).astype(object).where(table.notna(), None)
+def spark_rows(spark, table):
+    """A table of deals as one of Spark's."""
+    plain = table.astype(object).where(table.notna(), None)
     cells = (
         (c.to_pydatetime() if isinstance(c, pd.Timestamp) else c for c in row) for row in plain.to_numpy()
     )
-    rows = spark.createDataFrame(
+    return spark.createDataFrame(
         [tuple(row) for row in cells],
         "deal_id string, as_of timestamp, period string, rep string, account string, won long, amount double, "
         "model double, rep_forecast double",
-    ).repartition(partitions)
+    )
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_spark_gives_the_same_however_the_rows_are_cut(spark, partitions):
+    table = deals(looks=2)
+    rows = spark_rows(spark, in_parts(table, partitions)).repartition(partitions)
     ours = fe.compare(table, "model", "rep_forecast").to_dict()
     assert fe.compare(rows, "model", "rep_forecast").to_dict() == ours
+
+
+def of_this(session, name):
+    """Processes of a Java class that were started for a session, itself one of this process."""
+    parents = dict(line.split() for line in subprocess.getoutput("ps -eo pid=,ppid=").splitlines())
+    found = []
+    for line in subprocess.getoutput("ps -eo pid=,args= -ww").splitlines():
+        pid, _, words = line.strip().partition(" ")
+        if name in words and session.sparkContext.applicationId in words:
+            while pid in parents and pid != str(os.getpid()):
+                pid = parents[pid]
+            if pid == str(os.getpid()):
+                found.append(int(line.split()[0]))
+    return found
+
+
+@pytest.mark.skipif("FORECASTEVAL_SPARK_CLUSTER" not in os.environ, reason="needs a minute and two executors")
+@pytest.mark.parametrize("plug", ["executor", "driver"])
+def test_a_plug_that_is_pulled_gives_a_sentence_or_the_same_figures(plug):
+    words = [sys.executable, "-c", f"import test_engines; test_engines.pull('{plug}')"]
+    run = subprocess.run(words, capture_output=True, text=True, cwd=os.path.dirname(__file__), timeout=900)
+    assert run.stdout.splitlines()[-1:] == [{"executor": "the same", "driver": "a sentence"}[plug]], (
+        run.stderr
+    )
+
+
+def pull(plug):
+    """Kill an executor of two, or the driver, while a comparison runs."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master("local-cluster[2,1,1024]").config("spark.ui.enabled", "false")
+    options = {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.log.level": "OFF",
+    }
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    spark, table = builder.getOrCreate(), deals(3000, looks=2)
+    rows = spark_rows(spark, table).repartition(4)
+    ours = fe.compare(table, "model", "rep_forecast").to_dict()
+    rows.count()  # both executors are up
+    if plug == "executor":
+        victim = of_this(spark, "CoarseGrainedExecutorBackend")[0]
+    else:
+        victim = spark.sparkContext._gateway.proc.pid
+    threading.Timer(3, os.kill, (victim, signal.SIGKILL)).start()
+    try:
+        found = fe.compare(rows, "model", "rep_forecast").to_dict()
+        print("the same" if found == ours else "a wrong number", flush=True)
+    except EngineStopped:
+        print("a sentence", flush=True)
+    os._exit(0)  # a session without its driver cannot be stopped
 
 
 def test_frames_in_memory_are_taken_as_they_are():
@@ -163,6 +228,33 @@ def test_long_tables_are_ranked_by_steps_and_say_by_how_much_that_is_off(monkeyp
     for value in ("candidate_value", "baseline_value"):
         assert abs(stepped.primary[value] - exact[value]) <= bound
     assert stepped.primary["se"] == pytest.approx(exact["se"], rel=0.01)
+
+
+def test_reliability_from_an_engine_is_that_of_the_rows(tmp_path):
+    table = deals(600).dropna(subset=["model", "rep_forecast"])
+    for made in (table, *(of(table, tmp_path) for of in ENGINES.values())):
+        sums = fe.cells(made, "model", "rep_forecast")
+        for name in ("model", "rep_forecast"):
+            ours, theirs = reliability(table[name], table["won"]), sums.reliability(name)
+            assert theirs.bins() == ours.bins()
+            assert theirs.miscalibration == ours.miscalibration
+    with pytest.raises(
+        CallError, match="There is no reliability curve of 'other': the sums are of model and"
+    ):
+        sums.reliability("other")
+    with pytest.raises(CallError, match="hold a curve where the AUC is among the metrics"):
+        fe.cells(table, "model", "rep_forecast", metrics=["brier"]).reliability("model")
+
+
+def test_reliability_of_a_long_table_is_rounded_to_steps(monkeypatch):
+    from forecasteval.compare import remote
+
+    monkeypatch.setattr(remote, "EXACT_ROWS", 100)
+    table = deals(600).dropna(subset=["model", "rep_forecast"])
+    found = fe.cells(duckdb_of(table, None), "model", "rep_forecast").reliability("model")
+    exact = reliability(table["model"].round(4), table["won"])
+    assert found.bins() == [pytest.approx(step) for step in exact.bins()]
+    assert found.score == pytest.approx(exact.score)
 
 
 def test_an_engine_that_gives_no_answer_is_a_sentence():

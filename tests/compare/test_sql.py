@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import duckdb
+import numpy as np
 import pandas as pd
 import psycopg
 import pytest
@@ -144,6 +145,29 @@ def test_what_was_booked_is_taken_where_it_is_known():
     cells, _ = answers(table, amount_won=True)
     found = fe.compare_cells(cells, metrics=["bias_by_amount"])
     close(fe.compare(table, *PAIR, metrics=["bias_by_amount"]).to_dict(), found.to_dict())
+
+
+@pytest.mark.parametrize("column", ["model", "rep_forecast", "amount"])
+@pytest.mark.parametrize("looks", [1, 2])
+def test_silence_that_goes_with_the_result_is_told_from_the_sums(column, looks):
+    table = deals(1000, looks=looks)
+    hidden = np.random.default_rng(1).random(len(table)) < np.where(table["won"] == 1, 0.4, 0.1)
+    told = {}
+    for name, spoilt in (
+        ("gaps with the result", table.assign(**{column: table[column].mask(hidden)})),
+        ("none", table),
+    ):
+        connection = duckdb.connect()
+        connection.register("matched", spoilt)
+        ask = asked(spoilt, one_row_per_deal=looks == 1)
+        found = fe.compare_cells(
+            connection.sql(sql.queries("matched", ask, "duckdb")[0]).df(), metrics=METRICS[3:4]
+        )
+        ours = fe.compare(spoilt, *PAIR, metrics=METRICS[3:4])
+        close(ours.to_dict(), found.to_dict())
+        assert found.primary["reasons"] == ours.primary["reasons"]
+        told[name] = "silence_tells" in [r["code"] for r in found.primary["reasons"]]
+    assert told == {"gaps with the result": True, "none": False}
 
 
 def test_what_is_no_result_of_the_queries_is_refused():
