@@ -16,7 +16,7 @@ from forecasteval.compare.scored import Scored
 from forecasteval.errors import CallError
 from forecasteval.inference.auc import Ranks
 from forecasteval.inference.estimate import Reason
-from forecasteval.inference.exact_sums import places
+from forecasteval.inference.exact_sums import Grain
 from forecasteval.inference.grouping import Codes, added
 from forecasteval.inference.limits import Weights
 from forecasteval.matching.matched import Matched
@@ -24,20 +24,6 @@ from forecasteval.scores.probability import Floats, Metric
 from forecasteval.scores.reliability import Reliability, reliability_of_counts
 
 PRODUCTS = ("cc", "cb", "bb", "cz", "bz", "zz")
-
-
-@dataclass(frozen=True)
-class Grain:
-    """Binary places of a block's terms, and of their products by deal."""
-
-    terms: int
-    products: int
-
-    @classmethod
-    def of(cls, largest: float, rows: int, looks: int, **bits: int) -> Grain:
-        """For terms up to a size, of so many rows, so many of which may be of one deal."""
-        of_deal = largest * looks
-        return cls(places(largest, rows, **bits), places(of_deal * of_deal, rows, **bits))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,10 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from forecasteval.compare.cells import PRODUCTS, Grain
+from forecasteval.compare.cells import PRODUCTS
 from forecasteval.errors import EngineStopped
 from forecasteval.inference.auc import STEPS, span
+from forecasteval.inference.exact_sums import Grain
 from forecasteval.inference.silence import Left, Silence, judged
 
 Columns = Mapping[str, nw.Expr]
@@ -49,6 +50,11 @@ def collected(frame: Any) -> pd.DataFrame:
 def flag(condition: nw.Expr) -> nw.Expr:
     """1 where a condition holds, 0 where it does not or is not known."""
     return nw.when(condition).then(ONE).otherwise(NONE)
+
+
+def floor(value: nw.Expr) -> nw.Expr:
+    """The whole number below, as a float: Spark's own are integers, which overflow."""
+    return value.floor().cast(nw.Float64)
 
 
 def grouped(frame: Any, keys: Sequence[str], aggregates: Columns) -> Any:
@@ -157,7 +163,7 @@ def with_terms(frame: Any, blocks: Sequence[Block], grains: Mapping[str, Grain],
             terms[f"{n}__{which}"] = (
                 term if block.all_usable else nw.when(ok).then(term).otherwise(nw.lit(0.0))
             )
-            whole[f"{n}__{which}"] = (nw.col(f"{n}__{which}") * 2.0 ** grains[n].terms + 0.5).floor()
+            whole[f"{n}__{which}"] = floor(nw.col(f"{n}__{which}") * 2.0 ** grains[n].terms + 0.5)
         for who in "cb" if "sure_c" in block.columns else ():
             missed = nw.when(nw.col("w") == 1).then(nw.col(who) == 0).otherwise(nw.col(who) == 1)
             whole[f"{n}__sure_{who}"] = nw.col(block.usable) * flag(missed)
@@ -212,7 +218,7 @@ def deal_sums(
             unit["z"] = (nw.col(f"{'kept' if b.usable in alike else b.usable}__rows"), 0)
         for pair in (p for p in PRODUCTS if set(p) <= set(unit)):
             (x, at_x), (y, at_y) = unit[pair[0]], unit[pair[1]]
-            columns[f"{n}__{pair}"] = (x * y * 2.0 ** (grain.products - at_x - at_y) + 0.5).floor()
+            columns[f"{n}__{pair}"] = floor(x * y * 2.0 ** (grain.products - at_x - at_y) + 0.5)
     heaviest = {}
     for m in marks:
         if not several and m == "kept":

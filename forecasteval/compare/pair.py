@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from forecasteval.inference.auc import Ranks, ranked
-from forecasteval.inference.exact_sums import places, whole
+from forecasteval.inference.exact_sums import Grain, Size, whole
 from forecasteval.inference.few_clusters import components, skewness, tail_of_biases, tail_of_losses
 from forecasteval.inference.grouping import Codes, Grouping, added
 from forecasteval.inference.jackknife import Strata, leave_one_out
@@ -92,14 +92,12 @@ class Sums:
     moments: Moments | None = None
 
     @classmethod
-    def of(
-        cls, terms: Terms, groups: Grouping, *, largest: float | None = None, moments: bool = False
-    ) -> Sums:
+    def of(cls, terms: Terms, groups: Grouping, *, size: Size | None = None, moments: bool = False) -> Sums:
         """Sum the rows' terms by cell; `moments` by rep are for "new deals, same reps".
 
-        ``largest`` is what no term exceeds, found in the terms where it is not given.
+        ``size`` is that of the terms, looked for in them where it is not given.
         """
-        exact = _Exact.of(terms, groups, largest)
+        exact = _Exact.of(terms, groups, size)
         by_cell = [exact.by(groups.cell, c, groups.member["cell"].size) for c in exact.columns]
         products: dict[str, Floats] = {}
         for d in groups.dimensions:
@@ -201,38 +199,37 @@ def biases_of(deals: Deals, groups: Grouping) -> Sums | None:
     if any(p.size == 0 or not (p.min() >= 0 and p.max() <= 1) for p in pair):
         return None
     candidate, baseline = (p - deals.won for p in pair)
-    return Sums.of(Terms(candidate, baseline, None), groups, largest=1.0)
+    return Sums.of(Terms(candidate, baseline, None), groups, size=Size.counted(deals.won.size))
 
 
 @dataclass(frozen=True, eq=False)
 class _Exact:
-    """Terms as whole multiples of a grain, None for 1 a row; sums of products have a grain of their own."""
+    """Terms as whole multiples of a grain, None for 1 a row."""
 
     columns: tuple[Floats | None, ...]
-    at: int
-    at_products: int
+    grain: Grain
 
     @classmethod
-    def of(cls, terms: Terms, groups: Grouping, largest: float | None = None) -> _Exact:
+    def of(cls, terms: Terms, groups: Grouping, size: Size | None = None) -> _Exact:
         columns = (terms.candidate, terms.baseline, terms.z)
-        if largest is None:
-            largest = max(float(np.abs(c).max(initial=0.0)) for c in columns if c is not None)
-            largest = largest if terms.z is not None else max(largest, 1.0)
-        at, rows = places(largest, groups.cell.size), groups.cell.size
-        of_deal = largest * groups.looks
-        scaled = (None if c is None else whole(c, at) for c in columns)
-        return cls(tuple(scaled), at, places(of_deal * of_deal, rows))
+        if size is None:
+            sizes = [Size.counted(groups.cell.size) if c is None else Size.of(c) for c in columns]
+            size = Size(max(s.largest for s in sizes), max(s.total for s in sizes))
+        grain = Grain.of(size, groups.looks)
+        return cls(tuple(None if c is None else whole(c, grain.terms) for c in columns), grain)
 
     def by(self, codes: Codes, counted: Floats | None, size: int) -> Floats:
         """Sums by code; how often each stands there for ``None``."""
         if counted is None:
             return np.bincount(codes, minlength=size).astype(float)
-        return np.asarray(np.bincount(codes, weights=counted, minlength=size) * 2.0**-self.at, dtype=float)
+        return np.asarray(
+            np.bincount(codes, weights=counted, minlength=size) * 2.0**-self.grain.terms, dtype=float
+        )
 
     def _deals(self, parts: Codes | None) -> list[Floats | None]:
         """Each column summed over a deal's rows."""
         if parts is None:
-            return [None if c is None else c * 2.0**-self.at for c in self.columns]
+            return [None if c is None else c * 2.0**-self.grain.terms for c in self.columns]
         # a deal's looks count: what is 1 a row is no longer 1 a deal
         return [self.by(parts, c, int(parts.max(initial=-1)) + 1) for c in self.columns]
 
@@ -250,7 +247,7 @@ class _Exact:
                 mine, theirs = deals[a], deals[b]
                 each: Any = count
                 if mine is not None:
-                    at = self.at if theirs is None else self.at_products
+                    at = self.grain.terms if theirs is None else self.grain.products
                     product = whole(mine if theirs is None else mine * theirs, at)
                     each = product.sum() if stratum is None else np.bincount(stratum, product, count.size)
                     each = each * 2.0**-at
@@ -310,31 +307,29 @@ def pair_of(
     terms = metric.terms(deals)
     if terms.z_baseline is not None:
         return _pair_of_own(terms, groups, dimensions, units=units)
-    amount, booked = (
-        0.0 if a is None else float(a.max(initial=0.0)) for a in (deals.amount, deals.amount_won)
-    )
-    said = np.array([deals.candidate, deals.baseline])
-    ends = float(said.min(initial=1.0)), float(said.max(initial=0.0))
-    largest = largest_term(metric.name, amount, booked, largest_log(*ends, deals.epsilon))
-    return Sums.of(terms, groups, largest=largest, moments=units).pair(
+    amount, booked = (Size.of(a if metric.needs else None) for a in (deals.amount, deals.amount_won))
+    said, log = (deals.candidate, deals.baseline), 1.0
+    if metric.name == "log_score":
+        least, most = min(p.min(initial=1.0) for p in said), max(p.max(initial=0.0) for p in said)
+        log = largest_log(float(least), float(most), deals.epsilon)
+    size = size_of(metric.name, deals.won.size, amount, booked, log)
+    return Sums.of(terms, groups, size=size, moments=units).pair(
         groups.member, dimensions, better=metric.better, is_skill=metric.is_skill, biases=biases
     )
 
 
 def largest_log(least: float, most: float, epsilon: float = 0.0) -> float:
-    """What no finite log score exceeds, given the smallest and the largest probability."""
+    """What no finite log score exceeds, nor 1 a row, given the smallest and the largest probability."""
     if epsilon > 0:
         least, most = max(least, epsilon), min(most, 1 - epsilon)
-    return _LARGEST_LOG if least <= 0 or most >= 1 else -math.log(min(least, 1 - most))
+    return _LARGEST_LOG if least <= 0 or most >= 1 else max(-math.log(min(least, 1 - most)), 1.0)
 
 
-def largest_term(metric: str, amount: float, booked: float, log: float = _LARGEST_LOG) -> float | None:
-    """What no term of a metric exceeds, given the largest amounts; None for one that is not on the closed list."""
+def size_of(metric: str, rows: int, amount: Size, booked: Size, log: float = _LARGEST_LOG) -> Size | None:
+    """The size of a metric's terms, given that of the amounts; None for one that is not on the closed list."""
     known = {
-        "brier": 1.0,
-        "brier_skill": 1.0,
-        "bias": 1.0,
-        "log_score": log,
+        **dict.fromkeys(("brier", "brier_skill", "bias"), Size.counted(rows)),
+        "log_score": Size.counted(rows, log),
         "brier_by_amount": amount,
         "bias_by_amount": amount + booked,
     }
@@ -400,7 +395,7 @@ def _pair_of_ranks(deals: Deals, groups: Grouping, dimensions: tuple[str, ...], 
     terms = Terms(c.influence, b.influence, None)
     wins, rows = float(deals.won.sum()), deals.won.size
     most = max(rows / wins, rows / (rows - wins))
-    moments = _Exact.of(terms, groups, most).moments(groups) if units else None
+    moments = _Exact.of(terms, groups, Size.counted(rows, most)).moments(groups) if units else None
     return pair_of_ranks(
         c.ranks, b.ranks, groups.member, moments, identical=bool(np.array_equal(c.placed, b.placed))
     )

@@ -14,12 +14,13 @@ import pandas as pd
 from narwhals.exceptions import DuplicateError
 
 from forecasteval.compare import engine, hindsight, parquet, rows
-from forecasteval.compare.cells import Cells, Grain, Ranking, in_seconds
+from forecasteval.compare.cells import Cells, Ranking, in_seconds
 from forecasteval.compare.engine import Block, collected, flag, grouped, sums
-from forecasteval.compare.pair import largest_log, largest_term
+from forecasteval.compare.pair import largest_log, size_of
 from forecasteval.errors import CallError
 from forecasteval.inference.auc import EXACT_ROWS, STEPS, Levels, pairs_within, ranges, span
 from forecasteval.inference.estimate import Reason, reason
+from forecasteval.inference.exact_sums import Grain, Size
 from forecasteval.matching.ids import joined_ids
 from forecasteval.matching.matched import DAYS_AHEAD, Matched
 from forecasteval.scores.probability import Metric
@@ -240,6 +241,7 @@ class _Asked:
         money = [m for m in ("amount", "booked") if m in names]
         found = {f"min_{c}": nw.col(c).min() for c in ("c", "b", *money)}
         found |= {f"max_{c}": nw.col(c).max() for c in ("c", "b", *money)}
+        found |= {f"total_{m}": engine.floor(nw.col(m)).sum() for m in money}
         counted = ("c", "b", *money, *(() if self.remote.one_row_per_deal else ("u",)))
         found |= {f"known_{c}": nw.col(c).count() for c in counted}
         columns = {"right": flag((nw.col("w") == 0) | (nw.col("w") == 1)), "nan": engine.NONE}
@@ -259,7 +261,9 @@ class _Asked:
         # nothing is missing, as is usual: the rows need not be asked again
         whole |= {"no_c": 0, "no_b": 0, "filled": 0, "kept__rows": n}
         for mark in usable_amounts(names):
-            whole |= {f"{mark}__rows": n, **{f"{mark}__{m}": whole[f"max_{m}"] for m in _MONEY[mark]}}
+            whole[f"{mark}__rows"] = n
+            for m in _MONEY[mark]:
+                whole |= {f"{mark}__{m}": whole[f"max_{m}"], f"{mark}__total_{m}": whole[f"total_{m}"]}
         return look, whole
 
     def _gaps(self, frame: Any, names: Iterable[str]) -> dict[str, Any]:
@@ -275,7 +279,11 @@ class _Asked:
             for m in _MONEY[mark]:
                 large[f"{mark}__{m}"] = nw.when(ok & spoken).then(nw.col(m)).otherwise(nw.lit(0.0))
         extremes = {name: nw.col(name).max() for name in large}
-        extremes |= {f"min_{name}": nw.col(name).min() for name in large if name in ("kept_c", "kept_b")}
+        extremes |= {f"min_kept_{w}": nw.col(f"kept_{w}").min() for w in "cb"}
+        for mark in usable_amounts(names):
+            extremes |= {
+                f"{mark}__total_{m}": engine.floor(nw.col(f"{mark}__{m}")).sum() for m in _MONEY[mark]
+            }
         return _only(grouped(frame.with_columns(**columns, **large), [], sums(columns) | extremes))
 
     def _beyond(self, who: str, least: float, most: float) -> int:
@@ -544,14 +552,18 @@ class _Asked:
 
     def _grain(self, block: Block, won: int) -> Grain:
         n = self.kept if block.usable == "kept" else int(self.whole[f"{block.usable}__rows"])
-        amount, booked = (float(self.whole.get(f"{block.usable}__{m}", 0.0)) for m in ("amount", "booked"))
         if block.kind == "auc":
-            largest = max(n / max(won, 1), n / max(n - won, 1))
-        else:
-            least = min(self.whole.get(f"min_kept_{w}", self.range[w][0]) for w in "cb")
-            most = max(self.whole.get(f"kept_{w}", self.range[w][1]) for w in "cb")
-            largest = largest_term(block.kind, amount, booked, largest_log(least, most, self.epsilon)) or 1.0
-        return Grain.of(largest, n, self.looks)
+            return Grain.of(Size.counted(n, max(n / max(won, 1), n / max(n - won, 1))), self.looks)
+        least = min(self.whole.get(f"min_kept_{w}", self.range[w][0]) for w in "cb")
+        most = max(self.whole.get(f"kept_{w}", self.range[w][1]) for w in "cb")
+        amount, booked = (
+            Size(*(float(self.whole.get(f"{block.usable}__{of}{m}", 0.0)) for of in ("", "total_")))
+            for m in ("amount", "booked")
+        )
+        amount, booked = (Size(s.largest, s.total + n) for s in (amount, booked))  # rounded up
+        size = size_of(block.kind, n, amount, booked, largest_log(least, most, self.epsilon))
+        assert size is not None
+        return Grain.of(size, self.looks)
 
     def _summed(
         self,

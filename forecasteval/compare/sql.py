@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.compare import engine, hindsight, rows
-from forecasteval.compare.cells import Cells, Grain, Ranking, in_seconds
+from forecasteval.compare.cells import Cells, Ranking, in_seconds
 from forecasteval.compare.engine import Block, flag, grouped, sums
-from forecasteval.compare.pair import largest_term
+from forecasteval.compare.pair import size_of
 from forecasteval.compare.remote import MARKS, ranking_from, squared, usable_amounts
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Reason
+from forecasteval.inference.exact_sums import Grain, Size
 from forecasteval.inference.silence import Left, judged, left_by
 from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Metric
 
@@ -67,11 +68,12 @@ class Ask:
     @property
     def grains(self) -> dict[str, Grain]:
         """From the bounds."""
-        looks, amount = 1 if self.one_row_per_deal else self.looks, self.largest_amount
-        return {
-            b.name: Grain.of(largest_term(b.kind, amount, amount) or 1.0, self.rows, looks, bits=62)
-            for b in self.blocks
-        }
+        looks, amount = (
+            1 if self.one_row_per_deal else self.looks,
+            Size.counted(self.rows, self.largest_amount),
+        )
+        sizes = {b.name: size_of(b.kind, self.rows, amount, amount) for b in self.blocks}
+        return {n: Grain.of(s or Size.counted(self.rows), looks, bits=62) for n, s in sizes.items()}
 
 
 def queries(table: str, ask: Ask, dialect: str) -> tuple[str, str]:
