@@ -42,9 +42,11 @@ class Machine:
     def without(self, content: Any) -> Any:
         """Text, or plain values that hold text, with names in the place of paths."""
         if isinstance(content, str):
-            if "/" not in content and "\\" not in content:
-                return content
-            return self._pattern.sub(lambda found: self._names[found[1]], _CELL.sub("the notebook", content))
+            if "ipykernel_" in content:  # looked for first: a picture in markup is long, and a pattern slow
+                content = _CELL.sub("the notebook", content)
+            if any(place in content for place in self._names):
+                content = self._pattern.sub(lambda found: self._names[found[1]], content)
+            return content
         if isinstance(content, Mapping):
             for key, value in content.items():  # in place, for a notebook is more than a dict
                 if key not in _BINARY and not isinstance(value, int | float | bool | None):

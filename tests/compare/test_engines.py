@@ -134,9 +134,8 @@ def test_a_plug_that_is_pulled_gives_a_sentence_or_the_same_figures(plug):
 
 def pull(plug):
     """Kill an executor of two, or the driver, while a comparison runs."""
-    from pyspark.sql import SparkSession
-
-    builder = SparkSession.builder.master("local-cluster[2,1,1024]").config("spark.ui.enabled", "false")
+    sql = pytest.importorskip("pyspark.sql")
+    builder = sql.SparkSession.builder.master("local-cluster[2,1,1024]").config("spark.ui.enabled", "false")
     options = {
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "4",
