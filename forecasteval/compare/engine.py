@@ -87,6 +87,13 @@ def with_home(frame: Any, moment: str) -> Any:
     return first.with_columns(home=home).with_columns(home=nw.col("home").max().over("u"))
 
 
+def with_accounts(frame: Any) -> Any:
+    """A deal without an account stands alone."""
+    alone = nw.concat_str(nw.lit("deal "), nw.col("u").cast(nw.String))
+    account = nw.when(nw.col("account").is_null()).then(alone).otherwise(nw.col("account"))
+    return frame.with_columns(account=account)
+
+
 def widened(frame: Any, columns: Columns) -> Any:
     """A frame with more columns, if there are any."""
     return frame.with_columns(**columns) if columns else frame

@@ -175,6 +175,8 @@ class _Asked:
         self._refuse(look)
         frame, kinds, notes = self._kinds(frame)
         self.frame, self.several, self.looks = self._units(frame)
+        if "account" in self.dimensions:
+            self.frame = engine.with_accounts(self.frame)
         flow = list(self.remote.outline.counted_flow(self.deals, self.asked))
         told = hindsight.dated_late(int(self.whole.get("late", 0)), self.asked)
         told += self._knew()
@@ -575,10 +577,6 @@ class _Asked:
         same_kind = kinds == ("probability", "probability")
         notes = self._notes() if same_kind else {}
         keys = list(self.dimensions)
-        if "account" in keys:  # a deal without an account stands alone
-            alone = nw.concat_str(nw.lit("deal "), nw.col("u").cast(nw.String))
-            account = nw.when(nw.col("account").is_null()).then(alone).otherwise(nw.col("account"))
-            self.frame = self.frame.with_columns(account=account)
         rankings, won = self._ranks(keys) if any(m.name == "auc" for m in self.metrics) else (None, 0)
         blocks = self._blocks(same_kind, notes)
         if rankings is None:

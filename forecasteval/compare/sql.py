@@ -145,6 +145,9 @@ def _read(frame: Any, ask: Ask) -> Any:
         booked = nw.when(columns["w"] == 1).then(columns["amount"]).otherwise(nw.lit(0.0))
         columns["booked"] = _number("amount_won") if ask.amount_won else booked
     read = frame.select(**columns)
+    if "account" in ask.dimensions:
+        named = nw.when(nw.col("account") != "").then(nw.col("account")).otherwise(None)
+        read = engine.with_accounts(read.with_columns(account=named))
     return read.with_columns(**engine.gaps(), asked=engine.ONE)
 
 

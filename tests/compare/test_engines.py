@@ -256,6 +256,25 @@ def test_reliability_of_a_long_table_is_rounded_to_steps(monkeypatch):
     assert found.score == pytest.approx(exact.score)
 
 
+@pytest.mark.parametrize("looks", [1, 2])
+def test_deals_without_an_account_are_silent_each_for_itself(looks):
+    from forecasteval.compare import sql
+
+    table = deals(1000, looks=looks).assign(rep_forecast=0.5, amount=1.0)
+    hidden = np.random.default_rng(1).random(len(table)) < np.where(table["won"] == 1, 0.6, 0.2)
+    table["model"] = table["model"].fillna(0.3).mask(table["account"].isna() & hidden)
+    how = {"metrics": ["brier"], "generalise_to": ["account"]}
+    ours = fe.compare(table, "model", "rep_forecast", **how).to_dict()
+    assert "silence_tells" in [r["code"] for r in ours["comparisons"][0]["reasons"]]
+    there = duckdb_of(table, None)
+    assert fe.compare(there, "model", "rep_forecast", **how).to_dict() == ours
+    ask = sql.Ask("model", "rep_forecast", sql.metrics_of(["brier"]), ("account",), rows=10_000)
+    query, _ = sql.queries("there", ask, "duckdb")
+    found = fe.compare_cells(there.query("there", query).df(), **how).to_dict()["comparisons"][0]
+    assert found["reasons"] == ours["comparisons"][0]["reasons"]
+    assert found["clusters"] == ours["comparisons"][0]["clusters"]
+
+
 def test_an_engine_that_gives_no_answer_is_a_sentence():
     connection = pytest.importorskip("duckdb").connect()
     connection.register("deals", deals())
