@@ -35,6 +35,33 @@ FLAGS = (
     "--remote-debugging-port=0",
 )
 
+# elements whose text is too faint, or too small: the ratio of WCAG 2, and the size
+CONTRASTS = """
+(() => {
+  const channel = c => { c /= 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
+  const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  const colour = text => text.match(/[\\d.]+/g).map(Number);
+  const behind = element => {
+    for (let e = element; e; e = e.parentElement) {
+      const c = colour(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] > 0) return c;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const e of document.body.querySelectorAll('*')) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
+    const style = getComputedStyle(e);
+    const [a, b] = [light(colour(style.color)), light(behind(e))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5 || parseFloat(style.fontSize) < 12) {
+      poor.push(`${e.tagName} ${e.className}: ${ratio.toFixed(2)}, ${style.fontSize}`);
+    }
+  }
+  return poor;
+})()
+"""
+
 
 def program() -> str | None:
     """The browser's command, if it is installed."""
@@ -50,7 +77,6 @@ class Look:
     requests: list[str] = field(default_factory=list)
     overflow: int = 0
     alerts: int = 0
-    screenshot: bytes = b""
 
     def faults(self) -> list[str]:
         """What is wrong, one line each."""
@@ -127,8 +153,7 @@ class Browser:
         self._listen(0.3)
         measured = "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
         overflow = self.call("Runtime.evaluate", expression=measured)["result"]["value"]
-        picture = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
-        seen = Look(width, overflow=int(overflow), screenshot=base64.b64decode(picture))
+        seen = Look(width, overflow=int(overflow))
         for event in self._events:
             self._sort(event, seen, address)
         return seen

@@ -14,6 +14,7 @@ from forecasteval.report._manifest import as_json
 from forecasteval.report._page import title_of
 from forecasteval.report._place import save, take_place
 from forecasteval.report.changes import Run
+from forecasteval.report.published import TURNS
 from forecasteval.report.summary import Summary
 
 _INPUT_ERRORS = ("InputError", "CallError")
@@ -90,4 +91,4 @@ def rendered(template: str, about: Mapping[str, Any]) -> str:
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(template).render(about)
+    return environment.get_template(template).render(about).translate(TURNS)

@@ -16,7 +16,7 @@ from forecasteval.report import _first_screen
 from forecasteval.report._harvest import MIME, free_slug, slug
 from forecasteval.report.changes import Changes
 from forecasteval.report.labels import in_words, names_in, say_names
-from forecasteval.report.published import inert
+from forecasteval.report.published import TURNS, inert
 
 _APPENDIX = "data-appendix"  # of what page.html.j2 writes before a cell that is folded
 _ONLY_IN_NOTEBOOK = "notebook-only"  # tag of cells that a report leaves out
@@ -69,7 +69,7 @@ def render(
     _wrap_tables(soup)
     _contents(soup)
     _before_the_sections(soup)
-    return f"<!DOCTYPE html>\n{soup.html}\n"
+    return f"<!DOCTYPE html>\n{soup.html}\n".translate(TURNS)
 
 
 def warm_up() -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from forecasteval.report.answer import Answer
 
+# marks that turn round all text after them, until another ends it: no name in any script needs them
+TURNS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 

@@ -11,32 +11,6 @@ from forecasteval.report._page import render
 if os.environ.get("FORECASTEVAL_NEED_BROWSER") is None:
     pytestmark = pytest.mark.skipif(chromium.program() is None, reason="chromium is not installed")
 
-CONTRASTS = """
-(() => {
-  const channel = c => { c /= 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
-  const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
-  const colour = text => text.match(/[\\d.]+/g).map(Number);
-  const behind = element => {
-    for (let e = element; e; e = e.parentElement) {
-      const c = colour(getComputedStyle(e).backgroundColor);
-      if (c.length === 3 || c[3] > 0) return c;
-    }
-    return [255, 255, 255];
-  };
-  const poor = [];
-  for (const e of document.body.querySelectorAll('*')) {
-    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
-    const style = getComputedStyle(e);
-    const [a, b] = [light(colour(style.color)), light(behind(e))].sort((x, y) => y - x);
-    const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < 4.5 || parseFloat(style.fontSize) < 12) {
-      poor.push(`${e.tagName} ${e.className}: ${ratio.toFixed(2)}, ${style.fontSize}`);
-    }
-  }
-  return poor;
-})()
-"""
-
 
 @pytest.fixture(scope="module")
 def tab():
@@ -61,7 +35,7 @@ def page(tmp_path_factory):
 @pytest.mark.parametrize("width", [1280, 768, 360])
 def test_a_report_with_one_of_everything_is_clean(tab, page, width):
     assert tab.look(page, width).faults() == []
-    assert tab.evaluate(CONTRASTS) == []
+    assert tab.evaluate(chromium.CONTRASTS) == []
 
 
 def test_all_hostile_text_is_shown_as_text(tab, page):

@@ -232,7 +232,7 @@ class _Past:
         pushed = (in_order["deal"].diff() == 0) & (moved > 0) & ~np.isnat(close)
         at = (in_order["deal"] * _APART + in_order["day"])[pushed].to_numpy()
         by = np.append(0.0, np.cumsum(moved[pushed]))
-        born = in_order.groupby("deal")["day"].first().to_numpy()
+        born = in_order.groupby("deal")["day"].first().reindex(range(deal.max(initial=-1) + 1)).to_numpy()
         return cls(deal, day, gaps, spread, born, at, by)
 
     def pushes(self, deal: Any, on: Any, within: int) -> tuple[Any, Any]:
