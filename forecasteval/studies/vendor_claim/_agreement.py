@@ -18,6 +18,7 @@ from forecasteval.matching.match import POPULATIONS
 from forecasteval.report.blocks import Words
 from forecasteval.studies.vendor_claim._evidence import MEASURES
 from forecasteval.studies.vendor_claim._labels import is_share, label, shown
+from forecasteval.studies.vendor_claim._texts import TEXTS
 from forecasteval.studies.vendor_claim._totals import TOTALS
 from forecasteval.studies.vendor_claim.blind_pack import claims_ledger, now, receipt
 from forecasteval.studies.vendor_claim.claim import Claim
@@ -25,19 +26,6 @@ from forecasteval.tables import ledger
 from forecasteval.tables.ledger import Ledger
 from forecasteval.tables.organisation import Org, newest_record
 
-RULES = {
-    "Abstentions": "where the vendor is silent the comparator's forecast stands in and is counted; past 20% there is no verdict. "
-    "Silence that goes with the outcome is tested and named.",
-    "Verdict": "supported where the whole interval reaches what is claimed; contradicted where none of it does; else undecided "
-    "by this evidence. Whatever is not reliable is undecided.",
-    "Guardrail": "worse by more than the margin in any of the parts that are named, with intervals that hold together: supported, "
-    "but not everywhere.",
-    "Who sees the scores": "where half of the reps were drawn not to see them, the claim is judged on the deals of that half; what the "
-    "sight of the scores changes is measured between the halves.",
-    "Outcomes": "as recorded when the period is frozen, some business days after its end; later changes do not count.",
-    "Exclusions": "only those of the table From the export to the deals, each counted with its reason.",
-    "Everything else": "other definitions, weeks and parts than those named here are exploratory.",
-}
 # what may change without changing what was agreed
 NOT_AGREED = ("seed", "claim", "also", "receipts")
 # parameters that older agreements do not know: what they had agreed without saying so
@@ -56,7 +44,7 @@ def fingerprint(content: Mapping[str, Any]) -> str:
 def agreed(claim: Claim, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that is agreed: the sentence, the parameters and the rules."""
     kept = {name: value for name, value in parameters.items() if name not in NOT_AGREED}
-    return {"sentence": claim.sentence, "parameters": kept, "rules": RULES}
+    return {"sentence": claim.sentence, "parameters": kept, "rules": TEXTS["rules"]}
 
 
 def register(
@@ -133,13 +121,7 @@ def registration(book: Ledger, claim: Claim, parameters: Mapping[str, Any]) -> R
 # --- the annex ---------------------------------------------------------------------------------------
 
 _SAY = Words(__file__)
-_PARAMETERS = {
-    "candidate": "Forecaster", "baseline": "Compared with", "measure": "Definition", "at_least": "Claimed, at least",
-    "as_of": "Moment (cut-off)", "target": "Target", "population": "Deals", "margin": "Margin", "guard": "Not worse in any part of",
-    "map_ranks": "Ranks mapped to probabilities", "costs": "Costs and gains", "blind_half": "Half of the reps do not see the scores",
-    "exposed": "Column that says who saw the scores", "generalise_to": "Holds for", "level": "Level of the intervals",
-    "sentence": "Sentence",
-}  # fmt: skip
+_PARAMETERS: dict[str, str] = TEXTS["parameters"]
 _SHOWN = 4  # quarters whose freeze dates are named
 _DEFAULT = "new reps and new quarters, as far as the deals know them"
 
@@ -204,7 +186,7 @@ class Annex:
     power: str
     entry: Mapping[str, Any] = field(default_factory=dict)
     changed: bool = False
-    rules: Mapping[str, str] = field(default_factory=lambda: RULES)
+    rules: Mapping[str, str] = field(default_factory=lambda: TEXTS["rules"])
 
     @classmethod
     def of_entry(cls, claim: Claim, org: Org, entry: Mapping[str, Any]) -> Annex:

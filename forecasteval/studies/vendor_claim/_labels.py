@@ -7,32 +7,15 @@ from typing import Any
 
 from forecasteval.compare import wording
 from forecasteval.studies.vendor_claim._evidence import MEASURES
+from forecasteval.studies.vendor_claim._texts import TEXTS
 from forecasteval.studies.vendor_claim._totals import TOTALS
-
-_LABELS = {
-    "rep_forecast": "the reps",
-    "rep_recalibrated": "the reps corrected by their own past",
-    "stage_rate": "past win rate of the stage",
-    "base_rate": "past win rate of all deals",
-    "all_deals": "attention to all deals",
-    "no_deal": "attention to none",
-    "reps_calls": "the reps' own calls",
-    "closed_to_date": "closed to date, nothing added",
-    "commit": "closed + Commit",
-    "best_case": "closed + Commit + Best Case",
-    "category_conversion": "closed + past conversion of each category",
-    "stage_weighted": "closed + past conversion of each stage",
-    "closed_and_conversion": "closed + past conversion + new business",
-    "last_quarter": "the quarter before",
-    "same_quarter_last_year": "the same quarter of last year",
-}
 
 
 def label(name: str) -> str:
     """What a reader calls a forecaster or a definition."""
     if name.endswith("_and_new"):
         return f"{label(name.removesuffix('_and_new'))} + new business as in the past"
-    return TOTALS[name].label if name in TOTALS else _LABELS.get(name) or _title(name)
+    return TOTALS[name].label if name in TOTALS else TEXTS["forecasters"].get(name) or _title(name)
 
 
 def interval(low: float, high: float, *, percent: bool = False, points: bool = False) -> str:

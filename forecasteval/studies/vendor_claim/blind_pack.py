@@ -26,31 +26,14 @@ from forecasteval.matching.deals_as_of import Record, closings, looks_at, panel_
 from forecasteval.matching.forecasters import BUILT_IN
 from forecasteval.matching.match import POPULATIONS
 from forecasteval.matching.matched import RESERVED
+from forecasteval.studies.vendor_claim._texts import TEXTS
 from forecasteval.tables import ledger
 from forecasteval.tables.columns import Sheet
 from forecasteval.tables.ledger import Ledger
 from forecasteval.tables.organisation import Org, newest_record
 from forecasteval.tables.reading import read_sheet
 
-FIELDS: dict[str, tuple[str, str]] = {  # in the pack: type, meaning
-    "deal": ("text", "pseudonym of the deal, drawn anew for each pack; send it back with the score"),
-    "rep": ("text", "pseudonym of the owner at that moment, the same within the pack"),
-    "account": ("text", "pseudonym of the customer, the same within the pack; may be empty"),
-    "stage": ("text", "stage at that moment"),
-    "amount": ("number", "amount at that moment, to two significant digits; may be empty"),
-    "age_weeks": ("whole number", "full weeks since the deal was entered"),
-    "days_to_close": (
-        "whole number",
-        "days until the close that was expected then, and so its date; below 0 where it was overdue",
-    ),
-    "weeks_in_stage": ("whole number", "full weeks since the deal entered its stage"),
-    "pushes": ("whole number", "how often the expected close had been moved to a later day"),
-    "state": ("text", "known; or carried: taken over from the nearest record, as none reaches back so far"),
-}
-_LEFT_OUT = (
-    "outcomes, everything recorded after the day, names, ids, text fields, the probability and the category that reps had entered "
-    "(so that scores cannot copy them), and fields of which only today's value is known"
-)
+FIELDS: dict[str, tuple[str, str]] = TEXTS["fields"]
 _KINDS = ("probability", "rank_score")
 _NAMED = 10
 
@@ -219,24 +202,25 @@ def _schema(about: Mapping[str, Any]) -> dict[str, Any]:
         for name, (kind, meaning) in FIELDS.items()
     ]
     head = ("as_of", "period", "population", "deals", "sha256", "made_at", "retrospective")
-    rest = {"file": "deals.csv", "fields": fields, "left_out": _LEFT_OUT, "joining": _joining_on(about)}
+    rest = {
+        "file": "deals.csv",
+        "fields": fields,
+        "left_out": TEXTS["left_out"],
+        "joining": _joining_on(about),
+    }
     return {k: about[k] for k in head} | rest
 
 
 def _readme(about: Mapping[str, Any]) -> str:
-    rows = "\n".join(f"| {name} | {kind} | {meaning} |" for name, (kind, meaning) in FIELDS.items())
-    late = (
-        "This pack is retrospective: some of its deals are closed by now. What comes back is labelled a backtest."
-        if about["retrospective"]
-        else "Scores count for deals that are still open when they arrive. Those of deals that closed before are refused."
-    )
-    return (
-        f"# Deals for a blind test\n\n{count(about['deals'], 'deals')}: {about['population']}. sha256 of deals.csv: "
-        f"`{about['sha256']}`.\n\n| field | type | meaning |\n|---|---|---|\n{rows}\n\nLeft out: {_LEFT_OUT}.\n\n## What to send back\n\nA CSV "
-        "with the columns `deal` and `value`: the probability, from 0 to 1, that the deal is won in the period that it was expected in; or a "
-        f"score that only ranks, if that was agreed. A deal without a score counts as silence, and silence is counted.\n\n{late} The file is "
-        "hashed and dated when it arrives, and cannot be exchanged afterwards.\n"
-    )
+    fields = "\n".join(f"| {name} | {kind} | {meaning} |" for name, (kind, meaning) in FIELDS.items())
+    late = TEXTS["retrospective" if about["retrospective"] else "prospective"]
+    more = {
+        "deals": count(about["deals"], "deals"),
+        "fields": fields,
+        "left_out": TEXTS["left_out"],
+        "late": late,
+    }
+    return str(TEXTS["readme"].format_map({**about, **more}))
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from forecasteval.errors import InputError
+from forecasteval.studies.vendor_claim._texts import TEXTS
 from forecasteval.tables.document import read_document, said
 
 NOT_STATED = "not stated"
@@ -43,73 +44,7 @@ class Row:
     yes_or_no: bool = False
 
 
-# After the claim itself: rows 2 to 17 of the card, and four that procurement asks
-ROWS: dict[str, Row] = {
-    "target": Row(
-        "What is forecast",
-        "What is forecast: bookings, recurring revenue or consumption; new business or renewals; amounts or single deals?",
-        "always",
-    ),
-    "moment": Row(
-        "Period, horizon, moment",
-        "Which period, and in which week of it was the forecast made? Is what had closed by then counted in?",
-        "always",
-    ),
-    "formula": Row(
-        "Formula",
-        "The formula, its denominator, cap and sign, and how it was averaged over deals, people, periods and customers.",
-        "always",
-    ),
-    "actual": Row(
-        "What counts as actual", "How, when and by whom was the actual fixed? Did they know the forecast?", "always"
-    ),
-    "inputs": Row("Inputs", "Which fields go in, and when was each of them known?"),
-    "population": Row(
-        "Which deals",
-        "Which customers, periods and deals? What was left out, on what did the forecast abstain, and how many were these?",
-        "always",
-    ),
-    "numbers": Row("How many", "How many deals, periods and customers, and why so many?"),
-    "records": Row("Missing records", "How many records were missing, deleted or changed afterwards?"),
-    "prospective": Row(
-        "Before or after",
-        "Frozen before the outcome existed, or computed afterwards? How was it frozen, by which version of the model?",
-    ),
-    "comparator": Row(
-        "Against what",
-        "Who or what else forecast the same deals at the same moment, and how was its call read? Was something naive among them?",
-        "better",
-    ),
-    "interval": Row("How sure", "The interval, the spread between customers, and the worst period."),
-    "calibration": Row("Taken at its word", "Of what was given 70%, how much came true? (Beside how well it ranks.)"),
-    "segments": Row("Where", "The same by segment, deal size and tenure of the rep."),
-    "use": Row("Intended use", "What is it meant for and what not? How do calls change once people see the score?"),
-    "recompute": Row(
-        "Can it be recomputed",
-        "May and can the buyer recompute it on own data? Begin with yes or no.",
-        "always",
-        yes_or_no=True,
-    ),
-    "rights": Row("Export and deletion", "Can all data and scores be exported and deleted, in what time?"),
-    "evidence_then": Row(
-        "Evidence at the time", "Which evidence existed on the day on which the claim was made? Which came later?"
-    ),
-    "customer_data": Row(
-        "Customers' data",
-        "Is anything trained on customers' data? How are customers kept apart? Which sub-processors see the data?",
-    ),
-    "people": Row(
-        "People",
-        "Are reps or contacts profiled, and does a person review what affects them? To be read beside it: Art. 22(1) of "
-        "Regulation (EU) 2016/679, the right not to be subject to a decision based solely on automated processing, including "
-        "profiling, with legal or similarly significant effects; Annex III 4(b) of Regulation (EU) 2024/1689, systems to "
-        "monitor and evaluate the performance and behaviour of persons in work-related relationships; its Art. 5(1)(f), which "
-        "prohibits inferring emotions at the workplace but for medical or safety reasons.",
-    ),
-    "generated_text": Row(
-        "Generated text", "Who checks text that is generated for prospects before it is sent, and who answers for it?"
-    ),
-}  # fmt: skip
+ROWS: dict[str, Row] = {key: Row(**row) for key, row in TEXTS["card"].items()}
 
 
 def _text(value: Any) -> Any:

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from forecasteval.errors import CallError, InputError, Problem, nearest
+from forecasteval.studies.vendor_claim._texts import TEXTS
 from forecasteval.studies.vendor_claim.claim import NOT_STATED, ROWS, Claim, needed, score
 from forecasteval.tables.document import Document
 from forecasteval.tables.workbook import read_workbook
 
 _SHEET = "Questions"
-_TITLE = "Questions about what you say of your forecasts"
 _COLUMNS = {
     "No.": 5,
     "Question": 62,
@@ -23,36 +23,8 @@ _COLUMNS = {
     "Key": 16,
     "As sent": 0,
 }  # with their widths; 0 is hidden
-_RULE = (
-    "The rule, in this order. A finding of a study that cannot be found, or a number that the buyer may not recompute: not "
-    "checkable. Facts missing without which the number cannot be computed again (marked *): checkable once they are stated. "
-    "Otherwise: checkable. An answer that says nothing (empty, n/a, tbd, unknown) is not stated, and counts. The card never says "
-    "that a claim is false, and gives no marks."
-)
-_HOW = (
-    "We would like to check this on our own deals, and ask you for what that takes. Every question may be left open; what is left "
-    "open counts as not stated, which is a valid answer and is printed as such.",
-    "Questions marked * are those without which nobody can compute the number again.",
-    "What comes of it: checkable, checkable once some facts are stated, or not checkable. Never that a claim is false, and no marks.",
-)
-_IN_THE_WORKBOOK = (
-    "Please answer on the sheet Questions, in the yellow column.",
-    "The last column, Key, finds your answers when the file comes back: please leave it as it is. There are no formulas or macros.",
-)
-# what the buyer knows of the sentence itself; the vendor may correct it
-_ORIGIN = {
-    "sentence": "The exact sentence. Please correct it if it was not said so.",
-    "said_by": "Who says it?",
-    "place": "Where was it said: page, slide, call?",
-    "url": "Its address, where it has one.",
-    "said_on": "When was it said, as 2026-03-20?",
-}
-# numbers that are held beside the buyer's own
-_MINIMUM = {
-    "minimum.won": "How many won deals does your model ask for before its scores are to be used? A number.",
-    "minimum.lost": "How many lost deals? A number.",
-    "minimum.months": "Within the last how many months? A number; empty for any time.",
-}
+_ORIGIN: dict[str, str] = TEXTS["origin"]
+_MINIMUM: dict[str, str] = TEXTS["minimum"]
 _FOR_THE_FILE = ("who_gains", "about", "says", "read_on", "study_found")
 
 
@@ -70,7 +42,7 @@ def card(claim: Claim) -> str:
     head = (
         f"# Claim card\n\n> {_cell(claim.sentence)}\n\nSaid by: {_cell(claim.said_by)}. Place: {_cell(claim.place)}{address}. "
         f"Date: {_cell(claim.said_on)}; read on: {_cell(claim.read_on)}. Who gains: {_cell(claim.who_gains)}.\n\n"
-        f"**{words}.** {found.why} {found.stated} of {found.asked} rows are stated.{lacking}\n\n{study}{_RULE}\n\n"
+        f"**{words}.** {found.why} {found.stated} of {found.asked} rows are stated.{lacking}\n\n{study}{TEXTS['rule']}\n\n"
     )
     return head + "\n".join(_table(claim)) + "\n"
 
@@ -124,7 +96,7 @@ def write_questions(claim: Claim, path: Path) -> None:
         raise CallError(f"--out {path}: name a file that ends in .xlsx or .md.")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".md":
-        head = f"# {_TITLE}\n\n> {_cell(claim.sentence)}\n\n" + "\n\n".join(_HOW)
+        head = f"# {TEXTS['title']}\n\n> {_cell(claim.sentence)}\n\n" + "\n\n".join(TEXTS["how"])
         lines = [f"{head}\n\n| | Question | Your answer |\n|---|---|---|"]
         for number, (_, words, mark, answer) in enumerate(_asked(claim), start=1):
             lines.append(f"| {number}{mark} | {_cell(words)} | {_cell(answer)} |")
@@ -156,8 +128,10 @@ def _fill(book: Any, claim: Claim) -> None:
     about = book.add_worksheet("Read me")
     about.set_column(0, 0, 100)
     said = "; ".join(v for v in (claim.said_by, claim.place, claim.said_on) if v != NOT_STATED)
-    lines = [(_TITLE, title), ("", wrap), (claim.sentence, quote), (said, grey), ("", wrap)]
-    for at, (line, form) in enumerate([*lines, *((text, wrap) for text in (*_HOW, *_IN_THE_WORKBOOK))]):
+    lines = [(TEXTS["title"], title), ("", wrap), (claim.sentence, quote), (said, grey), ("", wrap)]
+    for at, (line, form) in enumerate(
+        [*lines, *((text, wrap) for text in (*TEXTS["how"], *TEXTS["in_the_workbook"]))]
+    ):
         about.write_string(at, 0, line, form)
         about.set_row(at, _height(line, 100))
     sheet = book.add_worksheet(_SHEET)
