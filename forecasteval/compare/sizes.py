@@ -1,4 +1,4 @@
-"""Numbers of deals that a learning curve is drawn at."""
+"""Numbers of deals that a learning curve is drawn at, and what was learned from so many."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from forecasteval.errors import CallError
 from forecasteval.inference.limits import FEW_PERIODS, MIN_CLUSTERS
-from forecasteval.matching.rolling_origin import GRID
+from forecasteval.matching.match import Panel
+from forecasteval.matching.rolling_origin import GRID, Learning, pasts_of, roll
 
 LEAST = 10  # deals that any model is fitted to
 
@@ -34,3 +35,15 @@ def sizes_for(asked: Sequence[int], known: Sequence[int]) -> tuple[tuple[int, ..
         f"By the last period the outcome of only {most:,} deals was known, too few to draw a curve: at least {GRID[2]} "
         "are needed before the first period that is judged."
     )
+
+
+def learned(
+    panel: Panel, baseline: str, rule: str, *, seed: int, asked: Sequence[int] = (), twin: str = ""
+) -> Learning:
+    """Forecasts of the reference model and of a rule by the number of deals learned from, beside a baseline."""
+    beside = panel.view([baseline])
+    if beside.stop:
+        return Learning(stop=beside.stop[0]["text"])
+    pasts = pasts_of(panel.known, seed)
+    sizes, why = sizes_for(asked, [len(train) for _, train in pasts])
+    return Learning(stop=why) if why else roll(panel.known, pasts, sizes, rule, twin).beside(beside, baseline)

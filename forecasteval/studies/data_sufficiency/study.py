@@ -16,14 +16,14 @@ import pandas as pd
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from forecasteval.compare.results import plain
-from forecasteval.compare.sizes import LEAST, sizes_for
+from forecasteval.compare.sizes import LEAST, learned
 from forecasteval.compare.verdicts import CANNOT
 from forecasteval.errors import CallError
 from forecasteval.inference.logistic import EPSILON
 from forecasteval.matching.forecasters import BUILT_IN
 from forecasteval.matching.match import Panel
 from forecasteval.matching.matched import RESERVED, Matched
-from forecasteval.matching.rolling_origin import Learning, pasts_of, roll
+from forecasteval.matching.rolling_origin import Learning
 from forecasteval.report.blocks import Html, flow_table
 from forecasteval.report.section import said
 from forecasteval.studies.data_sufficiency import _sections as sections
@@ -124,11 +124,11 @@ class Sufficiency(Parameters):
         CallError
             If more deals are asked for than were ever known, or for a segment that the deals do not have.
         """
-        learned = self._learned(org)
-        table = None if learned.stop else learned.table
+        learning = self._learned(org)
+        table = None if learning.stop else learning.table
         periods = table["period"] if table is not None and table.has("period") else None
         return SufficiencyAnswer(
-            learned,
+            learning,
             self.baseline,
             self.rule,
             "the vendor's model" if self.scores else "the model",
@@ -159,17 +159,10 @@ class Sufficiency(Parameters):
                 "split would promise too much. Name a vendor's scores by training size (scores), or bring the deals "
                 "with their history."
             )
-        panel = self._panel(org)
-        if stop := panel.view(["rep_forecast"]).stop:
-            return Learning(stop=stop[0]["text"])
-        known = panel.known
-        pasts = pasts_of(known, self.seed)
-        sizes, why = sizes_for(self.sizes, [len(train) for _, train in pasts])
-        if why:
-            return Learning(stop=why)
         twin = _TWIN if self.baseline == "rep_forecast" else ""
-        rolled = roll(known, pasts, sizes, self.rule, twin)
-        return rolled.beside(panel.view([self.baseline]), self.baseline)
+        return learned(
+            self._panel(org), self.baseline, self.rule, seed=self.seed, asked=self.sizes, twin=twin
+        )
 
     def _given(self, org: Org) -> Learning:
         """A vendor's scores by training size, beside the rule fitted to all that was known."""

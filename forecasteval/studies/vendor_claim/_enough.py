@@ -10,11 +10,10 @@ import pandas as pd
 
 from forecasteval.compare.compare import compare
 from forecasteval.compare.crossing import Crossing
-from forecasteval.compare.sizes import sizes_for
+from forecasteval.compare.sizes import learned
 from forecasteval.errors import CallError
 from forecasteval.matching.match import Panel
 from forecasteval.matching.matched import Matched
-from forecasteval.matching.rolling_origin import pasts_of, roll
 from forecasteval.studies.vendor_claim.claim import Minimum
 from forecasteval.tables.organisation import Org, newest_record
 
@@ -86,17 +85,9 @@ def _learned(
     nothing = Crossing(None, None, None)
     if org.history is None or not str(terms["as_of"]).startswith("week "):
         return nothing, 0, "The learning curve needs deals with their history, and a week of the quarter."
-    panel = Panel(org, **terms)
-    beside = panel.view([baseline])
-    if beside.stop:
-        return nothing, 0, beside.stop[0]["text"]
-    pasts = pasts_of(panel.known, terms["seed"])
-    sizes, why = sizes_for([], [len(train) for _, train in pasts])
-    if why:
-        return nothing, 0, why
-    found = roll(panel.known, pasts, sizes, _RULE).beside(beside, baseline)
+    found = learned(Panel(org, **terms), baseline, _RULE, seed=terms["seed"])
     if found.stop:
         return nothing, 0, found.stop
     table, models = found.table, found.model
     compared = {n: compare(table, m, baseline, metrics=["brier"], **options) for n, m in models.items()}
-    return Crossing.of(compared), sizes[-1], ""
+    return Crossing.of(compared), found.sizes[-1], ""
