@@ -67,24 +67,6 @@ def weeks_in(periods: pd.DataFrame) -> NDArray[np.int64]:
     return np.asarray(-(-days // 7), dtype=np.int64)
 
 
-def week_end(periods: pd.DataFrame, period: str, week: int) -> date:
-    """The last day of the k-th week of a period: seven-day weeks from its first day, capped at its last.
-
-    >>> week_end(fiscal_quarters(1, "2026-01-01", "2026-03-31"), "FY2026-Q1", 4)
-    datetime.date(2026, 1, 28)
-    """
-    found = np.flatnonzero(periods["period"].to_numpy() == period)
-    if len(found) == 0:
-        names = periods["period"].tolist()
-        span = f"it runs from {names[0]} to {names[-1]}" if names else "it is empty"
-        raise ValueError(f"The calendar has no period {period!r}; {span}.")
-    row = periods.iloc[int(found[0])]
-    last_week = int(weeks_in(periods.iloc[found[:1]])[0])
-    if not 1 <= week <= last_week:
-        raise ValueError(f"{period} has weeks 1 to {last_week}; week {week} does not exist.")
-    return min(row["starts_on"] + pd.Timedelta(days=7 * week - 1), row["ends_on"]).date()
-
-
 def week_ends(periods: pd.DataFrame) -> pd.DataFrame:
     """Every week of every period: ``period, week, ends_on``.
 
@@ -101,26 +83,6 @@ def week_ends(periods: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {"period": periods["period"].to_numpy()[rows], "week": week, "ends_on": ends.astype("datetime64[s]")}
     )
-
-
-def week_of(periods: pd.DataFrame, dates: ArrayLike) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
-    """The period and the week that each day lies in.
-
-    >>> period, week = week_of(fiscal_quarters(1, "2026-01-01", "2026-03-31"), ["2026-01-28", "2030-01-01"])
-    >>> period.tolist(), week.tolist()
-    (['FY2026-Q1', None], [4, 0])
-    """
-    days = np.asarray(dates, dtype="datetime64[D]")
-    table = periods.sort_values("starts_on")
-    starts = table["starts_on"].to_numpy("datetime64[D]")
-    ends = table["ends_on"].to_numpy("datetime64[D]")
-    names = np.array([*table["period"], None], dtype=object)
-    row = np.searchsorted(starts, days, side="right") - 1
-    inside = (row >= 0) & ~np.isnat(days)
-    inside[inside] = days[inside] <= ends[row[inside]]
-    week = np.zeros(days.shape, dtype=np.int64)
-    week[inside] = (days[inside] - starts[row[inside]]).astype(int) // 7 + 1
-    return names[np.where(inside, row, len(table))], week
 
 
 @overload

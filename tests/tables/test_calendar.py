@@ -12,9 +12,7 @@ from forecasteval.tables.calendar import (
     freeze,
     local_dates,
     moment,
-    week_end,
     week_ends,
-    week_of,
 )
 from forecasteval.tables.schemas import canonical
 from forecasteval.tables.tidy_table import problems_of
@@ -84,15 +82,9 @@ def test_the_freeze_counts_working_days_after_the_end(end, grace, frozen):
 
 
 def test_weeks_are_counted_from_the_first_day_and_the_last_may_be_short():
-    quarters = fiscal_quarters(1, "2026-07-01", "2026-09-30")
-    name = "FY2026-Q3"
-    assert week_end(quarters, name, 1).isoformat() == "2026-07-07"
-    assert week_end(quarters, name, 13).isoformat() == "2026-09-29"
-    assert week_end(quarters, name, 14).isoformat() == "2026-09-30"
-    with pytest.raises(ValueError, match="weeks 1 to 14; week 15"):
-        week_end(quarters, name, 15)
-    with pytest.raises(ValueError, match="no period 'Q9'; it runs from FY2026-Q3"):
-        week_end(quarters, "Q9", 1)
+    ends = week_ends(fiscal_quarters(1, "2026-07-01", "2026-09-30")).set_index("week")["ends_on"]
+    assert [f"{ends[week]:%Y-%m-%d}" for week in (1, 13, 14)] == ["2026-07-07", "2026-09-29", "2026-09-30"]
+    assert ends.index.tolist() == list(range(1, 15))
 
 
 def test_every_day_lies_in_the_week_whose_end_comes_next():
@@ -100,25 +92,12 @@ def test_every_day_lies_in_the_week_whose_end_comes_next():
     periods = calendar(
         ("2026-02-01", "2026-02-28"), ("2026-03-01", "2026-04-04"), ("2026-04-10", "2026-05-02")
     )
-    days = pd.date_range("2026-01-25", "2026-05-10")
-    period, week = week_of(periods.sample(frac=1, random_state=1), days)
-    ends = week_ends(periods)
-    for day, name, number in zip(days, period, week, strict=True):
-        inside = periods[(periods["starts_on"] <= day) & (day <= periods["ends_on"])]
-        if inside.empty:
-            assert (name, number) == (None, 0)
-        else:
-            assert name == inside["period"].item()
-            own = ends[(ends["period"] == name) & (ends["ends_on"] >= day)]
-            assert number == own["week"].min()
-            assert week_end(periods, name, number) == own["ends_on"].min().date()
-
-
-def test_dates_that_are_missing_lie_nowhere():
-    period, week = week_of(
-        fiscal_quarters(1, "2026-01-01", "2026-01-01"), pd.Series([pd.NaT], dtype="datetime64[s]")
-    )
-    assert (period.tolist(), week.tolist()) == ([None], [0])
+    ends = week_ends(periods.sample(frac=1, random_state=1))
+    for _, period in periods.iterrows():
+        own = ends[ends["period"] == period["period"]]
+        for day in pd.date_range(period["starts_on"], period["ends_on"]):
+            week = own.loc[own["ends_on"] >= day, "week"].min()
+            assert week == (day - period["starts_on"]).days // 7 + 1
 
 
 @pytest.mark.parametrize(
