@@ -140,27 +140,40 @@ def _did_you_mean(word: object, allowed: Sequence[str]) -> str:
 # --- rules ------------------------------------------------------------------------------------------
 
 
-def one_of(allowed: Sequence[str]) -> AfterValidator:
-    """Only these words."""
+def only(
+    allowed: Callable[[Any], bool], told: str, *, typed: bool = True
+) -> AfterValidator | BeforeValidator:
+    """Only what is allowed; ``told`` says of another ``{value}`` what it is not, where it is ``typed`` of the right type only."""
+
+    def check(value: Any) -> Any:
+        if not allowed(value):
+            raise ValueError(told.format(value=value))
+        return value
+
+    return AfterValidator(check) if typed else BeforeValidator(check)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def between(low: float, high: float, advice: str, *, ends: bool = False) -> Any:
+    """Only numbers between two others; with `ends`, these count as between."""
+    told = f"{{value!r}} is not between {low:g} and {high:g}; {advice}"
+    return only(lambda v: _number(v) and (low < v < high or (ends and low <= v <= high)), told, typed=False)
+
+
+def one_of(allowed: Sequence[str], others: Mapping[str, str] | None = None) -> AfterValidator:
+    """Only these words; ``others`` are refused for reasons of their own."""
 
     def check(value: str) -> str:
+        if others and value in others:
+            raise ValueError(f"{value} {others[value]}. Use {', '.join(allowed)}.")
         if value not in allowed:
             raise ValueError(f"{value!r} is not one of {', '.join(allowed)}.{_did_you_mean(value, allowed)}")
         return value
 
     return AfterValidator(check)
-
-
-def between(low: float, high: float, advice: str, *, ends: bool = False) -> BeforeValidator:
-    """Only numbers between two others; with `ends`, these count as between."""
-
-    def check(value: Any) -> Any:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and (low < value < high or (ends and low <= value <= high))):
-            raise ValueError(f"{value!r} is not between {low:g} and {high:g}; {advice}")
-        return value
-
-    return BeforeValidator(check)
 
 
 def asked_of(questions: Mapping[tuple[str, ...], Any] | Sequence[tuple[str, ...]]) -> AfterValidator:
@@ -190,18 +203,6 @@ def _target(value: str) -> str:
     return value
 
 
-def _level(value: Any) -> Any:
-    if not (isinstance(value, int | float) and not isinstance(value, bool) and 0.5 <= value < 1):
-        raise ValueError(f"{value!r} is not between 0.5 and 1; 0.95 is usual.")
-    return value
-
-
-def _not_negative(value: Any) -> Any:
-    if not (isinstance(value, int | float) and not isinstance(value, bool) and value >= 0):
-        raise ValueError(f"{value!r} is below 0; give the largest difference that does not matter.")
-    return value
-
-
 def _day(text: str) -> str:
     try:
         return text and f"{pd.Timestamp(text):%Y-%m-%d}"
@@ -228,8 +229,10 @@ Metrics = Annotated[Names, AfterValidator(_known_metrics)]
 GeneraliseTo = Annotated[Names, asked_of(QUESTIONS)]
 TargetName = Annotated[str, AfterValidator(_target)]
 Population = Annotated[str, one_of(POPULATIONS)]
-Level = Annotated[float, BeforeValidator(_level)]
-Margin = Annotated[float, BeforeValidator(_not_negative)]
+_USUAL = "{value!r} is not between 0.5 and 1; 0.95 is usual."
+Level = Annotated[float, only(lambda v: _number(v) and 0.5 <= v < 1, _USUAL, typed=False)]
+_LARGEST = "{value!r} is below 0; give the largest difference that does not matter."
+Margin = Annotated[float, only(lambda v: _number(v) and v >= 0, _LARGEST, typed=False)]
 Seed = Annotated[int, Field(ge=0)]
 Day = Annotated[str, AfterValidator(_day)]  # kept as ISO text, however it is written; empty for none
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import Field, field_validator
 
 from forecasteval.compare.results import plain
 from forecasteval.compare.wording import size
@@ -33,6 +33,7 @@ from forecasteval.studies.parameters import (
     Seed,
     TargetName,
     another_than,
+    only,
 )
 from forecasteval.tables.organisation import Org, about
 
@@ -40,10 +41,7 @@ from forecasteval.tables.organisation import Org, about
 _shared: dict[tuple[Any, ...], Panel] = {}
 
 
-def _segment(text: str) -> str:
-    if text and not all(divided(text)):
-        raise ValueError(f"{text!r} is not of the form 'column: value', such as 'region: West'.")
-    return text
+_NO_SEGMENT = "{value!r} is not of the form 'column: value', such as 'region: West'."
 
 
 class Question(Parameters):
@@ -104,7 +102,7 @@ class Question(Parameters):
     generalise_to: GeneraliseTo = Field(default_factory=list)
     level: Level = 0.95
     margin: Margin = 0.0
-    segment: Annotated[str, AfterValidator(_segment)] = ""
+    segment: Annotated[str, only(lambda v: not v or all(divided(v)), _NO_SEGMENT)] = ""
     segments: str = ""
     show_names: bool = False
     seed: Seed = 0

@@ -16,23 +16,12 @@ from forecasteval.studies.coverage_study import _sections as sections
 from forecasteval.studies.coverage_study._found import Found
 from forecasteval.studies.coverage_study._runs import Runs
 from forecasteval.studies.coverage_study.design import FULL, QUICK, Drawn
-from forecasteval.studies.parameters import Names, Parameters, Seed
+from forecasteval.studies.parameters import Names, Parameters, Seed, only
 
 _CELLS = "reports/coverage_cells"
 
 
-def _setting(value: str) -> str:
-    if value not in ("quick", "full"):
-        raise ValueError(f"{value!r} is neither quick nor full.")
-    return value
-
-
-def _enough(value: int) -> int:
-    if value < 0 or 0 < value < 20:
-        raise ValueError(
-            f"{value} is too few to say anything; 20 at least, or 0 for the setting's own number."
-        )
-    return value
+_TOO_FEW = "{value} is too few to say anything; 20 at least, or 0 for the setting's own number."
 
 
 def _readable(value: list[str]) -> list[str]:
@@ -71,8 +60,10 @@ class Study(Parameters):
         Lists everything that cannot be used.
     """
 
-    setting: Annotated[str, AfterValidator(_setting)] = "quick"
-    runs: Annotated[int, AfterValidator(_enough)] = 0
+    setting: Annotated[
+        str, only(lambda v: v in ("quick", "full"), "{value!r} is neither quick nor full.")
+    ] = "quick"
+    runs: Annotated[int, only(lambda v: v == 0 or v >= 20, _TOO_FEW)] = 0
     tables: Annotated[Names, AfterValidator(_readable)] = Field(default_factory=list)
     store: str = _CELLS
     seed: Seed = 0

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from forecasteval.compare.results import plain
 from forecasteval.compare.sizes import LEAST, learned
@@ -38,6 +38,7 @@ from forecasteval.studies.parameters import (
     Seed,
     TargetName,
     one_of,
+    only,
 )
 from forecasteval.tables.organisation import Org, about
 
@@ -45,10 +46,11 @@ _RULES = ("stage_rate", "base_rate", "rep_category", "rep_recalibrated")
 _TWIN = "rep_recalibrated"  # what the reps are once corrected by their own past
 _SCORES = ("brier", "log_score", "auc", "brier_by_amount")
 _NO_CROSSING = {
-    "brier_skill": "it is 0 where the Brier score crosses, so brier answers the same question",
-    "bias": "nearer to 0 is better, from either side, so neither is ahead",
-    "bias_by_amount": "nearer to 0 is better, from either side, so neither is ahead",
+    "brier_skill": "has no crossing: it is 0 where the Brier score crosses, so brier answers the same question",
+    "bias": "has no crossing: nearer to 0 is better, from either side, so neither is ahead",
+    "bias_by_amount": "has no crossing: nearer to 0 is better, from either side, so neither is ahead",
 }
+_NO_WEEK = "{value!r} is not a week of the period, such as 'week 4'."
 _VALUES = range(2, 9)  # a column with this many values is a segment
 _STATE = {"stage", "category", "state", "week"}
 
@@ -60,18 +62,6 @@ def _enough(value: Any) -> Any:
     if bad:
         raise ValueError("\n".join(f"{n!r} is not a whole number of at least {LEAST} deals." for n in bad))
     return list(value) if isinstance(value, tuple) else value
-
-
-def _with_a_verdict(value: str) -> str:
-    if value in _NO_CROSSING:
-        raise ValueError(f"{value} has no crossing: {_NO_CROSSING[value]}. Use {', '.join(_SCORES)}.")
-    return value
-
-
-def _a_week(value: str) -> str:
-    if not value.startswith("week "):
-        raise ValueError(f"{value!r} is not a week of the period, such as 'week 4'.")
-    return value
 
 
 class Sufficiency(Parameters):
@@ -89,7 +79,7 @@ class Sufficiency(Parameters):
 
     baseline: str = "rep_forecast"
     rule: Annotated[str, one_of(_RULES)] = "stage_rate"
-    as_of: Annotated[str, AfterValidator(_a_week)] = "week 4"
+    as_of: Annotated[str, only(lambda v: v.startswith("week "), _NO_WEEK)] = "week 4"
     target: TargetName = "won in period"
     population: Population = "closing in period"
     sizes: Annotated[list[int], BeforeValidator(_enough)] = Field(default_factory=list)
@@ -98,7 +88,7 @@ class Sufficiency(Parameters):
     generalise_to: GeneraliseTo = Field(default_factory=list)
     level: Level = 0.95
     seed: Seed = Field(default=0, validate_default=True)
-    metric: Annotated[str, AfterValidator(_with_a_verdict), one_of(_SCORES)] = "brier"
+    metric: Annotated[str, one_of(_SCORES, _NO_CROSSING)] = "brier"
 
     @field_validator("scores")
     @classmethod

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import AfterValidator, field_validator
+from pydantic import field_validator
 
 from forecasteval.compare.verdicts import BASELINE, CANDIDATE
 from forecasteval.inference.confidence_sequences import COHORTS
@@ -23,14 +23,15 @@ from forecasteval.studies.parameters import (
     another_than,
     between,
     one_of,
+    only,
 )
 
 _SUMS = ("brier", "log_score", "brier_by_amount")
 _NO_SUMS = {
-    "auc": "it compares deals in pairs, across weeks too, so it is no sum over the deals of a week",
-    "brier_skill": "the baseline's loss, by which it divides, is known with the outcomes only and has no lower bound",
-    "bias": "nearer to 0 is better, from either side, so no side can lead",
-    "bias_by_amount": "nearer to 0 is better, from either side, so no side can lead",
+    "auc": "cannot be watched: it compares deals in pairs, across weeks too, so it is no sum over the deals of a week",
+    "brier_skill": "cannot be watched: the baseline's loss, by which it divides, is known with the outcomes only and has no lower bound",
+    "bias": "cannot be watched: nearer to 0 is better, from either side, so no side can lead",
+    "bias_by_amount": "cannot be watched: nearer to 0 is better, from either side, so no side can lead",
 }
 PERIODS, WEEKS = ["deal", "period"], ["deal"]
 
@@ -43,48 +44,15 @@ def day_of(text: Any) -> pd.Timestamp | None:
         return None
 
 
-def _a_day(value: str) -> str:
-    if value and day_of(value) is None:
-        raise ValueError(f"{value!r} is not a day such as 2026-02-28.")
-    return value
+_NO_DAY_KNOWN = "{value!r} has no day on which it is known for every deal of a week; use 'won within 90 days' or 'won in period'."
+_NEITHER = "{value} is neither ['deal', 'period'] (these reps, coming quarters) nor ['deal'] (these reps, weeks like those seen)."
 
 
-def _known_on_a_day(value: str) -> str:
-    if Target.parse(value).kind == "at all":
-        raise ValueError(
-            f"{value!r} has no day on which it is known for every deal of a week; use 'won within 90 days' or "
-            "'won in period'."
-        )
-    return value
+def _weeks(fewest: int, usual: int) -> Any:
+    return only(lambda v: v >= fewest, f"{{value!r}} is below {fewest} weeks; {usual} is usual.")
 
 
-def _periods_or_weeks(value: list[str]) -> list[str]:
-    if value not in (PERIODS, WEEKS):
-        raise ValueError(
-            f"{value} is neither ['deal', 'period'] (these reps, coming quarters) nor ['deal'] (these reps, weeks "
-            "like those seen)."
-        )
-    return value
-
-
-def _a_sum(value: str) -> str:
-    if value in _NO_SUMS:
-        raise ValueError(
-            f"{value} cannot be watched: {_NO_SUMS[value]}. Use {', '.join(_SUMS[:-1])} or {_SUMS[-1]}."
-        )
-    return value
-
-
-def _weeks(fewest: int, usual: int) -> AfterValidator:
-    def check(value: int) -> int:
-        if value < fewest:
-            raise ValueError(f"{value!r} is below {fewest} weeks; {usual} is usual.")
-        return value
-
-    return AfterValidator(check)
-
-
-Day = Annotated[str, AfterValidator(_a_day)]
+Day = Annotated[str, only(lambda v: not v or day_of(v) is not None, "{value!r} is not a day such as 2026-02-28.")]  # fmt: skip
 
 
 class Rules(Parameters):
@@ -92,15 +60,17 @@ class Rules(Parameters):
 
     candidate: str
     baseline: str
-    target: Annotated[TargetName, AfterValidator(_known_on_a_day)] = "won within 90 days"
+    target: Annotated[TargetName, only(lambda v: Target.parse(v).kind != "at all", _NO_DAY_KNOWN)] = (
+        "won within 90 days"
+    )
     population: Population = "closing in period"
-    generalise_to: Annotated[Names, AfterValidator(_periods_or_weeks)] = PERIODS
+    generalise_to: Annotated[Names, only(lambda v: v in (PERIODS, WEEKS), _NEITHER)] = PERIODS
     level: Level = 0.95
     margin: Margin = 0.0
     tuned_for: Annotated[int, _weeks(4, COHORTS.tuned_for)] = COHORTS.tuned_for
     burn_in: Annotated[int, _weeks(2, COHORTS.fewest)] = COHORTS.fewest
     since: Day = ""
-    metric: Annotated[str, AfterValidator(_a_sum), one_of(_SUMS)] = "brier"
+    metric: Annotated[str, one_of(_SUMS, _NO_SUMS)] = "brier"
     epsilon: Annotated[float, between(0, 0.5, "0.01 is usual: a probability of 0 is read as 1%.")] = 0.01
 
     _another = field_validator("baseline")(another_than("candidate"))
