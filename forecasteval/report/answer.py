@@ -26,6 +26,10 @@ class Answer:
         """A sentence of the template that needs no section."""
         return self.say(macro, None, self, *more).text
 
+    def of_itself(self, *parts: str) -> dict[str, str]:
+        """What the report says of itself, by the macros ``about_<part>``: what goes in, what would change it."""
+        return {part: self.text(f"about_{part}") for part in parts}
+
     def results(self) -> Mapping[str, Any]:
         """The content of ``results.json``."""
         raise NotImplementedError

@@ -65,7 +65,4 @@ class OrWhy:
 
     def results(self) -> dict[str, Any]:
         """Plain values for `results.json`."""
-        found: dict[str, Any] = (
-            {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()
-        )
-        return found
+        return {"reason": self.found} if isinstance(self.found, str) else self.found.to_dict()

@@ -110,11 +110,7 @@ class StudyAnswer(Found):
         """The content of ``results.json``."""
         return {
             "headline": self.verdict.headline,
-            "about": {
-                "inputs": "It counts, in simulated pilots whose truth is known, how often the intervals held it; no data of yours "
-                "go in.",
-                "change": "Other kinds of pilot, or more runs, would change it.",
-            },
+            "about": self.of_itself("inputs", "change"),
             "setting": self.study.setting,
             "runs": self.study.cells.runs,
             "seed": self.study.seed,

@@ -214,12 +214,7 @@ class SufficiencyAnswer(Curve):
             **({"status": CANNOT} if self.stop else {}),
             "question": f"From how many closed deals on is the model better than {self.baseline}?",
             "headline": self.verdict.headline,
-            "about": {
-                **self.organisation,
-                "inputs": "It compares what the model says after learning from so many closed deals, and what was said without "
-                "it, with what became of the same deals.",
-                "change": "More quarters would allow more deals to learn from, and more reps a narrower answer.",
-            },
+            "about": {**self.organisation, **self.of_itself("inputs", "change")},
             "primary": self.question.metric,
             "parameters": self.question.parameters,
             "stop": self.stop,
@@ -236,8 +231,7 @@ class SufficiencyAnswer(Curve):
             "segments": self.segments.table.to_dict("records"),
             "comparisons": [] if self.stop else [c.primary for c in self.model.values()],
         }
-        plainly: dict[str, Any] = plain(found)
-        return plainly
+        return plain(found)
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables that leave with the report, by name."""

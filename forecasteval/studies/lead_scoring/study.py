@@ -117,8 +117,7 @@ class Answer(Numbers):
             "flow": base["flow"],
             "comparisons": base["comparisons"],
         }
-        plainly: dict[str, Any] = plain(found)
-        return plainly
+        return plain(found)
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables that leave with the report, by name."""

@@ -154,30 +154,20 @@ class MeasuredAnswer(Answer):
         effect = self.effect
         row = effect.to_dict()
         checks = row.pop("checks")
-        found: dict[str, Any] = plain(
-            {
-                "schema_version": 1,
-                "question": f"Did {effect.name} change because of {self.question.feature}?",
-                "headline": self.verdict.headline,
-                "about": {
-                    **about(self.org),
-                    "inputs": "It compares how the outcome changed where the feature was switched on with how it changed elsewhere.",
-                    "judges": "It judges a feature, not people.",
-                    "people": "Where units are people, each gives one change, which is shown under a number and judged by nobody; fewer "
-                    "than three on either side give no verdict.",
-                    "change": "More units on either side, and more time before the start to see whether both moved alike, change it.",
-                },
-                "primary": effect.name,
-                "counted": "cases",
-                "estimand": self.text("estimand"),
-                "parameters": self.question.parameters,
-                "started_on": f"{effect.start:%Y-%m-%d}",
-                "flow": effect.flow,
-                "comparisons": [row],
-                "checks": checks,
-            }
-        )
-        return found
+        return plain({
+            "schema_version": 1,
+            "question": f"Did {effect.name} change because of {self.question.feature}?",
+            "headline": self.verdict.headline,
+            "about": {**about(self.org), **self.of_itself("inputs", "judges", "people", "change")},
+            "primary": effect.name,
+            "counted": "cases",
+            "estimand": self.text("estimand"),
+            "parameters": self.question.parameters,
+            "started_on": f"{effect.start:%Y-%m-%d}",
+            "flow": effect.flow,
+            "comparisons": [row],
+            "checks": checks,
+        })  # fmt: skip
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Units (under pseudonyms), blocks of time, and the effect in other ways."""

@@ -206,38 +206,28 @@ class ReviewAnswer(Answer):
 
     def results(self) -> dict[str, Any]:
         """The content of ``results.json``."""
-        found: dict[str, Any] = plain(
-            {
-                "schema_version": 1,
-                "question": "What in the pipeline is worth a look this week?",
-                "headline": self.verdict.headline,
-                "about": {
-                    **about(self.org),
-                    "inputs": "It holds counts and deals against their own past; a person decides whether a row means anything.",
-                    "change": "Every week makes a new list.",
-                    "judges": "It says where to look, and judges nobody.",
-                    "people": "What each rep enters or does is held against that rep's own past of 28 weeks and more, never against "
-                    "other reps; shown by number unless names were asked for.",
-                },
-                "parameters": self.question.parameters,
-                "day": f"{self.day:%Y-%m-%d}",
-                "listed": len(self.rows),
-                "beyond_the_page": len(self.beyond) - len(self.rows),
-                "expected_false_alarms": self.expected if self.judged else None,
-                "kinds": [
-                    {
-                        "kind": s.kind, "judged": len(s.units) if s.judged else 0, "too_little_history": s.short,
-                        "past_reviews": s.reviews, "season": s.seasonal, "together": s.together,
-                        "listed": int((self.rows["kind"] == s.kind).sum()),
-                    }
-                    for s in self.signals
-                ],
-                "precision": [{"kind": name, **vars(share)} for name, share in self.track.precision],
-                "missed": len(self.missed) if self.track.last is not None else None,
-                "lost_in_eight_weeks": {name: vars(share) for name, share in self.fates.items()},
-            }
-        )  # fmt: skip
-        return found
+        return plain({
+            "schema_version": 1,
+            "question": "What in the pipeline is worth a look this week?",
+            "headline": self.verdict.headline,
+            "about": {**about(self.org), **self.of_itself("inputs", "change", "judges", "people")},
+            "parameters": self.question.parameters,
+            "day": f"{self.day:%Y-%m-%d}",
+            "listed": len(self.rows),
+            "beyond_the_page": len(self.beyond) - len(self.rows),
+            "expected_false_alarms": self.expected if self.judged else None,
+            "kinds": [
+                {
+                    "kind": s.kind, "judged": len(s.units) if s.judged else 0, "too_little_history": s.short,
+                    "past_reviews": s.reviews, "season": s.seasonal, "together": s.together,
+                    "listed": int((self.rows["kind"] == s.kind).sum()),
+                }
+                for s in self.signals
+            ],
+            "precision": [{"kind": name, **vars(share)} for name, share in self.track.precision],
+            "missed": len(self.missed) if self.track.last is not None else None,
+            "lost_in_eight_weeks": {name: vars(share) for name, share in self.fates.items()},
+        })  # fmt: skip
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """The list for a person, and what was missed."""

@@ -207,33 +207,28 @@ class PilotAnswer(Plan):
             h = past.history
             history = {"name": past.name, "reps": h.reps, "quarters": h.periods, "rows": h.rows}
             history["notes"] = list(h.notes)
-        found: dict[str, Any] = plain(
-            {
-                "schema_version": 1,
-                "question": f"How large a pilot tells a difference of {self.difference:g} in Brier score from none?",
-                "headline": self.verdict.headline,
-                "about": {
-                    **({} if past is None else past.organisation),
-                    "inputs": "It works out, from how much past differences varied or from your assumptions, what a pilot of this "
-                    "size would show.",
-                    "change": "Other numbers of reps, quarters or deals change it, and so does a history that varies more or less.",
-                },
-                "primary": "brier",
-                "parameters": self.pilot.parameters,
-                "generalise_to": self.question,
-                "design": {k: v for k, v in asdict(self.design).items() if k != "sizes"},
-                "components": {k: {"sd": sd, "source": self.sources[k]} for k, sd in sds.items()},
-                "enough": self.enough,
-                "doubt": self.doubt,
-                "detectable": self.detectable,
-                "detectable_between": self.between,
-                "detectable_with_endless_deals": self.endless,
-                "detectable_with_what_history_has": self.at_hand,
-                "needed": self.needed,
-                "history": history,
-            }
-        )
-        return found
+        return plain({
+            "schema_version": 1,
+            "question": f"How large a pilot tells a difference of {self.difference:g} in Brier score from none?",
+            "headline": self.verdict.headline,
+            "about": {
+                **({} if past is None else past.organisation),
+                **self.of_itself("inputs", "change"),
+            },
+            "primary": "brier",
+            "parameters": self.pilot.parameters,
+            "generalise_to": self.question,
+            "design": {k: v for k, v in asdict(self.design).items() if k != "sizes"},
+            "components": {k: {"sd": sd, "source": self.sources[k]} for k, sd in sds.items()},
+            "enough": self.enough,
+            "doubt": self.doubt,
+            "detectable": self.detectable,
+            "detectable_between": self.between,
+            "detectable_with_endless_deals": self.endless,
+            "detectable_with_what_history_has": self.at_hand,
+            "needed": self.needed,
+            "history": history,
+        })  # fmt: skip
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables that leave with the report, by name."""

@@ -527,12 +527,7 @@ class QuarterAnswer(Answer):
             "question": "What will be booked, in what range, and whose number should be believed?",
             "parameters": self.question.parameters,
             "headline": v.headline,
-            "about": about(self.org, self.rollups.table["period"])
-            | {
-                "inputs": "The range comes from past errors of the same week; the steps compare numbers that were on record "
-                "at that week with what was booked.",
-                "change": f"More {self.noun} make every range narrower.",
-            },
+            "about": about(self.org, self.rollups.table["period"]) | self.of_itself("inputs", "change"),
             "primary": "wmape",
             "estimand": last.estimand if last else v.headline,
             "flow": last.flow.to_dict("records") if last else [],

@@ -319,50 +319,42 @@ class TrialAnswer(Held, Answer):
         first = self.first.comparison
         cannot = bool(self.matched.stop) or first.verdict == "cannot be compared"
         base = first.to_dict()
-        found: dict[str, Any] = plain(
-            {
-                "schema_version": 1,
-                "status": "cannot be compared" if cannot else "done",
-                "headline": self.verdict.headline,
-                "about": about(self.org, self.matched["period"] if self.matched.has("period") else None)
-                | {
-                    "inputs": "It sets what was forecast beside what became of the same deals, under the definition of the "
-                    "claim.",
-                    "change": "More deals that are decided, and quarters to come, would make the answer surer.",
-                },
-                "primary": base["primary"],
-                "question": "What does this evidence say of the claim?",
-                "estimand": base["estimand"],
-                "parameters": {**self.trial.parameters, "claim": Path(self.trial.claim).name},
-                "claim": {"sentence": self.claim.sentence, "sha256": self.claim_sha256, "card": self.card.verdict,
-                          "missing": self.card.missing, "stated": self.card.stated, "asked": self.card.asked},
-                "verdict": self.outcome,
-                "judged_by": {"definition": self.trial.measure, "at_least": self.trial.at_least, **self.main},
-                "evidence": self.where,
-                "deals_sha256": self.deals_sha256,
-                "late": len(self.late),
-                "outcomes_known_when_registered": len(self.known_then),
-                "registration": self.registration.to_dict(),
-                "definitions": [f.to_dict() for f in self.definitions],
-                "accuracy_by_name": self.by_name.to_dict("records"),
-                "beside": {n: f.row["verdict"] for n, f in self.free.items()},
-                "totals_beside": self.for_nothing.to_dict("records"),
-                "error_floor": self.floor,
-                "guard": None if self.guard is None else {**self.guard.to_dict(), "worse_in": self.worse_in},
-                "vendors": [] if self.vendors is None else [lead.to_dict() for lead in self.vendors.leads],
-                "vendors_not_comparable": "" if self.vendors is None else self.vendors.stop,
-                "exposure": [e.to_dict() for e in self.seeing],
-                "enough": self.enough.to_dict(),
-                "pays": self._money(),
-                "noticed": list(self.noticed),
-                "receipts": dict(self.seals),
-                "told_with_this": self.told,
-                "decidable": None if self.decide is None else self.decide.to_dict(),
-                "flow": base["flow"],
-                "comparisons": base["comparisons"],
-            }
-        )  # fmt: skip
-        return found
+        return plain({
+            "schema_version": 1,
+            "status": "cannot be compared" if cannot else "done",
+            "headline": self.verdict.headline,
+            "about": about(self.org, self.matched["period"] if self.matched.has("period") else None) | self.of_itself("inputs", "change"),
+            "primary": base["primary"],
+            "question": "What does this evidence say of the claim?",
+            "estimand": base["estimand"],
+            "parameters": {**self.trial.parameters, "claim": Path(self.trial.claim).name},
+            "claim": {"sentence": self.claim.sentence, "sha256": self.claim_sha256, "card": self.card.verdict,
+                      "missing": self.card.missing, "stated": self.card.stated, "asked": self.card.asked},
+            "verdict": self.outcome,
+            "judged_by": {"definition": self.trial.measure, "at_least": self.trial.at_least, **self.main},
+            "evidence": self.where,
+            "deals_sha256": self.deals_sha256,
+            "late": len(self.late),
+            "outcomes_known_when_registered": len(self.known_then),
+            "registration": self.registration.to_dict(),
+            "definitions": [f.to_dict() for f in self.definitions],
+            "accuracy_by_name": self.by_name.to_dict("records"),
+            "beside": {n: f.row["verdict"] for n, f in self.free.items()},
+            "totals_beside": self.for_nothing.to_dict("records"),
+            "error_floor": self.floor,
+            "guard": None if self.guard is None else {**self.guard.to_dict(), "worse_in": self.worse_in},
+            "vendors": [] if self.vendors is None else [lead.to_dict() for lead in self.vendors.leads],
+            "vendors_not_comparable": "" if self.vendors is None else self.vendors.stop,
+            "exposure": [e.to_dict() for e in self.seeing],
+            "enough": self.enough.to_dict(),
+            "pays": self._money(),
+            "noticed": list(self.noticed),
+            "receipts": dict(self.seals),
+            "told_with_this": self.told,
+            "decidable": None if self.decide is None else self.decide.to_dict(),
+            "flow": base["flow"],
+            "comparisons": base["comparisons"],
+        })  # fmt: skip
 
     def _money(self) -> dict[str, Any] | None:
         """The value of the rules in plain values; None where no costs are given."""

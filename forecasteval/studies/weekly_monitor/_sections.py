@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from forecasteval.compare import wording
+from forecasteval.compare.results import plain
 from forecasteval.compare.verdicts import UNSURE
 from forecasteval.report.figures import Absent, Picture
 from forecasteval.report.section import Section
@@ -55,6 +56,11 @@ class _Line:
     def interval(self) -> str:
         """Its ends, empty where there are none."""
         return wording.ends(self.low, self.high) if math.isfinite(self.low) else ""
+
+    @property
+    def ends(self) -> dict[str, Any]:
+        """The same as plain values, with what they say."""
+        return plain({"low": self.low, "high": self.high, "verdict": self.verdict})
 
 
 class Questions(_Section):

@@ -53,7 +53,6 @@ from forecasteval.compare.results import plain
 from forecasteval.compare.verdicts import UNSURE
 from forecasteval.report.section import Card, said
 from forecasteval.studies.weekly_monitor import _sections as sections
-from forecasteval.studies.weekly_monitor._looks import verdict_of
 from forecasteval.studies.weekly_monitor._rules import Day, Rules
 from forecasteval.studies.weekly_monitor._watch import Watch, watch
 from forecasteval.tables import ledger
@@ -161,24 +160,28 @@ class MonitorAnswer(Watch):
     def results(self) -> dict[str, Any]:
         """The content of ``results.json``."""
         looks = self.looks.assign(known_on=self.looks["known_on"].astype(str))
+        lines = self.questions.lines
         return {
             "schema_version": 1,
             "question": self.text("question"),
             "parameters": plain({"metric": self.rules.metric} | self.rules.plain),
             "headline": self.verdict.headline,
-            "about": {
-                **self.organisation,
-                "inputs": "It compares the forecasts that were frozen when a deal was first met with what became of the deals; "
-                "nothing else goes in.",
-                "change": "Every week that comes may change it, in either direction.",
-            },
+            "about": {**self.organisation, **self.of_itself("inputs", "change")},
             "primary": self.rules.metric,
             "estimand": self.text("estimand"),
             "through": f"{self.day:%Y-%m-%d}",
             "flow": self.flow(),
             "comparisons": [plain(self._comparison())],
-            "ladder": plain(self._ladder()),
-            "without_a_limit": plain(self._without_a_limit()),
+            "ladder": [{"about": self.text("scope", x.name == "periods"), **x.ends} for x in lines[1:3]],
+            "without_a_limit": [
+                {
+                    "name": x.name,
+                    "assumes": self.questions.assumes(x.name),
+                    "difference": x.difference,
+                    **x.ends,
+                }
+                for x in lines[3:]
+            ],
             "changes": [{"known_on": f"{d:%Y-%m-%d}", "verdict": v} for d, v in self.changes],
             "looks": [plain(r) for r in looks.to_dict("records")],
             "ledger": {
@@ -231,30 +234,3 @@ class MonitorAnswer(Watch):
             "width_of_one_look": self.cost,
             "neighbours": {"p_value": row["alike_p_value"], "widening": row["widening"]},
         }  # fmt: skip
-
-    def _without_a_limit(self) -> list[dict[str, Any]]:
-        """The strict sequence and the betting one, each with what it assumes."""
-        row = self.last
-        return [] if row is None else [
-            {
-                "name": which,
-                "assumes": self.questions.assumes(which),
-                "difference": row[f"{which}_difference"],
-                "low": row[f"{which}_low"],
-                "high": row[f"{which}_high"],
-                "verdict": verdict_of(row, self.rules, f"{which}_"),
-            }
-            for which in ("strict", "betting")
-        ]  # fmt: skip
-
-    def _ladder(self) -> list[dict[str, Any]]:
-        row = self.last
-        return [] if row is None else [
-            {
-                "about": self.text("scope", which == "periods"),
-                "low": row[f"{which}_low"],
-                "high": row[f"{which}_high"],
-                "verdict": verdict_of(row, self.rules, f"{which}_"),
-            }
-            for which in ("weeks", "periods")
-        ]  # fmt: skip
