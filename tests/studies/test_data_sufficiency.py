@@ -239,6 +239,8 @@ def test_the_answer_comes_first_and_is_the_tables(demo):
     better = curve.loc[curve["verdict"] == "candidate better", "size"]
     assert results["reached"] == better.min()
     assert f"From {results['reached']} closed deals on" in results["headline"]
+    said = (folder / "summary.txt").read_text()  # the verdict is of the same size
+    assert f"Verdict: model from {results['reached']} closed deals better" in said
     assert {p.stem for p in (folder / "figures").iterdir()} == {
         "learning_curve",
         "overconfidence",

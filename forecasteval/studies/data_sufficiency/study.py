@@ -224,12 +224,15 @@ class SufficiencyAnswer(Curve):
             "beats_rule": self.beats_rule,
             "fair_twin": None if self.fair is None else self.fair.primary,
         }
+        model = {} if self.stop else self.model
+        at = self.reached or max(model, default=0)
         if not self.stop:
             found |= {"estimand": self.last.estimand, "flow": self.last.flow.to_dict("records")}
         found |= {
             "curve": self.table.to_dict("records"),
             "segments": self.segments.table.to_dict("records"),
-            "comparisons": [] if self.stop else [c.primary for c in self.model.values()],
+            # summaries and gates speak of the size that the headline speaks of
+            "comparisons": [c.primary | {"primary": n == at} for n, c in model.items()],
         }
         return plain(found)
 
