@@ -411,17 +411,13 @@ class _Asked:
         """Ids that differ only in case are one, unless they are such that case counts."""
         if frame.collect_schema()["u"] != nw.String:
             return frame, []
-        u = nw.col("u").str.strip_chars()
-        frame = frame.with_columns(u=u)
         u = nw.col("u")
-        cased = collected(
-            grouped(
-                frame.with_columns(up=flag(u != u.str.to_uppercase()), low=flag(u != u.str.to_lowercase())),
-                [],
-                sums(("up", "low")),
-            )
-        )
-        if not (cased["up"].sum() and cased["low"].sum()):
+        columns = {"up": flag(u != u.str.to_uppercase()), "low": flag(u != u.str.to_lowercase())}
+        columns["spaced"] = flag(u.str.contains(r"^[\s\v]|[\s\v]$"))
+        cased = _only(grouped(frame.with_columns(**columns), [], sums(columns)))
+        if cased["spaced"]:  # seldom, and slow: it is done again wherever ids are asked for
+            frame = frame.with_columns(u=u.str.strip_chars())
+        if not (cased["up"] and cased["low"]):
             return frame, []
         counts = (u.str.len_chars() == 15) & u.str.contains("[0-9]") & ~u.str.contains("[^A-Za-z0-9]")
         one = nw.when(counts).then(u).otherwise(u.str.to_lowercase())

@@ -126,7 +126,9 @@ def of_this(session, name):
 @pytest.mark.parametrize("plug", ["executor", "driver"])
 def test_a_plug_that_is_pulled_gives_a_sentence_or_the_same_figures(plug):
     words = [sys.executable, "-c", f"import test_engines; test_engines.pull('{plug}')"]
-    run = subprocess.run(words, capture_output=True, text=True, cwd=os.path.dirname(__file__), timeout=900)
+    here = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    folder = os.path.dirname(__file__)
+    run = subprocess.run(words, capture_output=True, text=True, cwd=folder, env=here, timeout=900)
     assert run.stdout.splitlines()[-1:] == [{"executor": "the same", "driver": "a sentence"}[plug]], (
         run.stderr
     )
@@ -273,6 +275,16 @@ def test_deals_without_an_account_are_silent_each_for_itself(looks):
     found = fe.compare_cells(there.query("there", query).df(), **how).to_dict()["comparisons"][0]
     assert found["reasons"] == ours["comparisons"][0]["reasons"]
     assert found["clusters"] == ours["comparisons"][0]["clusters"]
+
+
+@pytest.mark.parametrize("space", [" ", "\t", "\v", "\n"])
+def test_spaces_around_some_ids_are_taken_off(space):
+    table = deals(looks=2)
+    ours = fe.compare(table, "model", "rep_forecast", metrics=["brier"]).to_dict()
+    for spaced in (table["deal_id"] + space, space + table["deal_id"]):
+        some = table.assign(deal_id=table["deal_id"].mask(np.arange(len(table)) % 5 == 0, spaced))
+        there = duckdb_of(some, None)
+        assert fe.compare(there, "model", "rep_forecast", metrics=["brier"]).to_dict() == ours
 
 
 def test_an_engine_that_gives_no_answer_is_a_sentence():
