@@ -604,8 +604,6 @@ def _sql_compare(
     by: Annotated[list[str] | None, _option("COLUMN", "rep, period or account, repeatable.")] = None,
     one_row_per_deal: Annotated[bool, typer.Option(help="No deal stands in the table twice.")] = False,
     amount_won: Annotated[bool, typer.Option(help="The table has amount_won.")] = False,
-    rows: Annotated[int, _option("N", "At most so many rows; the grain of sums follows.")] = 100_000_000,
-    largest_amount: Annotated[float, _option("N", "No amount is larger.")] = 1e8,
     digits: Annotated[int | None, _option("N", "Forecasts are ranked to so many digits.")] = None,
     out: Annotated[Path | None, _option("FOLDER", "Write cells.sql and curve.sql there.", "--out")] = None,
 ) -> None:
@@ -619,9 +617,7 @@ def _sql_compare(
         tuple(by or ("rep", "period")),
         one_row_per_deal,
         amount_won,
-        rows,
-        largest_amount,
-        digits=digits,
+        digits,
     )
     for name, query in zip(("cells", "curve"), sql.queries(table, asked, dialect), strict=True):
         if out is None:

@@ -153,8 +153,10 @@ class Block:
         return nw.when(given > 0).then(given).otherwise(nw.lit(1.0)) if self.sure else given
 
 
-def with_terms(frame: Any, blocks: Sequence[Block], grains: Mapping[str, Grain], epsilon: float) -> Any:
-    """Each block's terms in multiples of its grain, 0 in rows that it cannot use, and marks of the rows to be counted.
+def with_terms(
+    frame: Any, blocks: Sequence[Block], grains: Mapping[str, Grain] | None, epsilon: float
+) -> Any:
+    """Each block's terms in multiples of its grain, as they are without grains, 0 in rows that it cannot use, and marks of the rows to be counted.
 
     What is summed by cell has two underscores in its name; a mark's weight is only of deals.
     """
@@ -170,7 +172,8 @@ def with_terms(frame: Any, blocks: Sequence[Block], grains: Mapping[str, Grain],
             terms[f"{n}__{which}"] = (
                 term if block.all_usable else nw.when(ok).then(term).otherwise(nw.lit(0.0))
             )
-            whole[f"{n}__{which}"] = floor(nw.col(f"{n}__{which}") * 2.0 ** grains[n].terms + 0.5)
+            if grains is not None:
+                whole[f"{n}__{which}"] = floor(nw.col(f"{n}__{which}") * 2.0 ** grains[n].terms + 0.5)
         for who in "cb" if "sure_c" in block.columns else ():
             missed = nw.when(nw.col("w") == 1).then(nw.col(who) == 0).otherwise(nw.col(who) == 1)
             whole[f"{n}__sure_{who}"] = nw.col(block.usable) * flag(missed)
@@ -204,7 +207,7 @@ def deal_sums(
     frame: Any,
     keys: Sequence[str],
     blocks: Sequence[Block],
-    grains: Mapping[str, Grain],
+    grains: Mapping[str, Grain] | None,
     *,
     several: bool,
 ) -> Any:
@@ -219,13 +222,16 @@ def deal_sums(
         frame = grouped(frame, ["u", *keys], sums(names))
     columns: dict[str, nw.Expr] = {}
     for b in blocks:
-        n, grain = b.name, grains[b.name]
-        unit = {w: (nw.col(f"{n}__{w}"), grain.terms) for w in b.columns if w in "cbz"}
+        n, grain = b.name, None if grains is None else grains[b.name]
+        unit = {w: (nw.col(f"{n}__{w}"), grain.terms if grain else 0) for w in b.columns if w in "cbz"}
         if several and b.denominator is None:
             unit["z"] = (nw.col(f"{'kept' if b.usable in alike else b.usable}__rows"), 0)
         for pair in (p for p in PRODUCTS if set(p) <= set(unit)):
             (x, at_x), (y, at_y) = unit[pair[0]], unit[pair[1]]
-            columns[f"{n}__{pair}"] = floor(x * y * 2.0 ** (grain.products - at_x - at_y) + 0.5)
+            product = x * y
+            if grain is not None:
+                product = floor(product * 2.0 ** (grain.products - at_x - at_y) + 0.5)
+            columns[f"{n}__{pair}"] = product
     heaviest = {}
     for m in marks:
         if not several and m == "kept":

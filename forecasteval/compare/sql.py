@@ -15,13 +15,12 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.compare import engine, hindsight, rows
-from forecasteval.compare.cells import Cells, Ranking, in_seconds
+from forecasteval.compare.cells import PRODUCTS, Cells, Ranking, in_seconds
 from forecasteval.compare.engine import Block, flag, grouped, sums
-from forecasteval.compare.pair import size_of
 from forecasteval.compare.remote import MARKS, ranking_from, squared, usable_amounts
 from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Reason
-from forecasteval.inference.exact_sums import Grain, Size
+from forecasteval.inference.exact_sums import Grain
 from forecasteval.inference.silence import Left, judged, left_by
 from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Metric
 
@@ -32,11 +31,7 @@ _NAME = "matched_rows"
 
 @dataclass(frozen=True)
 class Ask:
-    """What is asked of a table elsewhere.
-
-    ``rows`` and ``largest_amount`` are bounds, from which the grain of the sums follows; a query whose sums would not fit
-    fails there rather than giving wrong ones.
-    """
+    """What is asked of a table elsewhere."""
 
     candidate: str
     baseline: str
@@ -44,9 +39,6 @@ class Ask:
     dimensions: tuple[str, ...] = ("rep", "period")
     one_row_per_deal: bool = False
     amount_won: bool = False
-    rows: int = 100_000_000
-    largest_amount: float = 1e8
-    looks: int = 60
     digits: int | None = None
 
     @property
@@ -64,16 +56,6 @@ class Ask:
             else:
                 found.append(Block(m.name, m.name, sure=True))
         return found if any(b.name == "bias" for b in found) else [*found, Block("bias", "bias")]
-
-    @property
-    def grains(self) -> dict[str, Grain]:
-        """From the bounds."""
-        looks, amount = (
-            1 if self.one_row_per_deal else self.looks,
-            Size.counted(self.rows, self.largest_amount),
-        )
-        sizes = {b.name: size_of(b.kind, self.rows, amount, amount) for b in self.blocks}
-        return {n: Grain.of(s or Size.counted(self.rows), looks, bits=62) for n, s in sizes.items()}
 
 
 def queries(table: str, ask: Ask, dialect: str) -> tuple[str, str]:
@@ -166,21 +148,16 @@ def _cells(frame: Any, ask: Ask) -> Any:
     read = _read(frame, ask)
     settled = _settled(read, ask)
     several = not ask.one_row_per_deal
-    terms = engine.with_terms(settled, ask.blocks, ask.grains, 0.0)
+    terms = engine.with_terms(settled, ask.blocks, None, 0.0)
     keys = list(ask.dimensions)
     levels = {"cell": engine.cell_sums(terms, keys)}
     if "period" in keys:
         first = grouped(read, ["period"], {"first": nw.col("as_of").min()})
         levels["first"] = first.with_columns(first=nw.col("first").cast(nw.String))
     for d in (*keys, "") if several else ("",):
-        levels[d or "all"] = engine.deal_sums(
-            terms, [d] if d else [], ask.blocks, ask.grains, several=several
-        )
-    grains = {
-        f"{n}__{w}": nw.lit(getattr(g, w)) for n, g in ask.grains.items() for w in ("terms", "products")
-    }
+        levels[d or "all"] = engine.deal_sums(terms, [d] if d else [], ask.blocks, None, several=several)
     about = {"candidate": nw.lit(ask.candidate), "baseline": nw.lit(ask.baseline)}
-    known = {**grains, **about, "amount_won": nw.lit(int(ask.amount_won))}
+    known = {**about, "amount_won": nw.lit(int(ask.amount_won))}
     wrong = {f"outside_{w}": flag((nw.col(w) < 0) | (nw.col(w) > 1)) for w in "cb"}
     wrong["not_won"] = flag(~((nw.col("w") == 0) | (nw.col("w") == 1)) | nw.col("w").is_null())
     counts = sums(("asked", "no_c", "no_b", "filled", *wrong))
@@ -228,7 +205,7 @@ def _gaps(read: Any, settled: Any, ask: Ask) -> Iterator[tuple[str, Any, str]]:
 
 
 def _is_float(name: str) -> bool:
-    return name.rsplit("__", 1)[-1] in ("total", "square", "heaviest", "x", "xx")
+    return name.rsplit("__", 1)[-1] in ("total", "square", "heaviest", "x", "xx", *"cbz", *PRODUCTS)
 
 
 def _curve(frame: Any, ask: Ask) -> Any:
@@ -272,7 +249,7 @@ def cells_of(cells: pd.DataFrame, curve: pd.DataFrame | None) -> Cells:
     _refuse(level)
     ask = _ask(cells, level, ranked=curve is not None)
     keys, blocks, at = list(ask.dimensions), ask.blocks, level["whole"].iloc[0]
-    grains = {
+    grains = {  # queries that an earlier version printed gave multiples of these
         b.name: Grain(*(int(at.get(f"{b.name}__{w}", 0)) for w in ("terms", "products"))) for b in blocks
     }
     summed = {of: part.dropna(axis=1, how="all") for of, part in level.items()}

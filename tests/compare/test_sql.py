@@ -22,15 +22,15 @@ METRICS = [m for m in ALL if m != "brier_skill"]
 PAIR = ("model", "rep_forecast")
 
 
-def asked(table, **more):
-    return sql.Ask(*PAIR, sql.metrics_of(METRICS), rows=len(table), largest_amount=1e6, **more)
+def asked(**more):
+    return sql.Ask(*PAIR, sql.metrics_of(METRICS), **more)
 
 
 def answers(table, **more):
     """What DuckDB answers to the two queries about a table."""
     connection = duckdb.connect()
     connection.register("matched", table)
-    return [connection.sql(query).df() for query in sql.queries("matched", asked(table, **more), "duckdb")]
+    return [connection.sql(query).df() for query in sql.queries("matched", asked(**more), "duckdb")]
 
 
 def close(ours, theirs):
@@ -51,9 +51,7 @@ def test_the_queries_give_the_comparison_of_the_rows(tmp_path, looks):
     connection.register("here", table)
     connection.execute("create schema crm; create table crm.matched as select * from here")
     results = []
-    for name, query in zip(
-        ("cells", "curve"), sql.queries("crm.matched", asked(table), "duckdb"), strict=True
-    ):
+    for name, query in zip(("cells", "curve"), sql.queries("crm.matched", asked(), "duckdb"), strict=True):
         results.append(tmp_path / f"{name}.csv")
         connection.sql(query).df().to_csv(results[-1], index=False)
     found = fe.compare_cells(*results, metrics=METRICS)
@@ -68,10 +66,24 @@ def test_the_queries_give_the_comparison_of_the_rows(tmp_path, looks):
     ]
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_amounts_may_be_written_in_any_unit(unit):
+    table = deals(looks=2).assign(amount=lambda t: t["amount"] * unit)
+    ours = fe.compare(table, *PAIR, metrics=METRICS).to_dict()
+    if unit > 1:  # in memory small amounts have a grain of 1e-12
+        close(ours, fe.compare_cells(*answers(table), metrics=METRICS).to_dict())
+    given = fe.compare_cells(*answers(deals(looks=2)), metrics=METRICS).table
+    found = fe.compare_cells(*answers(table), metrics=METRICS).table
+    same = ["brier_by_amount"]  # weights have no unit
+    for name in ("difference", "low", "high", "se"):
+        a, b = (t.set_index("metric").loc[same, name].to_numpy() for t in (given, found))
+        assert b == pytest.approx(a, rel=1e-9)
+
+
 def test_one_row_per_deal_is_declared_and_asks_less():
     table = deals()
-    short, _ = sql.queries("matched", asked(table, one_row_per_deal=True), "duckdb")
-    long, _ = sql.queries("matched", asked(table), "duckdb")
+    short, _ = sql.queries("matched", asked(one_row_per_deal=True), "duckdb")
+    long, _ = sql.queries("matched", asked(), "duckdb")
     assert len(short) < len(long) / 2
     cells, _ = answers(table, one_row_per_deal=True)
     found = fe.compare_cells(cells, metrics=["brier"])
@@ -86,7 +98,7 @@ def test_a_real_warehouse_runs_the_text():
     ):
         loaded(base, "crm.matched", table)
         results = []
-        for query in sql.queries("crm.matched", asked(table), "postgres"):
+        for query in sql.queries("crm.matched", asked(), "postgres"):
             rows = base.execute(query.rstrip().rstrip(";"))
             frame = pd.DataFrame(rows.fetchall(), columns=[c.name for c in rows.description])
             results.append(pd.read_csv(io.StringIO(frame.to_csv(index=False))))
@@ -98,7 +110,7 @@ def test_a_real_warehouse_runs_the_text():
 def test_every_dialect_parses_its_own_text(dialect):
     import sqlglot
 
-    for query in sql.queries("crm.matched", asked(deals()), dialect):
+    for query in sql.queries("crm.matched", asked(), dialect):
         assert "crm.matched" in query.replace('"', "").replace("`", "")
         assert sqlglot.parse_one(query, read=dialect)
         assert "from matched_rows" not in query.replace(chr(34), "").replace("`", "").lower()
@@ -159,7 +171,7 @@ def test_silence_that_goes_with_the_result_is_told_from_the_sums(column, looks):
     ):
         connection = duckdb.connect()
         connection.register("matched", spoilt)
-        ask = asked(spoilt, one_row_per_deal=looks == 1)
+        ask = asked(one_row_per_deal=looks == 1)
         found = fe.compare_cells(
             connection.sql(sql.queries("matched", ask, "duckdb")[0]).df(), metrics=METRICS[3:4]
         )
@@ -174,7 +186,7 @@ def test_what_is_no_result_of_the_queries_is_refused():
     with pytest.raises(CallError, match="has no column of, candidate, baseline, asked"):
         fe.compare_cells(pd.DataFrame({"rep": ["a"]}))
     with pytest.raises(CallError, match=r"no dialect 'oracle'; choose from bigquery"):
-        sql.queries("m", asked(deals()), "oracle")
+        sql.queries("m", asked(), "oracle")
     with pytest.raises(CallError, match=r"Unknown metric 'briar'"):
         sql.metrics_of(["briar"])
 
