@@ -156,8 +156,9 @@ class Block:
 def with_terms(
     frame: Any, blocks: Sequence[Block], grains: Mapping[str, Grain] | None, epsilon: float
 ) -> Any:
-    """Each block's terms in multiples of its grain, as they are without grains, 0 in rows that it cannot use, and marks of the rows to be counted.
+    """Each block's terms, 0 in rows that it cannot use, and marks of the rows to be counted.
 
+    Terms are multiples of their grain; as they are without grains, for sums that nobody holds to the last digit.
     What is summed by cell has two underscores in its name; a mark's weight is only of deals.
     """
     given: dict[str, nw.Expr] = {}

@@ -54,18 +54,18 @@ class Grain:
     products: int
 
     @classmethod
-    def of(cls, size: Size, looks: int, *, bits: int = _BITS) -> Grain:
+    def of(cls, size: Size, looks: int) -> Grain:
         """For terms of a size, so many of which may be of one deal.
 
         >>> Grain.of(Size.counted(1000), 1), Grain.of(Size.counted(10**7), 60), Grain.of(Size.counted(10**7, 1e6), 1)
         (Grain(terms=40, products=40), Grain(terms=28, products=22), Grain(terms=8, products=-12))
         """
-        return cls(_places(size.total, bits), _places(size.largest * looks * size.total, bits))
+        return cls(_places(size.total), _places(size.largest * looks * size.total))
 
 
-def _places(bound: float, bits: int) -> int:
+def _places(bound: float) -> int:
     """As many as keep a sum up to the bound within the bits, and at most 40."""
-    return min(_FINEST, bits - math.frexp(bound)[1]) if 0 < bound < math.inf else _FINEST
+    return min(_FINEST, _BITS - math.frexp(bound)[1]) if 0 < bound < math.inf else _FINEST
 
 
 def whole(terms: Floats, at: int) -> Floats:

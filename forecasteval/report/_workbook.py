@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import math
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from forecasteval.errors import CallError
+from forecasteval.report.sheet import on_paper, row_height
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")  # no leading zero: 007 is a name
 _EXACT = 15  # digits that a cell holds; a longer number is an id
@@ -20,7 +20,7 @@ _ROWS, _CHARACTERS, _NAME = (
     32_767,
     31,
 )  # that Excel holds: rows, letters of a cell, of a sheet's name
-_WIDEST, _LEGIBLE = 60, 220  # letters: of a column, of all columns on a page
+_WIDEST = 60  # letters of a column
 _FORBIDDEN = re.compile(r"[\[\]:*?/\\']")
 
 
@@ -59,11 +59,9 @@ def workbook(summary: str, tables: Mapping[str, str]) -> bytes:
         }
         first = book.add_worksheet("Summary")
         first.set_column(0, 0, 100)
-        _on_paper(first, 100)
+        on_paper(first, 100)
         for at, line in enumerate(summary.splitlines()):
-            first.set_row(
-                at, 15 * max(1, len(textwrap.wrap(line, 85)))
-            )  # LibreOffice does not find a row's height itself
+            first.set_row(at, row_height(line, 100))
             first.write_string(at, 0, line[:_CHARACTERS], formats["head"] if at == 0 else formats["wrapped"])
         taken = {"summary", "history"}  # Excel keeps the second to itself
         for name, text in tables.items():
@@ -107,19 +105,11 @@ def _fill(sheet: Any, rows: Sequence[Sequence[str]], formats: Mapping[str, Any])
         across += width
     sheet.freeze_panes(1, 0)
     sheet.repeat_rows(0)
-    _on_paper(sheet, across)
+    on_paper(sheet, across)
     if len(rows) > 1:
         sheet.autofilter(0, 0, min(len(rows), _ROWS) - 1, len(rows[0]) - 1)
     if len(rows) > _ROWS:
         sheet.write_comment(0, 0, f"{len(rows) - _ROWS:,} more rows stand in the CSV; a sheet ends here.")
-
-
-def _on_paper(sheet: Any, across: int) -> None:
-    """A4, the long way; all columns on one page where they can still be read there."""
-    sheet.set_landscape()
-    sheet.set_paper(9)
-    if across <= _LEGIBLE:
-        sheet.fit_to_pages(1, 0)
 
 
 def _kind(cells: Sequence[str]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from forecasteval.errors import CallError, InputError, Problem, nearest
+from forecasteval.report.sheet import on_paper, row_height
 from forecasteval.studies.vendor_claim._texts import TEXTS
 from forecasteval.studies.vendor_claim.claim import NOT_STATED, ROWS, Claim, needed, score
 from forecasteval.tables.document import Document
@@ -133,7 +133,7 @@ def _fill(book: Any, claim: Claim) -> None:
         [*lines, *((text, wrap) for text in (*TEXTS["how"], *TEXTS["in_the_workbook"]))]
     ):
         about.write_string(at, 0, line, form)
-        about.set_row(at, _height(line, 100))
+        about.set_row(at, row_height(line, 100))
     sheet = book.add_worksheet(_SHEET)
     for column, (name, width) in enumerate(_COLUMNS.items()):
         sheet.set_column(column, column, width, None, {} if width else {"hidden": True})
@@ -141,18 +141,15 @@ def _fill(book: Any, claim: Claim) -> None:
     sheet.freeze_panes(1, 0)
     sheet.repeat_rows(0)
     for each in (about, sheet):
-        each.set_landscape()
-        each.set_paper(9)
-        each.fit_to_pages(1, 0)
+        on_paper(each)
     rows = _asked(claim)
     for at, (key, words, mark, answer) in enumerate(rows, start=1):
         for column, (text, form) in enumerate(
             [(str(at), wrap), (words, wrap), (mark, wrap), (answer, open_), (key, grey), (answer, grey)]
         ):
             sheet.write_string(at, column, text, form)
-        sheet.set_row(
-            at, max(30, _height(words, _COLUMNS["Question"]), _height(answer, _COLUMNS["Your answer"]))
-        )
+        heights = row_height(words, _COLUMNS["Question"]), row_height(answer, _COLUMNS["Your answer"])
+        sheet.set_row(at, max(30, *heights))
         if key in ROWS and ROWS[key].yes_or_no:
             told = {"input_title": ROWS[key].title, "input_message": "Begin with yes or no."}
             sheet.data_validation(at, 3, at, 3, {"validate": "any", **told})
@@ -162,11 +159,6 @@ def _fill(book: Any, claim: Claim) -> None:
             sheet.write_string(at, column, text, wrap)
         sheet.set_row(at, None, None, {"hidden": True})
     sheet.protect("", {"format_cells": True, "format_columns": True, "format_rows": True})
-
-
-def _height(text: str, width: int) -> int:
-    """The height of a row, in points; LibreOffice does not find it itself."""
-    return 15 * max(1, len(textwrap.wrap(text, int(0.85 * width))))
 
 
 # --- back ---------------------------------------------------------------------------------------------
