@@ -390,11 +390,12 @@ class _Asked:
         self.deals = self.asked
         if self.remote.one_row_per_deal:
             return frame, False, 1
-        frame, said = self._deal_ids(frame)
+        found = self._deals_of(frame)
+        tidy, said = self._deal_ids(frame, found)
+        if tidy is not frame:
+            frame, found = tidy, self._deals_of(tidy)
         self.told += said
-        of = grouped(frame, ["u"], {"n": nw.len()})
-        counted = collected(grouped(of, [], {"deals": nw.len(), "most": nw.col("n").max()}))
-        self.deals, looks = int(counted["deals"].sum()), int(counted["most"].max())
+        self.deals, looks = int(found["deals"]), int(found["most"])
         if looks == 1:
             return frame, False, 1
         key = ["u", *([self.moment] if self.moment else [])]
@@ -407,17 +408,22 @@ class _Asked:
             )
         return frame, True, looks
 
-    def _deal_ids(self, frame: Any) -> tuple[Any, list[Reason]]:
+    def _deals_of(self, frame: Any) -> dict[str, Any]:
+        """How many deals there are, how many rows one has at most, and how ids are written, if they are text."""
+        written: dict[str, nw.Expr] = {}
+        if frame.collect_schema()["u"] == nw.String:
+            u = nw.col("u")
+            written = {"up": flag(u != u.str.to_uppercase()), "low": flag(u != u.str.to_lowercase())}
+            written["spaced"] = flag(u.str.contains(r"^[\s\v]|[\s\v]$"))
+        of = engine.widened(grouped(frame, ["u"], {"n": nw.len()}), written)
+        return _only(grouped(of, [], {"deals": nw.len(), "most": nw.col("n").max(), **sums(written)}))
+
+    def _deal_ids(self, frame: Any, found: Mapping[str, Any]) -> tuple[Any, list[Reason]]:
         """Ids that differ only in case are one, unless they are such that case counts."""
-        if frame.collect_schema()["u"] != nw.String:
-            return frame, []
         u = nw.col("u")
-        columns = {"up": flag(u != u.str.to_uppercase()), "low": flag(u != u.str.to_lowercase())}
-        columns["spaced"] = flag(u.str.contains(r"^[\s\v]|[\s\v]$"))
-        cased = _only(grouped(frame.with_columns(**columns), [], sums(columns)))
-        if cased["spaced"]:  # seldom, and slow: it is done again wherever ids are asked for
+        if found.get("spaced"):  # seldom, and slow: it is done again wherever ids are asked for
             frame = frame.with_columns(u=u.str.strip_chars())
-        if not (cased["up"] and cased["low"]):
+        if not (found.get("up") and found.get("low")):
             return frame, []
         counts = (u.str.len_chars() == 15) & u.str.contains("[0-9]") & ~u.str.contains("[^A-Za-z0-9]")
         one = nw.when(counts).then(u).otherwise(u.str.to_lowercase())
@@ -436,21 +442,26 @@ class _Asked:
         told = []
         for who, name in zip("cb", self.names, strict=True):
             spoken = self.frame.filter(~nw.col(who).is_null())
-            looks = [spoken]
+            ends: list[str] = []
             if self.several:
-                moment = nw.col(self.moment)
-                both = spoken.with_columns(last=moment.max().over("u"), first=moment.min().over("u"))
-                looks = [both.filter(moment == nw.col(end)) for end in ("last", "first")]
+                moment, ends = nw.col(self.moment), ["last", "first"]
+                spoken = spoken.with_columns(last=moment.max().over("u"), first=moment.min().over("u"))
+                spoken = spoken.with_columns(**{end: flag(moment == nw.col(end)) for end in ends})
+                spoken = spoken.filter(nw.col("last") + nw.col("first") > 0)
             least, most = self.range[who]
+            exact = self.asked <= EXACT_ROWS
+            at_ends = engine.curve(engine.with_level(spoken, who, least, most, exact=exact), who, ends)
             values = []
-            for look in looks:
-                exact = self.asked <= EXACT_ROWS
-                c = engine.curve(engine.with_level(look, who, least, most, exact=exact), who)
-                self.curves[who] = c
+            for end in ends or [""]:
+                c = at_ends
+                if end:
+                    c = c[c[end] == 1].groupby("level", as_index=False)[["rows", "won"]].sum()
                 if not exact:
                     low, high = span(least, most)
                     c = c.assign(level=low + c["level"] / STEPS * (high - low))
                 values.append((c["level"].to_numpy(), c["rows"].to_numpy(), c["won"].to_numpy()))
+            if not self.several:
+                self.curves[who] = at_ends
             if len(values[0][0]):
                 told += hindsight.told(name, values, self.remote.outline.more.get(DAYS_AHEAD))
         return told
@@ -505,9 +516,9 @@ class _Asked:
         """Put each deal that changed hands between looks with the rep of its first row."""
         if not self.several or "rep" not in self.dimensions:
             return
-        frame = engine.with_home(self.frame, self.moment)
-        away = self._count_deals(frame.filter(nw.col("home") != nw.col("rep")))
-        if away:
+        reps = grouped(self.frame, ["u"], {"a": nw.col("rep").min(), "z": nw.col("rep").max()})
+        if away := engine.count(reps.filter(nw.col("a") != nw.col("z"))):
+            frame = engine.with_home(self.frame, self.moment)
             self.frame = frame.with_columns(rep=nw.col("home"))
             told.append(rows.crossed(away, self.deals))
 
@@ -573,7 +584,7 @@ class _Asked:
         same_kind = kinds == ("probability", "probability")
         notes = self._notes() if same_kind else {}
         keys = list(self.dimensions)
-        rankings, won = self._ranks(keys) if any(m.name == "auc" for m in self.metrics) else (None, 0)
+        rankings, won = self._ranks(keys, look) if any(m.name == "auc" for m in self.metrics) else (None, 0)
         blocks = self._blocks(same_kind, notes)
         if rankings is None:
             self.frame = self.frame.with_columns(c_adds=nw.lit(0.0), b_adds=nw.lit(0.0))
@@ -624,10 +635,14 @@ class _Asked:
         found = look.groupby("period", as_index=False)[["first"]].min()
         return in_seconds(found)
 
-    def _ranks(self, keys: list[str]) -> tuple[tuple[Ranking, Ranking] | None, int]:
+    def _ranks(self, keys: list[str], look: pd.DataFrame) -> tuple[tuple[Ranking, Ranking] | None, int]:
         """How both rank the rows, by cell and within the clusters of each dimension."""
         exact, moments = self.kept <= EXACT_ROWS, "deal" in self.question
-        coarse = 1 if exact else ranges(engine.count(self.frame, keys))
+        looked = not (self.several or self.gaps or "account" in keys)  # every cell, then
+        cells = (
+            len(look[keys].drop_duplicates()) if looked else 0 if exact else engine.count(self.frame, keys)
+        )
+        coarse = 1 if exact else ranges(cells)
         found, k = [], 0
         for who in "cb":
             frame = engine.with_level(self.frame, who, *self.range[who], exact=exact)
