@@ -6,7 +6,8 @@ dialect by sqlglot. Their results are a row for each cell, each cluster's deals,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +26,11 @@ from forecasteval.inference.silence import Left, judged, left_by
 from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Metric
 
 DIALECTS = ("bigquery", "databricks", "duckdb", "postgres", "snowflake")
-_WHOLE = ("asked", "asked_deals", "kept", "kept_deals", "crossed_deals", "no_c", "no_b", "filled")
+_WHOLE = ("asked", "asked_deals", "kept_deals", "crossed_deals", "no_c", "no_b", "filled")
+_MARKED = ("kept", "crossed", *(f"no_{mark}" for mark in dict.fromkeys(MARKS.values())))
 _NAME = "matched_rows"
+_PLAIN = re.compile("[a-z_][a-z0-9_]*")
+_WORD = re.compile(r"""(?:'(?:[^'\\]|\\.|'')*'|"(?:[^"]|"")*"|`[^`]*`|[^\s'"`])+\s*""")
 
 
 @dataclass(frozen=True)
@@ -87,24 +91,94 @@ def queries(table: str, ask: Ask, dialect: str) -> tuple[str, str]:
     connection = duckdb.connect()
     money = "amount double, amount_won double, " if ask.amount_won else "amount double, "
     dims = "".join(f"{d} varchar, " for d in ask.dimensions)
+    said = "".join(', "{}" double'.format(n.replace('"', '""')) for n in (ask.candidate, ask.baseline))
     connection.execute(
-        f"create table {_NAME} (deal_id varchar, as_of timestamp, {dims}{money}won integer, "
-        f'"{ask.candidate}" double, "{ask.baseline}" double)'
+        f"create table {_NAME} (deal_id varchar, as_of timestamp, {dims}{money}won integer{said})"
     )
     frame = nw.from_native(connection.table(_NAME))
-    found = []
-    for lazy in (_cells(frame, ask), _curve(frame, ask)):
-        tree = sqlglot.parse_one(lazy.to_native().sql_query(), read="duckdb")
-        for part in list(tree.find_all(sqlglot.exp.CTE)):
-            part.set("materialized", None)
-        for group in [g for g in tree.find_all(sqlglot.exp.Group) if g.args.get("all")]:
-            group.pop()  # DuckDB's word for the whole, which others lack
-        for node in list(tree.find_all(sqlglot.exp.Table)):
-            if node.name == _NAME:
-                where = sqlglot.exp.to_table(table, dialect=dialect)
-                node.replace(where.as_(node.alias) if node.alias else where)
-        found.append(tree.sql(dialect=dialect, pretty=True) + ";\n")
-    return found[0], found[1]
+    trees = (
+        sqlglot.parse_one(f(frame, ask).to_native().sql_query(), read="duckdb") for f in (_cells, _curve)
+    )
+    cells, curve = (_text(*_readable(tree, table, dialect), dialect) for tree in trees)
+    return cells, curve
+
+
+def _readable(tree: Any, table: str, dialect: str) -> tuple[list[Any], list[Any]]:
+    """The steps of a query of a warehouse's own table and the selects that it unites at the end.
+
+    What DuckDB's printer adds and a reader does not need is taken away.
+    """
+    from sqlglot import exp
+
+    for group in [g for g in tree.find_all(exp.Group) if g.args.get("all")]:
+        group.pop()  # DuckDB's word for the whole, which others lack
+    steps = {cte.alias: cte.set("materialized", None) or cte for cte in tree.ctes}
+    for cte in steps.values():
+        cte.args["alias"].this.replace(_step(cte.alias))
+    for node in list(tree.find_all(exp.Table)):
+        if node.name == _NAME:
+            for name in node.find_ancestor(exp.Select).find_all(exp.Identifier):
+                if isinstance(name.parent, exp.Column) and _PLAIN.fullmatch(name.name):
+                    name.set("quoted", False)  # Snowflake keeps plain names in capitals
+            node.replace(exp.to_table(table, dialect=dialect))
+        else:
+            node.replace(exp.Table(this=_step(node.name)))
+    for paren in list(tree.find_all(exp.Paren)):  # around what is one without them, or alone where it stands
+        one, around = paren.this, paren.parent
+        if (isinstance(one, exp.Column | exp.Func | exp.Paren) and not isinstance(one, exp.Binary)) or (
+            isinstance(around, exp.Alias | exp.Where | exp.Func) and not isinstance(around, exp.Binary)
+        ):
+            paren.replace(one)
+    for alias in list(tree.find_all(exp.Alias)):
+        if isinstance(alias.this, exp.Column) and alias.this.this == alias.args["alias"]:
+            alias.replace(alias.this)
+    # the united selects stand side by side, and the first alone gives names and types
+    named = {cte.alias: cte for cte in steps.values()}
+    united = [select.copy() for select in _united(tree, named)]
+    for select in united[1:]:
+        for cast in [c for c in select.find_all(exp.Cast) if isinstance(c.this, exp.Null)]:
+            cast.parent.replace(exp.Null())
+    used = {t.name for select in united for t in select.find_all(exp.Table)}
+    for name, cte in reversed(named.items()):
+        if name in used:
+            used |= {t.name for t in cte.this.find_all(exp.Table)}
+    return [cte for name, cte in named.items() if name in used], united
+
+
+def _step(name: str) -> Any:
+    from sqlglot import exp
+
+    return exp.to_identifier(name.replace("__duckdb_s", "step_"))
+
+
+def _united(select: Any, named: Mapping[str, Any]) -> Iterator[Any]:
+    """The selects that a query unites."""
+    from sqlglot import exp
+
+    if isinstance(select, exp.Union):
+        yield from _united(select.this, named)
+        yield from _united(select.expression, named)
+    elif select.is_star:
+        yield from _united(named[select.find(exp.Table).name].this, named)
+    else:
+        yield select
+
+
+def _text(steps: Sequence[Any], united: Sequence[Any], dialect: str) -> str:
+    """A query as lines of at most 110 letters, one step after the other."""
+    named = [f"{step.alias} AS (\n{_lines(step.this.sql(dialect))}\n)" for step in steps]
+    selects = "\nUNION ALL\n".join(_lines(select.sql(dialect)) for select in united)
+    return f"WITH {', '.join(named)}\n{selects};\n"
+
+
+def _lines(text: str) -> str:
+    """Broken at spaces that are not within a name or a text."""
+    lines = [""]
+    for word in _WORD.findall(text):
+        if len(lines[-1]) + len(word) > 110 and lines[-1]:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(f"  {line.rstrip()}" for line in lines)
 
 
 def _number(name: str) -> nw.Expr:
@@ -140,7 +214,9 @@ def _settled(read: Any, ask: Ask) -> Any:
         frame = engine.with_home(frame, "as_of")
         frame = frame.with_columns(crossed=flag(nw.col("home") != nw.col("rep")), rep=nw.col("home"))
     usable = usable_amounts(frame.collect_schema().names())
-    return frame.with_columns(kept=engine.ONE, **{mark: flag(ok) for mark, ok in usable.items()})
+    marks = {mark: flag(ok) for mark, ok in usable.items()}
+    missing = {f"no_{mark}": flag(~ok) for mark, ok in usable.items()}
+    return frame.with_columns(kept=engine.ONE, **marks, **missing)
 
 
 def _cells(frame: Any, ask: Ask) -> Any:
@@ -163,23 +239,20 @@ def _cells(frame: Any, ask: Ask) -> Any:
     counts = sums(("asked", "no_c", "no_b", "filled", *wrong))
     whole = grouped(read.with_columns(**wrong), [], counts).with_columns(**known)
     levels["whole"] = whole
-    counted = []
     if several:
-        counted += [("kept_deals", settled, "asked"), ("asked_deals", read, "asked")]
         looks = grouped(read, ["u", "as_of"], {"n": nw.col("asked").sum()})
         levels["repeated"] = grouped(looks.with_columns(repeated=nw.col("n") - 1), [], sums(("repeated",)))
-    if several and "rep" in keys:
-        counted.append(("crossed_deals", settled, "crossed"))
-    for of, rows_of, column in counted:
-        levels[of] = grouped(grouped(rows_of, ["u"], {of: nw.col(column).max()}), [], sums((of,)))
-    for gap, rows_of, others in _gaps(read, settled, ask):
-        for name, term in {"won": nw.col("w"), **{w: squared(w) for w in others}}.items():
-            known = rows_of.with_columns(gap__n=engine.ONE, gap__x=term, gap__xx=term * term)
-            known, summed = known.filter(~nw.col("gap__x").is_null()), sums(("gap__n", "gap__x", "gap__xx"))
-            levels[f"{gap} {name}"] = grouped(known, [*keys, "gap__silent"], summed)
-        if several:
-            deals = grouped(rows_of, ["u"], {"gap__n": nw.col("gap__silent").max()})
-            levels[f"{gap} deals"] = grouped(deals, [], sums(("gap__n",)))
+        levels["deals"] = _deals(read, ("asked", "no_c", "no_b"))
+        levels["kept deals"] = _deals(settled, [n for n in settled.collect_schema().names() if n in _MARKED])
+    for gap, others in _gaps(ask).items():
+        losses = {"won": nw.col("w"), **{w: squared(w) for w in others}}
+        columns = {f"gap__n_{n}": flag(~term.is_null()) for n, term in losses.items()}
+        columns |= {f"gap__x_{n}": term for n, term in losses.items()}
+        columns |= {f"gap__xx_{n}": term * term for n, term in losses.items()}
+        rows_of = (read if gap in ("no_c", "no_b") else settled).with_columns(
+            gap__silent=nw.col(gap), **columns
+        )
+        levels[gap] = grouped(rows_of, [*keys, "gap__silent"], sums(columns))
     names: dict[str, None] = {}
     for level in levels.values():
         names |= dict.fromkeys(level.collect_schema().names())
@@ -196,16 +269,27 @@ def _cells(frame: Any, ask: Ask) -> Any:
     return nw.concat(under, how="vertical")
 
 
-def _gaps(read: Any, settled: Any, ask: Ask) -> Iterator[tuple[str, Any, str]]:
-    """What may be missing in which rows, marked by `gap__silent`, and whose losses are looked at there."""
-    yield "no_c", read.with_columns(gap__silent=nw.col("no_c")), "b"
-    yield "no_b", read.with_columns(gap__silent=nw.col("no_b")), "c"
-    for m in (m for m in ask.metrics if m.needs):
-        yield MARKS[m.name], settled.with_columns(gap__silent=engine.ONE - nw.col(MARKS[m.name])), "cb"
+def _deals(frame: Any, names: Iterable[str]) -> Any:
+    """How many deals have a row that a column marks."""
+    of = grouped(frame, ["u"], {f"{n}_deals": nw.col(n).max() for n in names})
+    return grouped(of, [], sums(f"{n}_deals" for n in names))
+
+
+def _gaps(ask: Ask) -> dict[str, str]:
+    """What may be missing in which rows, and whose losses are looked at there."""
+    return {"no_c": "b", "no_b": "c"} | {f"no_{MARKS[m.name]}": "cb" for m in ask.metrics if m.needs}
 
 
 def _is_float(name: str) -> bool:
-    return name.rsplit("__", 1)[-1] in ("total", "square", "heaviest", "x", "xx", *"cbz", *PRODUCTS)
+    return name.rsplit("__", 1)[-1].split("_")[0] in (
+        "total",
+        "square",
+        "heaviest",
+        "x",
+        "xx",
+        *"cbz",
+        *PRODUCTS,
+    )
 
 
 def _curve(frame: Any, ask: Ask) -> Any:
@@ -253,7 +337,10 @@ def cells_of(cells: pd.DataFrame, curve: pd.DataFrame | None) -> Cells:
         b.name: Grain(*(int(at.get(f"{b.name}__{w}", 0)) for w in ("terms", "products"))) for b in blocks
     }
     summed = {of: part.dropna(axis=1, how="all") for of, part in level.items()}
-    whole = {n: int(level[o][n].sum()) for n in _WHOLE if n in cells for o in (_home(n),) if o in level}
+    counted = [level[o].iloc[0].dropna() for o in ("whole", "deals", "kept deals") if o in level]
+    whole = {
+        str(n): int(v) for of in counted for n, v in of.items() if n in _WHOLE or str(n).endswith("_deals")
+    }
     whole = {"asked_deals": whole["asked"], "kept_deals": whole["asked"] - whole["no_b"]} | whole
     several = not ask.one_row_per_deal
     by_cell = engine.settled(summed["cell"], blocks, several=several)
@@ -265,7 +352,7 @@ def cells_of(cells: pd.DataFrame, curve: pd.DataFrame | None) -> Cells:
         by_cell = by_cell.merge(in_seconds(level["first"][["period", "first"]]), on="period")
     else:
         by_cell = by_cell.assign(first=0)
-    silences = {g: _silence(ask, level, g, whole) for g in ("no_c", "no_b", *MARKS.values())}
+    silences = {g: _silence(ask, summed[g], g, whole) for g in _gaps(ask)}
     told, flow = _told(ask, whole)
     told = [*silences["no_c"], *silences["no_b"], *told]
     rankings = None if curve is None else _rankings(ask, curve.rename(columns=str.lower), told)
@@ -273,7 +360,7 @@ def cells_of(cells: pd.DataFrame, curve: pd.DataFrame | None) -> Cells:
     for m in (m for m in ask.metrics if m.needs):
         said = [rows.BOOKED_ASSUMED] if m.name == "bias_by_amount" and not ask.amount_won else []
         lost = int(by_cell["kept__rows"].sum() - by_cell[f"{MARKS[m.name]}__rows"].sum())
-        notes[m.name] = (*said, *([rows.no_amount(lost), *silences[MARKS[m.name]]] if lost else []))
+        notes[m.name] = (*said, *([rows.no_amount(lost), *silences[f"no_{MARKS[m.name]}"]] if lost else []))
     same = [
         b.name for b in blocks if b.counted and (by_cell[f"{b.name}__c"] == by_cell[f"{b.name}__b"]).all()
     ]
@@ -346,38 +433,30 @@ def _ask(cells: pd.DataFrame, level: Mapping[str, pd.DataFrame], *, ranked: bool
     )
 
 
-def _silence(ask: Ask, level: Mapping[str, pd.DataFrame], gap: str, whole: Mapping[str, int]) -> list[Reason]:
+def _silence(ask: Ask, of: pd.DataFrame, gap: str, whole: Mapping[str, int]) -> list[Reason]:
     """What tells that the rows with a gap are not like the others, by single rows and by the clusters of each dimension."""
     names = {"c": ask.candidate, "b": ask.baseline}
-    if (of := level.get(f"{gap} won")) is None:
-        return []
-    silent = of.loc[of["gap__silent"] == 1, "gap__n"].sum()
-    deals = level[f"{gap} deals"]["gap__n"].sum() if f"{gap} deals" in level else silent
-    if not rows.enough_silence(int(deals), whole["kept_deals" if gap in MARKS.values() else "asked_deals"]):
+    silent = of.loc[of["gap__silent"] == 1, "gap__n_won"].sum()
+    asked = whole["asked_deals" if gap in ("no_c", "no_b") else "kept_deals"]
+    if not rows.enough_silence(int(whole.get(f"{gap}_deals", silent)), asked):
         return []
     found = {}
-    for who in ("won", *names):
-        if (of := level.get(f"{gap} {who}")) is None:
-            continue
-        parts = [of[of["gap__silent"] == s] for s in (1, 0)]
-        n, x, xx = (
-            np.array([part[f"gap__{c}"].sum() for part in parts], dtype=float) for c in ("n", "x", "xx")
-        )
+    for who in ("won", *_gaps(ask)[gap]):
+        known = of[of[f"gap__n_{who}"] > 0]
+        parts = [known[known["gap__silent"] == s] for s in (1, 0)]
+        at = [f"gap__{c}_{who}" for c in ("n", "x", "xx")]
+        n, x, xx = (np.array([part[c].sum() for part in parts], dtype=float) for c in at)
         if n.min() < 2:
             continue
         square = float(((xx - x * x / n) / (n - 1) ** 2).sum())
         left = [Left(int(n.sum()), square, float(n.min()))]
         for d in ask.dimensions:
-            every = pd.Index(of[d].unique())
-            by = [part.groupby(d)[["gap__x", "gap__n"]].sum().reindex(every, fill_value=0) for part in parts]
-            left.append(left_by([(t["gap__x"].to_numpy(float), t["gap__n"].to_numpy(float)) for t in by]))
+            every = pd.Index(known[d].unique())
+            by = [part.groupby(d)[[at[1], at[0]]].sum().reindex(every, fill_value=0) for part in parts]
+            left.append(left_by([(t[at[1]].to_numpy(float), t[at[0]].to_numpy(float)) for t in by]))
         found[names.get(who, "")] = judged(float(x[0] / n[0]), float(x[1] / n[1]), left)
-    what = f"{names[gap[-1]]} is silent" if gap[-2] == "_" else "the amount is missing"
+    what = f"{names[gap[-1]]} is silent" if gap in ("no_c", "no_b") else "the amount is missing"
     return rows.silence_tells(what, found)
-
-
-def _home(name: str) -> str:
-    return name if name.endswith("_deals") else "whole"
 
 
 def _told(ask: Ask, whole: dict[str, int]) -> tuple[list[Reason], list[dict[str, Any]]]:

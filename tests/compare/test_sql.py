@@ -1,6 +1,8 @@
 """Queries for a warehouse that data may not leave: what they give there is what the rows give here."""
 
+import functools
 import io
+import re
 import subprocess
 import sys
 
@@ -26,11 +28,16 @@ def asked(**more):
     return sql.Ask(*PAIR, sql.metrics_of(METRICS), **more)
 
 
+@functools.cache
+def queries(**more):
+    return sql.queries("matched", asked(**more), "duckdb")
+
+
 def answers(table, **more):
     """What DuckDB answers to the two queries about a table."""
     connection = duckdb.connect()
     connection.register("matched", table)
-    return [connection.sql(query).df() for query in sql.queries("matched", asked(**more), "duckdb")]
+    return [connection.sql(query).df() for query in queries(**more)]
 
 
 def close(ours, theirs):
@@ -82,8 +89,7 @@ def test_amounts_may_be_written_in_any_unit(unit):
 
 def test_one_row_per_deal_is_declared_and_asks_less():
     table = deals()
-    short, _ = sql.queries("matched", asked(one_row_per_deal=True), "duckdb")
-    long, _ = sql.queries("matched", asked(), "duckdb")
+    short, long = queries(one_row_per_deal=True)[0], queries()[0]
     assert len(short) < len(long) / 2
     cells, _ = answers(table, one_row_per_deal=True)
     found = fe.compare_cells(cells, metrics=["brier"])
@@ -107,13 +113,26 @@ def test_a_real_warehouse_runs_the_text():
 
 
 @pytest.mark.parametrize("dialect", sql.DIALECTS)
-def test_every_dialect_parses_its_own_text(dialect):
+def test_every_dialect_parses_its_own_text_and_people_can_read_it(dialect):
     import sqlglot
 
-    for query in sql.queries("crm.matched", asked(), dialect):
+    metrics = sql.metrics_of(["brier", "log_score", "auc", "brier_by_amount", "bias"])
+    ask = sql.Ask("model", """Rep's "commit" """.strip(), metrics)
+    for query, most in zip(sql.queries("crm.matched", ask, dialect), (800, 80), strict=True):
         assert "crm.matched" in query.replace('"', "").replace("`", "")
         assert sqlglot.parse_one(query, read=dialect)
-        assert "from matched_rows" not in query.replace(chr(34), "").replace("`", "").lower()
+        assert not re.search("matched_rows|duckdb", query, re.IGNORECASE)
+        assert query.count("\n") < most
+        assert max(map(len, query.splitlines())) <= 112
+
+
+def test_names_in_small_letters_are_found_where_a_warehouse_keeps_them_in_capitals():
+    ask = sql.Ask("model", "Rep Forecast", sql.metrics_of(["brier"]))
+    for query in sql.queries("crm.matched", ask, "snowflake"):
+        read = query[: query.index("FROM crm.matched")]
+        assert 'deal_id AS "u"' in read
+        assert "CAST(model AS DOUBLE)" in read
+        assert 'CAST("Rep Forecast" AS DOUBLE)' in read
 
 
 def test_sums_from_here_give_the_same_bytes():
@@ -171,9 +190,8 @@ def test_silence_that_goes_with_the_result_is_told_from_the_sums(column, looks):
     ):
         connection = duckdb.connect()
         connection.register("matched", spoilt)
-        ask = asked(one_row_per_deal=looks == 1)
         found = fe.compare_cells(
-            connection.sql(sql.queries("matched", ask, "duckdb")[0]).df(), metrics=METRICS[3:4]
+            connection.sql(queries(one_row_per_deal=looks == 1)[0]).df(), metrics=METRICS[3:4]
         )
         ours = fe.compare(spoilt, *PAIR, metrics=METRICS[3:4])
         close(ours.to_dict(), found.to_dict())
