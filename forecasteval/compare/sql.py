@@ -186,21 +186,27 @@ def _number(name: str) -> nw.Expr:
 
 
 def _read(frame: Any, ask: Ask) -> Any:
-    """The rows under names of their own, with the gaps told."""
-
+    """The rows under names of their own, with the gaps told; of columns that may be of other types there."""
+    text = nw.col("won").cast(nw.String).str.to_lowercase()  # truth values are no numbers to most warehouses
+    won = nw.when(text == "false").then(engine.NONE).otherwise(text.cast(nw.Float64))
     columns = {
         "u": nw.col("deal_id"),
         "as_of": nw.col("as_of"),
         "c": _number(ask.candidate),
         "b": _number(ask.baseline),
-        "w": nw.col("won").cast(nw.Float64),
-        **{d: nw.col(d).str.strip_chars() for d in ask.dimensions},
+        "w": nw.when(text == "true").then(engine.ONE).otherwise(won),
+        **{d: nw.col(d).cast(nw.String).str.strip_chars() for d in ask.dimensions},
     }
-    if any(m.needs for m in ask.metrics):
+    money = any(m.needs for m in ask.metrics)
+    if money:
         columns["amount"] = _number("amount")
-        booked = nw.when(columns["w"] == 1).then(columns["amount"]).otherwise(nw.lit(0.0))
-        columns["booked"] = _number("amount_won") if ask.amount_won else booked
+    if money and ask.amount_won:
+        columns["booked"] = _number("amount_won")
     read = frame.select(**columns)
+    if money and not ask.amount_won:
+        read = read.with_columns(
+            booked=nw.when(nw.col("w") == 1).then(nw.col("amount")).otherwise(engine.NONE)
+        )
     if "account" in ask.dimensions:
         named = nw.when(nw.col("account") != "").then(nw.col("account")).otherwise(None)
         read = engine.with_accounts(read.with_columns(account=named))
