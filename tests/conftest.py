@@ -14,6 +14,9 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
+from forecasteval.report._execute import quick_imports
+
+quick_imports()  # before a test imports nbformat: seconds in every worker
 settings.register_profile("any machine", deadline=None)  # a busy machine is no fault of what is tested
 settings.load_profile("any machine")
 

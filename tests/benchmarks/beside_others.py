@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from arch.bootstrap import IIDBootstrap
 from compare_speed import matched
 from scipy import stats
 
@@ -60,6 +59,8 @@ def sklearn_loop(y, c, b, draws):
 
 def arch_iid(d, draws):
     """arch's bootstrap of independent deals."""
+    from arch.bootstrap import IIDBootstrap  # here, because arch takes seconds and the tests read this file
+
     return IIDBootstrap(d, seed=0).conf_int(np.mean, draws, method="percentile")[:, 0]
 
 
