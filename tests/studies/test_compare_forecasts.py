@@ -353,9 +353,10 @@ def test_people_beat_the_model_at_solar_flares(tmp_path):
 @real_tables
 def test_people_and_model_cannot_be_told_apart(tmp_path):
     data = imported(REAL / "solar_flares_c1.csv", SOLAR, tmp_path / "data")
-    results, _, _ = run(tmp_path / "out", data, candidate="sidc", baseline="daffs")
-    assert results["comparisons"][0]["verdict"] == "not enough evidence"
-    assert results["comparisons"][0]["generalise_to"] == ["period"]
+    answer = fe.Question("sidc", "daffs").run(fe.read(data))
+    first = answer.results()["comparisons"][0]
+    assert first["verdict"] == "not enough evidence"
+    assert first["generalise_to"] == ["period"]
 
 
 SALVIRT = """
