@@ -25,7 +25,7 @@ ONE, NONE = (nw.lit(n).cast(nw.Float64) for n in (1, 0))  # 1.0 itself is a deci
 
 
 def collected(frame: Any) -> pd.DataFrame:
-    """A small result, in memory; counts that an engine gives as decimals are whole numbers of 64 bits.
+    """A small result, in memory; what an engine gives as decimals is whole numbers of 64 bits, or floats.
 
     Raises
     ------
@@ -42,14 +42,25 @@ def collected(frame: Any) -> pd.DataFrame:
             f"The engine that holds the table gave no answer, so there are no figures ({type(error).__name__}: {said}). "
             "Look whether it runs and has memory and disk enough, and ask again."
         ) from error
-    whole = [f.with_type(pa.int64()) if pa.types.is_decimal(f.type) else f for f in table.schema]
-    found: pd.DataFrame = table.cast(pa.schema(whole)).to_pandas().copy()  # in one piece
+    plain = [
+        f.with_type(pa.float64() if f.type.scale else pa.int64()) if pa.types.is_decimal(f.type) else f
+        for f in table.schema
+    ]
+    found: pd.DataFrame = table.cast(pa.schema(plain)).to_pandas().copy()  # in one piece
     return found
 
 
 def flag(condition: nw.Expr) -> nw.Expr:
     """1 where a condition holds, 0 where it does not or is not known."""
     return nw.when(condition).then(ONE).otherwise(NONE)
+
+
+def day(frame: Any, column: str) -> nw.Expr:
+    """The day of a moment, which may be text; what begins with none has none."""
+    if frame.collect_schema()[column] != nw.String:
+        return nw.col(column).cast(nw.Date).cast(nw.String)
+    written = nw.col(column).str.slice(0, 10)
+    return nw.when(written.str.contains("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")).then(written).otherwise(None)
 
 
 def floor(value: nw.Expr) -> nw.Expr:
@@ -249,7 +260,7 @@ def deal_sums(
         }
         heaviest[f"{m}__heaviest"] = weight.max()
     each = dict.fromkeys([*columns, *(n for n in names if "__" in n and (several or keys))])
-    return grouped(widened(frame, columns), keys, sums(each) | heaviest)
+    return grouped(widened(frame, columns), keys, (sums(each) | heaviest) or {"n": nw.len()})
 
 
 def settled(found: pd.DataFrame, blocks: Sequence[Block], *, several: bool = True) -> pd.DataFrame:
@@ -361,7 +372,7 @@ def silence_of(frame: Any, silent: str, values: Columns, keys: Sequence[str]) ->
         whole_of = collected(grouped(v, [], sums(parts))).iloc[0]
         n_s, x_s, n_o, x_o = (float(whole_of[p]) for p in parts)
         gap = x_s / n_s - x_o / n_o if n_s and n_o else float("nan")
-        left = []
+        left = [] if n_s and n_o else [Left(0, 0.0, 0.0, whole=True)]
         for key in keys if n_s and n_o else ():
             of = grouped(v, [key], sums(parts)) if key else v
             without = (nw.lit(x_s) - nw.col("xs")) / (nw.lit(n_s) - nw.col("ns")) - (

@@ -29,9 +29,10 @@ def first_empty(path: str | PathLike[str], column: str) -> str:
     for file in files:
         at = 0
         for batch in pq.ParquetFile(file).iter_batches(columns=[column]):
-            values = batch.column(0)
-            if values.null_count:
-                row = at + values.is_null().to_pylist().index(True) + 1
+            values = batch.column(0).to_pandas()
+            empty = values.isna() | (values.astype("str").str.strip() == "")
+            if empty.any():
+                row = at + int(empty.to_numpy().argmax()) + 1
                 return f"row {row}" + (f" of {file.name}" if len(files) > 1 else "")
             at += len(values)
     return "not found again"
@@ -75,6 +76,7 @@ def opened(path: str | PathLike[str]) -> tuple[Any, dict[str, Any]]:
     spill = Path(tempfile.gettempdir()) / f"forecasteval-{os.getpid()}"  # not the folder that a job runs in
     for option, value in (
         ("enable_progress_bar", "false"),
+        ("disabled_optimizers", "statistics_propagation"),  # files' statistics leave NaN out
         ("memory_limit", _MEMORY),
         ("temp_directory", str(spill).replace("'", "''")),
     ):

@@ -80,10 +80,8 @@ class Remote:
         names = frame.collect_schema().names()
         head = collected(frame.head(5))
         for d in set(_DIMENSIONS) & set(names):
-            if head[d].isna().all() and not _any(frame, d):
-                head = head.drop(columns=d)
-            else:
-                head[d] = "there"
+            blank = head[d].isna() | (head[d].astype("str").str.strip() == "")
+            head[d] = None if blank.all() and not _any(frame, d) else "there"
         head.attrs = {str(k): v for k, v in (attrs or {}).items()}
         outline = replace(Matched.of(head), joined=[])
         return cls(frame, outline, **known)
@@ -141,7 +139,10 @@ def _is_lazy(table: Any) -> bool:
 
 def _any(frame: Any, column: str) -> bool:
     """Does a column hold anything?"""
-    known = grouped(frame, [], {"n": nw.col(column).count()})
+    of = nw.col(column)
+    if frame.collect_schema()[column] == nw.String:
+        frame = frame.filter(of.str.strip_chars() != "")
+    known = grouped(frame, [], {"n": of.count()})
     return bool(collected(known)["n"].sum())
 
 
@@ -160,7 +161,8 @@ class _Asked:
 
     def cells(self, reasons: tuple[Reason, ...]) -> Cells:
         """All of it."""
-        there = set(self.remote.outline.table.columns)
+        outline = self.remote.outline
+        there = {d for d in _DIMENSIONS if outline.has(d) or (d == "account" and d in outline)}
         self.dimensions = tuple(
             d
             for d in _DIMENSIONS
@@ -168,9 +170,14 @@ class _Asked:
         )
         frame = self.read = self._read()
         look, self.whole = self._looked(frame)
-        if self.whole["nan"]:
+        if self.whole["nan"] or self._unseen():
             frame = self.read = self._read(tidy=True)
             look, self.whole = self._looked(frame)
+        if hidden := self._unseen():
+            raise CallError(
+                f"{', '.join(hidden)} holds NaN, which the engine takes for numbers. Write gaps as null, or hand the path "
+                "of the files over."
+            )
         frame, joined = self._joined(frame, look)
         self._refuse(look)
         frame, kinds, notes = self._kinds(frame)
@@ -201,10 +208,15 @@ class _Asked:
             column = nw.col(name).cast(nw.Float64)
             if not (tidy and schema[name].is_float()):
                 return column
-            return nw.when(~column.is_nan()).then(column).otherwise(None)
+            return nw.when(~nans(column.cast(nw.String))).then(column).otherwise(None)
+
+        def nans(written: nw.Expr) -> nw.Expr:
+            return written.str.to_lowercase() == "nan"
 
         def text(name: str) -> nw.Expr:
             column = nw.col(name) if schema[name] == nw.String else nw.col(name).cast(nw.String)
+            if schema[name].is_float():
+                return nw.when(~nans(column)).then(column).otherwise(None)
             if schema[name].is_numeric() or name != "account":
                 return column
             column = column.str.strip_chars()
@@ -213,7 +225,9 @@ class _Asked:
         columns = {"c": number(self.names[0]), "b": number(self.names[1])}
         won = nw.col("won").cast(nw.Int64) if schema["won"] == nw.Boolean else nw.col("won")
         columns["w"] = won.cast(nw.Float64)
-        wants = {"deal_id", "as_of", "closed_on", *_DIMENSIONS, *(n for m in self.metrics for n in m.needs)}
+        money = {"amount", "amount_won"} if any(m.needs for m in self.metrics) else set()
+        money = money & set(schema.names()) if "amount" in schema.names() else set()
+        wants = {"deal_id", "as_of", "closed_on", *_DIMENSIONS, *money}
         for name in (n for n in schema.names() if n in wants):
             if name in ("amount", "amount_won"):
                 columns[{"amount_won": "booked"}.get(name, name)] = number(name)
@@ -230,7 +244,7 @@ class _Asked:
             and "booked" not in columns
         ):
             columns["booked"] = nw.when(columns["w"] == 1).then(columns["amount"]).otherwise(nw.lit(0.0))
-        self.present = frozenset(n for n in ("amount", "amount_won") if n in schema.names())
+        self.present = frozenset(money)
         return frame.select(**columns)
 
     def _looked(self, frame: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -250,7 +264,7 @@ class _Asked:
         for c in ("c", "b", *money):
             columns["nan"] = columns["nan"] + flag(nw.col(c).is_nan())
         if {"as_of", "closed_on"} <= set(names):
-            columns["late"] = flag(nw.col("as_of").cast(nw.Date) >= nw.col("closed_on").cast(nw.Date))
+            columns["late"] = flag(engine.day(frame, "as_of") >= engine.day(frame, "closed_on"))
         if "amount_won" in self.present:
             columns["booked_lost"] = flag((nw.col("w") == 0) & (nw.col("booked") != 0))
         whole = _only(grouped(frame.with_columns(**columns), [], sums(columns) | found))
@@ -287,6 +301,12 @@ class _Asked:
                 f"{mark}__total_{m}": engine.floor(nw.col(f"{mark}__{m}")).sum() for m in _MONEY[mark]
             }
         return _only(grouped(frame.with_columns(**columns, **large), [], sums(columns) | extremes))
+
+    def _unseen(self) -> list[str]:
+        """Columns in which only the largest value tells of NaN: DuckDB believes the statistics of Parquet files."""
+        names = dict(zip("cb", self.names, strict=True)) | {"booked": "amount_won"}
+        of = (n.removeprefix("max_") for n, v in self.whole.items() if n.startswith("max_") and v != v)
+        return [names.get(c, c) for c in of if self.whole[f"known_{c}"]]
 
     def _beyond(self, who: str, least: float, most: float) -> int:
         """How many values of a forecast are no probabilities; asked only where one is not."""
@@ -406,6 +426,12 @@ class _Asked:
                 f"{int(repeated['n'].sum()):,} rows repeat a deal at the same as-of. The table holds one row per deal "
                 "and as-of."
             )
+        if self.moment and frame.collect_schema()[self.moment] == nw.String:
+            told = frame.filter(~nw.col(self.moment).is_null())
+            written = collected(grouped(told, [self.moment], {"n": nw.len()})).sort_values(self.moment)
+            days = pd.to_datetime(written[self.moment], errors="coerce", format="ISO8601", utc=True)
+            if days.isna().any() or not days.is_monotonic_increasing:
+                raise CallError("as_of must hold dates, such as 2026-02-28, or text in their order.")
         return frame, True, looks
 
     def _deals_of(self, frame: Any) -> dict[str, Any]:
@@ -594,7 +620,7 @@ class _Asked:
         def by_deal(keys: list[str]) -> pd.DataFrame:
             return collected(engine.deal_sums(frame, keys, blocks, grains, several=self.several))
 
-        if "deal" in self.question and not self.several:
+        if keys and "deal" in self.question and not self.several:
             cells = engine.settled(by_deal(keys), blocks, several=False)
             deals = {d: engine.added_up(cells, d) for d in (*keys, "")}
         else:

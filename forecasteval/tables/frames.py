@@ -44,6 +44,10 @@ path of a Parquet file).
         raise CallError(f"The table is empty: it has no columns. {EXPECTED}.")
     if not len(frame):
         raise CallError(f"The table is empty: it has columns but no rows. {EXPECTED}.")
+    frame = frame.copy(deep=False)
+    for name, kind in frame.dtypes.items():
+        if isinstance(kind, pd.ArrowDtype):  # as a table of pyarrow would come
+            frame[name] = frame[name].array.__arrow_array__().to_pandas().array
     strange = [str(c) for c, kind in frame.dtypes.items() if pd.api.types.is_complex_dtype(kind)]
     if strange:
         raise CallError(f"{', '.join(strange)} holds complex numbers; real numbers are needed. {EXPECTED}.")

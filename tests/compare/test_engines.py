@@ -310,3 +310,72 @@ def test_a_table_of_ibis_on_a_real_postgresql_is_summed_up_there():
         ).to_dict()
         there.disconnect()
     assert found == fe.compare(table, "model", "rep_forecast", metrics=METRICS).to_dict()
+
+
+def as_decimals(table):
+    pa = pytest.importorskip("pyarrow")
+    found = pa.Table.from_pandas(table.assign(model=table["model"].round(4)), preserve_index=False)
+    at = found.column_names.index("model")
+    return found.set_column(at, "model", found["model"].cast(pa.decimal128(12, 4), safe=False))
+
+
+VARIANTS = {
+    "forecasts as decimals": lambda t: t.assign(model=t["model"].round(4)),
+    "what was booked, and no metric of money": lambda t: t.assign(
+        amount_won=t["amount"].where(t["won"] == 1, 0)
+    ),
+    "accounts wholly empty": lambda t: t.assign(account=None),
+    "reps wholly blank": lambda t: t.assign(rep=" "),
+    "days as text": lambda t: t.assign(as_of=t["as_of"].dt.strftime("%Y-%m-%d")),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_tables_as_organisations_have_them_are_read_as_in_memory(variant):
+    duckdb = pytest.importorskip("duckdb")
+    table = VARIANTS[variant](deals(looks=2))
+    arrow = as_decimals(table)
+    question = {"accounts wholly empty": ("account",), "reps wholly blank": ("period",)}.get(variant)
+    for metrics in (["brier"], METRICS):
+        options = {"metrics": metrics, "generalise_to": question}
+        ours = fe.compare(arrow, "model", "rep_forecast", **options).to_dict()
+        there = duckdb.connect().from_arrow(arrow)
+        assert fe.compare(there, "model", "rep_forecast", **options).to_dict() == ours
+
+
+def test_days_as_text_out_of_order_are_refused_where_deals_have_several():
+    table = deals(20, looks=2)
+    for days in ("week %W", "%d/%m/%Y"):
+        text = table.assign(as_of=table["as_of"].dt.strftime(days))
+        with pytest.raises(CallError, match="as_of must hold dates, such as 2026-02-28, or text in"):
+            fe.compare(duckdb_of(text, None), "model", "rep_forecast")
+
+
+@pytest.mark.parametrize("lacking", [["rep"], ["rep", "period"]])
+def test_tables_without_reps_answer_for_new_deals(lacking):
+    table = deals().drop(columns=lacking)
+    for metrics in (["auc", "brier"], METRICS):
+        options = {"metrics": metrics, "generalise_to": ("deal",)}
+        ours = fe.compare(table, "model", "rep_forecast", **options).to_dict()
+        assert fe.compare(duckdb_of(table, None), "model", "rep_forecast", **options).to_dict() == ours
+
+
+def test_a_baseline_that_never_speaks_is_no_silence_that_tells():
+    table = deals().assign(rep_forecast=np.nan)
+    ours = fe.compare(table, "model", "rep_forecast").to_dict()
+    assert fe.compare(duckdb_of(table, None), "model", "rep_forecast").to_dict() == ours
+
+
+def test_forecasts_of_two_kinds_without_auc_are_told_apart():
+    table = deals().drop(columns=["rep", "period"])
+    options = {"metrics": ["brier"], "kinds": {"model": "rank_score"}, "generalise_to": ("deal",)}
+    ours = fe.compare(table, "model", "rep_forecast", **options).to_dict()
+    assert fe.compare(duckdb_of(table, None), "model", "rep_forecast", **options).to_dict() == ours
+
+
+def test_frames_of_arrow_types_have_their_ids_cleaned_too():
+    table = deals()
+    table["rep"] = table["rep"].where(table.index % 17 > 0, table["rep"].str.upper() + " ")
+    arrow = table.convert_dtypes(dtype_backend="pyarrow")
+    ours = fe.compare(table, "model", "rep_forecast").to_dict()
+    assert fe.compare(arrow, "model", "rep_forecast").to_dict() == ours

@@ -87,3 +87,18 @@ def test_an_empty_file_is_refused_as_an_empty_frame_is(tmp_path):
     for empty in (tmp_path / "m.parquet", deals().head(0)):
         with pytest.raises(CallError, match="The table is empty: it has columns but no rows"):
             fe.compare(empty, "model", "rep_forecast")
+
+
+def test_nan_in_a_file_is_a_gap_although_its_statistics_know_of_none(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = deals(looks=2)
+    columns = pa.table(
+        {n: pa.array(table[n].to_numpy(), from_pandas=False) for n in ("model", "rep_forecast")}
+    )
+    written = pa.Table.from_pandas(table, preserve_index=False)
+    for name in columns.column_names:
+        written = written.set_column(written.column_names.index(name), name, columns[name])
+    assert written["rep_forecast"].null_count == 0
+    pq.write_table(written, tmp_path / "m.parquet")
+    ours = fe.compare(tmp_path / "m.parquet", "model", "rep_forecast").to_dict()
+    assert ours == fe.compare(table, "model", "rep_forecast").to_dict()
