@@ -46,6 +46,7 @@ from forecasteval.tables.tidy_table import problems_of
 
 _Read = TypeVar("_Read")
 _SEGMENT = "segment "
+_SHOWN = 8  # words of a column
 _TODAYS_OWNER = "No owner changes were exported: today's owner is carried back over the whole past of a deal."
 
 
@@ -330,6 +331,20 @@ class _Export:
         if any(problem.severity == "error" for problem in sheet.problems):
             return
         header = Fields(self.dialect, sheet).header
+        amount, stage = header.get("amount", self.dialect.field_name("amount")), header.get("stage")
+        notable = []
+        if not deals["outcome"].isin(["won", "lost"]).any():
+            shown = ", ".join(sheet.text(stage).dropna().unique()[:_SHOWN]) if stage else ""
+            means = (
+                f" If some have, say in {self.dialect.file_name('stages')} which of these mean so: {shown}."
+            )
+            advice = "Nothing can be scored before deals close." + (means if shown else "")
+            notable.append((stage, "no deal that is won or lost", "some that are", advice))
+        if deals["amount"].isna().all():
+            advice = "Without amounts deals are counted, and no money: add them to the export."
+            notable.append((amount, "nothing in any row", "amounts", advice))
+        for column, found, expected, advice in notable:
+            self.raw.problems.append(Problem(sheet.file, None, column, found, expected, advice, "warning"))
         words = {"closed_on": header.get("close_on"), "created_on": header.get("created_at")}
         for problem in problems_of("deals", deals, sheet.file):
             named = words.get(str(problem.column)) or problem.column

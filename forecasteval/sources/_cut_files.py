@@ -60,6 +60,8 @@ class _Past:
         ids = pd.Index(self.rows["deal_id"].unique(), dtype="str")
         lost = int((codes_in(pd.Series(ids), records) < 0).sum())
         found = f"no record of {lost:,} of the {len(ids):,} deals in {self._file}"
+        if lost == len(ids) and lost and len(records):
+            found += f" (ids such as {ids[0]} there, {records[0]} here)"
         problems = self._told(lost, len(ids), found, "a record of each", file=self._records)
         problems += self._of_values() if self.kind == "values" else self._of_changes()
         return problems + self._without_days()

@@ -11,8 +11,7 @@ import yaml
 
 from forecasteval.sources._draft_words import named, side, yes_and_no
 from forecasteval.sources._mapping import OPEN
-from forecasteval.sources._reader import MISSING_WORDS
-from forecasteval.tables.columns import Sheet
+from forecasteval.tables.columns import MISSING_WORDS, Sheet
 from forecasteval.tables.numerals import read_numerals
 
 ASK = "QUESTION:"

@@ -12,13 +12,11 @@ import pandas as pd
 
 from forecasteval.errors import InputError, absent, nearest
 from forecasteval.sources._mapping import spellings
-from forecasteval.tables.columns import TYPED, Sheet
+from forecasteval.tables.columns import MISSING_WORDS, TYPED, Sheet
 from forecasteval.tables.database import is_url, read_postgresql
 from forecasteval.tables.document import Document
 from forecasteval.tables.frames import cells_of
 from forecasteval.tables.reading import read_sheet
-
-MISSING_WORDS = ("na", "n/a", "nan", "null", "none", "#n/a")
 
 
 def read_flat(file: Any, table: str | None = None) -> tuple[Sheet, list[str]]:

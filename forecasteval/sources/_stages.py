@@ -249,10 +249,12 @@ def _by_words(dialect: Dialect, current: pd.DataFrame, sheet: Sheet) -> pd.DataF
     """The flags of stages of which only the names speak; a name that might mean a close is asked about."""
     stage = current["stage"]
     likely = current["rep_probability"].groupby(stage).agg(_mode)
-    silent = stage[dialect.status(stage).isna() & stage.map(likely).isin([0.0, 1.0])].drop_duplicates()
+    closed = current.get("is_closed", pd.Series(False, current.index)) | stage.map(likely).isin([0.0, 1.0])
+    silent = stage[dialect.status(stage).isna() & closed].drop_duplicates()
     file = dialect.file_name("stages")
     expected = f"a stage that says whether it is open, won or lost, or {file}"
-    sheet.pin(dialect.field_name("stage"), silent, expected, f"Export {file}.")
+    advice = f"Export {file}, or write it: {_heads(dialect)}, a row for each stage."
+    sheet.pin(dialect.field_name("stage"), silent, expected, advice)
     return current.assign(**dialect.flags(stage))
 
 
@@ -278,6 +280,11 @@ def stages_of_records(dialect: Dialect, current: pd.DataFrame, sheet: Sheet) -> 
     usual["category"] = usual["category"].map(dialect.category, na_action="ignore").astype("str")
     table = flags.drop_duplicates("stage").merge(usual, left_on="stage", right_index=True)
     return table[["stage", "default_probability", "category", *_FLAGS]].reset_index(drop=True)
+
+
+def _heads(dialect: Dialect) -> str:
+    known = dialect.stage_fields
+    return ",".join(known[meaning][0] for meaning in ("label", *_FLAGS, "status") if meaning in known)
 
 
 def _mode(values: pd.Series) -> Any:

@@ -9,7 +9,7 @@ from forecasteval.errors import InputError, Problem, nearest
 from forecasteval.sources._export_files import find_files
 from forecasteval.sources.dialect import Dialect, dialect_of
 from forecasteval.tables.columns import normal
-from forecasteval.tables.reading import read_header
+from forecasteval.tables.reading import read_header, read_sheet
 from forecasteval.tables.settings import SETTINGS_FILE
 
 SYSTEMS = ("salesforce", "hubspot", "dynamics", "pipedrive", "zoho", "history")
@@ -68,6 +68,9 @@ def system_of(folder: Path, named: str | None = None) -> tuple[Dialect, str]:
         return dialect_of("salesforce"), ""
     best = fits[0]
     if not best.complete and not best.own:
+        problems = read_sheet(folder / best.file, best.file)[0].problems
+        if not best.known and problems:  # what stands there is no header
+            raise InputError(problems)
         found = f"headers of no system that is known ({', '.join(best.known) or 'none'} might be those of {best.dialect.name})"
         advice = (
             f"Name the system (`forecasteval import {best.name} {folder}`), or draft a mapping, which any table can have: "

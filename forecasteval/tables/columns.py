@@ -19,6 +19,12 @@ from forecasteval.tables.numerals import TYPED as TYPED
 from forecasteval.tables.numerals import Numerals, may_be, read_numerals
 
 _PLACE = re.compile(r" \(column \d+\)$")  # tells columns of one name apart
+MISSING_WORDS = ("na", "n/a", "nan", "null", "none", "#n/a")
+_NOTHING = {
+    r"\N",
+    "NaN",
+    *(form for word in MISSING_WORDS for form in (word, word.upper(), word.capitalize())),
+}
 _DIVIDE = "It looks like a percentage: divide by 100?"
 
 
@@ -77,9 +83,10 @@ class Sheet:
             values = each_word(
                 cells, lambda words: once.part(words.rename(column)).read(column, kind, percent=percent)
             )
-            if once.problems:  # each wrong cell is pinned, not each wrong word
+            if (
+                once.problems or once.notes
+            ):  # each wrong cell is pinned, each empty one counted, not each word
                 return self.part(cells.astype("str")).read(column, kind, percent=percent)
-            self.notes += once.notes
             return values
         if kind == "share":
             return self.shares(column, percent=percent)
@@ -92,14 +99,29 @@ class Sheet:
     def text(self, column: str) -> pd.Series:
         """The column as stripped text; blank cells are missing."""
         stripped = self.cells[column].astype("str").str.strip()
+        if (
+            hard := stripped.str.contains("\u00a0", regex=False, na=False)
+        ).any():  # as pages and some tools write spaces
+            stripped = stripped.mask(hard, stripped.str.replace("\u00a0", " ", regex=False))
         return stripped.where(stripped.ne("") & self.cells[column].notna())
+
+    def _given(self, column: str) -> pd.Series:
+        """The text of a column of values, without the words that stand for nothing; they are counted."""
+        text = self.text(column)
+        blank = text.isin(_NOTHING)
+        if blank.any():
+            words = ", ".join(text[blank].unique())
+            self.notes.append(
+                f"{self.file}, column {column}: {int(blank.sum()):,} cells of {words} were taken as empty."
+            )
+        return text.mask(blank)
 
     def numbers(self, column: str) -> pd.Series:
         """The column as floats; currencies, thousands, brackets of a loss are understood.
 
         Whether a comma marks decimals is decided from the whole column, and asked where that does not decide.
         """
-        text = self.text(column)
+        text = self._given(column)
         found = self._numerals(column, text)
         wrong = text[text.notna() & found.amounts.isna()]
         advice = "Correct the cell or leave it empty."
@@ -138,7 +160,7 @@ class Sheet:
         if len(unknown):
             expected = "a currency of which the rate is stated" if self.rates else "amounts in one currency"
             said = ", ".join(f"{name} ({count:,})" for name, count in unknown.value_counts().items())
-            codes = ", ".join(f"{min(may_be(name), default=name)}: ..." for name in unknown.unique())
+            codes = ", ".join(f"{_likely(name)}: ..." for name in unknown.unique())
             advice = (
                 f"Write currency_rates: {{{codes}}} in {self.told_in}, a rate table: what one unit of each is worth in the "
                 "currency of the report."
@@ -172,7 +194,7 @@ class Sheet:
 
         ``percent_advice`` is what to do about shares that look like percentages.
         """
-        text = self.text(column)
+        text = self._given(column)
         top = 100.0 if percent else 1.0
         found = self._numerals(column, text.str.rstrip("% "), most=top)
         values = found.amounts.mask(found.currencies.notna())
@@ -199,13 +221,18 @@ class Sheet:
                 column,
                 f"nothing above {used.max():g}",
                 "percentages from 0 to 100",
-                "The column seems to hold shares from 0 to 1: multiply it by 100.",
+                "The column seems to hold shares from 0 to 1: multiply it by 100"
+                + (
+                    " (a spreadsheet shows 0.1 as 10% where the cell has that format)."
+                    if self.decimal == TYPED
+                    else "."
+                ),
             )
         return values.mask(outside) / top
 
     def flags(self, column: str) -> pd.Series:
         """The column as booleans (true/TRUE/1/yes against false/0/no); missing is False."""
-        text = self.text(column)
+        text = self._given(column)
         lower = text.str.lower()
         true = lower.isin(["true", "1", "yes", "y", "t", "1.0"])
         false = lower.isin(["false", "0", "no", "n", "f", "0.0"])
@@ -249,7 +276,7 @@ class Sheet:
         return local.where(~bare, self.dates(column)).dt.floor("D").astype("datetime64[s]")
 
     def _stamps(self, column: str) -> tuple[pd.Series, pd.Series]:
-        text = self.text(column)
+        text = self._given(column)
         iso = text.where(text.str.match(r"\d{4}-\d{2}-\d{2}(?:$|[T ]\d{2}:)", na=False))
         stamps = pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce").astype(
             "datetime64[us, UTC]"
@@ -265,9 +292,14 @@ class Sheet:
 
     def _locale_stamps(self, column: str, text: pd.Series) -> pd.Series:
         """Dates in the forms that spreadsheets and reports use; day and month from the evidence."""
-        year_first, year_last = text.str.extract(_YEAR_FIRST), text.str.extract(_YEAR_LAST)
+        told = text.str.replace(_NAMED_MONTH, _day_month_year, regex=True)
+        year_first, year_last = told.str.extract(_YEAR_FIRST), told.str.extract(_YEAR_LAST)
         known = year_first["year"].notna() | year_last["year"].notna()
-        self.pin(column, text[~known], "a date such as 2026-02-23", "Write dates as YYYY-MM-DD.")
+        advice = "Write dates as YYYY-MM-DD."
+        if (serial := text[text.str.fullmatch(r"[34]\d{4}(?:\.\d+)?")]).any():
+            day = pd.Timestamp("1899-12-30") + pd.Timedelta(days=int(float(serial.iloc[0])))
+            advice = f"A spreadsheet's number of a day ({serial.iloc[0]} is {day:%Y-%m-%d}): format the column as a date there."
+        self.pin(column, text[~known], "a date such as 2026-02-23", advice)
         by_day = self._by_day(column, text[year_last["year"].notna()], year_last)
         usable = year_first["year"].notna() | by_day.notna()
         day_first = by_day.eq(True)
@@ -359,7 +391,30 @@ class Sheet:
         self.problems.append(Problem(self.file, row, column, found, expected, advice, severity))
 
 
+def _likely(currency: str) -> str:
+    """The code that a sign most likely stands for."""
+    codes = may_be(currency)
+    return "USD" if "USD" in codes else min(codes, default=currency)
+
+
 _UTC = r"(?:[Zz]|[+-]00(?::?00)?)$"
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NAME = (
+    r"(?i:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
+    r"(?:nov|dec)(?:ember)?)\.?"
+)
+# 24-Jun-2024, 24 June 2024, Jun 24, 2024
+_NAMED_MONTH = re.compile(
+    rf"^(?:(?P<day>\d{{1,2}})[-/ ](?P<name>{_NAME})[-/ ]|(?P<first>{_NAME}) (?P<second>\d{{1,2}}),? )(?P<year>\d{{4}}|\d{{2}})(?=\D|$)"
+)
+
+
+def _day_month_year(found: re.Match[str]) -> str:
+    """A date whose month is a word, as day.month.year."""
+    month = _MONTHS.index((found["name"] or found["first"])[:3].lower()) + 1
+    return f"{found['day'] or found['second']}.{month}.{found['year']}"
+
+
 _PARTS = ["year", "month", "day", "hour", "minute", "second"]
 _CLOCK = r"(?:[T,]?\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.\d+)?)?"
 _YEAR_FIRST = r"^(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})" + _CLOCK + r"(?:Z| ?UTC)?)?$"

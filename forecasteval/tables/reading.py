@@ -73,13 +73,17 @@ def read_header(path: Path) -> list[str]:
     # a character may be cut in two at the end
     whole = raw if start.startswith((b"\xff\xfe", b"\xfe\xff")) else raw.rsplit(b"\n", 1)[0]
     line = re.split(r"[\r\n]", decoded(whole)[0], maxsplit=1)[0].strip("\x00")
-    return [name.strip() for name in next(csv.reader([line], delimiter=_separator(line)), [])]
+    return [name.strip() for name in _cells(line)]
 
 
 @lru_cache(maxsize=1000)
 def _header_of_whole(path: Path, size: int, written: int) -> tuple[str, ...]:
     """The headers of a file that has to be read whole for them: once, as long as it is not written anew."""
     return tuple(str(column) for column in read_sheet(path, path.name)[0].cells.columns)
+
+
+def _cells(line: str) -> list[str]:
+    return next(csv.reader([line], delimiter=_separator(line)), [])
 
 
 def _separator(header: str) -> str:
@@ -129,6 +133,16 @@ def _checked_header(start: str, name: str) -> str:
         found = f"a file that starts with {start.strip()[:60].split('>')[0]}>"
         advice = "It is a web page (perhaps of a login or an error) saved as CSV: download the export itself."
         raise InputError([Problem(name, 1, None, found, "a CSV file", advice)])
+    named = [sum(map(bool, map(str.strip, _cells(line)))) for line in start.splitlines()[:30]]
+    likely = next((row for row, count in enumerate(named) if count >= max(3, 0.8 * max(named))), 0)
+    if likely and named[0] < 2:
+        found = (
+            f"{header.strip(', ;').strip()[:60]!r} above the table"
+            if header.strip()
+            else "an empty first line"
+        )
+        advice = f"Delete the rows above the header, which seems to stand in row {likely + 1}."
+        raise InputError([Problem(name, 1, None, found, "a header row", advice)])
     if not header.strip():
         advice = "Export it again with a header."
         raise InputError([Problem(name, 1, None, "an empty first line", "a header row", advice)])

@@ -102,3 +102,32 @@ def test_a_table_of_no_system_is_sent_to_the_import_of_tables(tmp_path):
         InputError, match=r"headers of no system that is known .* import table .*deals.csv --explain"
     ):
         system_of(tmp_path)
+
+
+def test_a_title_above_the_header_is_the_reason_that_is_given(tmp_path):
+    (tmp_path / "Opportunity.csv").write_text("Pipeline FY26\nId,StageName,CloseDate\nD1,Talk,2026-02-03\n")
+    with pytest.raises(InputError, match=r"'Pipeline FY26' above the table.* row 2"):
+        system_of(tmp_path)
+
+
+def test_closed_deals_of_which_nothing_says_won_or_lost_are_no_open_ones(tmp_path):
+    (tmp_path / "deals.csv").write_text(
+        "ID,STAGE_ID,CLOSEDATE,CLOSED\n1,Сделка провалена,2026-02-03,Y\n2,Выдано,2026-02-03,Y\n3,Звонок,2026-02-03,N\n"
+    )
+    with pytest.raises(InputError) as caught:
+        import_export(tmp_path)
+    assert "'Сделка провалена'" in str(caught.value)
+    assert "label,is_closed,is_won" in str(caught.value)
+    assert "Звонок" not in str(caught.value)
+    (tmp_path / "stages.csv").write_text(
+        "label,is_closed,is_won\nСделка провалена,true,false\nВыдано,true,true\nЗвонок,false,false\n"
+    )
+    assert import_export(tmp_path).deals["outcome"].tolist() == ["lost", "won", "open"]
+
+
+def test_an_export_without_any_outcome_or_amount_says_so(tmp_path):
+    (tmp_path / "deals.csv").write_text("Record ID,Deal Stage,Amount,Close Date\n1,Angebot,,2026-02-03\n")
+    said = "\n".join(map(str, import_export(tmp_path).warnings))
+    assert "no deal that is won or lost" in said
+    assert "Angebot" in said
+    assert "column Amount: found nothing in any row" in said

@@ -255,3 +255,51 @@ def test_a_web_page_saved_as_csv_is_called_one(tmp_path, start):
     _, (problem,), _ = read_text(tmp_path / "t.csv")
     assert problem.found == "a file that starts with " + start.split("\n")[-1 if start[0] == "<" else 1]
     assert "web page" in problem.advice
+
+
+def test_months_may_be_words():
+    sheet = column("24-Jun-2024", "3 March 24", "Sept. 5, 2024", "9-May-2025 1:05 PM")
+    assert sheet.dates("x").dt.strftime("%Y-%m-%d").tolist() == [
+        "2024-06-24", "2024-03-03", "2024-09-05", "2025-05-09",
+    ]  # fmt: skip
+    assert sheet.problems == []
+    sheet = column("31-Jun-2024", "24 Marble 2024")
+    assert sheet.dates("x").isna().all()
+    assert [problem.row for problem in sheet.problems] == [3, 2]
+
+
+def test_the_number_of_a_day_is_told_for_what_it_is():
+    sheet = column("45467")
+    sheet.dates("x")
+    assert "45467 is 2024-06-24): format the column as a date" in str(sheet.problems[0])
+
+
+def test_words_for_nothing_are_empty_cells_and_are_counted():
+    sheet = column("5", "NULL", r"\N", "NULL")
+    assert sheet.numbers("x").tolist()[0] == 5
+    assert sheet.problems == []
+    assert sheet.notes == [r"t.csv, column x: 3 cells of NULL, \N were taken as empty."]
+    coded = Sheet("t.csv", column("5", "NULL", "NULL", "5").cells.astype("category"))
+    assert coded.read("x", "number").notna().sum() == 2
+    assert coded.notes == ["t.csv, column x: 2 cells of NULL were taken as empty."]
+
+
+def test_hard_spaces_are_spaces():
+    assert column("Closed\u00a0Won").text("x").tolist() == ["Closed Won"]
+
+
+@pytest.mark.parametrize(
+    ("above", "found", "row"),
+    [
+        ("Pipeline FY26\n", "'Pipeline FY26' above", 2),
+        ("sep=;\n", "above the table", 2),
+        ("Report;;\n;;\n", "'Report' above", 3),
+        ("\n", "empty first line", 2),
+    ],
+)
+def test_what_stands_above_the_header_is_named_with_the_row_of_the_header(tmp_path, above, found, row):
+    path = tmp_path / "deals.csv"
+    path.write_text(f"{above}Id;Stage;Amount\nD1;Talk;5\n")
+    problem = read_sheet(path, path.name)[0].problems[0]
+    assert found in problem.found
+    assert f"row {row}" in problem.advice
