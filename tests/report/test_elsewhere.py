@@ -39,14 +39,14 @@ def test_a_batch_without_what_windows_lacks_gives_the_same_and_replaces_it(write
     notebook = write_notebook(
         "# A question", "n: int = 0", append, "from forecasteval.report import publish\npublish({'n': n})"
     )
-    plan = f"reports:\n  - notebook: {notebook}\n    for_each:\n      - {{n: 1}}\n"
+    plan = f"  - notebook: {notebook}\n    for_each:\n      - {{n: 1}}\n      - {{n: 2}}\n"
+    (tmp_path / "plan.yaml").write_text(f"reports:\n{plan}")
     # without locks its temporary folders look abandoned to runs that have them, so it gets a place of its own;
     # a short one, for the paths of sockets are limited
     own = tempfile.mkdtemp(prefix="bare-")
     request.addfinalizer(lambda: shutil.rmtree(own, ignore_errors=True))
     paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "TMPDIR": own}
-    for text in (plan + "      - {n: 2}\n", plan):  # two at once, then one that takes the place of the first
-        (tmp_path / "plan.yaml").write_text(text)
+    for _ in range(2):  # the second takes the place of the first
         done = subprocess.run(
             [sys.executable, "-c", BATCH],
             cwd=tmp_path,
