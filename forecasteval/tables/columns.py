@@ -17,6 +17,7 @@ from forecasteval.errors import Problem, pinned
 from forecasteval.tables.coded import each_word, is_coded
 from forecasteval.tables.numerals import TYPED as TYPED
 from forecasteval.tables.numerals import Numerals, may_be, read_numerals
+from forecasteval.tables.period_labels import month_named
 
 _PLACE = re.compile(r" \(column \d+\)$")  # tells columns of one name apart
 MISSING_WORDS = ("na", "n/a", "nan", "null", "none", "#n/a")
@@ -99,9 +100,8 @@ class Sheet:
     def text(self, column: str) -> pd.Series:
         """The column as stripped text; blank cells are missing."""
         stripped = self.cells[column].astype("str").str.strip()
-        if (
-            hard := stripped.str.contains("\u00a0", regex=False, na=False)
-        ).any():  # as pages and some tools write spaces
+        hard = stripped.str.contains("\u00a0", regex=False, na=False)  # as pages and some tools write spaces
+        if hard.any():
             stripped = stripped.mask(hard, stripped.str.replace("\u00a0", " ", regex=False))
         return stripped.where(stripped.ne("") & self.cells[column].notna())
 
@@ -398,7 +398,6 @@ def _likely(currency: str) -> str:
 
 
 _UTC = r"(?:[Zz]|[+-]00(?::?00)?)$"
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _NAME = (
     r"(?i:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
     r"(?:nov|dec)(?:ember)?)\.?"
@@ -411,7 +410,7 @@ _NAMED_MONTH = re.compile(
 
 def _day_month_year(found: re.Match[str]) -> str:
     """A date whose month is a word, as day.month.year."""
-    month = _MONTHS.index((found["name"] or found["first"])[:3].lower()) + 1
+    month = month_named(found["name"] or found["first"])
     return f"{found['day'] or found['second']}.{month}.{found['year']}"
 
 

@@ -41,6 +41,16 @@ _NOUNS = {1: "years", 2: "half-years", 4: "quarters", 12: "months", 53: "weeks"}
 _LONG = {"months": (28, 31), "quarters": (80, 100), "half-years": (175, 190), "years": (360, 372)}  # days
 
 
+def month_named(word: str) -> int | None:
+    """The number of the month that a word names, by its first letters.
+
+    >>> month_named("Sept"), month_named("Juin"), month_named("Marble"), month_named("week")
+    (9, 6, 3, None)
+    """
+    word = word.lower()
+    return _MONTH_OF.get(word[:4]) or _MONTH_OF.get(word[:3])
+
+
 def period_noun(labels: Iterable[str], calendar: Any = None) -> str:
     """What people call such periods: by how long they are where a calendar is given, else by their names.
 
@@ -94,8 +104,7 @@ def _place(label: str) -> tuple[int, ...] | None:
         year = int(text) + (2000 if len(text) == 2 else 0)
         part = int(said.get("part") or said.get("other") or 1)
         if said.get("word"):
-            word = said["word"].lower()
-            part = _MONTH_OF.get(word[:4]) or _MONTH_OF.get(word[:3]) or 0
+            part = month_named(said["word"]) or 0
         if part:
             return parts, year, part
     return None
