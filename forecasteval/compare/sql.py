@@ -112,14 +112,15 @@ def _readable(tree: Any, table: str, dialect: str) -> tuple[list[Any], list[Any]
 
     for group in [g for g in tree.find_all(exp.Group) if g.args.get("all")]:
         group.pop()  # DuckDB's word for the whole, which others lack
-    steps = {cte.alias: cte.set("materialized", None) or cte for cte in tree.ctes}
-    for cte in steps.values():
+    for cte in tree.ctes:
+        cte.set("materialized", None)
         cte.args["alias"].this.replace(_step(cte.alias))
+    in_capitals = _keeps_capitals(dialect)
     for node in list(tree.find_all(exp.Table)):
         if node.name == _NAME:
             for name in node.find_ancestor(exp.Select).find_all(exp.Identifier):
-                if isinstance(name.parent, exp.Column) and _PLAIN.fullmatch(name.name):
-                    name.set("quoted", False)  # Snowflake keeps plain names in capitals
+                if in_capitals and isinstance(name.parent, exp.Column) and _PLAIN.fullmatch(name.name):
+                    name.set("quoted", False)
             node.replace(exp.to_table(table, dialect=dialect))
         else:
             node.replace(exp.Table(this=_step(node.name)))
@@ -133,7 +134,7 @@ def _readable(tree: Any, table: str, dialect: str) -> tuple[list[Any], list[Any]
         if isinstance(alias.this, exp.Column) and alias.this.this == alias.args["alias"]:
             alias.replace(alias.this)
     # the united selects stand side by side, and the first alone gives names and types
-    named = {cte.alias: cte for cte in steps.values()}
+    named = {cte.alias: cte for cte in tree.ctes}
     united = [select.copy() for select in _united(tree, named)]
     for select in united[1:]:
         for cast in [c for c in select.find_all(exp.Cast) if isinstance(c.this, exp.Null)]:
@@ -143,6 +144,13 @@ def _readable(tree: Any, table: str, dialect: str) -> tuple[list[Any], list[Any]
         if name in used:
             used |= {t.name for t in cte.this.find_all(exp.Table)}
     return [cte for name, cte in named.items() if name in used], united
+
+
+def _keeps_capitals(dialect: str) -> bool:
+    """Does a system find plain names in quotes only as capitals, as Snowflake does?"""
+    from sqlglot.dialects.dialect import Dialect, NormalizationStrategy
+
+    return Dialect.get_or_raise(dialect).normalization_strategy is NormalizationStrategy.UPPERCASE
 
 
 def _step(name: str) -> Any:
@@ -332,16 +340,12 @@ def cells_of(cells: pd.DataFrame, curve: pd.DataFrame | None) -> Cells:
             "compare` gives."
         )
     level = {str(of): part.reset_index(drop=True) for of, part in cells.groupby("of")}
-    if missing := [of for of in ("cell", "all", "whole") if of not in level]:
-        raise CallError(
-            f"The table of cells has no rows with `of` {', '.join(missing)}; the query gives them all."
-        )
+    _refuse_without(level, ("cell", "all", "whole"))
     _refuse(level)
     ask = _ask(cells, level, ranked=curve is not None)
-    keys, blocks, at = list(ask.dimensions), ask.blocks, level["whole"].iloc[0]
-    grains = {  # queries that an earlier version printed gave multiples of these
-        b.name: Grain(*(int(at.get(f"{b.name}__{w}", 0)) for w in ("terms", "products"))) for b in blocks
-    }
+    _refuse_without(level, _gaps(ask))
+    keys, blocks = list(ask.dimensions), ask.blocks
+    grains = {b.name: Grain(0, 0) for b in blocks}  # plain sums
     summed = {of: part.dropna(axis=1, how="all") for of, part in level.items()}
     counted = [level[o].iloc[0].dropna() for o in ("whole", "deals", "kept deals") if o in level]
     whole = {
@@ -401,6 +405,14 @@ def _rankings(ask: Ask, curve: pd.DataFrame, told: list[Reason]) -> tuple[Rankin
         value, n, won = (made[-1].curve[c].to_numpy() for c in ("value", "rows", "won"))
         told += hindsight.told(name, [(value, n, won)], None)
     return made[0], made[1]
+
+
+def _refuse_without(level: Mapping[str, pd.DataFrame], needed: Iterable[str]) -> None:
+    """A result that lacks rows which the query gives, such as one of an older query."""
+    if missing := [of for of in needed if of not in level]:
+        raise CallError(
+            f"The table of cells has no rows with `of` {', '.join(missing)}; the query gives them all."
+        )
 
 
 def _refuse(level: Mapping[str, pd.DataFrame]) -> None:

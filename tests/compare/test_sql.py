@@ -136,6 +136,16 @@ def test_names_in_small_letters_are_found_where_a_warehouse_keeps_them_in_capita
         assert 'deal_id AS "u"' in read
         assert "CAST(model AS DOUBLE)" in read
         assert 'CAST("Rep Forecast" AS DOUBLE)' in read
+    assert (
+        'CAST("order" AS DOUBLE PRECISION)'
+        in sql.queries("m", sql.Ask("order", "b", ask.metrics), "postgres")[0]
+    )
+
+
+def test_a_result_of_another_query_is_refused_in_a_sentence():
+    cells, curve = answers(deals())
+    with pytest.raises(CallError, match="no rows with `of` no_c, no_b; the query gives them all"):
+        fe.compare_cells(cells[~cells["of"].isin(["no_c", "no_b"])], curve)
 
 
 def test_sums_from_here_give_the_same_bytes():
