@@ -27,6 +27,7 @@ from forecasteval.scores.probability import Metric
 
 _ROUNDING = 1e-9
 _SLIPS = 200  # labels that are read as others, one by one; more are no slips of the pen
+_SPACES = " \t\n\r\v\f"
 _DIMENSIONS = ("rep", "period", "account")
 MARKS = {"brier_by_amount": "with_amount", "bias_by_amount": "with_both"}
 _MONEY: dict[str, tuple[str, ...]] = {
@@ -257,7 +258,9 @@ class _Asked:
         money = [m for m in ("amount", "booked") if m in names]
         found = {f"min_{c}": nw.col(c).min() for c in ("c", "b", *money)}
         found |= {f"max_{c}": nw.col(c).max() for c in ("c", "b", *money)}
-        found |= {f"total_{m}": engine.floor(nw.col(m)).sum() for m in money}
+        for m in money:  # what is refused anyway need not be a whole number to every engine
+            sound = nw.when(nw.col(m).abs() <= rows.LARGEST_AMOUNT).then(nw.col(m)).otherwise(None)
+            found[f"total_{m}"] = engine.floor(sound).sum()
         counted = ("c", "b", *money, *(() if self.remote.one_row_per_deal else ("u",)))
         found |= {f"known_{c}": nw.col(c).count() for c in counted}
         columns = {"right": flag((nw.col("w") == 0) | (nw.col("w") == 1)), "nan": engine.NONE}
@@ -330,7 +333,12 @@ class _Asked:
             if all(old == new for old, new in named.items()):
                 continue
             frame = frame.with_columns(**{d: nw.col(d).str.strip_chars()})  # spaces may be around every label
-            others = {old.strip(): new for old, new in named.items() if old.strip() != new}
+            others = {  # some engines leave other spaces than those of ASCII
+                left: new
+                for old, new in named.items()
+                for left in (old.strip(), old.strip(_SPACES))
+                if left != new
+            }
             if len(others) > _SLIPS:
                 raise CallError(
                     f"{len(others):,} labels of {d} differ from others only in case or in being a number or text, such as "

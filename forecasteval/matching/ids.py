@@ -46,7 +46,7 @@ def joined_ids(
     >>> column, said = joined_ids(pd.Series(["r1", "r1", "R1", "r1 ", 3, "3", " "], dtype=object), "rep")
     >>> column.tolist(), said
     (['r1', 'r1', 'r1', 'r1', '3', '3', nan], "5 ids in rep are read as 2, since some differ only in spaces, in case or \
-in being a number or text: 'R1', 'r1 ', 'r1'.")
+in being a number or text: '3', 3.")
     """
     named = isinstance(column.dtype, pd.CategoricalDtype)
     texts = pd.Series(column.cat.categories) if named else column
@@ -85,12 +85,12 @@ in being a number or text: 'R1', 'r1 ', 'r1'.")
 
 def _said(name: str, groups: list[list[Any]]) -> str:
     """Which ids were read as one; nothing where none were."""
-    merged = next((same for same in groups if len(same) > 1), None)
-    if merged is None:
+    merged = [sorted(map(repr, same)) for same in groups if len(same) > 1]
+    if not merged:
         return ""
     return (
         f"{sum(map(len, groups)):,} ids in {name} are read as {len(groups):,}, since some differ only in spaces, in case "
-        f"or in being a number or text: {', '.join(sorted(map(repr, merged))[:3])}."
+        f"or in being a number or text: {', '.join(min(merged)[:3])}."
     )
 
 

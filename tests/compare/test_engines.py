@@ -360,6 +360,15 @@ def test_tables_without_reps_answer_for_new_deals(lacking):
         assert fe.compare(duckdb_of(table, None), "model", "rep_forecast", **options).to_dict() == ours
 
 
+def test_spaces_of_other_alphabets_are_taken_off_labels_whatever_the_order_of_rows():
+    table = deals()
+    for name, space in (("rep", "\u2003"), ("period", "\u00a0")):
+        table[name] = table[name].where(table.index % 17 > 0, space + table[name])
+    ours = fe.compare(table, "model", "rep_forecast").to_dict()
+    for made in (in_parts(table), duckdb_of(table, None), polars_of(table, None)):
+        assert fe.compare(made, "model", "rep_forecast").to_dict() == ours
+
+
 def test_a_baseline_that_never_speaks_is_no_silence_that_tells():
     table = deals().assign(rep_forecast=np.nan)
     ours = fe.compare(table, "model", "rep_forecast").to_dict()
