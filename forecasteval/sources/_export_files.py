@@ -14,6 +14,7 @@ from forecasteval.errors import Problem
 from forecasteval.sources.dialect import Dialect
 from forecasteval.tables.coded import each_word
 from forecasteval.tables.columns import Sheet, normal
+from forecasteval.tables.not_data import rows_below
 from forecasteval.tables.reading import SUFFIXES, read_header
 
 _BY_HAND = (
@@ -138,8 +139,9 @@ def drop_footer(dialect: Dialect, sheet: Sheet, kind: str) -> int:
     elif dialect.is_report(sheet) and cells.shape[1] > 2:
         data = cells.notna().sum(axis=1) > 1
     else:
-        return 0
+        data = pd.Series(True, cells.index)
     kept = len(data) - int(data[::-1].to_numpy().argmax()) if data.any() else 0
+    kept -= rows_below(cells.iloc[:kept])
     sheet.cells = cells.iloc[:kept]
     return len(cells) - kept
 

@@ -16,6 +16,7 @@ from forecasteval.tables.columns import MISSING_WORDS, TYPED, Sheet
 from forecasteval.tables.database import is_url, read_postgresql
 from forecasteval.tables.document import Document
 from forecasteval.tables.frames import cells_of
+from forecasteval.tables.not_data import rows_below
 from forecasteval.tables.reading import read_sheet
 
 
@@ -32,7 +33,16 @@ def read_flat(file: Any, table: str | None = None) -> tuple[Sheet, list[str]]:
     if not path.exists() or (path.is_dir() and not any(path.rglob("*.parquet"))):
         expected = "a CSV, an Excel workbook, a Parquet file or folder, or a DuckDB file"
         raise InputError([absent(path, "file", expected, "")])
-    return read_sheet(path, path.name, table=table)
+    sheet, notes = read_sheet(path, path.name, table=table, footer=True)
+    if not sheet.problems and (below := rows_below(sheet.cells)):
+        row = sheet.cells.index[-below]
+        first = sheet.cells.loc[row].dropna().iloc[0]
+        notes.append(
+            f"{sheet.file}: {below} row{'s' if below > 1 else ''} at the end, from row {row} on ({str(first)[:60]!r}), was left "
+            "out as total or remark."
+        )
+        sheet.cells = sheet.cells.iloc[:-below]
+    return sheet, notes
 
 
 class Reader:

@@ -40,6 +40,11 @@ def normal(header: str) -> str:
     return re.sub(r"[\W_]", "", header.lower())
 
 
+def without_place(header: str) -> str:
+    """A header as the file has it, without the number of its column."""
+    return _PLACE.sub("", header)
+
+
 def told_apart(headers: Sequence[str]) -> list[str]:
     """Every name once: those that stand over several columns with the number of the column."""
     return [
@@ -247,19 +252,20 @@ class Sheet:
         A time with a zone lies on the day that it is in ``days_in``, or else on the day as written. A column of which
         every time is midnight in UTC holds days that a system could not write without a time.
         """
-        stamps, zoned = self._stamps(column)
+        stamps, zoned, text = self._stamps(column)
         if zoned.any():
-            bare = stamps[zoned].eq(stamps[zoned].dt.floor("D")) & self.text(column)[zoned].str.contains(_UTC)
+            bare = stamps[zoned].eq(stamps[zoned].dt.floor("D")) & text[zoned].str.contains(_UTC)
             if self.days_in and not bare.all():
                 local = stamps[zoned].dt.tz_localize("UTC").dt.tz_convert(self.days_in).dt.tz_localize(None)
             else:
-                local = pd.to_datetime(self.text(column)[zoned].str[:10]).astype("datetime64[us]")
+                written = pd.to_datetime(text[zoned].str[:10], format="%Y-%m-%d", errors="coerce")
+                local = written.astype("datetime64[us]").fillna(stamps[zoned])
             stamps = stamps.astype("datetime64[us]").where(~zoned, local.reindex(stamps.index))
         return stamps.dt.floor("D").astype("datetime64[s]")
 
     def moments(self, column: str) -> pd.Series:
         """The column as naive UTC stamps; times without a zone are read in the sheet's zone."""
-        stamps, zoned = self._stamps(column)
+        stamps, zoned, _ = self._stamps(column)
         stamps = stamps.astype("datetime64[us]")
         if self.zone == "UTC" or zoned.all():
             return stamps
@@ -275,24 +281,33 @@ class Sheet:
         local = utc.dt.tz_localize("UTC").dt.tz_convert(self.days_in or "UTC").dt.tz_localize(None)
         return local.where(~bare, self.dates(column)).dt.floor("D").astype("datetime64[s]")
 
-    def _stamps(self, column: str) -> tuple[pd.Series, pd.Series]:
+    def _stamps(self, column: str) -> tuple[pd.Series, pd.Series, pd.Series]:
+        """The stamps in UTC, which of them say their zone, and their text as ISO 8601 where a machine wrote it otherwise."""
         text = self._given(column)
-        iso = text.where(text.str.match(r"\d{4}-\d{2}-\d{2}(?:$|[T ]\d{2}:)", na=False))
-        stamps = pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce").astype(
+        iso = text.str.match(_ISO, na=False) & ~text.str.endswith(("UTC", "GMT"), na=False)
+        if not iso[text.notna()].all():
+            told, counted = _machine_stamps(text[~iso])
+            text = text.mask(~iso, told.reindex(text.index))
+            iso = text.str.match(_ISO, na=False)
+            if counted.any():
+                row, first = counted.idxmax(), told[counted].iloc[0]
+                self.notes.append(
+                    f"{self.file}, column {column}: {int(counted.sum()):,} cells were read as seconds since 1970 (in row {row}, "
+                    f"{first[:10]})."
+                )
+        stamps = pd.to_datetime(text.where(iso), format="ISO8601", utc=True, errors="coerce").astype(
             "datetime64[us, UTC]"
         )
         values = stamps.dt.tz_localize(None)
-        zoned = (
-            iso.str.contains(r"(?:[Zz]|:\d{2}(?:\.\d+)? ?[+-]\d{2}(?::?\d{2})?)$", na=False) & values.notna()
-        )
+        zoned = text.str.contains(_ZONE, na=False) & (values.notna() | text.str.endswith("Z", na=False))
         left = text.notna() & values.isna()
         if left.any():
-            values = values.mask(left, self._locale_stamps(column, text[left]).reindex(text.index))
-        return values, zoned.astype(bool)
+            values = values.mask(left, self._locale_stamps(column, text[left], values).reindex(text.index))
+        return values, zoned.astype(bool) & values.notna(), text
 
-    def _locale_stamps(self, column: str, text: pd.Series) -> pd.Series:
-        """Dates in the forms that spreadsheets and reports use; day and month from the evidence."""
-        told = text.str.replace(_NAMED_MONTH, _day_month_year, regex=True)
+    def _locale_stamps(self, column: str, text: pd.Series, others: pd.Series) -> pd.Series:
+        """Dates in the forms that spreadsheets and reports use; day and month from the evidence, ``others`` included."""
+        told = _spelled_out(text)
         year_first, year_last = told.str.extract(_YEAR_FIRST), told.str.extract(_YEAR_LAST)
         known = year_first["year"].notna() | year_last["year"].notna()
         advice = "Write dates as YYYY-MM-DD."
@@ -300,7 +315,11 @@ class Sheet:
             day = pd.Timestamp("1899-12-30") + pd.Timedelta(days=int(float(serial.iloc[0])))
             advice = f"A spreadsheet's number of a day ({serial.iloc[0]} is {day:%Y-%m-%d}): format the column as a date there."
         self.pin(column, text[~known], "a date such as 2026-02-23", advice)
-        by_day = self._by_day(column, text[year_last["year"].notna()], year_last)
+        short = year_last["year"].str.len().eq(2)
+        if short.any() and self._year_leads(column, text[short], year_last[short]):
+            year_last.loc[short, ["a", "year"]] = year_last.loc[short, ["year", "a"]].to_numpy()
+            year_last.loc[short, "sep"] = "."
+        by_day = self._by_day(column, text[year_last["year"].notna()], year_last, others)
         usable = year_first["year"].notna() | by_day.notna()
         day_first = by_day.eq(True)
         parts = year_last.assign(
@@ -317,7 +336,22 @@ class Sheet:
         self.pin(column, wrong, "a date that exists", "Correct the cell or leave it empty.")
         return values.reindex(text.index)
 
-    def _by_day(self, column: str, text: pd.Series, parts: pd.DataFrame) -> pd.Series:
+    def _year_leads(self, column: str, text: pd.Series, parts: pd.DataFrame) -> bool:
+        """Whether 24-03-15 is a day of 2024 rather than of 2015: as years vary less than days; asked where few cells say so."""
+        first, month, last = (parts[name].astype(int) for name in ("a", "b", "year"))
+        if not (first.between(10, 39) & month.between(1, 12) & last.between(1, 31)).all():
+            return False
+        few, many = int(np.ptp(first)), int(np.ptp(last))
+        ends = pd.to_datetime({"year": 2000 + last, "month": month, "day": first}, errors="coerce")
+        if few >= min(many, _YEARS) or ends.dt.is_month_end.all():
+            return False
+        if many < _YEARS:
+            expected = "a date of which one can tell the year"
+            advice = "It may be the first or the last number: export the dates again as YYYY-MM-DD."
+            self.wrong(int(str(text.index[0])), column, repr(text.iloc[0]), expected, advice)
+        return True
+
+    def _by_day(self, column: str, text: pd.Series, parts: pd.DataFrame, others: pd.Series) -> pd.Series:
         """Whether the day comes before the month, per cell; missing where it cannot be told.
 
         Dots stand between day and month in that order. With slashes and dashes the column's own values
@@ -335,6 +369,14 @@ class Sheet:
             self.wrong(row, column, found, "day and month in one order", advice)
         elif len(day_first) or len(month_first):
             verdict[slashed.index] = len(day_first) > 0
+            every, days = len(day_first) + len(month_first) == len(slashed), others.dt.day.dropna()
+            if every and min(len(slashed), len(days)) >= _FEWEST_SWAPPED and days.max() <= _MONTHS:
+                found = f"{text[slashed.index[0]]!r}, as all with a day above 12, but {others.dropna().iloc[0]:%Y-%m-%d} in row {days.index[0]}"
+                advice = (
+                    "A spreadsheet took the day for the month wherever it could, so that half of the dates are others: export "
+                    "them again as YYYY-MM-DD."
+                )
+                self.wrong(int(slashed.index[0]), column, found, "dates in one form", advice)
         elif len(slashed):
             row = int(slashed.index[0])
             expected = "a date whose day and month can be told apart"
@@ -354,9 +396,9 @@ class Sheet:
 
     def alike(self, name: str) -> list[str]:
         """The headers that differ from a name in case, spaces and punctuation alone, unless they hold the same cells."""
-        wanted = normal(_PLACE.sub("", name))
+        wanted = normal(without_place(name))
         headers = [str(header) for header in self.cells.columns]
-        found = [header for header in headers if normal(_PLACE.sub("", header)) == wanted != ""]
+        found = [header for header in headers if normal(without_place(header)) == wanted != ""]
         same = all(self.cells[found[0]].equals(self.cells[other]) for other in found[1:])
         return found[:1] if same else found
 
@@ -397,15 +439,20 @@ def _likely(currency: str) -> str:
     return "USD" if "USD" in codes else min(codes, default=currency)
 
 
+_YEARS = 16  # deals lie within fewer years
+_MONTHS, _FEWEST_SWAPPED = 12, 4
 _UTC = r"(?:[Zz]|[+-]00(?::?00)?)$"
-_NAME = (
-    r"(?i:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
-    r"(?:nov|dec)(?:ember)?)\.?"
-)
-# 24-Jun-2024, 24 June 2024, Jun 24, 2024
+_ISO = r"\d{4}-\d{2}-\d{2}(?:$|[T ]\d{2}:)"
+_ZONE = r"(?:[Zz]|:\d{2}(?:\.\d+)? ?[+-]\d{2}(?::?\d{2})?)$"
+_WORD = r"[^\W\d_]{3,10}\.?"
+# 24-Jun-2024, Mon, June 24th, 2024, 24. Juni 2024, 24 de junio de 2024
 _NAMED_MONTH = re.compile(
-    rf"^(?:(?P<day>\d{{1,2}})[-/ ](?P<name>{_NAME})[-/ ]|(?P<first>{_NAME}) (?P<second>\d{{1,2}}),? )(?P<year>\d{{4}}|\d{{2}})(?=\D|$)"
+    rf"^(?:[^\W\d_]{{2,10}}\.?,? )?(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|\.|º|°)?[-/ ](?:de )?(?P<name>{_WORD})[-/ ](?:de )?"
+    rf"|(?P<first>{_WORD}) (?P<second>\d{{1,2}})(?:st|nd|rd|th)?,? )(?P<year>\d{{4}}|\d{{2}})(?=\D|$)"
 )
+_EAST_ASIAN = re.compile(r"^(\d{4})[年년] ?(\d{1,2})[月월] ?(\d{1,2})[日일]")
+_COMPACT = r"^((?:19|20)\d{2})(0[1-9]|1[0-2])([0-2]\d|3[01])(?:T?([0-2]\d)([0-5]\d)([0-5]\d)(Z?))?$"
+_SINCE_1970 = r"^(1[0-8]\d{8})(\d{3}|\d{6}|\d{9})?(?:\.0+)?$"  # up to 2030: 19... may be a year and a day
 
 
 def _day_month_year(found: re.Match[str]) -> str:
@@ -414,9 +461,37 @@ def _day_month_year(found: re.Match[str]) -> str:
     return f"{found['day'] or found['second']}.{month}.{found['year']}"
 
 
+def _spelled_out(text: pd.Series) -> pd.Series:
+    """Dates with words or signs between their numbers, as numbers with marks between them."""
+    told = text.str.replace(_NAMED_MONTH, _day_month_year, regex=True)
+    return told.str.replace(_EAST_ASIAN, r"\1-\2-\3", regex=True)
+
+
+def _machine_stamps(text: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """What machines write in ISO 8601 (20260223, ... UTC, seconds or parts of them since 1970), and which were counted since 1970."""
+    text = text.str.replace(r"(?<=\d) ?(?:UTC|GMT)$", "Z", regex=True)
+    since = text.str.extract(_SINCE_1970)
+    counted = since[0].notna()
+    if counted.any():
+        whole = pd.to_datetime(since.loc[counted, 0].astype("int64"), unit="s")
+        fraction = since.loc[counted, 1].fillna("0")
+        text = text.mask(
+            counted, (whole.dt.strftime("%Y-%m-%dT%H:%M:%S.") + fraction + "Z").reindex(text.index)
+        )
+    parts = text.str.extract(_COMPACT)
+    day, clock = parts[0] + "-" + parts[1] + "-" + parts[2], "T" + parts[3] + ":" + parts[4] + ":" + parts[5]
+    return text.mask(day.notna(), day + (clock + parts[6]).fillna("")), counted
+
+
+def date_like(text: pd.Series, *, numbers: bool) -> pd.Series:
+    """Which cells have the form of a date; with ``numbers`` also 20260223 and what counts since 1970."""
+    told = _spelled_out(_machine_stamps(text)[0] if numbers else text)
+    return told.str.match(_ISO) | told.str.match(_YEAR_FIRST) | told.str.match(_YEAR_LAST)
+
+
 _PARTS = ["year", "month", "day", "hour", "minute", "second"]
 _CLOCK = r"(?:[T,]?\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.\d+)?)?"
-_YEAR_FIRST = r"^(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})" + _CLOCK + r"(?:Z| ?UTC)?)?$"
+_YEAR_FIRST = r"^(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})" + _CLOCK + r"Z?)?$"
 _YEAR_LAST = (
     r"^(?P<a>\d{1,2})(?P<sep>[./-])(?P<b>\d{1,2})[./-](?P<year>\d{4}|\d{2})"
     + _CLOCK

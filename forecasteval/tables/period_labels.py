@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-# the first letters of the months in English, German, French, Spanish, Portuguese, Italian and Dutch
+# in English, German, French, Spanish, Portuguese, Italian and Dutch, without accents
 _MONTHS = (
-    "jan jän ene gen", "feb fev fév", "mar mär mrz maa mrt", "apr abr avr", "may mai mei mag", "jun giu juin",
-    "jul lug juil", "aug ago aoû aou", "sep set", "oct okt out ott", "nov", "dec dez dic déc",
+    "january januar janner janvier enero janeiro gennaio januari", "february februar fevrier febrero fevereiro febbraio februari",
+    "march marz maerz mrz mars marzo marco maart mrt", "april avril abril aprile", "may mai mayo maio maggio mei",
+    "june juni juin junio junho giugno", "july juli juillet julio julho luglio", "august aout agosto augustus",
+    "september septembre septiembre setiembre setembro settembre", "october oktober octobre octubre outubro ottobre",
+    "november novembre noviembre novembro", "december dezember decembre diciembre dezembro dicembre",
 )  # fmt: skip
-_MONTH_OF = {start: number for number, starts in enumerate(_MONTHS, start=1) for start in starts.split()}
 _YEAR = r"(?:fy|gj|ej)?[ '’]?(?P<year>(?:19|20)\d\d|\d\d)(?:[/-]\d\d)?"
 _LONG_YEAR = r"(?:fy|gj)? ?(?P<year>(?:19|20)\d\d)"
 _GAP = r"[ ./_–-]*"
@@ -42,13 +45,18 @@ _LONG = {"months": (28, 31), "quarters": (80, 100), "half-years": (175, 190), "y
 
 
 def month_named(word: str) -> int | None:
-    """The number of the month that a word names, by its first letters.
+    """The number of the month that a word names, whole or by its first three letters or more.
 
-    >>> month_named("Sept"), month_named("Juin"), month_named("Marble"), month_named("week")
-    (9, 6, 3, None)
+    >>> month_named("Sept."), month_named("Juin"), month_named("févr"), month_named("Marble"), month_named("jui")
+    (9, 6, 2, None, None)
     """
-    word = word.lower()
-    return _MONTH_OF.get(word[:4]) or _MONTH_OF.get(word[:3])
+    bare = "".join(c for c in unicodedata.normalize("NFKD", word.lower()) if c.isalpha())
+    fits = [
+        number
+        for number, names in enumerate(_MONTHS, start=1)
+        if len(bare) > 2 and any(name.startswith(bare) for name in names.split())
+    ]
+    return fits[0] if len(fits) == 1 else None
 
 
 def period_noun(labels: Iterable[str], calendar: Any = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from forecasteval.tables._delimited import Scan, arrow_cells, decoded, shortcomi
 from forecasteval.tables.columns import TYPED, Sheet
 from forecasteval.tables.database import read_duckdb
 from forecasteval.tables.frames import cells_of
+from forecasteval.tables.not_data import rows_above, said_above, without_headers
 from forecasteval.tables.workbook import read_workbook
 
 _Read = tuple[pd.DataFrame, list[Problem], list[str]]
 SUFFIXES = (".csv", ".xlsx", ".xls", ".parquet")  # of files that hold one table
+_FIRST = 30  # lines among which the header is looked for
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 
 
@@ -45,8 +48,14 @@ def read_sheet(
         cells, problems, notes = read_duckdb(path, name, table)
     elif start.startswith(_WORKBOOKS):
         cells, problems, notes = read_workbook(path, name, table)
+        if not problems:
+            cells, problems, more = without_headers(cells, name)
+            notes = [*notes, *more]
     else:
         (cells, problems, notes), separator = _text(path, name, coded=coded, footer=footer)
+        if not problems:
+            cells, problems, more = without_headers(cells, name)
+            notes = [*notes, *more]
         return Sheet(name, cells, problems, zone, separator=separator), notes
     return Sheet(name, cells, problems, zone, decimal=TYPED), notes
 
@@ -72,8 +81,8 @@ def read_header(path: Path) -> list[str]:
         raw = file.read(65_536)
     # a character may be cut in two at the end
     whole = raw if start.startswith((b"\xff\xfe", b"\xfe\xff")) else raw.rsplit(b"\n", 1)[0]
-    line = re.split(r"[\r\n]", decoded(whole)[0], maxsplit=1)[0].strip("\x00")
-    return [name.strip() for name in _cells(line)]
+    lines = re.split(r"\r\n?|\n", decoded(whole)[0].strip("\x00"))
+    return [name.strip() for name in _cells(lines[_lines_above(lines)])]
 
 
 @lru_cache(maxsize=1000)
@@ -115,15 +124,36 @@ def read_text(path: Path, name: str | None = None, *, coded: bool = False) -> _R
 
 def _text(path: Path, name: str, *, coded: bool = False, footer: bool = False) -> tuple[_Read, str]:
     """The same, and the delimiter."""
+    above = 0
     try:
         scan = Scan.of(path, name)
-        separator = _separator(_checked_header(scan.start, name))
+        lines = re.split(r"\r\n?|\n", scan.start)
+        if above := _lines_above(lines):
+            scan.notes.append(said_above(name, lines[0].strip(" ,;\t|"), above))
+            with scan.source() as file:
+                scan.text = file.read().split(b"\n", above)[above]
+        separator = _separator(_checked_header("\n".join(lines[above:]), name))
         cells, short = arrow_cells(scan.source(), separator, name, coded=coded)
     except InputError as error:
-        return (pd.DataFrame(), error.problems, []), ","
+        return (pd.DataFrame(), _further_down(error.problems, above), []), ","
     problems, notes = shortcomings(cells, short, separator, name, ended=scan.ended, footer=footer)
+    cells.index += above
     blank = cells.isna().all(axis=1)
-    return (cells[~blank] if blank.any() else cells, problems, scan.notes + notes), separator
+    cells = cells[~blank] if blank.any() else cells
+    return (cells, _further_down(problems, above), scan.notes + notes), separator
+
+
+def _lines_above(lines: list[str]) -> int:
+    """How many lines stand above the header; none where a cell of theirs goes over several lines."""
+    above = rows_above([_cells(line) for line in lines[:_FIRST]])
+    return 0 if any(line.count('"') % 2 for line in lines[:above]) else above
+
+
+def _further_down(problems: list[Problem], rows: int) -> list[Problem]:
+    """Problems of a table that begins so many rows further down."""
+    return [
+        problem if problem.row is None else replace(problem, row=problem.row + rows) for problem in problems
+    ]
 
 
 def _checked_header(start: str, name: str) -> str:

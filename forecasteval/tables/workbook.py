@@ -14,9 +14,11 @@ import pandas as pd
 
 from forecasteval.errors import Problem, nearest
 from forecasteval.tables.columns import told_apart
+from forecasteval.tables.not_data import rows_above, said_above
 
 _Cells = list[list[Any]]
 _SHOWN = 8
+_FIRST = 30  # rows among which the header is looked for
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")  # not 00123, which is an id
 _BOOK = ("workbook.xml", "_rels/workbook.xml.rels")
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
@@ -41,7 +43,8 @@ def read_workbook(
     except (CalamineError, ValueError) as error:
         reason = f"what cannot be read as a workbook ({str(error).splitlines()[0]})"
         return _refused(name, reason, "Save it again as .xlsx, or as CSV.")
-    cells, problems = _table(name, rows, merged)
+    cells, problems, above = _table(name, rows, merged)
+    notes += above
     if problems:
         return pd.DataFrame(), problems, notes
     text, said = _as_text(cells)
@@ -93,12 +96,20 @@ def _merged(sheet: Any) -> list[tuple[tuple[int, int], tuple[int, int]]]:
         return []
 
 
-def _table(name: str, rows: _Cells, merged: Sequence[Any]) -> tuple[pd.DataFrame, list[Problem]]:
-    """The cells below the header; a title above it, merged cells and columns without a name are refused."""
+def _table(name: str, rows: _Cells, merged: Sequence[Any]) -> tuple[pd.DataFrame, list[Problem], list[str]]:
+    """The cells below the header, and what is left out above it; merged cells and columns without a name are refused."""
     filled = np.array([[cell != "" and cell is not None for cell in row] for row in rows], dtype=bool)
     if filled.size == 0 or not filled.any():
-        return pd.DataFrame(), [Problem(name, None, None, "an empty sheet", "a table", "Name another sheet.")]
+        nothing = Problem(name, None, None, "an empty sheet", "a table", "Name another sheet.")
+        return pd.DataFrame(), [nothing], []
     first = int(filled.any(axis=1).argmax())
+    notes = []
+    if above := rows_above([[_cell(cell) or "" for cell in row] for row in rows[first : first + _FIRST]]):
+        notes.append(
+            said_above(name, next(str(cell) for cell in rows[first] if cell not in ("", None)), first + above)
+        )
+        first += above
+        filled[:first] = False
     used = np.flatnonzero(filled.any(axis=0)).tolist()
     problems = [
         Problem(
@@ -116,11 +127,11 @@ def _table(name: str, rows: _Cells, merged: Sequence[Any]) -> tuple[pd.DataFrame
         found, advice = "a header and no rows", "Export it again with its rows."
         problems.append(Problem(name, first + 1, None, found, "rows below the header", advice))
     if problems:
-        return pd.DataFrame(), problems
+        return pd.DataFrame(), problems, notes
     table = pd.DataFrame([[row[column] for column in used] for row in rows[first + 1 :]], dtype=object)
     table.columns = pd.Index(told_apart(headers))
     table.index = pd.RangeIndex(first + 2, len(rows) + 1, name="row")
-    return table.iloc[np.flatnonzero(filled[first + 1 :].any(axis=1))], []
+    return table.iloc[np.flatnonzero(filled[first + 1 :].any(axis=1))], [], notes
 
 
 def _no_header(name: str, rows: _Cells, filled: np.ndarray, first: int, nameless: Sequence[int]) -> Problem:

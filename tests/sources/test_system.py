@@ -105,7 +105,7 @@ def test_a_table_of_no_system_is_sent_to_the_import_of_tables(tmp_path):
 
 
 def test_a_title_above_the_header_is_the_reason_that_is_given(tmp_path):
-    (tmp_path / "Opportunity.csv").write_text("Pipeline FY26\nId,StageName,CloseDate\nD1,Talk,2026-02-03\n")
+    (tmp_path / "Opportunity.csv").write_text("Pipeline FY26\nId,StageName,Id\nD1,Talk,2026-02-03\n")
     with pytest.raises(InputError, match=r"'Pipeline FY26' above the table.* row 2"):
         system_of(tmp_path)
 

@@ -1,10 +1,12 @@
 """Cells of files as people and systems write them."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from forecasteval.tables.columns import Sheet
-from forecasteval.tables.reading import read_sheet, read_text
+from forecasteval.tables.reading import read_header, read_sheet, read_text
 
 
 def column(*cells, file="t.csv", zone="UTC"):
@@ -288,18 +290,79 @@ def test_hard_spaces_are_spaces():
     assert column("Closed\u00a0Won").text("x").tolist() == ["Closed Won"]
 
 
+ABOVE = [
+    ("Pipeline FY26\n", 2),
+    ("sep=;\n", 2),
+    ("Report;;\n;;\n", 3),
+    ("\n", 2),
+    ("As of;2026-02-01\nRegion;EMEA\n\n", 4),
+]
+
+
+@pytest.mark.parametrize(("above", "row"), ABOVE)
+def test_what_stands_above_a_certain_header_is_left_out_and_said(tmp_path, above, row):
+    path = tmp_path / "deals.csv"
+    path.write_text(f"{above}Id;Stage;Amount;Owner\nD1;Talk;5;r\nD2;Talk\nD3;Talk;x;r\n" + "D;Talk;7;r\n" * 5)
+    sheet, notes = read_sheet(path, path.name)
+    assert read_header(path) == list(sheet.cells) == ["Id", "Stage", "Amount", "Owner"]
+    assert f"the header was found in row {row}" in notes[0]
+    assert sheet.problems[0].row == row + 2  # the short one
+    sheet.numbers("Amount")
+    assert sheet.problems[-1].row == row + 3
+
+
 @pytest.mark.parametrize(
     ("above", "found", "row"),
-    [
-        ("Pipeline FY26\n", "'Pipeline FY26' above", 2),
-        ("sep=;\n", "above the table", 2),
-        ("Report;;\n;;\n", "'Report' above", 3),
-        ("\n", "empty first line", 2),
-    ],
+    [("Pipeline FY26\n", "'Pipeline FY26' above", 2), ("\n", "empty first line", 2)],
 )
-def test_what_stands_above_the_header_is_named_with_the_row_of_the_header(tmp_path, above, found, row):
+def test_what_stands_above_a_doubtful_header_is_named_with_its_row(tmp_path, above, found, row):
     path = tmp_path / "deals.csv"
-    path.write_text(f"{above}Id;Stage;Amount\nD1;Talk;5\n")
+    path.write_text(f"{above}Id;Stage;2026\nD1;Talk;5\n")
     problem = read_sheet(path, path.name)[0].problems[0]
     assert found in problem.found
     assert f"row {row}" in problem.advice
+
+
+@pytest.mark.parametrize(
+    ("cells", "days"),
+    [
+        (["10. Januar 2024", "6 févr. 2024"], ["2024-01-10", "2024-02-06"]),
+        (["10 de enero de 2024", "19 de dezembro de 2024"], ["2024-01-10", "2024-12-19"]),
+        (["Wednesday, January 10th, 2024", "2024年2月6日"], ["2024-01-10", "2024-02-06"]),
+        (["20240110", "20240206T231500Z"], ["2024-01-10", "2024-02-07"]),
+        (["1704844800", "1707261300000"], ["2024-01-10", "2024-02-07"]),
+        (["2024-01-10 23:15:00.000000 UTC", "2024/2/6 23:15 UTC"], ["2024-01-11", "2024-02-07"]),
+    ],
+)
+def test_dates_of_people_and_machines_are_days_in_the_stated_zone(cells, days):
+    sheet = replace(column(*cells), days_in="Europe/Berlin")
+    assert sheet.dates("x").dt.strftime("%Y-%m-%d").tolist() == days
+    assert sheet.problems == []
+    counted = sum(cell.isdigit() and len(cell) > 8 for cell in cells)
+    assert [f"{counted} cells were read as seconds since 1970" in note for note in sheet.notes] == [
+        True
+    ] * bool(counted)
+
+
+def test_a_year_of_two_digits_is_found_by_what_varies_less():
+    days = pd.date_range("2023-01-10", periods=30, freq="9D").to_series()
+    for form in ("%y-%m-%d", "%d-%m-%y", "%y.%m.%d", "%d.%m.%y", "%y/%m/%d", "%m/%d/%y"):
+        sheet = column(*days.dt.strftime(form))
+        assert sheet.dates("x").tolist() == days.tolist(), form
+        assert sheet.problems == []
+    ends = column("30-09-23", "31-12-24", "31-03-25")
+    assert ends.dates("x").dt.year.tolist() == [2023, 2024, 2025]
+    few = column("24-03-15", "24-03-17")
+    few.dates("x")
+    assert "'24-03-15'; expected a date of which one can tell the year" in str(few.problems[0])
+
+
+def test_dates_of_which_a_spreadsheet_swapped_half_are_refused():
+    days = pd.date_range("2024-01-10", periods=20, freq="9D").to_series()
+    swapped = days.map(lambda day: f"{day:%Y-%d-%m}" if day.day <= 12 else f"{day:%d/%m/%Y}")
+    sheet = column(*swapped)
+    sheet.dates("x")
+    assert "'19/01/2024', as all with a day above 12, but 2024-10-01 in row 2" in str(sheet.problems[0])
+    mixed = column(*[f"{day:%Y-%m-%d}" if at % 2 else f"{day:%d/%m/%Y}" for at, day in enumerate(days)])
+    assert mixed.dates("x").tolist() == days.tolist()
+    assert mixed.problems == []

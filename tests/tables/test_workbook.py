@@ -71,9 +71,12 @@ def test_a_hidden_sheet_counts_only_where_no_other_has_a_table(saved):
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([["Pipeline, 3 March"], [], *DEALS], "row 1: found 'Pipeline, 3 March' above the table"),
-        ([["Pipeline, 3 March"], [], *DEALS], "which seems to stand in row 3"),
-        ([["", "Report", "of March"], *DEALS], "row 1: found 2 names over 4 columns; none over A"),
+        (
+            [["Pipeline, 3 March"], [], ["ID", 2026, 2027], ["D1", 1, 2]],
+            "row 1: found 'Pipeline, 3 March' above the table",
+        ),
+        ([["Pipeline, 3 March"], [], ["ID", 2026, 2027], ["D1", 1, 2]], "which seems to stand in row 3"),
+        ([["", "Report", "of", "March"], *DEALS], "row 1: found 3 names over 4 columns; none over A"),
         ([["ID", "", "Chance"], ["D1", "x", 0.5]], "row 1: found 2 names over 3 columns; none over B"),
         ([["ID", "Chance"], ["", ""]], "no sheet with a table"),
     ],
@@ -82,6 +85,14 @@ def test_what_is_no_table_with_one_header_is_refused_with_its_row(saved, rows, w
     sheet, problems, _ = read(saved({"Sheet1": rows}))
     assert sheet.cells.empty
     assert words in "\n".join(problems)
+
+
+@pytest.mark.parametrize("above", [["Pipeline, 3 March"], ["", "Report", "of March"]])
+def test_what_stands_above_a_certain_header_is_left_out_and_said(saved, above):
+    sheet, problems, notes = read(saved({"Sheet1": [above, [], *DEALS]}))
+    assert problems == []
+    assert sheet.cells.loc[4].tolist() == ["D1", "2026-01-31", "0.62", "1200.5"]
+    assert "deals.xlsx: the header was found in row 3; what stands above it was left out" in notes[-1]
 
 
 def test_merged_cells_are_refused_with_their_place(saved):

@@ -1,0 +1,122 @@
+"""Rows that are no data: what stands above the header, the header again, totals and remarks at the end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from forecasteval.errors import Problem
+from forecasteval.tables.columns import date_like, without_place
+from forecasteval.tables.numerals import read_numerals
+
+_VALUE = re.compile(r"[-+$€£¥]?\s?[\d.,/: -]+\s?[%€]?")  # of a cell that names no column
+_MOST_ABOVE, _MOST_BELOW = 30, 6  # rows that are looked at
+_SEEN = 200
+_ALL = 0.9
+_TOTAL = re.compile(
+    r"(?:(?:grand|sub|report|overall)[- ]?)?totals?(?:\s*[:(].*)?|total (?:g[eé]n[eé]ral|geral|generale)|sum|summe|"
+    r"(?:gesamt|ins)?gesamt(?:summe|ergebnis|wert)?|totaux|somme|suma(?: total)?|soma|totale|totaal|razem|"
+    r"(?:общий )?итого?:?|всего:?|合計|総計|合计|总计",
+    re.IGNORECASE,
+)
+
+
+def rows_above(rows: Sequence[Sequence[str]]) -> int:
+    """How many of the first rows stand above the header, where it is certain which row is the header.
+
+    Each of them is at most half as wide, and the header has words alone, each once.
+
+    >>> rows_above([["Pipeline", "EMEA", "", ""], [], ["Id", "Stage", "Amount", "Owner"], ["D1", "Won", "5", "r1"]])
+    2
+    >>> rows_above([["Id", "Stage", "Amount"], ["D1", "Won", "5"]])
+    0
+    """
+    filled = [sum(bool(cell.strip()) for cell in cells) for cells in rows[:_MOST_ABOVE]]
+    least = max(3, 0.8 * max(filled, default=0))
+    header = next((row for row, count in enumerate(filled) if count >= least), 0)
+    names = [cell.strip() for cell in rows[header] if cell.strip()] if rows else []
+    if not header or 2 * max(filled[:header]) > filled[header] or len(set(names)) < len(names):
+        return 0
+    return 0 if any(_VALUE.fullmatch(name) for name in names) else header
+
+
+def said_above(name: str, shown: str, rows: int) -> str:
+    """What to say of the rows above the header."""
+    return (
+        f"{name}: the header was found in row {rows + 1}; what stands above it was left out ({shown[:60]!r})."
+    )
+
+
+def without_headers(cells: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[Problem], list[str]]:
+    """The rows without those that are the header again; a table whose first row is no header is refused."""
+    names = [without_place(str(header)) for header in cells.columns]
+    again = cells.iloc[:, 0] == names[0] if len(cells) else pd.Series(False, cells.index)
+    if again.any():
+        same = cells[again].eq(pd.Series(names, cells.columns), axis=1).mean(axis=1)
+        again = again & (same.reindex(cells.index) >= _ALL)
+    notes = []
+    if again.any():
+        first = f"the first is row {cells.index[again.to_numpy()][0]}"
+        notes.append(
+            f"{name}: the header stands in the table again and was left out ({int(again.sum()):,}, {first})."
+        )
+        cells = cells[~again]
+    seen = cells.head(_SEEN).astype("str")
+    held = [
+        column for column, header in zip(seen, names, strict=True) if _is_value(header, seen[column].dropna())
+    ]
+    if len(held) > 1 or (held and date_like(pd.Series(held[:1]), numbers=False).all()):
+        found = f"a first row of values ({', '.join(repr(value) for value in names[:4])}, ...)"
+        advice = "Put a row of names above it, or the first deal is taken for one."
+        return cells, [Problem(name, 1, None, found, "a row with the names of the columns", advice)], notes
+    return cells, [], notes
+
+
+def _is_value(header: str, cells: pd.Series) -> bool:
+    """Whether a header looks like a cell of its own column: a date above dates, or one of its words."""
+    if date_like(pd.Series([header]), numbers=False).all():
+        return bool(len(cells)) and bool(date_like(cells, numbers=False).mean() > _ALL)
+    return bool(cells.eq(header).any())
+
+
+def rows_below(cells: pd.DataFrame) -> int:
+    """How many rows at the end are totals or remarks.
+
+    A total says so in its first cell, or has numbers alone; it is the sum of a column, or has few cells. A remark is
+    one cell of several words.
+
+    >>> rows_below(pd.DataFrame({"id": ["D1", "D2", "Total"], "rep": ["r", "r", None], "amount": ["5", "7", "12"]}))
+    1
+    """
+    usual = cells.head(_SEEN).notna().sum(axis=1).median()
+    for below in range(min(_MOST_BELOW, len(cells))):
+        last = cells.iloc[len(cells) - 1 - below].dropna().astype(str).str.strip()
+        few = len(last) <= usual / 2
+        called = len(last) > 0 and _TOTAL.fullmatch(last.iloc[0]) is not None
+        numbers = few and read_numerals(last).amounts.notna().all()
+        remark = len(last) == 1 and usual > 2 and " " in last.iloc[0]
+        total = (called and few) or (
+            (called or numbers) and _sums_up(last, cells.iloc[: len(cells) - 1 - below])
+        )
+        if not (total or remark):
+            return below
+    return 0  # nothing but such rows is a table of another kind
+
+
+def _sums_up(row: pd.Series, above: pd.DataFrame) -> bool:
+    """Whether a number of the row is the sum of those above it."""
+    for column, cell in row.items():
+        numbers = read_numerals(
+            pd.concat([above[column].astype("str"), pd.Series([cell], dtype="str")])
+        ).amounts
+        rest = numbers.iloc[:-1]
+        if (
+            rest.notna().sum() > 1
+            and numbers.iloc[-1]
+            and np.isclose(rest.sum(), numbers.iloc[-1], 1e-9, 0.01)
+        ):
+            return True
+    return False
