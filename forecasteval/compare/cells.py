@@ -62,7 +62,7 @@ class Cells:
     dimension ("rep"; "" stands for all): sums over deals. Their columns are named "metric__what", in multiples of
     the grain that ``grains`` names by metric, and "mark__what" for the rows that metrics can use, which ``marks`` names;
     ``identical`` are the metrics under which both score the same in every row. ``rankings`` are those of candidate and
-    baseline.
+    baseline. ``metrics`` are those that were asked for, which some tables cannot answer.
     """
 
     cells: pd.DataFrame
@@ -81,6 +81,7 @@ class Cells:
     asked: int = 0
     about: Matched | None = None
     question: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
 
     @property
     def outline(self) -> Matched:

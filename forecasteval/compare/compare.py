@@ -27,7 +27,7 @@ from forecasteval.inference.few_clusters import lean
 from forecasteval.inference.jackknife import Spread, clusters, wild_p_value
 from forecasteval.inference.limits import few_effective_deals, few_events
 from forecasteval.inference.questions import QUESTIONS, needed
-from forecasteval.matching.matched import RESERVED, Matched, StrangeCells, numbers
+from forecasteval.matching.matched import RESERVED, Matched
 from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Floats, Metric
 from forecasteval.tables.organisation import Org
 
@@ -392,8 +392,9 @@ def margins_of(
     return by_metric
 
 
-def _stops(matched: Matched, candidate: str, baseline: str, *, remote: bool = False) -> list[Reason]:
-    """Why the two cannot be compared at all, if so; what remote columns hold is asked later."""
+def _stops(table: Matched | Remote, candidate: str, baseline: str) -> list[Reason]:
+    """Why the two cannot be compared at all, if so."""
+    matched = table if isinstance(table, Matched) else table.outline
     if matched.stop:
         return [dict(r) for r in matched.stop]
     stops = []
@@ -405,15 +406,8 @@ def _stops(matched: Matched, candidate: str, baseline: str, *, remote: bool = Fa
             )
             stops.append(reason("missing_column", text.rstrip()))
             continue
-        if remote:
-            continue
-        try:
-            numbers(matched.table, name)
-        except StrangeCells:
-            raise
-        except CallError as error:
-            text = f"{error} Only probabilities and rank scores can be scored."
-            stops.append(reason("kinds_differ", text))
+        if said := table.no_numbers(name):
+            stops.append(reason("kinds_differ", f"{said} Only probabilities and rank scores can be scored."))
     return stops
 
 
@@ -514,11 +508,11 @@ def cells(
 
         table = of_frame(table, one_row_per_deal=one_row_per_deal)
     question, dropped = _chosen_question(table.outline, generalise_to)
-    if stops := _stops(table.outline, candidate, baseline, remote=True):
+    if stops := _stops(table, candidate, baseline):
         raise CallError(" ".join(r["text"] for r in stops))
     names = (candidate, baseline)
     made = table.evidence(names, question, chosen, epsilon=epsilon, kinds=kinds, reasons=dropped)
-    return replace(made, about=table.outline, question=question)
+    return replace(made, about=table.outline, question=question, metrics=tuple(m.name for m in chosen))
 
 
 def compare_cells(
@@ -567,6 +561,7 @@ def compare_cells(
 
         found = sql.cells_of(sql.table_of(cells), None if curve is None else sql.table_of(curve))
     there = [m for m in METRICS if m in found.marks and (m != "auc" or found.rankings is not None)]
+    there = list(found.metrics) or there
     usual = [m for m in (*DEFAULT_METRICS, *there) if m in there]
     chosen = _chosen_metrics(list(dict.fromkeys(usual)) if metrics is None else metrics)
     if missing := [m.name for m in chosen if m.name not in there]:
@@ -665,7 +660,7 @@ def compare(
     margins = margins_of(margin, chosen)
     question, told = _chosen_question(outline, generalise_to)
     call = _Call(names, outline, question, margins, level, beyond_margin, seed)
-    if stops := _stops(outline, candidate, baseline, remote=table is not outline):
+    if stops := _stops(table, candidate, baseline):
         counts = (outline.deals, len(outline.table)) if isinstance(table, Matched) else (table.rows,) * 2
         rows = [call.empty(m) | {"reasons": [*told, *stops]} for m in chosen]
         return call.answered(chosen, rows, outline.counted_flow(*counts))

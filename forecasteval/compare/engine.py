@@ -23,6 +23,8 @@ from forecasteval.inference.silence import Left, Silence, judged
 Columns = Mapping[str, nw.Expr]
 ONE, NONE = (nw.lit(n).cast(nw.Float64) for n in (1, 0))  # 1.0 itself is a decimal to some engines
 
+SPACE = "[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"  # as Python's str.strip
+
 
 def collected(frame: Any) -> pd.DataFrame:
     """A small result, in memory; what an engine gives as decimals is whole numbers of 64 bits, or floats.
@@ -61,6 +63,11 @@ def day(frame: Any, column: str) -> nw.Expr:
         return nw.col(column).cast(nw.Date).cast(nw.String)
     written = nw.col(column).str.slice(0, 10)
     return nw.when(written.str.contains("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")).then(written).otherwise(None)
+
+
+def trimmed(text: nw.Expr) -> nw.Expr:
+    """Text without the spaces around it, those of all alphabets: some engines know those of ASCII alone."""
+    return text.str.replace_all(f"^{SPACE}+|{SPACE}+$", "")
 
 
 def floor(value: nw.Expr) -> nw.Expr:

@@ -21,13 +21,11 @@ from forecasteval.errors import CallError
 from forecasteval.inference.auc import EXACT_ROWS, STEPS, Levels, pairs_within, ranges, span
 from forecasteval.inference.estimate import Reason, reason
 from forecasteval.inference.exact_sums import Grain, Size
-from forecasteval.matching.ids import joined_ids
-from forecasteval.matching.matched import DAYS_AHEAD, Matched
+from forecasteval.matching.ids import ids_read_as, joined_ids
+from forecasteval.matching.matched import DAYS_AHEAD, META, ROUNDING, Matched
 from forecasteval.scores.probability import Metric
 
-_ROUNDING = 1e-9
 _SLIPS = 200  # labels that are read as others, one by one; more are no slips of the pen
-_SPACES = " \t\n\r\v\f"
 _DIMENSIONS = ("rep", "period", "account")
 MARKS = {"brier_by_amount": "with_amount", "bias_by_amount": "with_both"}
 _MONEY: dict[str, tuple[str, ...]] = {
@@ -45,6 +43,11 @@ def usable_amounts(names: Iterable[str]) -> dict[str, nw.Expr]:
         ok = [~nw.col(m).is_null() & (nw.col(m) >= 0) for m in money]
         found[mark] = ok[0] if len(ok) == 1 else ok[0] & ok[1]
     return found
+
+
+def written_number(name: str) -> nw.Expr:
+    """Is a text a number?"""
+    return engine.trimmed(nw.col(name)).str.contains("^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?$")
 
 
 def _only(frame: Any) -> dict[str, Any]:
@@ -84,13 +87,23 @@ class Remote:
             blank = head[d].isna() | (head[d].astype("str").str.strip() == "")
             head[d] = None if blank.all() and not _any(frame, d) else "there"
         head.attrs = {str(k): v for k, v in (attrs or {}).items()}
-        outline = replace(Matched.of(head), joined=[])
+        outline = replace(Matched.of(head), joined=dict(head.attrs.get(META, {}).get("joined", {})))
         return cls(frame, outline, **known)
 
     @cached_property
     def rows(self) -> int:
         """How many there are; a comparison that can be made counts them itself."""
         return engine.count(self.frame)
+
+    def no_numbers(self, name: str) -> str:
+        """What is to be said of a column of text in which some cells are no numbers."""
+        kind = self.frame.collect_schema()[name]
+        if kind.is_numeric() or kind == nw.Boolean:
+            return ""
+        there = ~nw.col(name).is_null()
+        strange = there & ~written_number(name) if kind == nw.String else there
+        found = engine.count(self.frame.filter(strange))
+        return f"{name} holds {found:,} cells that are not numbers." if found else ""
 
     def evidence(
         self,
@@ -157,7 +170,7 @@ class _Asked:
     metrics: tuple[Metric, ...]
     epsilon: float
     declared: Mapping[str, str]
-    told: list[Reason] = field(default_factory=list)
+    joined: dict[str, str] = field(default_factory=dict)
     curves: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     def cells(self, reasons: tuple[Reason, ...]) -> Cells:
@@ -188,7 +201,9 @@ class _Asked:
         flow = list(self.remote.outline.counted_flow(self.deals, self.asked))
         told = hindsight.dated_late(int(self.whole.get("late", 0)), self.asked)
         told += self._knew()
-        told += [*reasons, *self.remote.outline.joined, *joined, *notes]
+        joined = {**self.remote.outline.joined, **self.joined, **joined}
+        said = [reason("ids_joined", joined[d]) for d in ("deal_id", *self.dimensions) if d in joined]
+        told += [*reasons, *said, *notes]
         told += self._settle(kinds, flow)
         self._united(told)
         return self._summed(kinds, tuple(told), tuple(flow), look)
@@ -198,16 +213,18 @@ class _Asked:
     def _read(self, *, tidy: bool = False) -> Any:
         """The columns that count, under names of their own; tidied where a first look found that they need it."""
         frame, schema = self.remote.frame, self.remote.frame.collect_schema()
-        wrong = [n for n in (*self.names, "won") if not (schema[n].is_numeric() or schema[n] == nw.Boolean)]
-        if wrong:
-            raise CallError(
-                f"{', '.join(wrong)} holds {schema[wrong[0]]}, not numbers. On an engine the forecasts and won must be "
-                "columns of numbers; cast them, or hand the table over as a DataFrame."
-            )
 
         def number(name: str) -> nw.Expr:
-            column = nw.col(name).cast(nw.Float64)
-            if not (tidy and schema[name].is_float()):
+            column = nw.col(name)
+            if schema[name] == nw.String:
+                column = nw.when(written_number(name)).then(engine.trimmed(column)).otherwise(None)
+            elif schema[name] == nw.Boolean:
+                column = column.cast(nw.Int64)
+            column = column.cast(nw.Float64)
+            floored = (
+                name in ("amount", "amount_won") and frame.implementation.is_ibis()
+            )  # which fails on NaN
+            if not ((tidy or floored) and schema[name].is_float()):
                 return column
             return nw.when(~nans(column.cast(nw.String))).then(column).otherwise(None)
 
@@ -223,11 +240,11 @@ class _Asked:
             column = column.str.strip_chars()
             return nw.when(column != "").then(column).otherwise(None)
 
-        columns = {"c": number(self.names[0]), "b": number(self.names[1])}
-        won = nw.col("won").cast(nw.Int64) if schema["won"] == nw.Boolean else nw.col("won")
-        columns["w"] = won.cast(nw.Float64)
+        columns = {"c": number(self.names[0]), "b": number(self.names[1]), "w": number("won")}
         money = {"amount", "amount_won"} if any(m.needs for m in self.metrics) else set()
         money = money & set(schema.names()) if "amount" in schema.names() else set()
+        if wrong := [said for name in sorted(money) if (said := self.remote.no_numbers(name))]:
+            raise CallError(" ".join(wrong))
         wants = {"deal_id", "as_of", "closed_on", *_DIMENSIONS, *money}
         for name in (n for n in schema.names() if n in wants):
             if name in ("amount", "amount_won"):
@@ -311,16 +328,16 @@ class _Asked:
         of = (n.removeprefix("max_") for n, v in self.whole.items() if n.startswith("max_") and v != v)
         return [names.get(c, c) for c in of if self.whole[f"known_{c}"]]
 
-    def _beyond(self, who: str, least: float, most: float) -> int:
-        """How many values of a forecast are no probabilities; asked only where one is not."""
-        if least >= -_ROUNDING and most <= 1 + _ROUNDING:
+    def _beyond(self, column: str, least: float, most: float, low: float, high: float) -> int:
+        """How many values lie outside some limits; asked only where one does."""
+        if not (least < low or most > high):
             return 0
-        outside = flag((nw.col(who) < -_ROUNDING) | (nw.col(who) > 1 + _ROUNDING))
+        outside = flag((nw.col(column) < low) | (nw.col(column) > high))
         return int(collected(grouped(self.read.with_columns(n=outside), [], sums(("n",))))["n"].sum())
 
-    def _joined(self, frame: Any, look: pd.DataFrame) -> tuple[Any, list[Reason]]:
+    def _joined(self, frame: Any, look: pd.DataFrame) -> tuple[Any, dict[str, str]]:
         """Labels that differ only in case or in being a number or text, under one name."""
-        told = []
+        told: dict[str, str] = {}
         for d in self.dimensions:
             if d == "account":
                 labels = collected(grouped(frame.filter(~nw.col(d).is_null()), [d], {"rows": nw.len()}))
@@ -328,17 +345,12 @@ class _Asked:
                 labels = look.dropna(subset=[d]).groupby(d, as_index=False)[["rows"]].sum()
             labels = labels.sort_values(d, ignore_index=True)
             clean, said = joined_ids(labels[d].astype(object), d, labels["rows"].to_numpy())
-            told += [reason("ids_joined", said)] if said else []
+            told |= {d: said} if said else {}
             named = dict(zip(labels[d], clean, strict=True))
             if all(old == new for old, new in named.items()):
                 continue
-            frame = frame.with_columns(**{d: nw.col(d).str.strip_chars()})  # spaces may be around every label
-            others = {  # some engines leave other spaces than those of ASCII
-                left: new
-                for old, new in named.items()
-                for left in (old.strip(), old.strip(_SPACES))
-                if left != new
-            }
+            frame = frame.with_columns(**{d: engine.trimmed(nw.col(d))})  # spaces may be around every label
+            others = {old.strip(): new for old, new in named.items() if old.strip() != new}
             if len(others) > _SLIPS:
                 raise CallError(
                     f"{len(others):,} labels of {d} differ from others only in case or in being a number or text, such as "
@@ -359,33 +371,23 @@ class _Asked:
         wrong = []
         for d in (d for d in ("rep", "period") if d in self.dimensions):
             if empty := int(look.loc[look[d].isna(), "rows"].sum()):
-                wrong.append(
-                    f"{d} is empty in {empty:,} rows{self._where(d)}. Fill it, leave those rows out, or drop the column {d}."
-                )
+                wrong.append(rows.is_empty(d, f"{empty:,}", self._where(d)))
         if total["no_deal"]:
-            wrong.append(
-                f"deal_id is empty in {int(total['no_deal']):,} rows{self._where('deal_id')}. Every row needs the deal it is "
-                "about."
-            )
+            wrong.append(self._no_deal(int(total["no_deal"])))
         if total["not_won"]:
-            wrong.append(
-                f"won must be 0 or 1 in every row; {int(total['not_won']):,} rows are not. Leave deals without an "
-                "outcome out of the table."
-            )
+            wrong.append(rows.not_won(f"{int(total['not_won']):,}", ""))
         for money, name in (("amount", "amount"), ("booked", "amount_won")):
-            if f"max_{money}" in total:
+            if f"max_{money}" in total and (name == "amount" or "amount_won" in self.present):
                 ends = (total[f"min_{money}"], total[f"max_{money}"])
-                if huge := [v for v in ends if abs(v) > rows.LARGEST_AMOUNT]:
-                    wrong.append(
-                        f"{name} holds values that are no amounts of money, such as {huge[0]:g}. Expected is a number up "
-                        f"to {rows.LARGEST_AMOUNT:g}; leave unknown amounts empty."
-                    )
+                if huge := self._beyond(money, *ends, -rows.LARGEST_AMOUNT, rows.LARGEST_AMOUNT):
+                    wrong.append(rows.no_money(name, f"{huge:,}", f", such as {max(ends, key=abs):g}"))
         if total.get("booked_lost", 0):
-            wrong.append(
-                f"amount_won must be 0 where a deal was not won; {int(total['booked_lost']):,} rows are not."
-            )
+            wrong.append(rows.booked_lost(f"{int(total['booked_lost']):,}", ""))
         if wrong:
             raise CallError(" ".join(wrong))
+
+    def _no_deal(self, empty: int) -> str:
+        return rows.is_empty("deal_id", f"{empty:,}", self._where("deal_id"))
 
     def _where(self, column: str) -> str:
         """The first row in which a column is empty, where rows have numbers."""
@@ -399,9 +401,8 @@ class _Asked:
         self.range: dict[str, tuple[float, float]] = {}
         for who, name in zip("cb", self.names, strict=True):
             least, most = (float(self.whole[f"{end}_{who}"]) for end in ("min", "max"))
-            outside = self._beyond(who, least, most)
-            example = f"the {'largest' if most > 1 else 'smallest'} is {most if most > 1 else least:g}"
-            kind, note = rows.kind_of(name, outside, example, least, most, self.declared)
+            outside = self._beyond(who, least, most, -ROUNDING, 1 + ROUNDING)
+            kind, note = rows.kind_of(name, outside, least, most, self.declared)
             if not outside and (least < 0 or most > 1):
                 frame = frame.with_columns(**{who: nw.col(who).clip(0.0, 1.0)})
                 least, most = max(least, 0.0), min(most, 1.0)
@@ -419,10 +420,9 @@ class _Asked:
         if self.remote.one_row_per_deal:
             return frame, False, 1
         found = self._deals_of(frame)
-        tidy, said = self._deal_ids(frame, found)
+        tidy = self._deal_ids(frame, found)
         if tidy is not frame:
             frame, found = tidy, self._deals_of(tidy)
-        self.told += said
         self.deals, looks = int(found["deals"]), int(found["most"])
         if looks == 1:
             return frame, False, 1
@@ -430,10 +430,7 @@ class _Asked:
         again = grouped(frame, key, {"n": nw.len()}).filter(nw.col("n") > 1)
         repeated = collected(grouped(again.with_columns(n=nw.col("n") - 1), [], {"n": nw.col("n").sum()}))
         if len(repeated) and int(repeated["n"].sum()):
-            raise CallError(
-                f"{int(repeated['n'].sum()):,} rows repeat a deal at the same as-of. The table holds one row per deal "
-                "and as-of."
-            )
+            raise CallError(rows.repeated(f"{int(repeated['n'].sum()):,}", ""))
         if self.moment and frame.collect_schema()[self.moment] == nw.String:
             told = frame.filter(~nw.col(self.moment).is_null())
             written = collected(grouped(told, [self.moment], {"n": nw.len()})).sort_values(self.moment)
@@ -448,28 +445,37 @@ class _Asked:
         if frame.collect_schema()["u"] == nw.String:
             u = nw.col("u")
             written = {"up": flag(u != u.str.to_uppercase()), "low": flag(u != u.str.to_lowercase())}
-            written["spaced"] = flag(u.str.contains(r"^[\s\v]|[\s\v]$"))
+            written["odd"] = flag(u.str.contains(f"^{engine.SPACE}|{engine.SPACE}$|^$|[.]0+$"))
         of = engine.widened(grouped(frame, ["u"], {"n": nw.len()}), written)
         return _only(grouped(of, [], {"deals": nw.len(), "most": nw.col("n").max(), **sums(written)}))
 
-    def _deal_ids(self, frame: Any, found: Mapping[str, Any]) -> tuple[Any, list[Reason]]:
-        """Ids that differ only in case are one, unless they are such that case counts."""
+    def _deal_ids(self, frame: Any, found: Mapping[str, Any]) -> Any:
+        """Ids that differ only in spaces, in case or in being a number or text are one, as in memory."""
         u = nw.col("u")
-        if found.get("spaced"):  # seldom, and slow: it is done again wherever ids are asked for
-            frame = frame.with_columns(u=u.str.strip_chars())
-        if not (found.get("up") and found.get("low")):
-            return frame, []
-        counts = (u.str.len_chars() == 15) & u.str.contains("[0-9]") & ~u.str.contains("[^A-Za-z0-9]")
-        one = nw.when(counts).then(u).otherwise(u.str.to_lowercase())
-        several = grouped(
-            frame.select(u=u, one=one), ["one"], {"a": nw.col("u").min(), "z": nw.col("u").max()}
-        )
-        joined = collected(several.filter(nw.col("a") != nw.col("z")))
-        if joined.empty:
-            return frame, []
-        example = joined.sort_values("a").iloc[0]
-        text = f"Ids in deal_id that differ only in case are read as one, such as {example['a']!r} and {example['z']!r}."
-        return frame.with_columns(u=one), [reason("ids_joined", text)]
+        if not (found.get("odd") or (found.get("up") and found.get("low"))):
+            return frame
+        one = u
+        if found["odd"]:  # seldom, and slow: it is done again wherever ids are asked for
+            one = engine.trimmed(u)
+            if empty := engine.count(frame.filter(one == "")):
+                raise CallError(self._no_deal(empty))
+            whole = nw.when(one.str.contains("^[0-9]+[.]0+$")).then(one.str.replace_all("[.]0+$", ""))
+            one = whole.otherwise(one)
+        counts = (one.str.len_chars() == 15) & one.str.contains("[0-9]") & ~one.str.contains("[^A-Za-z0-9]")
+        one = nw.when(counts).then(one).otherwise(one.str.to_lowercase())
+        same = frame.select(u=u, one=one)
+        several = grouped(same, ["one"], {"a": u.min(), "z": u.max()}).filter(nw.col("a") != nw.col("z"))
+        joined = collected(several)
+        if len(joined):
+            first = joined["one"].iloc[int(joined["a"].map(repr).argmin())]
+            example = collected(grouped(same.filter(nw.col("one") == first), ["u"], {"n": nw.len()}))["u"]
+            deals = engine.count(same, ["one"])
+            self.joined["deal_id"] = ids_read_as(
+                "deal_id", int(found["deals"]), deals, sorted(map(repr, example))
+            )
+        elif not found["odd"]:
+            return frame
+        return frame.with_columns(u=one)
 
     def _knew(self) -> list[Reason]:
         """Whether one of the two knew the outcome, by the deals' last looks, and their first ones."""
@@ -503,7 +509,7 @@ class _Asked:
     def _settle(self, kinds: tuple[str, str], flow: list[dict[str, Any]]) -> list[Reason]:
         """Let the baseline's value stand in where the candidate is silent; leave out what the baseline leaves out."""
         same = kinds == ("probability", "probability")
-        names, told = self.names, list(self.told)
+        names, told = self.names, list[Reason]()
         silent = {name: int(self.whole[name]) for name in ("no_c", "no_b", "filled")}
         self.gaps = any(silent.values())
         if self.gaps:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,7 @@ from forecasteval.inference.estimate import Reason, reason
 from forecasteval.inference.grouping import Codes, Grouping, added
 from forecasteval.inference.limits import Weights
 from forecasteval.inference.silence import SILENCE_LEVEL, Silence, silence
-from forecasteval.matching.matched import DAYS_AHEAD, Matched, numbers, refuse_rows, single_cells
+from forecasteval.matching.matched import DAYS_AHEAD, ROUNDING, Matched, numbers, refuse_rows, single_cells
 from forecasteval.scores.probability import Deals, Floats, Metric
 from forecasteval.tables.period_labels import in_order_of_time
 
@@ -83,10 +83,14 @@ class Rows:
         kind_c, note_c = _kind(candidate, read.deals.candidate, declared)
         kind_b, note_b = _kind(baseline, read.deals.baseline, declared)
         flow = tuple(matched.counted_flow(read.distinct, len(read)))
+        if read.unit is not None:
+            _refuse_repeats(matched.table)
         told = stamped_late(matched)
         for name, said in ((candidate, read.deals.candidate), (baseline, read.deals.baseline)):
             told += knew(name, said, read.deals.won, read.unit, read.when, matched.more.get(DAYS_AHEAD))
-        read = read.noted(*told, *reasons, *matched.joined, *note_c, *note_b)
+        asked = ("deal_id", *(d for d in ("rep", "period", "account") if getattr(read, d) is not None))
+        joined = [reason("ids_joined", matched.joined[d]) for d in asked if d in matched.joined]
+        read = read.noted(*told, *reasons, *joined, *note_c, *note_b)
         names = (candidate, baseline)
         read = replace(read, names=names, kinds=(kind_c, kind_b), flow=flow, asked=len(read))
         return _united(_settled(read))
@@ -253,32 +257,41 @@ def _codes(column: pd.Series) -> Codes:
 def _kind(
     name: str, values: NDArray[np.float64], declared: Mapping[str, str]
 ) -> tuple[str, tuple[Reason, ...]]:
-    outside = (values < 0) | (values > 1)
-    first = int(np.argmax(outside)) if outside.any() else 0
-    example = f"the first is {values[first]:g}, row {first + 1}" if values.size else ""
+    outside = (values < -ROUNDING) | (values > 1 + ROUNDING)
     least, most = np.fmin.reduce(values, initial=0.0), np.fmax.reduce(values, initial=0.0)
-    return kind_of(name, int(outside.sum()), example, least, most, declared)
+    row = int(np.argmax(outside)) if outside.any() else 0
+    first = f"the first is {values[row]:g}, row {row + 1}" if values.size else ""
+    return kind_of(name, int(outside.sum()), least, most, declared, first)
 
 
 def kind_of(
-    name: str, outside: int, example: str, least: float, most: float, declared: Mapping[str, str]
+    name: str, outside: int, least: float, most: float, declared: Mapping[str, str], first: str = ""
 ) -> tuple[str, tuple[Reason, ...]]:
-    """Probability or rank score; a column outside [0, 1] that nobody declared is read as a rank score."""
+    """Probability or rank score; a column outside [0, 1] that nobody declared is read as a rank score.
+
+    ``first`` tells the first value outside, where rows have numbers; what is said of any table does not depend on their
+    order.
+    """
     if not outside:
         return declared.get(name, "probability"), ()
-    found = f"{name} holds {outside:,} values outside 0-1 ({example})"
+    extreme = f"the largest is {most:g}" if most > 1 else f"the smallest is {least:g}"
+    found = f"{name} holds {outside:,} values outside 0-1"
     if declared.get(name) == "probability":
         raise CallError(
-            f"{found} but is declared a probability. Divide percentages by 100; leave a missing forecast empty."
+            f"{found} ({first or extreme}) but is declared a probability. Divide percentages by 100; leave a missing forecast "
+            "empty."
         )
     if name in declared:
         return declared[name], ()
     if least >= 0 and _PERCENT < most <= 100:
         raise CallError(
-            f"{found}: it looks like percent. Divide percentages by 100; a score that only ranks deals is declared "
+            f"{found} ({first or extreme}): it looks like percent. Divide percentages by 100; a score that only ranks deals is declared "
             f"with kinds={{{name!r}: 'rank_score'}}."
         )
-    text = f"{found}, so it is read as a rank score, for which only AUC has a meaning. If these are percentages, divide them by 100."
+    text = (
+        f"{found} ({extreme}), so it is read as a rank score, for which only AUC has a meaning. If these are percentages, divide "
+        "them by 100."
+    )
     return "rank_score", (reason("read_as_rank_score", text),)
 
 
@@ -303,18 +316,67 @@ def crossed(crossing: int, deals: int) -> Reason:
     return reason("crossing_reps", text)
 
 
-def _won(matched: pd.DataFrame) -> NDArray[np.float64]:
-    won = pd.to_numeric(single_cells(matched["won"]), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+def all_at_once(*checks: Callable[[], Any]) -> list[Any]:
+    """What some checks give; what is wrong with all of them in one error."""
+    found, wrong = [], []
+    for check in checks:
+        try:
+            found.append(check())
+        except CallError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise CallError(" ".join(wrong))
+    return found
+
+
+def is_empty(column: str, rows: str, at: str) -> str:
+    """That an id is missing in so many rows; ``at`` tells the first, where rows have numbers."""
+    remedy = f"Fill it, leave those rows out, or drop the column {column}."
+    remedy = "Every row needs the deal it is about." if column == "deal_id" else remedy
+    return f"{column} is empty in {rows} rows{at}. {remedy}"
+
+
+def not_won(rows: str, at: str) -> str:
+    """That outcomes are neither 0 nor 1."""
+    return f"won must be 0 or 1 in every row; {rows} rows are not{at}. Leave deals without an outcome out of the table."
+
+
+def no_money(column: str, rows: str, at: str) -> str:
+    """That amounts are too large for any."""
+    return (
+        f"{column} holds {rows} values that are no amounts of money{at}. Expected is a number up to {LARGEST_AMOUNT:g}; leave "
+        "unknown amounts empty."
+    )
+
+
+def booked_lost(rows: str, at: str) -> str:
+    """That deals which were not won were booked."""
+    return f"amount_won must be 0 where a deal was not won; {rows} rows are not{at}."
+
+
+def repeated(rows: str, at: str) -> str:
+    """That the rows of a deal cannot be told apart."""
+    return f"{rows} rows repeat a deal at the same as-of{at}. The table holds one row per deal and as-of."
+
+
+def _outcomes(matched: pd.DataFrame) -> Floats:
+    column = single_cells(matched["won"])
+    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+
+
+def _won(matched: pd.DataFrame) -> Floats:
+    won = _outcomes(matched)
 
     def refused(n: str, row: int) -> str:
         found = matched["won"].iloc[row]
-        return (
-            f"won must be 0 or 1 in every row; {n} rows are not, the first is row {row + 1}: "
-            f"{'empty' if pd.isna(found) else repr(str(found))}. Leave deals without an outcome out of the table."
-        )
+        return not_won(n, f"{_first(row)}: {'empty' if pd.isna(found) else repr(str(found))}")
 
     refuse_rows(~((won == 0) | (won == 1)), refused)
     return won
+
+
+def _first(row: int) -> str:
+    return f", the first is row {row + 1}"
 
 
 def _amounts(matched: pd.DataFrame, name: str) -> Floats:
@@ -322,10 +384,7 @@ def _amounts(matched: pd.DataFrame, name: str) -> Floats:
     values = numbers(matched, name)
     refuse_rows(
         np.abs(values) > LARGEST_AMOUNT,
-        lambda n, row: (
-            f"{name} holds {n} values that are no amounts of money; the first is row {row + 1}: {values[row]:g}. Expected "
-            f"is a number up to {LARGEST_AMOUNT:g}; leave unknown amounts empty."
-        ),
+        lambda n, row: no_money(name, n, f"; the first is row {row + 1}: {values[row]:g}"),
     )
     return values
 
@@ -346,22 +405,18 @@ def _deal_codes(matched: pd.DataFrame) -> Codes | None:
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu" and _all_differ(column.to_numpy()):
         return None
     unit = _codes(matched["deal_id"])
-    refuse_rows(
-        unit < 0,
-        lambda n, row: (
-            f"deal_id is empty in {n} rows, the first is row {row + 1}. Every row needs the deal it is about."
-        ),
-    )
-    if int(unit.max(initial=-1)) + 1 == unit.size:
-        return None
+    refuse_rows(unit < 0, lambda n, row: is_empty("deal_id", n, _first(row)))
+    return None if int(unit.max(initial=-1)) + 1 == unit.size else unit
+
+
+def _refuse_repeats(matched: pd.DataFrame) -> None:
+    """Refuse a deal that is seen twice at one moment."""
     refuse_rows(
         matched.duplicated([c for c in ("deal_id", "as_of") if c in matched]).to_numpy(),
-        lambda n, row: (
-            f"{n} rows repeat a deal at the same as-of; the first is row {row + 1}, deal "
-            f"{str(matched['deal_id'].iloc[row])!r}. The table holds one row per deal and as-of."
+        lambda n, row: repeated(
+            n, f"; the first is row {row + 1}, deal {str(matched['deal_id'].iloc[row])!r}"
         ),
     )
-    return unit
 
 
 def _moments(matched: pd.DataFrame) -> NDArray[np.int64]:
@@ -384,13 +439,7 @@ def _dimension(matched: pd.DataFrame, name: str, labels: dict[str, NDArray[Any]]
     codes, found = pd.factorize(matched[name], sort=False)
     order = sorted(range(len(found)), key=lambda at: str(found[at]))  # not as the rows happen to stand
     labels[name] = np.asarray(found)[order]
-    refuse_rows(
-        codes < 0,
-        lambda n, row: (
-            f"{name} is empty in {n} rows, the first is row {row + 1}. Fill it, leave those rows out, or drop the column "
-            f"{name}."
-        ),
-    )
+    refuse_rows(codes < 0, lambda n, row: is_empty(name, n, _first(row)))
     place = np.empty(len(order), dtype=np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
     return place[codes]
@@ -439,30 +488,29 @@ def _read(
     epsilon: float,
 ) -> Rows:
     """Check a table and turn it into arrays."""
-    unit = _deal_codes(matched)
     wants = set(dimensions)
     labels: dict[str, NDArray[Any]] = {}
-    rep = _dimension(matched, "rep", labels) if wants & {"rep", "deal"} else None
-    period = _in_time(matched, labels) if "period" in wants else None
-    account = _accounts(matched, unit) if "account" in wants else None
     has_amount = amounts and "amount" in matched
     has_booked = has_amount and "amount_won" in matched
-    deals = Deals(
-        _won(matched),
-        numbers(matched, candidate),
-        numbers(matched, baseline),
-        _amounts(matched, "amount") if has_amount else None,
-        _amounts(matched, "amount_won") if has_booked else None,
-        epsilon,
+
+    def booked() -> Floats | None:
+        found = _amounts(matched, "amount_won") if has_booked else None
+        if found is not None:
+            lost = (_outcomes(matched) == 0) & (np.nan_to_num(found) != 0)
+            refuse_rows(lost, lambda n, row: booked_lost(n, f"{_first(row)}: {found[row]:g}"))
+        return found
+
+    rep, period, unit, won, amount, amount_won = all_at_once(
+        lambda: _dimension(matched, "rep", labels) if wants & {"rep", "deal"} else None,
+        lambda: _in_time(matched, labels) if "period" in wants else None,
+        lambda: _deal_codes(matched),
+        lambda: _won(matched),
+        lambda: _amounts(matched, "amount") if has_amount else None,
+        booked,
     )
-    if (booked := deals.amount_won) is not None:
-        refuse_rows(
-            (deals.won == 0) & (np.nan_to_num(booked) != 0),
-            lambda n, row: (
-                f"amount_won must be 0 where a deal was not won; {n} rows are not, the first is row {row + 1}: "
-                f"{booked[row]:g}."
-            ),
-        )
+    account = _accounts(matched, unit) if "account" in wants else None
+    c, b = (numbers(matched, name) for name in (candidate, baseline))
+    deals = Deals(won, c, b, amount, amount_won, epsilon)
     return Rows(deals, rep, period, account, unit, None if unit is None else _moments(matched), labels)
 
 

@@ -79,18 +79,17 @@ in being a number or text: '3', 3.")
         cleaned: Any = pd.Categorical.from_codes(new, categories=pd.Index(labels, dtype=object))  # type: ignore[call-overload]
     else:
         cleaned = np.array([*labels, np.nan], dtype=object)[new]
-    said = _said(name, [[found[at] for *_, at in same] for same in variants.values()])
+    groups = [[found[at] for *_, at in same] for same in variants.values()]
+    merged = [sorted(map(repr, same)) for same in groups if len(same) > 1]
+    said = ids_read_as(name, sum(map(len, groups)), len(groups), min(merged)) if merged else ""
     return pd.Series(cleaned, index=column.index, name=column.name), said
 
 
-def _said(name: str, groups: list[list[Any]]) -> str:
-    """Which ids were read as one; nothing where none were."""
-    merged = [sorted(map(repr, same)) for same in groups if len(same) > 1]
-    if not merged:
-        return ""
+def ids_read_as(name: str, before: int, after: int, example: list[str]) -> str:
+    """Which ids were read as one."""
     return (
-        f"{sum(map(len, groups)):,} ids in {name} are read as {len(groups):,}, since some differ only in spaces, in case "
-        f"or in being a number or text: {', '.join(min(merged)[:3])}."
+        f"{before:,} ids in {name} are read as {after:,}, since some differ only in spaces, in case or in being a number or "
+        f"text: {', '.join(example[:3])}."
     )
 
 

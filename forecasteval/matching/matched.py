@@ -18,7 +18,7 @@ from forecasteval.tables.organisation import Org
 META = "forecasteval"  # key of DataFrame.attrs under which a table says where its rows come from
 RESERVED = frozenset(["deal_id", "as_of", "period", "rep", "account", "won", "amount", "amount_won"])
 DAYS_AHEAD = "days_ahead"  # among what came with a table: at least so many until the target is settled
-_ROUNDING = 1e-9  # a probability outside [0, 1] by less is one
+ROUNDING = 1e-9  # a probability outside [0, 1] by less is one
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +35,8 @@ class Matched:
     nouns : dict
         What clusters are called, such as "quarters" for periods.
     stop : list of reasons why nothing can be compared
-    joined : list of reasons
-        Which ids were read as one.
+    joined : dict by column
+        Which ids were read as one, in words.
     features : list of str
         Columns that a reference model of a flat table may learn from.
     more : dict
@@ -53,7 +53,7 @@ class Matched:
     nouns: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     stop: list[dict[str, str]] = field(default_factory=list)
-    joined: list[dict[str, str]] = field(default_factory=list)
+    joined: Mapping[str, str] = field(default_factory=dict)
     features: list[str] = field(default_factory=list)
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -81,11 +81,11 @@ class Matched:
         table = table.copy(deep=False)
         table.attrs = {}  # pandas copies attrs deeply at every step
         known = {name: about.pop(name) for name in _ABOUT if name in about}
-        joined = list(known.pop("joined", []))
+        joined = dict(known.pop("joined", {}))
         for name in ID_COLUMNS:
             if name in table:
                 table[name], said = joined_ids(table[name], name)
-                joined += [{"code": "ids_joined", "text": said}] if said else []
+                joined |= {name: said} if said else {}
         return cls(table, **known, joined=joined, more=about)
 
     def frame(self) -> pd.DataFrame:
@@ -140,13 +140,23 @@ class Matched:
         """A column as numbers, NaN where it is empty; refused where a cell holds something else."""
         return numbers(self.table, column)
 
+    def no_numbers(self, column: str) -> str:
+        """What is to be said of a column in which some cells are no numbers."""
+        try:
+            self.numbers(column)
+        except StrangeCells:
+            raise
+        except CallError as error:
+            return str(error)
+        return ""
+
     def is_probability(self, name: str) -> bool:
         """Does a forecaster give probabilities of these deals?"""
         if name not in self.table or not pd.api.types.is_numeric_dtype(self.table[name]):
             return False
         said = self.table[name].dropna()
         declared = self.kinds.get(name, "probability") == "probability"
-        return declared and len(said) > 0 and bool(said.between(-_ROUNDING, 1 + _ROUNDING).all())
+        return declared and len(said) > 0 and bool(said.between(-ROUNDING, 1 + ROUNDING).all())
 
     def counted_flow(self, deals: int, rows: int) -> list[dict[str, Any]]:
         """The flow to so many deals and rows, closed by what was selected since."""
@@ -185,7 +195,7 @@ def numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
     if name in RESERVED:
         return values
     low, high = np.fmin.reduce(values, initial=0.0), np.fmax.reduce(values, initial=1.0)
-    rounded = (low < 0 or high > 1) and low >= -_ROUNDING and high <= 1 + _ROUNDING
+    rounded = (low < 0 or high > 1) and low >= -ROUNDING and high <= 1 + ROUNDING
     return np.clip(values, 0.0, 1.0) if rounded else values
 
 

@@ -182,9 +182,42 @@ def test_what_is_wrong_on_an_engine_is_said_at_once():
     twice = pd.concat([deals(50), deals(50).head(2)])
     with pytest.raises(CallError, match="2 rows repeat a deal at the same as-of"):
         fe.compare(duckdb_of(twice, None), "model", "rep_forecast")
-    text = deals(50).assign(model="high")
-    with pytest.raises(CallError, match="model holds String, not numbers"):
-        fe.compare(duckdb_of(text, None), "model", "rep_forecast")
+    for column in ("amount", "amount_won"):
+        strange = deals(50).assign(amount_won=0.0).assign(**{column: "much"})
+        with pytest.raises(CallError, match=f"{column} holds 50 cells that are not numbers"):
+            fe.compare(duckdb_of(strange, None), "model", "rep_forecast", metrics=["brier_by_amount"])
+
+
+def test_numbers_in_text_are_read_and_words_are_no_forecast():
+    table = deals(50).dropna(subset=["model", "rep_forecast"])
+    written = table.assign(
+        model=table["model"].map("{:.6e}".format),
+        rep_forecast=" " + table["rep_forecast"].astype(str),
+        won=table["won"].astype(str),
+    )
+    ours = fe.compare(written, "model", "rep_forecast").to_dict()
+    assert ours["comparisons"][0]["difference"] is not None
+    for made in (duckdb_of(written, None), polars_of(written, None)):
+        assert fe.compare(made, "model", "rep_forecast").to_dict() == ours
+    words = table.assign(model="high")
+    told = fe.compare(duckdb_of(words, None), "model", "rep_forecast").primary["reasons"]
+    assert [r["code"] for r in told] == ["kinds_differ"]
+    assert told[0]["text"].startswith(f"model holds {len(table)} cells that are not numbers")
+
+
+def test_deal_ids_are_one_as_in_memory():
+    table = deals(120, looks=2)
+    spelt = [str, "{}.0".format, "\u00a0{} ".format, "d{}".format, "D{}".format]
+    deal = table["deal_id"].str[1:]
+    table["deal_id"] = [spelt[i % 5 if i % 7 else 0](d) for i, d in enumerate(deal)]
+    table = table.assign(as_of=pd.to_datetime("2025-01-01") + pd.to_timedelta(range(len(table)), "D"))
+    ours = fe.compare(table, "model", "rep_forecast").to_dict()
+    assert "ids in deal_id are read as" in str(ours)
+    for made in (in_parts(table), duckdb_of(table, None), polars_of(table, None)):
+        assert fe.compare(made, "model", "rep_forecast").to_dict() == ours
+    blank = table.assign(deal_id=table["deal_id"].where(table.index > 2, " "))
+    with pytest.raises(CallError, match="deal_id is empty in 3 rows"):
+        fe.compare(duckdb_of(blank, None), "model", "rep_forecast")
 
 
 def test_slips_of_ids_are_read_as_in_memory():

@@ -114,7 +114,7 @@ def test_deals_that_become_one_by_trimming_repeat_a_deal():
 def test_clean_columns_are_not_touched():
     table = deals()
     matched = Matched.of(table)
-    assert matched.joined == []
+    assert matched.joined == {}
     for name in ("deal_id", "rep", "account", "period"):
         pd.testing.assert_series_equal(matched[name], table[name])
     assert Matched.of(table.assign(rep=np.arange(240) % 10))["rep"].dtype.kind == "i"
