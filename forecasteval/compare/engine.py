@@ -18,7 +18,7 @@ from forecasteval.compare.cells import PRODUCTS
 from forecasteval.errors import EngineStopped
 from forecasteval.inference.auc import STEPS, span
 from forecasteval.inference.exact_sums import Grain
-from forecasteval.inference.silence import Left, Silence, judged
+from forecasteval.inference.silence import Left, Silence, judged, left_by
 
 Columns = Mapping[str, nw.Expr]
 ONE, NONE = (nw.lit(n).cast(nw.Float64) for n in (1, 0))  # 1.0 itself is a decimal to some engines
@@ -365,51 +365,62 @@ def with_influence(frame: Any, who: str, value: float, rows: int, won: int) -> A
 def silence_of(frame: Any, silent: str, values: Columns, keys: Sequence[str]) -> dict[str, Silence]:
     """Whether the rows that a column marks differ from the others, by name of what is looked at.
 
-    ``keys`` are the ways of clustering; an empty one stands for single rows.
+    ``keys`` are the ways of clustering; an empty one stands for single rows. Deals stay on the engine, which may have
+    any number of them.
     """
+    parts: dict[str, nw.Expr] = {}
+    for i, value in enumerate(values.values()):
+        for side, on in (("s", 1), ("o", 0)):
+            mine = (nw.col(silent) == on) & ~value.is_null()
+            parts |= {
+                f"n{side}{i}": flag(mine),
+                f"x{side}{i}": nw.when(mine).then(value).otherwise(nw.lit(0.0)),
+            }
+    frame = frame.with_columns(**parts)
+    labels = [k for k in keys if k not in ("", "u")]
+    cells = collected(grouped(frame, labels, sums(parts)))
+    by_deal = grouped(frame, ["u"], sums(parts)) if "u" in keys else frame
+    total = {name: float(cells[name].sum()) for name in parts}
+    both = [i for i in range(len(values)) if total[f"ns{i}"] and total[f"no{i}"]]
+    deals = _without_each(by_deal, total, both) if both else {}
     found = {}
-    for name, value in values.items():
-        v = frame.with_columns(v=value).filter(~nw.col("v").is_null())
-        for mark, on in (("s", 1), ("o", 0)):
-            n = flag(nw.col(silent) == on).cast(nw.Float64)
-            v = v.with_columns(**{f"n{mark}": n}).with_columns(
-                **{f"x{mark}": nw.col(f"n{mark}") * nw.col("v")}
-            )
-        parts = ("ns", "xs", "no", "xo")
-        whole_of = collected(grouped(v, [], sums(parts))).iloc[0]
-        n_s, x_s, n_o, x_o = (float(whole_of[p]) for p in parts)
-        gap = x_s / n_s - x_o / n_o if n_s and n_o else float("nan")
-        left = [] if n_s and n_o else [Left(0, 0.0, 0.0, whole=True)]
-        for key in keys if n_s and n_o else ():
-            of = grouped(v, [key], sums(parts)) if key else v
-            without = (nw.lit(x_s) - nw.col("xs")) / (nw.lit(n_s) - nw.col("ns")) - (
-                nw.lit(x_o) - nw.col("xo")
-            ) / (nw.lit(n_o) - nw.col("no"))
-            of = of.filter((nw.col("ns") < n_s) & (nw.col("no") < n_o)).with_columns(d=without - gap)
-            of = of.with_columns(
-                d2=nw.col("d") * nw.col("d"), s2=nw.col("ns") * nw.col("ns"), o2=nw.col("no") * nw.col("no")
-            )
-            t = collected(
-                grouped(
-                    of,
-                    [],
-                    {
-                        "g": nw.len(),
-                        **sums(("d2", "s2", "o2")),
-                        "sn": nw.col("ns").sum(),
-                        "on": nw.col("no").sum(),
-                    },
-                )
-            )
-            whole = t.empty or t["sn"].iloc[0] < n_s or t["on"].iloc[0] < n_o
+    for i, name in enumerate(values):
+        left = [deals.get(i, Left(0, 0.0, 0.0, whole=True))]
+        for key in labels if i in both else ():
+            of = cells.groupby(key)[[*parts]].sum()
+            of = of[of[f"ns{i}"] + of[f"no{i}"] > 0]
             left.append(
-                Left(0, 0.0, 0.0, whole=True)
-                if whole
-                else Left(
-                    int(t["g"].iloc[0]),
-                    float(t["d2"].iloc[0]),
-                    min(n_s**2 / float(t["s2"].iloc[0]), n_o**2 / float(t["o2"].iloc[0])),
-                )
+                left_by([(of[f"x{side}{i}"].to_numpy(), of[f"n{side}{i}"].to_numpy()) for side in "so"])
             )
-        found[name] = judged(x_s / n_s if n_s else float("nan"), x_o / n_o if n_o else float("nan"), left)
+        silent_mean, other_mean = (
+            total[f"x{side}{i}"] / total[f"n{side}{i}"] if total[f"n{side}{i}"] else float("nan")
+            for side in "so"
+        )
+        found[name] = judged(silent_mean, other_mean, left)
     return found
+
+
+def _without_each(frame: Any, total: Mapping[str, float], which: Sequence[int]) -> dict[int, Left]:
+    """The gap of each value without each row of a frame in turn."""
+    gaps: dict[str, nw.Expr] = {}
+    for i in which:
+        change = []
+        for side in "so":
+            (n, of), (x, sum_of) = ((nw.col(f"{c}{side}{i}"), total[f"{c}{side}{i}"]) for c in "nx")
+            others = nw.when(n < of).then(nw.lit(of) - n).otherwise(ONE)
+            change.append((nw.lit(sum_of) - x) / others - sum_of / of)
+        gaps[f"d{i}"] = change[0] - change[1]
+    squares = {f"{c}_2": nw.col(c) * nw.col(c) for i in which for c in (f"d{i}", f"ns{i}", f"no{i}")}
+    there = {f"g{i}": flag(nw.col(f"ns{i}") + nw.col(f"no{i}") > 0) for i in which}
+    most = {f"most_{c}": nw.col(c).max() for i in which for c in (f"ns{i}", f"no{i}")}
+    rows = frame.with_columns(**gaps).with_columns(**squares, **there)
+    t = collected(grouped(rows, [], sums((*squares, *there)) | most)).iloc[0]
+    return {
+        i: Left(
+            int(t[f"g{i}"]),
+            float(t[f"d{i}_2"]),
+            min(total[c] ** 2 / float(t[f"{c}_2"]) for c in (f"ns{i}", f"no{i}")),
+            whole=any(t[f"most_{c}"] >= total[c] for c in (f"ns{i}", f"no{i}")),
+        )
+        for i in which
+    }
