@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from forked import make_forked
 
 import forecasteval as fe
 from forecasteval.cli import _asked as asked
@@ -21,14 +22,14 @@ REAL = ROOT.parent / "shared" / "samples" / "forecasts"
 real_tables = pytest.mark.skipif(not REAL.is_dir(), reason="the real tables are not beside the checkout")
 
 
-def run(out, data=ROOT / "data" / "demo", **parameters):
-    folder = make_report(NOTEBOOK, out=out, data=data, parameters=parameters, allow_stale=True)
+def run(out, data=ROOT / "data" / "demo", make=make_forked, **parameters):
+    folder = make(NOTEBOOK, out=out, data=data, parameters=parameters, allow_stale=True)
     return json.loads((folder / "results.json").read_text()), (folder / "report.html").read_text(), folder
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("demo"))
+    return run(tmp_path_factory.mktemp("demo"), make=make_report)
 
 
 def text_of(page):
@@ -220,14 +221,10 @@ def test_wrong_values_are_refused_with_the_allowed_ones(tmp_path, parameters, se
         asked("compare_forecasts", values, tables.read(folder))
 
     with pytest.raises(RunFailed if in_notebook else CallError) as refused:
-        make_report(
-            NOTEBOOK,
-            out=tmp_path,
-            data=ROOT / "data" / "demo",
-            parameters=parameters,
-            allow_stale=True,
-            check=None if in_notebook else check,
-        )
+        if in_notebook:
+            run(tmp_path, **parameters)
+        options = {"data": ROOT / "data" / "demo", "parameters": parameters, "allow_stale": True}
+        make_report(NOTEBOOK, out=tmp_path, check=check, **options)
     assert refused.value.exit_code == 2
     for sentence in sentences:
         assert sentence in str(refused.value)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from forked import make_forked
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -208,9 +209,9 @@ def test_wrong_values_are_refused_all_at_once(org):
 # --- the notebook -----------------------------------------------------------------------------------------
 
 
-def run(out, **parameters):
+def run(out, make=make_forked, **parameters):
     data = ROOT / "data" / "demo"
-    folder = make_report(NOTEBOOK, out=out, data=data, parameters=parameters, allow_stale=True)
+    folder = make(NOTEBOOK, out=out, data=data, parameters=parameters, allow_stale=True)
     return json.loads((folder / "results.json").read_text()), (folder / "report.html").read_text(), folder
 
 
@@ -220,7 +221,7 @@ def text_of(page):
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("demo"))
+    return run(tmp_path_factory.mktemp("demo"), make=make_report)
 
 
 def test_the_answer_comes_first_and_is_the_tables(demo):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from forked import make_forked
 
 from forecasteval.errors import CallError, RunFailed
 from forecasteval.inference.variance_components import NAMES
@@ -85,10 +86,10 @@ def test_wrong_values_are_refused_all_at_once():
 # --- the notebook -----------------------------------------------------------------------------------------
 
 
-def run(out, data=ROOT / "data" / "demo", *, no_data=False, **parameters):
+def run(out, data=ROOT / "data" / "demo", *, make=make_forked, no_data=False, **parameters):
     if no_data:
         parameters["data"] = ""
-    folder = make_report(NOTEBOOK, out=out, data=data, parameters=parameters, allow_stale=True)
+    folder = make(NOTEBOOK, out=out, data=data, parameters=parameters, allow_stale=True)
     return json.loads((folder / "results.json").read_text()), (folder / "report.html").read_text(), folder
 
 
@@ -98,7 +99,7 @@ def text_of(page):
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("demo"))
+    return run(tmp_path_factory.mktemp("demo"), make=make_report)
 
 
 def test_the_history_of_the_demo_plans_a_pilot(demo):

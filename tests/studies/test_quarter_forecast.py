@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from forked import make_forked
 
 import forecasteval as fe
 from forecasteval.errors import CallError
@@ -156,7 +157,7 @@ def test_a_table_of_totals_gets_its_answer(tmp_path):
     mapping = tmp_path / "mapping.yaml"
     mapping.write_text(f"period: quarter\nunit: team\nweek: week\nactual: actual\nforecasts:\n{forecasts}")
     totals_import.import_totals(CASE, mapping).write(tmp_path / "data")
-    folder = make_report(NOTEBOOK, out=tmp_path / "out", data=tmp_path / "data", allow_stale=True)
+    folder = make_forked(NOTEBOOK, out=tmp_path / "out", data=tmp_path / "data", allow_stale=True)
     results = json.loads((folder / "results.json").read_text())
     page = text_of((folder / "report.html").read_text())
     table = pd.read_csv(CASE)
