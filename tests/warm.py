@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+from forecasteval import cli  # noqa: F401
 from forecasteval.report import batch, figures
 from forecasteval.report.blocks import Words
 from forecasteval.studies import QUESTIONS, question_of

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from forked import command
 
 from forecasteval.errors import CallError, InputError
 from forecasteval.report import executor
@@ -23,8 +24,7 @@ ROW += '"reliable": True, "difference": low - 0.01, "low": low - 0.02, "high": l
 
 def batch(folder, plan, *words):
     (folder / "plan.yaml").write_text(plan, "utf-8")
-    command = [*COMMAND, "plan.yaml", "--out", "out", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+    done = command("batch", "plan.yaml", "--out", "out", *words, folder=folder)
     index = folder / "out" / "index.json"
     return done, {r["label"]: r for r in json.loads(index.read_text())["reports"]} if index.exists() else {}
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -220,11 +221,9 @@ def test_wrong_values_are_refused_with_the_allowed_ones(tmp_path, parameters, se
     def check(values, folder):
         asked("compare_forecasts", values, tables.read(folder))
 
+    make = make_forked if in_notebook else partial(make_report, check=check)
     with pytest.raises(RunFailed if in_notebook else CallError) as refused:
-        if in_notebook:
-            run(tmp_path, **parameters)
-        options = {"data": ROOT / "data" / "demo", "parameters": parameters, "allow_stale": True}
-        make_report(NOTEBOOK, out=tmp_path, check=check, **options)
+        run(tmp_path, make=make, **parameters)
     assert refused.value.exit_code == 2
     for sentence in sentences:
         assert sentence in str(refused.value)

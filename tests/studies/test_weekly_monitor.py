@@ -841,7 +841,7 @@ def test_rank_scores_are_refused(small, tmp_path):
 # --- the notebook --------------------------------------------------------------------------------------------
 
 
-def run(out, make=make_forked, **parameters):
+def made(out, make=make_forked, **parameters):
     folder = make(NOTEBOOK, out=out, data=ROOT / "data" / "demo", parameters=parameters, allow_stale=True)
     return json.loads((folder / "results.json").read_text()), (folder / "report.html").read_text(), folder
 
@@ -849,7 +849,7 @@ def run(out, make=make_forked, **parameters):
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory):
     place = tmp_path_factory.mktemp("report")
-    return place, run(place / "first", make_report, ledger=str(place / "ledger.jsonl"))
+    return place, made(place / "first", make_report, ledger=str(place / "ledger.jsonl"))
 
 
 def plain_text(page):
@@ -877,7 +877,7 @@ def test_the_report_says_what_the_results_say(reported):
 def test_the_same_report_again_is_the_same_byte_for_byte(reported):
     place, (_, _, folder) = reported
     written = (place / "ledger.jsonl").read_bytes()
-    again = run(place / "second", ledger=str(place / "ledger.jsonl"))[2]
+    again = made(place / "second", ledger=str(place / "ledger.jsonl"))[2]
     assert (again / "results.json").read_bytes() == (folder / "results.json").read_bytes()
     assert (place / "ledger.jsonl").read_bytes() == written
 
@@ -886,7 +886,7 @@ def test_other_rules_on_the_same_ledger_stop_the_report_and_keep_the_last(report
     place, (_, _, folder) = reported
     before = (folder / "results.json").read_bytes()
     with pytest.raises(RunFailed, match="begun under other rules") as refused:
-        run(place / "first", ledger=str(place / "ledger.jsonl"), level=0.9)
+        made(place / "first", ledger=str(place / "ledger.jsonl"), level=0.9)
     assert refused.value.exit_code == 2
     assert (folder / "results.json").read_bytes() == before
 
