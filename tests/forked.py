@@ -10,6 +10,7 @@ import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import forkserver
+from threading import Lock
 
 import pytest
 
@@ -18,31 +19,33 @@ from forecasteval.report._execute import environment
 from forecasteval.report._spare_kernel import SpareKernel
 from forecasteval.report.make import make_report
 
+_STARTING = Lock()
 
-def _forked(call, *given):
+
+def elsewhere(call, *given, **named):
     """What a call gives in a process of its own, which patches of this one do not reach."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["warm"])
-    with pytest.MonkeyPatch.context() as patch:
+    with _STARTING, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         forkserver.ensure_running()
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(_warm, call, *given).result()
+        return pool.submit(_warm, call, *given, **named).result()
 
 
-def _warm(call, *given):
+def _warm(call, *given, **named):
     assert "warm" in sys.modules, "the process to fork from could not import it"
-    return call(*given)
+    return call(*given, **named)
 
 
-def _made(notebook, options):
+def _made(notebook, **options):
     with environment():
         return make_report(notebook, kernel=SpareKernel(), **options)
 
 
 def make_forked(notebook, **options):
     """``make_report``, in a kernel that is forked."""
-    return _forked(_made, notebook, options)
+    return elsewhere(_made, notebook, **options)
 
 
 def _commanded(words, folder):
@@ -59,4 +62,4 @@ def _commanded(words, folder):
 
 def command(*words, folder):
     """A command line: its exit code and what it said."""
-    return _forked(_commanded, [str(w) for w in words], folder)
+    return elsewhere(_commanded, [str(w) for w in words], folder)

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import nbformat
 import pandas as pd
 import pytest
+from forked import elsewhere, make_forked
 
 from forecasteval.cli import main
 from forecasteval.errors import CallError, RunFailed
@@ -453,7 +454,7 @@ def files_of(folder):
 
 @pytest.fixture
 def good(write_notebook, tmp_path):
-    return make_report(write_notebook(*GOOD), out=tmp_path / "out", texts={"weeks": "4,8"})
+    return make_forked(write_notebook(*GOOD), out=tmp_path / "out", texts={"weeks": "4,8"})
 
 
 def test_a_report_folder_is_complete_and_repeats_to_the_byte(good, write_notebook, tmp_path):
@@ -494,7 +495,7 @@ def test_a_failed_run_leaves_the_last_report_and_says_why(good, write_notebook, 
     before = files_of(good)
     broken = write_notebook(*GOOD[:3], "## Where it breaks", "x = 1", "raise ValueError('No deals in EMEA.')")
     with pytest.raises(RunFailed, match=r"^No deals in EMEA\.\n") as failed:
-        make_report(broken, out=tmp_path / "out")
+        make_forked(broken, out=tmp_path / "out")
     assert failed.value.exit_code == 1
     assert files_of(good) == before
     left = files_of(tmp_path / "out" / "small.failed")
@@ -506,7 +507,7 @@ def test_a_failed_run_leaves_the_last_report_and_says_why(good, write_notebook, 
     assert "No deals in EMEA." in story
     assert "\x1b" not in story
 
-    make_report(write_notebook(*GOOD), out=tmp_path / "out")
+    make_forked(write_notebook(*GOOD), out=tmp_path / "out")
     assert not (tmp_path / "out" / "small.failed").exists()
 
 
@@ -536,7 +537,7 @@ def test_values_reach_the_notebook_as_they_are(write_notebook, tmp_path):
         cell, "from forecasteval.report import publish\npublish({'all': [name, limits, maybe]})"
     )
     values = {"name": awkward, "limits": {awkward: 0.5}, "maybe": None}
-    folder = make_report(path, out=tmp_path / "{out} {0}", parameters=values)
+    folder = make_forked(path, out=tmp_path / "{out} {0}", parameters=values)
     assert json.loads((folder / "results.json").read_text())["all"] == [awkward, {awkward: 0.5}, None]
 
 
@@ -621,11 +622,10 @@ def test_two_runs_at_once_do_not_mix(write_notebook, tmp_path):
         "import time; time.sleep(.5)",
         "from forecasteval.report import publish\npublish({'who': who})",
     )
-    call = "import sys; from forecasteval.report import make_report; make_report(sys.argv[1], out=sys.argv[2], texts={'who': sys.argv[2]})"
 
     def run(n):
         out = tmp_path / f"out{n}"
-        subprocess.run([sys.executable, "-c", call, path, out], check=True)
+        elsewhere(make_report, path, out=out, texts={"who": str(out)})
         return json.loads((out / "small" / "results.json").read_text())["who"] == str(out)
 
     with ThreadPoolExecutor(3) as pool:
@@ -713,7 +713,7 @@ def acme(tmp_path):
 
 def test_stale_and_shrunken_input_is_refused_by_name_unless_told_otherwise(write_notebook, tmp_path, acme):
     path, out = write_notebook(*READS), tmp_path / "out"
-    folder = make_report(path, out=out, data=acme(10), today="2026-03-10")
+    folder = make_forked(path, out=out, data=acme(10), today="2026-03-10")
     record = json.loads((folder / "manifest.json").read_text())
     assert record["rows"]["deals"] == 10
     assert record["parameters"]["data"] == "acme"  # the organisation's name, not where its data lie
@@ -724,16 +724,16 @@ def test_stale_and_shrunken_input_is_refused_by_name_unless_told_otherwise(write
     with pytest.raises(
         RunFailed, match=r"newest record of 2026-03-01, 30 days before[^\n]*--allow-stale"
     ) as stale:
-        make_report(path, out=out, data=acme(10), today="2026-03-31")
+        make_forked(path, out=out, data=acme(10), today="2026-03-31")
     assert stale.value.exit_code == 2
 
     with pytest.raises(
         RunFailed, match=r"table deals: found 7 rows; expected at least 80%[^\n]*--allow-shrunk"
     ):
-        make_report(path, out=out, data=acme(7), today="2026-03-10")
+        make_forked(path, out=out, data=acme(7), today="2026-03-10")
     assert files_of(folder) == before
 
-    allowed = make_report(
+    allowed = make_forked(
         path, out=out, data=acme(7), today="2026-03-31", allow_stale=True, allow_shrunk=True
     )
     record = json.loads((allowed / "manifest.json").read_text())

@@ -6,9 +6,9 @@ import subprocess
 
 import pandas as pd
 import pytest
+from forked import make_forked
 
 from forecasteval.errors import CallError
-from forecasteval.report.make import make_report
 from forecasteval.report.verify import _different, _near, verify
 from forecasteval.tables import ledger
 
@@ -40,7 +40,7 @@ def report(write_notebook, tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     rows = {"deal_id": ["D1", "D2", "D3"], "created_on": "2026-03-01", "outcome": "open"}
     pd.DataFrame(rows).to_csv(folder / "deals.csv", index=False)
-    return make_report("small", out="out", data=folder, parameters={"factor": 3}, allow_stale=True)
+    return make_forked("small", out="out", data=folder, parameters={"factor": 3}, allow_stale=True)
 
 
 def test_a_copy_elsewhere_gives_the_same_and_is_left_as_it_was(report, tmp_path):
