@@ -25,7 +25,7 @@ _SIDES = {"won": "won", "lost": "lost", "undecided": "open"}
 _SHOWN = 4  # spellings of a header that is missing
 RENAMES = "stage_renames.csv"  # written by the analyst, whatever the CRM
 
-# how the fields of a record are read, by their meaning; all others are text
+# how the fields of a record are read, by their meaning; all others are names
 _KINDS = {
     "created_at": "moment", "from": "moment", "to": "moment", "close_on": "date", "amount": "number",
     "probability": "share", "default_probability": "share", "is_closed": "flag", "is_won": "flag",
@@ -142,9 +142,9 @@ class Dialect(BaseModel):
 
     def read(self, sheet: Sheet, header: str, meaning: str) -> pd.Series:
         """A column as the values that its meaning asks for."""
-        kind = _KINDS.get(meaning, "text")
+        kind = _KINDS.get(meaning, "name")
         if kind == "id":
-            return each_word(sheet.read(header, "text"), self.canonical_id)
+            return each_word(sheet.read(header, "name"), self.canonical_id)
         if kind == "flag":
             sheet = sheet.part(each_word(sheet.cells[header], plain_flags).rename(header))
         if meaning == "close_on" and self.close_has_time:

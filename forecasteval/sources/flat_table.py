@@ -29,7 +29,7 @@ from forecasteval.tables.schemas import RESERVED
 
 _PERCENT = "If these are percentages write scale: 100 in the mapping; if they are scores or ranks write kind: rank_score."
 _PLAIN = {
-    "deal_id": "text", "rep": "text", "account": "text", "as_of": "date", "closed_on": "date", "amount": "number",
+    "deal_id": "name", "rep": "name", "account": "name", "as_of": "date", "closed_on": "date", "amount": "number",
     "amount_won": "number",
 }  # fmt: skip
 
@@ -146,9 +146,13 @@ class Matching(Reader):
         for name, kind in _PLAIN.items():
             column = self.column(name, getattr(self.mapped, name))
             if column:
-                sheet = self.sheet if kind == "text" else self.present(column)
-                values = sheet.read(column, kind)
+                values = self.sheet.read(column, kind)
                 self.columns[name] = self.converted(column, values, currency) if kind == "number" else values
+        if (below := self.columns.get("amount", pd.Series(dtype=float)) < 0).any():
+            self.notes.append(
+                f"{int(below.sum()):,} amounts are below 0, the first in row {below.idxmax()}: what is weighted by money leaves "
+                "them out."
+            )
         outcome = self._outcome()
         self.read_periods()
         for name, forecast in self.mapped.forecasts.items():
@@ -237,7 +241,7 @@ class Matching(Reader):
                     f"Fill the cells, take these rows out of the file, or take {name} out of the mapping."
                 )
                 expected = f"a {name} for every deal that is decided"
-                self.sheet.pin(column, values[decided & values.isna()], expected, advice)
+                self.sheet.pin(column, self.sheet.text(column)[decided & values.isna()], expected, advice)
         if not len(outcome) or outcome.notna().any() or self.document.problems or self.sheet.problems:
             return
         assert self.mapped.won is not None
@@ -480,7 +484,13 @@ class Matching(Reader):
             self.columns["deal_id"] = pd.Series([f"row {row}" for row in rows], rows, dtype="str")
             return
         ids, key = self.columns["deal_id"], [n for n in ("deal_id", "as_of") if n in self.columns]
-        self.sheet.pin(column, ids[ids.isna()], "an id in every row", "Fill the cell.")
+        column = self.sheet.find(column) or column
+        self.sheet.pin(column, self.sheet.text(column)[ids.isna()], "an id in every row", "Fill the cell.")
+        ends = outcome.groupby(ids).agg(["min", "max"])
+        if both := list(ends.index[ends["min"] < ends["max"]]):
+            self.notes.append(
+                f"{len(both):,} deals are won in one row and lost in another, the first is {both[0]}: each row keeps its own outcome."
+            )
         twice = pd.DataFrame({name: self.columns[name] for name in key}).duplicated()
         words, advice = "each deal once" + " per as_of" * (len(key) - 1), "Remove the row, or map as_of."
         again = ids[twice & ids.notna() & outcome.notna()]

@@ -68,6 +68,8 @@ RULES = [
     Rule("deals", "closed_on", lambda t: t["outcome"].isin(["won", "lost"]) & t["closed_on"].isna(),
          "the day on which a won or lost deal closed",
          "Without it the deal cannot be placed in a period: fill the cell.", "warning"),
+    Rule("deals", "amount", lambda t: t["amount"] < 0, "an amount of 0 or more",
+         "What is weighted by money leaves these deals out: correct them if they are no credits.", "warning"),
     Rule("forecasts", "value", _no_probability, "a probability from 0 to 1", _percent_or_fault),
     Rule("forecasts", "trained_through", lambda t: t["trained_through"] > t["issued_at"],
          "a day before issued_at",

@@ -26,6 +26,7 @@ _NOTHING = {
     "NaN",
     *(form for word in MISSING_WORDS for form in (word, word.upper(), word.capitalize())),
 }
+_DASHES = {"-", "--", "–", "—"}
 _DIVIDE = "It looks like a percentage: divide by 100?"
 
 
@@ -82,7 +83,7 @@ class Sheet:
     notes: list[str] = field(default_factory=list)
 
     def read(self, column: str, kind: str, *, percent: bool = False) -> pd.Series:
-        """The column as its kind says: text, number, date, moment, its day, share (of 100: ``percent``) or flag."""
+        """The column as its kind says: text, name, number, date, moment, its day, share (of 100: ``percent``) or flag."""
         cells = self.cells[column]
         if is_coded(cells):
             once = replace(self, problems=[], notes=[])
@@ -97,7 +98,7 @@ class Sheet:
         if kind == "share":
             return self.shares(column, percent=percent)
         readers = {
-            "text": self.text, "number": self.numbers, "date": self.dates, "moment": self.moments,
+            "text": self.text, "name": self.names, "number": self.numbers, "date": self.dates, "moment": self.moments,
             "day": self.days, "flag": self.flags,
         }  # fmt: skip
         return readers[kind](column)
@@ -108,12 +109,19 @@ class Sheet:
         hard = stripped.str.contains("\u00a0", regex=False, na=False)  # as pages and some tools write spaces
         if hard.any():
             stripped = stripped.mask(hard, stripped.str.replace("\u00a0", " ", regex=False))
+        guarded = stripped.str.startswith('="', na=False) & stripped.str.endswith('"', na=False)
+        if guarded.any():  # ="0061": so that a spreadsheet keeps the zeros
+            stripped = stripped.mask(guarded, stripped.str.slice(2, -1).str.strip())
         return stripped.where(stripped.ne("") & self.cells[column].notna())
 
-    def _given(self, column: str) -> pd.Series:
-        """The text of a column of values, without the words that stand for nothing; they are counted."""
+    def names(self, column: str) -> pd.Series:
+        """The column as text of people, things and labels: a word for nothing, such as NULL, is none of them."""
+        return self._given(column)
+
+    def _given(self, column: str, *, dashes: bool = True) -> pd.Series:
+        """The text of a column, without the words (and dashes) that stand for nothing; they are counted."""
         text = self.text(column)
-        blank = text.isin(_NOTHING)
+        blank = text.isin(_NOTHING | _DASHES if dashes else _NOTHING)
         if blank.any():
             words = ", ".join(text[blank].unique())
             self.notes.append(
@@ -126,10 +134,14 @@ class Sheet:
 
         Whether a comma marks decimals is decided from the whole column, and asked where that does not decide.
         """
-        text = self._given(column)
+        text = self._given(column, dashes=False)
         found = self._numerals(column, text)
         wrong = text[text.notna() & found.amounts.isna()]
         advice = "Correct the cell or leave it empty."
+        if wrong.str.fullmatch(_DASH).any():
+            advice = (
+                "A dash means 0 in some spreadsheets and nothing in others: write 0, or leave the cell empty."
+            )
         if found.both:
             advice = "Other cells of the column mark decimals differently: use one mark in all of them."
         self.pin(column, wrong, "a number", advice)
@@ -145,6 +157,10 @@ class Sheet:
             )
             row = int(text.index[text.str.contains(found.example, regex=False, na=False)][0])
             self.wrong(row, column, repr(text[row]), "a number that can be read in one way", advice)
+        if found.scaled:
+            self.notes.append(
+                f"{self.file}, column {column}: letters after numbers were multiplied out, as in {found.scaled}."
+            )
         if found.assumed:
             self.notes.append(
                 f"{self.file}, column {column}: commas were taken to mark thousands, as in {found.assumed}; if they mark "
@@ -189,9 +205,8 @@ class Sheet:
         """The column as floats if every cell is a plain number, else as text."""
         text = self.text(column)
         found = read_numerals(text)
-        words = (
-            found.amounts[text.notna()].isna().any() or found.currencies.notna().any() or text.isna().all()
-        )
+        words = found.amounts[text.notna()].isna().any() or found.currencies.notna().any()
+        words |= text.isna().all() or bool(found.scaled)
         return text if words else self._numerals(column, text).amounts
 
     def shares(self, column: str, *, percent: bool, percent_advice: str = _DIVIDE) -> pd.Series:
@@ -200,6 +215,8 @@ class Sheet:
         ``percent_advice`` is what to do about shares that look like percentages.
         """
         text = self._given(column)
+        sign = text.str.endswith("%", na=False)
+        percent |= bool(sign.any()) and bool((sign | text.isna() | text.eq("0")).all())
         top = 100.0 if percent else 1.0
         found = self._numerals(column, text.str.rstrip("% "), most=top)
         values = found.amounts.mask(found.currencies.notna())
@@ -214,12 +231,17 @@ class Sheet:
             advice = "Correct the cell or leave it empty."
         self.pin(column, text[outside], f"a number from 0 to {top:g}", advice)
         used = values[values.notna()]
-        sign = text.str.endswith("%", na=False)
         signed = bool(sign.any())
         bare = text[values.notna() & ~sign & values.ne(0)]
         if signed:
             advice = "Other cells of the column have the sign: write all of them with it, or none."
             self.pin(column, bare, "a percentage with its sign", advice)
+        if percent and not signed:
+            whole = ~text.str.contains("[.,]", na=False)
+            odd = used[(used > 0) & (used < 1)]
+            if (used > 1).any() and whole[used.index[used > 1]].all():
+                advice = "It seems to be a share: multiply it by 100; if it is less than 1%, write the others with a decimal too, as 45.0."
+                self.pin(column, text[odd.index], "a percentage, as in the other cells", advice)
         if percent and not signed and len(used) > 0 and used.max() <= 1 and (used % 1 != 0).any():
             self.wrong(
                 None,
@@ -439,6 +461,7 @@ def _likely(currency: str) -> str:
     return "USD" if "USD" in codes else min(codes, default=currency)
 
 
+_DASH = r"\W*[-–—]\W*"
 _YEARS = 16  # deals lie within fewer years
 _MONTHS, _FEWEST_SWAPPED = 12, 4
 _UTC = r"(?:[Zz]|[+-]00(?::?00)?)$"

@@ -23,7 +23,7 @@ _DOLLARS = frozenset(code for code in _CODES if code.endswith("D") and code not 
 _SIGNS: Mapping[str, frozenset[str]] = {
     sign: frozenset(codes.split())
     for sign, codes in {
-        "€": "EUR", "euro": "EUR", "£": "GBP EGP LBP", "¥": "JPY CNY", "₹": "INR", "rs": "INR PKR LKR NPR", "₽": "RUB",
+        "€": "EUR", "euro": "EUR", "£": "GBP EGP LBP", "¥": "JPY CNY", "￥": "JPY CNY", "円": "JPY", "元": "CNY", "₹": "INR", "rs": "INR PKR LKR NPR", "₽": "RUB",
         "₩": "KRW", "₺": "TRY", "tl": "TRY", "₪": "ILS", "฿": "THB", "r$": "BRL", "us$": "USD", "c$": "CAD", "ca$": "CAD",
         "a$": "AUD", "au$": "AUD", "nz$": "NZD", "s$": "SGD", "hk$": "HKD", "mx$": "MXN", "kr": "SEK NOK DKK ISK",
         "zł": "PLN", "kč": "CZK", "ft": "HUF", "lei": "RON", "fr": "CHF", "sfr": "CHF", "₫": "VND", "₦": "NGN", "₴": "UAH",
@@ -34,10 +34,15 @@ _THOUSANDTHS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})  # m
 _SMALL = ("eur", "usd", "gbp", "chf")  # codes that people write in small letters
 
 _SPACES = "' ’\u00a0\u202f\u2009"
-_CURRENCY = r"(?:[^\W\d_]{1,4}\.?|[^\W\d_]{0,2}[$€£¥₹₽₩₺₪฿₫₦₴₱₸])"
+_CURRENCY = r"(?:[^\W\d_]{1,4}\.?|[^\W\d_]{0,2}[$€£¥￥₹₽₩₺₪฿₫₦₴₱₸])"
+# million may be M, MM or Mio.; a mil is a thousand or a million, by language, and is asked about
+_UNITS: Mapping[str, float] = {
+    "[Kk]": 1e3, "[Tt]sd": 1e3, "M": 1e6, "m": 1e6, "MM": 1e6, "[Mm]n": 1e6, "[Mm]io": 1e6, "[Bb]n": 1e9, "[Mm]rd": 1e9,
+    "千": 1e3, "万": 1e4, "億": 1e8,
+}  # fmt: skip
 _CELL = re.compile(
     rf"^(?P<open>\()?\s*(?P<minus>[-−+])?\s*(?P<before>{_CURRENCY})?\s*(?P<inner>[-−+])?\s*(?P<again>\()?"
-    rf"(?P<body>[\d.,][\d.,{_SPACES}]*(?:[eE][-+]?\d+)?)"
+    rf"(?P<body>[\d.,][\d.,{_SPACES}]*(?:[eE][-+]?\d+)?)\s*(?P<unit>(?:{'|'.join(_UNITS)})(?![^\W\d_円元])\.?)?"
     rf"\s*(?P<after>{_CURRENCY})?\s*(?P<trailing>[-−])?\s*(?P<close>\))?$"
 )
 _GROUPED = re.compile(rf"^\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?:[.,]\d+)?$")
@@ -69,6 +74,7 @@ class Numerals:
     assumed: str = (
         ""  # a cell whose comma was taken to mark thousands, though nothing else in the column says so
     )
+    scaled: str = ""  # a cell with a letter that stands for thousands or millions
 
 
 def read_numerals(
@@ -97,7 +103,7 @@ def read_numerals(
     dotted, comma = (sum(_only(body) == mark for body in set(bodies)) for mark in (".", ","))
     mark = decimal or "."
     numbers = [
-        np.nan if body is None or not _SHAPES[mark].match(body) else sign * _number(body, mark)
+        np.nan if body is None or not _SHAPES[mark].match(body) else _times(sign, _number(body, mark))
         for body, sign, _ in cells
     ]
     at = text.index[text.notna()]
@@ -105,6 +111,7 @@ def read_numerals(
         pd.Series(numbers, at, dtype=float).reindex(text.index),
         pd.Series(money, at, dtype="str").reindex(text.index),
         example, bool(dotted and comma), assumed,
+        next((word for word, (body, sign, _) in zip(words, told, strict=True) if body and abs(sign) > 1), ""),
     )  # fmt: skip
 
 
@@ -116,8 +123,12 @@ def _machine_made(text: pd.Series) -> bool:
     return either.empty or (len(either) < len(dotted) and not either.str.endswith("0").any())
 
 
-def _cell(word: str) -> tuple[str | None, int, str | None]:
-    """The figures of one cell, its sign and its currency; no figures where it is no number."""
+def _times(sign: float, number: float) -> float:
+    return sign * number if abs(sign) == 1 else round(sign * number, 6)
+
+
+def _cell(word: str) -> tuple[str | None, float, str | None]:
+    """The figures of one cell, its sign (times what a letter stands for) and its currency; no figures where it is no number."""
     found = _CELL.match(word)
     if found is None:
         return None, 1, None
@@ -135,7 +146,13 @@ def _cell(word: str) -> tuple[str | None, int, str | None]:
     if re.search(rf"[{_SPACES}]", body):
         body = re.sub(rf"[{_SPACES}]", "", body) if _GROUPED.match(body) else ""
     negative = opened or (minuses and minuses[0] != "+")
-    return body or None, -1 if negative else 1, currency
+    unit = found["unit"]
+    times = (
+        1.0
+        if unit is None
+        else next(by for form, by in _UNITS.items() if re.fullmatch(form, unit.rstrip(".")))
+    )
+    return body or None, -times if negative else times, currency
 
 
 def may_be(currency: str) -> frozenset[str]:

@@ -58,7 +58,7 @@ def _values(sheet: Sheet, header: str, spec: Column) -> pd.Series:
         text = sheet.text(header)
         words = text.str.lower().str.replace(r"[^a-z0-9]", "", regex=True)
         return words.map(by_case).fillna(text).astype("str")
-    return sheet.read(header, spec.kind)
+    return sheet.read(header, "name" if spec.kind == "text" else spec.kind)
 
 
 def _forecast_values(sheet: Sheet, header: str, kinds: pd.Series) -> dict[str, pd.Series]:

@@ -366,3 +366,50 @@ def test_dates_of_which_a_spreadsheet_swapped_half_are_refused():
     mixed = column(*[f"{day:%Y-%m-%d}" if at % 2 else f"{day:%d/%m/%Y}" for at, day in enumerate(days)])
     assert mixed.dates("x").tolist() == days.tolist()
     assert mixed.problems == []
+
+
+def test_a_guard_for_spreadsheets_is_no_part_of_a_value():
+    assert column('="0061"', '=" 7 "', "=5").text("x").tolist() == ["0061", "7", "=5"]
+    assert column('="1,250.50"').numbers("x").tolist() == [1250.5]
+
+
+def test_a_word_for_nothing_is_no_name():
+    sheet = column("Ada", "NULL", "None", "#N/A", "-")
+    assert sheet.read("x", "name").notna().tolist() == [True, False, False, False, False]
+    assert sheet.notes == ["t.csv, column x: 4 cells of NULL, None, #N/A, - were taken as empty."]
+    assert sheet.text("x").notna().all()  # a segment may be called so
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["$133K", "1.2M", "950"], [133_000, 1_200_000, 950]),
+        (["1,25 Mio. €", "3,5 Tsd. €", "-2 Mrd. €"], [1_250_000, 3_500, -2e9]),
+        (["120万円", "￥1,500,000", "3億"], [1_200_000, 1_500_000, 3e8]),
+        (["USD 2.3mn", "(4k)"], [2_300_000, -4_000]),
+    ],
+)
+def test_letters_for_thousands_and_millions_are_multiplied_out_and_said(cells, values):
+    sheet = column(*cells)
+    assert sheet.numbers("x").tolist() == values
+    assert sheet.problems == []
+    assert "letters after numbers were multiplied out" in sheet.notes[0]
+    assert column("12m", "36m").numbers_or_text("x").tolist() == ["12m", "36m"]  # a term is no amount
+
+
+def test_letters_that_mean_two_things_and_dashes_among_amounts_are_asked_about():
+    sheet = column("5 mil", "5 Kč", "$ -", "-")
+    assert sheet.numbers("x").tolist()[1] == 5
+    assert [problem.row for problem in sheet.problems] == [2, 4, 5]
+    assert "write 0, or leave the cell empty" in sheet.problems[1].advice
+
+
+def test_shares_among_percentages_are_asked_about():
+    sheet = column("45", "0.6", "80", "0")
+    sheet.shares("x", percent=True)
+    assert "row 3, column x: found '0.6'; expected a percentage" in str(sheet.problems[0])
+    honest = column("45.0", "0.6", "12.5")
+    assert honest.shares("x", percent=True).tolist() == [0.45, 0.006, 0.125]
+    signed = column("45 %", "0.5%", "0")
+    assert signed.shares("x", percent=False).tolist() == [0.45, 0.005, 0]
+    assert honest.problems + signed.problems == []

@@ -63,3 +63,8 @@ def test_a_file_without_a_header_is_refused(imported, tmp_path):
     wide = tmp_path / "weeks.csv"  # dates may be names of columns
     wide.write_text("kind,unit,2026-01-05,2026-01-12\nrep,r1,5,7\nrep,r2,5,8\n")
     assert read_sheet(wide, wide.name)[0].problems == []
+
+
+def test_negative_amounts_are_said(imported):
+    _, notes = imported(HEADER, *ROWS, "D16,r1,Lost,2026-02-01,-700\n")
+    assert "1 amounts are below 0, the first in row 17" in notes[0]
