@@ -11,7 +11,7 @@ import yaml
 
 from forecasteval.sources._draft_words import named, side, yes_and_no
 from forecasteval.sources._mapping import OPEN
-from forecasteval.tables.columns import MISSING_WORDS, Sheet
+from forecasteval.tables.columns import MISSING_WORDS, Sheet, date_like
 from forecasteval.tables.numerals import read_numerals
 
 ASK = "QUESTION:"
@@ -38,8 +38,8 @@ class Column:
         text = sheet.text(name)
         gaps = text.isna() | text.str.lower().isin(MISSING_WORDS)
         values = text[~gaps]
-        shape = r"\d{4}-\d{1,2}-\d{1,2}(?:[T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?: .*)?"
-        is_date = len(values) > 0 and bool(values.str.fullmatch(shape).mean() > _MANY)
+        dated = named(name, "dated", "as_of", "created", "closing", "changed")
+        is_date = len(values) > 0 and bool(date_like(values, numbers=dated).mean() > _MANY)
         percent = bool(values.str.endswith("%", na=False).any())
         found = read_numerals(
             values.str.rstrip("% "), stated=sheet.decimal, comma_is_thousands=sheet.separator != ";"

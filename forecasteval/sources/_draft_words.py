@@ -23,8 +23,11 @@ def tokens(text: str) -> str:
     ('hs is closed won', 'verkaufer grosse')
     """
     text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text).replace("ß", "ss")
-    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return " ".join(re.findall(r"[^\W_]+", bare.lower()))
+    return " ".join(re.findall(r"[^\W_]+", _bare(text)))
+
+
+def _bare(text: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).lower()
 
 
 def named(header: str, *roles: str) -> bool:
@@ -96,5 +99,5 @@ def _words() -> Mapping[str, Any]:
 def _pattern(place: str) -> re.Pattern[str]:
     """One of the words of a list, as whole words; a star stands for any letters."""
     kind, name = place.split(".")
-    forms = (re.escape(word).replace(r"\*", r"\w*") for word in _words()[kind][name])
+    forms = (re.escape(_bare(word)).replace(r"\*", r"\w*") for word in _words()[kind][name])
     return re.compile(rf"(?:^| )(?:{'|'.join(forms)})(?= |$)")

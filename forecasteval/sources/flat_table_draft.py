@@ -20,13 +20,14 @@ from forecasteval.sources._totals_draft import totals_lines
 from forecasteval.sources.flat_table import import_table, read_flat
 from forecasteval.sources.totals import import_totals, speaks_of_totals
 from forecasteval.tables.columns import Sheet
-from forecasteval.tables.numerals import may_be
+from forecasteval.tables.numerals import may_be, read_numerals
 from forecasteval.tables.period_labels import in_order_of_time
 from forecasteval.tables.schemas import CATEGORIES, RESERVED
 
 _MANY_WORDS = 20
 _FEW = 10
 _ENOUGH = 4  # decided rows for each value of a column, from which on telling won from lost is no chance
+_MOSTLY = 0.5
 _ALIKE = 0.95  # of the things that come back have one outcome
 _BY = "# by: people or by: model can be added to each forecast, to say who makes it"
 _OPTIONAL = [
@@ -63,11 +64,12 @@ def explain(file: Any, table: str | None = None) -> str:
     >>> print(explain(file).splitlines()[3])
     won: {column: Status, won: [Won], lost: [Lost]}  # its two values
     """
-    sheet, _ = read_flat(file, table)
+    sheet, notes = read_flat(file, table)
     if sheet.problems:
         raise InputError(sheet.problems)
     columns = [Column.of(sheet, str(header)) for header in sheet.cells.columns]
     lines = totals_lines(sheet.file, columns) or _Draft(sheet, columns).lines()
+    lines[1:1] = [f"# {plain(note)}" for note in notes]
     return _tried("\n".join(lines) + "\n", sheet)
 
 
@@ -140,7 +142,8 @@ class _Draft(Draft):
             beside = dict.fromkeys(c for c in (*closed, *suspects) if c is not column)
             line = self._flag_line(column, list(beside))
         else:
-            others = [*suspects, *(c for c in left if c.is_flag and c not in suspects)]
+            words = [c for c in left if 1 < c.distinct <= _FEW and not c.is_number and not c.is_date]
+            others = suspects or [c for c in left if c.is_flag] or sorted(words, key=lambda c: c.distinct)
             found = "; ".join(f"{c.name} ({listed(c.words)})" for c in others[:6])
             why = f"is it {found}?" if found else "no column has values such as Won and Lost"
             line = f"won: {OPEN}  # {{column: ..., won: [...], lost: [...], undecided: [...]}}: {plain(why)}"
@@ -231,11 +234,12 @@ class _Draft(Draft):
             rates = self.won.groupby(column.cells).mean()
             decided = self.won.index.isin(column.cells.index).sum()
             few = decided >= _ENOUGH and 2 <= len(rates) <= min(_FEW, decided / _ENOUGH)
-            if few and rates.isin([0, 1]).all() and not column.named("rep", "account", "period", "amount"):
+            pure = few and rates.isin([0, 1]).all()
+            if column.named("reason") or (pure and not column.named("rep", "account", "period", "amount")):
                 told.append(column)
         if names := self.drop(told):
             self.ask(
-                f"{listed(names)} divides won from lost deals without exception, as what is written after the close does: "
+                f"{listed(names)} divides won from lost deals without exception, or is written after the close: "
                 "left out. Was it known before?"
             )
 
@@ -248,11 +252,15 @@ class _Draft(Draft):
         whole = [c for c in unique if not c.is_number or ((c.numbers % 1 == 0).all() and not c.currencies)]
         called = [c for c in whole if c.named("id", "deal") and not c.named("amount", "probability", "score")]
         called.sort(key=lambda c: c.named("rep", "account"))
+        if not any(c.named("id") and c.named("deal") for c in called) and (
+            looks := self._repeated_identity("deal")
+        ):
+            return looks
         text = [c for c in unique if not c.is_number and not c.named("rep", "account", "as_of", "period")]
         text.sort(key=lambda column: float(column.cells.str.len().mean()))
         if called or text:
             return [self._key("deal_id", [*called, *text][0], "different in every row")]
-        if again := self._repeated_identity():
+        if again := self._repeated_identity("deal", "id"):
             return again
         ids = [c for c in self.those("id") if c.named("deal") and c.distinct > 1]
         if ids:
@@ -281,13 +289,14 @@ class _Draft(Draft):
                 "row counts as a thing of its own."
             )
 
-    def _repeated_identity(self) -> list[str]:
+    def _repeated_identity(self, *roles: str) -> list[str]:
         """An id that comes back with another date: one row per deal and moment."""
         no_deal = ("rep", "account", "amount", "probability", "score", "segment", "created", "closing")
-        ids = [c for c in self.those("id", "deal") if not c.named(*no_deal) and not c.is_date and not c.blank]
-        for column, date in product(ids, [c for c in self.left.values() if c.is_date]):
+        ids = [c for c in self.those(*roles) if not c.named(*no_deal) and not c.is_date and not c.blank]
+        dates = [c for c in self.left.values() if c.is_date and not c.named("changed")]
+        for column, date in product(ids, sorted(dates, key=lambda c: not c.named("as_of"))):
             pairs = pd.DataFrame({"id": column.cells, "date": date.cells})
-            if column.distinct > 1 and not pairs.duplicated().any():
+            if 1 < column.distinct < self.rows and not pairs.duplicated().any():
                 self.moment = date.name
                 return [self._key("deal_id", column, "repeats with different dates, see as_of")]
         return []
@@ -301,6 +310,11 @@ class _Draft(Draft):
         return None if sheet.problems else days
 
     def _dates(self) -> list[str]:
+        written = [c for c in self.left.values() if c.is_date and c.named("changed") and not c.named("as_of")]
+        if names := self.drop(written):
+            self.ask(
+                f"{listed(names)} says when a row was last written, often after the close: no moment of a forecast, left out."
+            )
         dates = [column for column in self.left.values() if column.is_date]
         order = ("as_of", "created", "closing")
         dates.sort(key=lambda c: (c.name != self.moment, not c.named(order[0]), *map(c.named, order[1:])))
@@ -320,11 +334,11 @@ class _Draft(Draft):
             self.ask(
                 f"{first.name} is when a deal closes; on which day was the forecast made? Then write as_of."
             )
+            period = [] if "block_days" in period[0] and self._has_gaps(first, "period") else period
             return [f"# as_of: {name} is the close, not the moment of a forecast{note}", *period]
-        if first.named("created"):
-            self.ask(
-                f"{first.name} is taken for the day of the forecast: was it made when the deal was entered?"
-            )
+        if first.name != self.moment and not first.named("as_of"):
+            when = "when the deal was entered" if first.named("created") else "on that day"
+            self.ask(f"{first.name} is taken for the day of the forecast: was it made {when}?")
         for close in (c for c in others if c in days and c.named("closing")):
             if late := int((days[first] >= days[close]).reindex(self.won.index).sum()):
                 self.ask(
@@ -398,7 +412,17 @@ class _Draft(Draft):
         currency = self._first("currency", distinct=(1, _MANY_WORDS))
         column = next((c for c in self.left.values() if _is_amount(c) and c.distinct >= 2), None)
         if column is None:
+            for odd in (c for c in self.those("amount") if not c.is_number and not c.is_date):
+                numbers = read_numerals(odd.cells).amounts
+                if numbers.notna().mean() > _MOSTLY:
+                    row = numbers.index[numbers.isna()][0]
+                    self.ask(
+                        f"{odd.name} would be the amount, but {int(numbers.isna().sum()):,} cells are no number, the first in row "
+                        f"{row} is {odd.cells[row]}: correct them, then write amount: {odd.name}."
+                    )
             return []
+        if int(below := (column.numbers < 0).sum()):
+            self.ask(f"{column.name} is below 0 in {below:,} rows: credits, or mistakes?")
         lines, codes = [self._key("amount", column)], column.currencies
         if currency is not None and all(may_be(word) for word in currency.words):
             self.drop([currency])
@@ -526,4 +550,4 @@ def _is_amount(column: Column) -> bool:
     if not column.is_number or column.percent or column.named("id", "score", "probability"):
         return False
     money = bool(column.currencies) or column.named("amount")
-    return money and bool((column.numbers >= 0).all() and column.numbers.max() > 1)
+    return money and bool((column.numbers >= 0).mean() > _MOSTLY and column.numbers.max() > 1)

@@ -15,7 +15,8 @@ from forecasteval.tables.numerals import read_numerals
 _VALUE = re.compile(r"[-+$€£¥]?\s?[\d.,/: -]+\s?[%€]?")  # of a cell that names no column
 _MOST_ABOVE, _MOST_BELOW = 30, 6  # rows that are looked at
 _SEEN = 200
-_ALL = 0.9
+_ALL, _MOST = 0.9, 0.5
+_TRIED = 4  # columns in which a header that comes again is looked for, and cells that have to be alike
 _TOTAL = re.compile(
     r"(?:(?:grand|sub|report|overall)[- ]?)?totals?(?:\s*[:(].*)?|total (?:g[eé]n[eé]ral|geral|generale)|sum|summe|"
     r"(?:gesamt|ins)?gesamt(?:summe|ergebnis|wert)?|totaux|somme|suma(?: total)?|soma|totale|totaal|razem|"
@@ -53,10 +54,13 @@ def said_above(name: str, shown: str, rows: int) -> str:
 def without_headers(cells: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[Problem], list[str]]:
     """The rows without those that are the header again; a table whose first row is no header is refused."""
     names = [without_place(str(header)) for header in cells.columns]
-    again = cells.iloc[:, 0] == names[0] if len(cells) else pd.Series(False, cells.index)
+    again = np.logical_or.reduce([cells.iloc[:, at] == names[at] for at in range(min(_TRIED, len(names)))])
+    again = pd.Series(again, cells.index)
     if again.any():
-        same = cells[again].eq(pd.Series(names, cells.columns), axis=1).mean(axis=1)
-        again = again & (same.reindex(cells.index) >= _ALL)
+        alike = cells[again].astype("str").eq(pd.Series(names, cells.columns), axis=1)
+        same = alike.sum(axis=1) / cells[again].notna().sum(axis=1)
+        enough = alike.sum(axis=1) >= min(_TRIED, len(names))
+        again &= (enough & (same > _MOST)).reindex(cells.index, fill_value=False)
     notes = []
     if again.any():
         first = f"the first is row {cells.index[again.to_numpy()][0]}"
@@ -69,7 +73,8 @@ def without_headers(cells: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[
         column for column, header in zip(seen, names, strict=True) if _is_value(header, seen[column].dropna())
     ]
     if len(held) > 1 or (held and date_like(pd.Series(held[:1]), numbers=False).all()):
-        found = f"a first row of values ({', '.join(repr(value) for value in names[:4])}, ...)"
+        shown = [value for value in names if not value.startswith("Unnamed: ")]
+        found = f"a first row of values ({', '.join(map(repr, shown[:4]))}, ...)"
         advice = "Put a row of names above it, or the first deal is taken for one."
         return cells, [Problem(name, 1, None, found, "a row with the names of the columns", advice)], notes
     return cells, [], notes

@@ -346,3 +346,76 @@ def test_days_until_the_close_are_no_feature(tmp_path):
     draft = explain(tmp_path / "t.csv")
     assert "cycle counts the days from Created to Close Date" in draft
     assert "cycle" not in yaml.safe_load(draft)["features"]
+
+
+def test_when_a_row_was_last_written_is_no_moment_of_a_forecast(tmp_path):
+    lines = [f"2026-01-{day:02},2026-03-{day:02},{'Won' if day % 2 else 'Lost'}" for day in range(1, 13)]
+    draft, given = drafted(tmp_path, rows("Created,Last Modified Date,Stage", *lines, times=1))
+    assert given["as_of"] == "Created"
+    assert "QUESTION: Last Modified Date says when a row was last written" in draft
+
+
+def test_the_deal_of_a_table_of_snapshots_is_the_one_that_comes_back(tmp_path):
+    looks = [
+        f"S{deal}-{week},2026-01-{7 * week + 1:02},OPP-{deal},{('Won', 'Lost')[deal % 2] if week == 3 else 'Proposal'},{deal}000"
+        for deal in range(1, 13)
+        for week in range(4)
+    ]
+    text = "\n".join(["snapshot_id,snapshot_date,opportunity_id,stage,amount", *looks]) + "\n"
+    _, given = drafted(tmp_path, text)
+    assert (given["deal_id"], given["as_of"]) == ("opportunity_id", "snapshot_date")
+
+
+def test_a_column_that_is_nearly_an_amount_is_asked_about(tmp_path):
+    lines = [f"{'Won' if n % 2 else 'Lost'},{n}00{'x' * (n == 5)}" for n in range(1, 13)]
+    draft, given = drafted(tmp_path, rows("Status,Betrag", *lines, times=1))
+    assert "amount" not in given
+    assert "Betrag would be the amount, but 1 cells are no number, the first in row 6 is 500x" in draft
+    draft, given = drafted(
+        tmp_path, rows("Status,Betrag", *[line.replace("x", "") for line in lines], "Won,-50", times=1)
+    )
+    assert given["amount"] == "Betrag"
+    assert "QUESTION: Betrag is below 0 in 1 rows" in draft
+
+
+def test_a_reason_for_the_loss_is_no_feature_and_unknown_words_are_shown(tmp_path):
+    lines = [f"{'успех' if n % 2 else 'отказ'},{'' if n % 2 else f'reason {n}'}" for n in range(1, 13)]
+    draft, given = drafted(tmp_path, rows("Итоги,Lost reason", *lines, times=1))
+    assert "is it Итоги (успех, отказ)" in draft
+    assert "Lost reason" not in given.get("features", [])
+
+
+@pytest.mark.parametrize(
+    ("header", "won", "lost"),
+    [
+        ("商談ID,所有者,取引先名,フェーズ,作成日,金額,確度(%)", "受注", "失注"),
+        (
+            "ID сделки,Ответственный,Компания,Стадия сделки,Дата создания,Сумма,Вероятность",
+            "Сделка успешна",
+            "Сделка провалена",
+        ),
+        ("ID szansy,Właściciel,Konto,Etap,Data utworzenia,Kwota,Prawdopodobieństwo", "Wygrana", "Przegrana"),
+        (
+            "ID opportunità,Titolare opportunità,Nome account,Fase,Data creazione,Importo,Probabilità (%)",
+            "Chiusa vinta",
+            "Chiusa persa",
+        ),
+        (
+            "ID da oportunidade,Proprietário,Nome da conta,Fase,Data de criação,Valor,Probabilidade (%)",
+            "Fechado e ganho",
+            "Fechado e perdido",
+        ),
+    ],
+)
+def test_whole_tables_in_other_languages_are_drafted(tmp_path, header, won, lost):
+    lines = [
+        f"D{n},r{n % 4},K{n % 9},{won if n % 3 else lost},2026-01-{n:02},{n}000,{(35, 50, 75, 20)[n % 4]}"
+        for n in range(1, 25)
+    ]
+    _, given = drafted(tmp_path, "\n".join([header, *lines]) + "\n")
+    names = header.split(",")
+    assert [given[key] for key in ("deal_id", "rep", "account", "as_of", "amount")] == [
+        names[at] for at in (0, 1, 2, 4, 5)
+    ]
+    assert (given["won"]["column"], given["won"]["won"], given["won"]["lost"]) == (names[3], [won], [lost])
+    assert [said["column"] for name, said in given["forecasts"].items()] == names[6:]
