@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pandas as pd
 from tqdm import tqdm
 
-from forecasteval.errors import InputError, Problem, absent
+from forecasteval.errors import InputError, Problem, absent, nearest
 from forecasteval.sources import _dated_copies
 from forecasteval.sources._audit import Facts, only_today
 from forecasteval.sources._audit import table as audit_table
@@ -94,6 +94,11 @@ class _Export:
         if not files.dated and "deals" in files.by_kind:
             paths = {pd.NaT: files.by_kind["deals"]}
         sheets = {day: self.sheet(path) for day, path in paths.items()}
+        table = None if "values" in files.by_kind else sheets.get(pd.NaT)
+        parts = {} if table is None else _dated_copies.by_day(dialect, table)
+        if parts:  # one table of many days is as good as a file for each
+            paths = files.copies = dict.fromkeys(parts, files.by_kind.pop("deals"))
+            sheets = parts
         daily = self._daily() if "values" not in files.by_kind and not files.dated else None
         if daily is not None and not sheets:
             sheets = {pd.NaT: daily.newest}
@@ -342,7 +347,8 @@ class _Export:
             notable.append((stage, "no deal that is won or lost", "some that are", advice))
         if deals["amount"].isna().all():
             advice = "Without amounts deals are counted, and no money: add them to the export."
-            notable.append((amount, "nothing in any row", "amounts", advice))
+            found = "nothing in any row" if "amount" in header else "no such column"
+            notable.append((amount, found, "amounts", nearest(amount, list(map(str, sheet.cells))) + advice))
         for column, found, expected, advice in notable:
             self.raw.problems.append(Problem(sheet.file, None, column, found, expected, advice, "warning"))
         words = {"closed_on": header.get("close_on"), "created_on": header.get("created_at")}

@@ -10,7 +10,7 @@ from forecasteval.sources.dialect import Dialect, Fields
 from forecasteval.tables.columns import Sheet, normal
 
 LOST = "lost from here on"  # a column of the versions: nothing is known until the next
-_DAYS = ("date_day", "snapshot_date", "day", "as_of_date")
+DAYS = ("date_day", "snapshot_date", "day", "as_of_date")
 _STATE = (
     "stage",
     "amount",
@@ -52,7 +52,7 @@ class DailyHistory:
 
 def apart(dialect: Dialect, sheet: Sheet) -> DailyHistory | None:
     """Today's records and the versions; a day's row is the state at its beginning, the last second of the day before."""
-    header = next((name for day in _DAYS if (name := sheet.headers().get(normal(day)))), None)
+    header = next((name for day in DAYS if (name := sheet.headers().get(normal(day)))), None)
     if header is None:
         sheet.wrong(1, None, "no column of days", "date_day", "Add the column to the export.")
         return None

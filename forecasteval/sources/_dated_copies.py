@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from forecasteval.errors import Problem
 from forecasteval.sources._audit import Row, table
+from forecasteval.sources._daily_history import DAYS
 from forecasteval.sources._export_files import Files
 from forecasteval.sources.dialect import Dialect
 from forecasteval.sources.history import FIELDS
+from forecasteval.tables.columns import Sheet, normal
 
 _WEEK = 7
+_DAYS = (*DAYS, "copied_on", "snapshot_on", "snapshot", "as_of", "report_date", "export_date", "week_ending")
+
+
+def by_day(dialect: Dialect, sheet: Sheet) -> dict[Any, Sheet]:
+    """The copies that stand below each other in one table, by their day; none where each deal stands there once."""
+    headers = sheet.headers()
+    day = next((headers[normal(name)] for name in _DAYS if normal(name) in headers), None)
+    ids = dialect.headers_of("deals", map(str, sheet.cells)).get("deal_id")
+    if day is None or ids is None or sheet.problems or not sheet.cells[ids].duplicated().any():
+        return {}
+    days = sheet.dates(day)
+    sheet.pin(day, sheet.text(day)[days.isna()], "the day of the copy", "Fill the cell.")
+    return {
+        key: replace(sheet, cells=sheet.cells.loc[part.index].drop(columns=day), problems=sheet.problems[:])
+        for key, part in days.groupby(days)
+    }
 
 
 def notes_on(files: Files) -> list[str]:

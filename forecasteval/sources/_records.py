@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from forecasteval.errors import nearest
 from forecasteval.sources._daily_history import LOST
+from forecasteval.sources._draft_words import named as named_as
 from forecasteval.sources._stages import Labels
 from forecasteval.sources.dialect import Dialect, Fields
 from forecasteval.tables.coded import coded
 from forecasteval.tables.columns import Sheet, normal
+from forecasteval.tables.not_data import drop_copies
 from forecasteval.tables.schemas import RESERVED, TABLES
 
 _FEW = 30  # values of a segment
@@ -45,12 +47,13 @@ def current_records(dialect: Dialect, sheet: Sheet) -> pd.DataFrame:
         sheet.wrong(None, None, "a header and no rows", f"one row per {dialect.record}", "Export it again.")
     if sheet.problems:
         return pd.DataFrame()
+    drop_copies(sheet, fields.header["deal_id"])
     rates, sheet.rates = sheet.rates, sheet.rates if "currency" not in fields else {}
     table = pd.DataFrame(
         fields.taken(
             "deal_id", "account", "rep", "rep_name", "stage", "amount", "close_on", "probability", "category",
             "created_at", "is_closed", "is_won", "is_lost", "is_deleted", "currency", "status", "closed_on",
-            "closed_at", "booked",
+            "closed_at", "lost_at", "booked",
         )
     )  # fmt: skip
     if "currency" in fields:
@@ -81,6 +84,8 @@ def _with_outcome(fields: Fields, table: pd.DataFrame) -> pd.DataFrame:
     elif "is_lost" in table and "is_won" in table:
         table["is_closed"] = table.get("is_closed", False) | table["is_won"] | table["is_lost"]
     closed_on = table.get("closed_on", table.get("closed_at"))
+    if "lost_at" in table:
+        closed_on = table["lost_at"] if closed_on is None else closed_on.fillna(table["lost_at"])
     if "is_closed" not in table or (closed_on is None and "booked" not in table):
         return table
     table["expected_on"], table["expected"] = table["close_on"], table.get("amount")
@@ -132,13 +137,14 @@ def segment_columns(
     if chosen:
         return asked
     used = {normal(name) for spellings in dialect.fields.values() for name in spellings}
+    used |= {normal(header) for header in dialect.headers_of("deals", map(str, sheet.cells)).values()}
     report = dialect.is_report(sheet)
     segments = {}
     for name, header in reversed(named.items()):
         custom = re.search(dialect.custom_field, header) is not None
         standard = normal(header) in dialect.segments
         label = report and normal(header) not in used and not re.search(r"date|name|id$", header.lower())
-        if custom or standard or label:
+        if (custom or standard or label) and not named_as(header, "reason"):  # written after the close
             values = sheet.text(header)
             if 1 < values.nunique() <= _FEW or (standard and values.notna().any()):
                 segments[name] = values

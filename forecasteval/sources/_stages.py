@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from forecasteval.errors import Problem
+from forecasteval.sources._draft_words import side
 from forecasteval.sources.dialect import RENAMES, Dialect, Fields
 from forecasteval.tables.calendar import local_dates, moment
 from forecasteval.tables.coded import coded, each_word, is_coded
@@ -18,6 +19,7 @@ from forecasteval.tables.schemas import canonical
 
 _OPEN = ("Pipeline", "Best Case", "Most Likely", "Commit")
 _UNDECIDED = "?"
+_SHOWN = 8  # stages
 _RENAME_COLUMNS = ["old_label", "new_label", "changed_on"]
 NO_RENAMES = pd.DataFrame({column: [] for column in _RENAME_COLUMNS})
 _FLAGS = ["is_closed", "is_won"]
@@ -246,12 +248,21 @@ def _with_flags(dialect: Dialect, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_words(dialect: Dialect, current: pd.DataFrame, sheet: Sheet) -> pd.DataFrame:
-    """The flags of stages of which only the names speak; a name that might mean a close is asked about."""
+    """The flags of stages of which only the names speak; a name that might mean a close is asked about, one that says nothing said."""
     stage = current["stage"]
     likely = current["rep_probability"].groupby(stage).agg(_mode)
     closed = current.get("is_closed", pd.Series(False, current.index)) | stage.map(likely).isin([0.0, 1.0])
-    silent = stage[dialect.status(stage).isna() & closed].drop_duplicates()
+    means = {word: side(str(word)) for word in stage.dropna().unique()}
+    closed |= stage.map(means).isin(["won", "lost"]) & ~stage.map(likely).between(0, 1)
+    unsaid = dialect.status(stage).isna() & stage.notna()
+    silent = stage[unsaid & closed].drop_duplicates()
     file = dialect.file_name("stages")
+    taken = stage[unsaid & ~closed & stage.map(means).isna() & ~stage.map(likely).between(0, 1)]
+    if len(taken):
+        names = ", ".join(f"{name} ({rows:,})" for name, rows in taken.value_counts().head(_SHOWN).items())
+        advice = f"They were taken as open: if deals there are closed, export {file}."
+        found, expected = f"stages whose names do not say so: {names}", "stages that are open, won or lost"
+        sheet.wrong(int(taken.index[0]), dialect.field_name("stage"), found, expected, advice, "warning")
     expected = f"a stage that says whether it is open, won or lost, or {file}"
     advice = f"Export {file}, or write it: {_heads(dialect)}, a row for each stage."
     sheet.pin(dialect.field_name("stage"), silent, expected, advice)

@@ -30,7 +30,7 @@ _KINDS = {
     "created_at": "moment", "from": "moment", "to": "moment", "close_on": "date", "amount": "number",
     "probability": "share", "default_probability": "share", "is_closed": "flag", "is_won": "flag",
     "is_deleted": "flag", "is_active": "flag", "is_lost": "flag", "deal_id": "id", "rep": "id", "account": "id",
-    "closed_on": "date", "closed_at": "day", "booked": "number", "rep_probability": "share", "starts_on": "day",
+    "closed_on": "date", "closed_at": "day", "lost_at": "day", "booked": "number", "rep_probability": "share", "starts_on": "day",
     "as_of": "date", "at": "moment",
 }  # fmt: skip
 

@@ -22,6 +22,7 @@ from forecasteval.sources.points import points_of
 from forecasteval.tables.columns import Sheet, normal
 from forecasteval.tables.document import Document
 from forecasteval.tables.giveaways import gives_away, knows
+from forecasteval.tables.not_data import drop_copies
 from forecasteval.tables.numerals import read_numerals
 from forecasteval.tables.organisation import Org, of_the_future
 from forecasteval.tables.period_labels import in_order_of_time
@@ -124,6 +125,9 @@ class Matching(Reader):
         """Nothing is read yet but the marks and rates that the mapping states."""
         super().__init__(document, sheet)
         self.mapped, self.notes = mapped, list(notes)
+        sheet.notes = self.notes
+        if (ids := sheet.headers().get(normal(str(mapped.deal_id)))) and mapped.deal_id is not None:
+            drop_copies(sheet, ids)
         self.columns: dict[str, pd.Series] = {}
         self.sources: dict[str, str] = {}  # of each forecast the column
         self.flow: list[dict[str, Any]] = []
@@ -132,7 +136,7 @@ class Matching(Reader):
         self.burn_in = pd.Series(False, index=sheet.cells.index)
         sheet.days_in, sheet.told_in = mapped.timezone or "", "the mapping"
         sheet.rates = mapped.currency_rates
-        sheet.decimal, sheet.notes = mapped.decimal_mark or sheet.decimal, self.notes
+        sheet.decimal = mapped.decimal_mark or sheet.decimal
         self.late = (pd.Series(False, index=sheet.cells.index), "")
         self.undecided = "the outcome is blank or undecided"
         self.words: dict[str, pd.Series] = {}  # of points tables, which rules gave the points

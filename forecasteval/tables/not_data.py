@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from forecasteval.errors import Problem
-from forecasteval.tables.columns import date_like, without_place
+from forecasteval.tables.columns import Sheet, date_like, without_place
 from forecasteval.tables.numerals import read_numerals
 
 _VALUE = re.compile(r"[-+$€£¥]?\s?[\d.,/: -]+\s?[%€]?")  # of a cell that names no column
@@ -85,6 +85,19 @@ def _is_value(header: str, cells: pd.Series) -> bool:
     if date_like(pd.Series([header]), numbers=False).all():
         return bool(len(cells)) and bool(date_like(cells, numbers=False).mean() > _ALL)
     return bool(cells.eq(header).any())
+
+
+def drop_copies(sheet: Sheet, ids: str) -> None:
+    """Leave out rows that repeat another one in every cell, its id included, and say how many."""
+    if not sheet.cells[ids].dropna().duplicated().any():
+        return
+    copies = sheet.cells.duplicated() & sheet.cells[ids].notna()
+    if copies.any():
+        first = sheet.cells.index[copies.to_numpy()][0]
+        sheet.notes.append(
+            f"{sheet.file}: {int(copies.sum()):,} rows repeat another one in every cell and were left out, the first is row {first}."
+        )
+        sheet.cells = sheet.cells[~copies]
 
 
 def rows_below(cells: pd.DataFrame) -> int:

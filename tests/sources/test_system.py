@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from forecasteval.cli import main
@@ -131,3 +132,77 @@ def test_an_export_without_any_outcome_or_amount_says_so(tmp_path):
     assert "no deal that is won or lost" in said
     assert "Angebot" in said
     assert "column Amount: found nothing in any row" in said
+
+
+DEALS = [f"D{n},{('Won', 'Lost', 'Open')[n % 3]},{n}00,2026-02-{n:02},r{n % 2}\n" for n in range(1, 10)]
+
+
+def test_a_table_of_many_days_is_read_as_a_copy_for_each(tmp_path):
+    long, apart = tmp_path / "long", tmp_path / "apart"
+    for folder in (long, apart):
+        folder.mkdir()
+    head = "deal_id,stage,amount,close_date,owner\n"
+    copies = {
+        f"2026-01-{day:02}": [
+            f"D{n},{'Won' if n < week else 'Open'},{n}00,2026-02-{n + week:02},r{n % 2}\n"
+            for n in range(1, 9)
+        ]
+        for week, day in enumerate((5, 12, 19, 26))
+    }
+    for day, lines in copies.items():
+        (apart / f"deals_{day}.csv").write_text(head + "".join(lines))
+    lines = [f"{day},{line}" for day, rows in copies.items() for line in rows]
+    (long / "deals_weekly.csv").write_text("snapshot_date," + head + "".join(lines))
+    one, several = import_export(long), import_export(apart)
+    pd.testing.assert_frame_equal(one.deals, several.deals)
+    pd.testing.assert_frame_equal(one.history, several.history)
+    assert "The past comes from 4 dated copies, 2026-01-05 to 2026-01-26." in one.notes
+
+
+def test_rows_that_repeat_another_in_every_cell_are_left_out_and_others_refused(tmp_path):
+    file, head = tmp_path / "deals.csv", "deal_id,stage,amount,close_date,owner\n"
+    file.write_text(head + "".join(DEALS) + DEALS[3])
+    org = import_export(tmp_path)
+    assert len(org.deals) == 9
+    assert (
+        "deals.csv: 1 rows repeat another one in every cell and were left out, the first is row 11."
+        in org.notes
+    )
+    file.write_text(head + "".join(DEALS) + DEALS[3].replace("Lost", "Won"))
+    with pytest.raises(InputError, match="row 11, column deal_id: found 'D4' again"):
+        import_export(tmp_path)
+
+
+def test_stages_of_salesforce_speak_where_no_flags_do(tmp_path):
+    file, head = tmp_path / "Opportunity.csv", "Id,StageName,CloseDate,Amount\n"
+    file.write_text(head + "1,Closed Won,2026-02-03,5\n2,Closed Lost,2026-02-03,5\n3,Signing,2026-02-03,5\n")
+    org = import_export(tmp_path)
+    assert org.deals["outcome"].tolist() == ["won", "lost", "open"]
+    assert "found stages whose names do not say so: Signing (1)" in "\n".join(map(str, org.warnings))
+    file.write_text(file.read_text() + "4,Lost to competitor,2026-02-03,5\n")
+    with pytest.raises(
+        InputError, match=r"row 5, column StageName: found 'Lost to competitor'.*OpportunityStage\.csv"
+    ):
+        import_export(tmp_path)
+
+
+def test_a_lost_deal_of_pipedrive_closed_when_it_was_lost_and_no_segment_knows(tmp_path):
+    (tmp_path / "deals-77.csv").write_text(
+        "Deal - ID,Deal - Value,Deal - Status,Deal - Stage,Deal - Label,Deal - Expected close date,Deal - Won time,Deal - Lost time,"
+        "Deal - Lost reason\n"
+        "1,5,Won,Talk,a,2026-02-01,2026-03-01 10:00,,\n2,5,Lost,Talk,b,2026-02-01,,2026-03-02 10:00,price\n"
+        "3,5,Lost,Talk,b,2026-02-01,,2026-03-02 10:00,time\n4,5,Open,Talk,b,2026-02-01,,,\n"
+    )
+    deals = import_export(tmp_path).deals
+    assert deals["closed_on"].dt.strftime("%m-%d").tolist()[:2] == ["03-01", "03-02"]
+    assert not {"deal_status", "deal_value", "deal_lost_reason"} & set(deals)
+
+
+def test_words_for_nobody_are_no_rep_and_an_amount_of_another_name_is_hinted_at(tmp_path):
+    (tmp_path / "deals.csv").write_text(
+        "deal_id,stage,deal_sum,close_date,owner\nD1,Won,5,2026-02-03,NULL\nD2,Lost,5,2026-02-03,Ann\n"
+    )
+    org = import_export(tmp_path)
+    assert org.deals["rep"].isna().tolist() == [True, False]
+    assert "deals.csv, column owner: 1 cells of NULL were taken as empty." in org.notes
+    assert "column amount: found no such column" in "\n".join(map(str, org.warnings))
