@@ -219,7 +219,7 @@ class _Asked:
             if schema[name] == nw.String:
                 column = nw.when(written_number(name)).then(engine.trimmed(column)).otherwise(None)
             elif schema[name] == nw.Boolean:
-                column = column.cast(nw.Int64)
+                column = column.cast(nw.Int32)  # the only number that PostgreSQL takes it for
             column = column.cast(nw.Float64)
             floored = (
                 name in ("amount", "amount_won") and frame.implementation.is_ibis()
