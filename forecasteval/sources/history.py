@@ -67,17 +67,30 @@ def versions_at(
     history: pd.DataFrame, days: NDArray[np.datetime64], settings: Any, open_only: bool = False
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Which version (row) holds at the end of which of the sorted days, day by day."""
-    moments = _last_instants(days, settings)
-    first = np.searchsorted(moments, history["valid_from"].to_numpy("datetime64[us]"), side="left")
-    ends = history["valid_to"].to_numpy("datetime64[us]")
-    last = np.where(np.isnat(ends), len(moments), np.searchsorted(moments, ends, side="left"))
-    counts = np.maximum(last - first, 0)
+    starts, ends = (history[column].to_numpy("datetime64[us]") for column in ("valid_from", "valid_to"))
     if open_only:
-        counts[history["status"].isin(["won", "lost"]).to_numpy()] = 0
-    version = np.repeat(np.arange(len(history)), counts)
-    day = np.arange(len(version)) - np.repeat(np.cumsum(counts) - counts - first, counts)
-    by_day = np.argsort(day, kind="stable")
-    return version[by_day], day[by_day]
+        starts = np.where(history["status"].isin(["won", "lost"]), _NEVER, starts)
+    return held(starts, ends, moment(days, settings).to_numpy("datetime64[us]"))
+
+
+def held(
+    starts: NDArray[np.datetime64], ends: NDArray[np.datetime64], before: NDArray[np.datetime64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which version (row) had begun, and had not ended, before which of the sorted instants, instant by instant.
+
+    What begins never (NaT) does not hold; what ends never holds for good.
+
+    >>> starts, ends, before = (np.array(days, dtype="datetime64[us]") for days in (
+    ...     ["2026-01-05", "NaT"], ["2026-01-06", "NaT"], ["2026-01-05", "2026-01-06"]))
+    >>> [found.tolist() for found in held(starts, ends, before)]
+    [[0], [1]]
+    """
+    first, last = (np.searchsorted(before, times, side="right") for times in (starts, ends))
+    counts = np.maximum(last - first, 0)
+    version = np.repeat(np.arange(len(starts)), counts)
+    at = np.arange(len(version)) - np.repeat(np.cumsum(counts) - counts - first, counts)
+    in_order = np.argsort(at, kind="stable")
+    return version[in_order], at[in_order]
 
 
 def version_of(history: pd.DataFrame, deals: pd.Series, days: pd.Series, settings: Any) -> NDArray[np.int64]:
@@ -100,7 +113,9 @@ def version_of(history: pd.DataFrame, deals: pd.Series, days: pd.Series, setting
 
 
 def _state_codes(column: pd.Series) -> NDArray[np.int64]:
-    return codes_in(column, pd.Index(STATES))
+    """States by code: an empty cell is unknown; a column that says nothing at all is -1, below every state."""
+    codes = codes_in(column, pd.Index(STATES))
+    return np.where(codes < 0, _UNKNOWN, codes) if (codes >= 0).any() else codes
 
 
 def _last_instants(days: NDArray[np.datetime64], settings: Any) -> NDArray[np.datetime64]:

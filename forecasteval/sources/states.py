@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forecasteval.errors import CallError, InputError, nearest
+from forecasteval.sources.history import held
 from forecasteval.tables.calendar import moment
 from forecasteval.tables.schemas import STATES
 from forecasteval.tables.settings import Settings, check_options
@@ -15,8 +20,19 @@ from forecasteval.tables.settings import Settings, check_options
 if TYPE_CHECKING:  # what every start would pay for is imported where an engine is asked
     import narwhals as nw
 
+    Columns = dict[str, nw.Expr]
+
 _KEY = ("deal_id", "valid_from", "valid_to")
 _SAID = ("values_state", "rep_state")
+_BEFORE = "the first instant that is not known"
+_EXPECTED = (
+    "expected are days (2026-02-28), which stand for their end, or moments that all carry a time zone "
+    "(2026-02-28 10:00+01:00)."
+)
+_STAMP = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2}(:\d{2})?)?)?")
+# what stamps of nanoseconds can hold, into which some engines turn the others
+_YEARS = range(1700, 2201)
+_NEVER = "2261-01-01"
 
 
 def states(
@@ -24,17 +40,17 @@ def states(
 ) -> Any:
     """What was known of every deal at some moments, from its versions: a range join, formed where these lie.
 
-    The version that holds at t is the one with valid_from <= t < valid_to; of two that begin at the same instant the
-    last one holds. The states are those that `fe.match` finds for an organisation in memory.
+    The version that holds at t is the one with valid_from <= t < valid_to, to the microsecond; of two that begin at
+    the same instant the last one holds. The states are those that `fe.match` finds for an organisation in memory.
 
     Parameters
     ----------
     versions : table of any engine: a DuckDB relation, a lazy frame of Polars, a table of PySpark or ibis, which are
         asked rather than read; or a frame of pandas, Polars or pyarrow. A row is one version of a deal: `deal_id`,
-        `valid_from` and `valid_to` (dates or moments in UTC, `valid_to` empty where it still holds), any fields, and
-        `values_state` and `rep_state` where it is recorded which values are *known*, *carried* or *unknown*. Versions
-        of a deal must not overlap: where they do, each of them is returned. A deal that was deleted has no version
-        from then on.
+        `valid_from` and `valid_to` (dates or moments in UTC, `valid_to` empty where it still holds; a version
+        without `valid_from` never holds), any fields, and `values_state` and `rep_state` where it is recorded which
+        values are *known*, *carried* or *unknown*. Versions of a deal must not overlap: where they do, each of them
+        is returned. A deal that was deleted has no version from then on.
     moments : a day or a list of days, each of which stands for its end; or moments that carry a time zone, such as
         "2026-02-28 10:00+01:00".
     timezone : where a day ends.
@@ -43,9 +59,10 @@ def states(
 
     Returns
     -------
-    table of the same engine, in no order: a row for each deal and moment at which it existed, with `deal_id`,
-        `as_of` (the day; or the moment, in UTC), the other columns of its version, and `state`, the worse of
-        `values_state` and `rep_state`: known where neither column is there, unknown where one is empty.
+    table of the same engine: a row for each deal and moment at which it existed, with `deal_id`, `as_of` (the day; or
+        the moment, in UTC), the other columns of its version as they are, and `state`, the worse of `values_state`
+        and `rep_state`: known where neither column is there, unknown where one is empty or holds another word. A
+        frame in memory comes moment by moment, in the order of its rows; engines keep no order.
 
     Raises
     ------
@@ -66,6 +83,7 @@ def states(
     [(datetime.date(2026, 2, 2), 5.0, 'known'), (datetime.date(2026, 2, 3), 9.0, 'carried')]
     """
     import narwhals as nw
+    from narwhals.exceptions import DuplicateError
 
     try:
         given = nw.from_native(versions)
@@ -73,110 +91,199 @@ def states(
         raise CallError(
             f"This is a {type(versions).__name__}, not a table of versions with {', '.join(_KEY)}."
         ) from error
-    days, instants = _asked(moments, timezone, cut_off_hour)
-    eager = isinstance(given, nw.DataFrame)
-    frame: Any = given
-    if eager:
-        frame = given.lazy(None if given.implementation.is_polars() else "duckdb")
-    schema = frame.collect_schema()
-    kind = nw.Datetime("us", "UTC" if _checked(schema, open_only) else None)
-    moment_of = _Literal(kind, spark=frame.implementation.is_spark_like())
+    except DuplicateError as error:
+        raise CallError(f"{error} Rename or drop the others.") from error
+    asked = _Asked.of(moments, timezone, cut_off_hour)
+    found = _from_memory if isinstance(given, nw.DataFrame) else _from_engine
+    return found(given, asked, open_only=open_only).to_native()
+
+
+def _from_memory(frame: Any, asked: _Asked, *, open_only: bool) -> Any:
+    """The states from a frame in memory, whose rows are taken as they are."""
+    import narwhals as nw
+    import pyarrow as pa
+
+    used = [n for n in (*_KEY[1:], *_SAID, "status") if n in frame.columns]
+    told = nw.from_native(pa.table({n: _arrow(frame[n]) for n in used}))
+    columns, _ = _columns(told, frame.columns, open_only=open_only)
+    told = told.with_columns(**columns)
+    start, end = (told[n].to_native().to_numpy().astype("datetime64[us]") for n in _KEY[1:])
+    row, at = held(start, end, asked.before)
     if open_only:
-        closed = (nw.col("status") == "won") | (nw.col("status") == "lost")
-        frame = frame.filter(~closed | nw.col("status").is_null())
-    start, end = (nw.col(n).cast(kind) if schema[n] == nw.Date else nw.col(n) for n in _KEY[1:])
+        still = told["open"].to_numpy()[row]
+        row, at = row[still], at[still]
+    backend = frame.implementation
+    state = nw.new_series("state", told["state"].to_numpy()[row].tolist(), nw.String, backend=backend)
+    as_of = nw.Series.from_numpy("as_of", asked.called[at], backend=backend)
+    found = nw.maybe_reset_index(frame[row]).with_columns(as_of, state)
+    return found.select("deal_id", "as_of", *(nw.col(n) for n in frame.columns if n not in _KEY), "state")
+
+
+def _arrow(cells: Any) -> Any:
+    """Cells of any frame as those of Arrow; objects of Python are moments where all are, or words."""
+    import narwhals as nw
+
+    if cells.dtype == nw.Object:
+        native = cells.to_native().infer_objects()
+        if pd.api.types.infer_dtype(native) in ("date", "datetime"):
+            native = pd.to_datetime(native, utc=any(getattr(m, "tzinfo", None) for m in native.dropna()))
+        native = native.astype("str") if native.dtype == object else native
+        cells = nw.from_native(native, series_only=True)
+    return cells.to_arrow()
+
+
+def _from_engine(frame: Any, asked: _Asked, *, open_only: bool) -> Any:
+    """The states from a table of an engine, which is asked for them when the result is read."""
+    import narwhals as nw
+
+    names = frame.collect_schema().names()
+    columns, kind = _columns(frame, names, open_only=open_only)
+    moments, never = asked.on(frame, kind)
+    if open_only:
+        frame = frame.filter(columns["open"])
     # what still holds ends after all that is asked, which leaves two comparisons for the join
-    never = moment_of.cast(nw.lit(moment_of.value(max(instants) + pd.Timedelta(days=1))))
-    frame = frame.with_columns(valid_from=start, valid_to=end.fill_null(never))
-    place = nw.col("place")
-    places = list(range(len(days)))
-    asked = frame.head(1).select(place=nw.lit(places)).explode("place")
-    at = place.replace_strict(places, [moment_of.value(t) for t in instants], default=None)
-    asked = asked.select(as_of=place.replace_strict(places, days, default=None), moment=moment_of.cast(at))
-    found = frame.join(asked, how="cross").filter(
-        nw.col("valid_from") <= nw.col("moment"), nw.col("valid_to") > nw.col("moment")
-    )
-    fields = [n for n in schema.names() if n not in _KEY]
-    found = found.select("deal_id", "as_of", *fields, state=_worst([n for n in _SAID if n in fields]))
-    return found.collect(given.implementation).to_native() if eager else found.to_native()
+    end = columns["valid_to"].fill_null(never)
+    found = frame.with_columns(valid_from=columns["valid_from"], valid_to=end).join(moments, how="cross")
+    found = found.filter(nw.col("valid_from") < nw.col(_BEFORE), nw.col("valid_to") >= nw.col(_BEFORE))
+    fields = (n for n in names if n not in _KEY)
+    return found.select("deal_id", "as_of", *fields, state=columns["state"])
 
 
-@dataclass(frozen=True)
-class _Literal:
-    """How a moment is written into a query: a naive one as text for Spark, whose literals are of its session's zone."""
+def _columns(frame: Any, names: list[Any], *, open_only: bool) -> tuple[Columns, Any]:
+    """What the join asks of each version, and how moments are held; what is no table of versions is refused."""
+    import narwhals as nw
 
-    kind: nw.Datetime
-    spark: bool
+    schema = _schema(frame)
+    status = ["status"] if open_only else []
+    words = [str(n) for n in names]
+    missing = [n for n in (*_KEY, *status) if n not in names]
+    wrong = [f"There is no column {n}. {nearest(n, words)}".strip() for n in missing]
+    spans = {n: schema[n] for n in _KEY[1:] if n in names}
+    zones = {k.time_zone if k == nw.Datetime else None for k in spans.values() if k in (nw.Date, nw.Datetime)}
+    polars = frame.implementation.is_polars()
+    kind = nw.Datetime("us", next((("UTC" if polars else z) for z in zones if z), None))
+    told: Columns = {}
+    for n, held_as in spans.items():
+        # others compare nanoseconds with microseconds as they are; a cast would round them
+        to_cast = held_as == nw.Date or (polars and held_as != kind)
+        told[n] = nw.col(n).cast(kind) if to_cast else nw.col(n)
+        if held_as not in (nw.Date, nw.Datetime):
+            told[n] = nw.lit(None).cast(kind)
+            if _any(frame, n):
+                wrong.append(f"{n} holds {held_as}, not dates or moments.")
+    for n in [n for n in (*_SAID, *status) if n in names]:
+        written = nw.col(n) if schema[n] == nw.String else nw.col(n).cast(nw.String)
+        told[n] = written.str.to_lowercase()
+        if schema[n] not in (nw.String, nw.Categorical, nw.Enum) and _any(frame, n):
+            wrong.append(f"{n} holds {schema[n]}, not words.")
+    wrong += [f"{w} is a column of the result; rename it." for w in words if w.lower() in ("as_of", "state")]
+    if len({z is None for z in zones}) > 1:
+        wrong.append("One of valid_from and valid_to carries a time zone, the other does not.")
+    if wrong:
+        raise CallError("\n".join(wrong))
+    if open_only:
+        closed = (told["status"] == "won") | (told["status"] == "lost")
+        told["open"] = ~closed | told["status"].is_null()
+    told["state"] = _worst([told[n] for n in _SAID if n in told])
+    return {n: told[n] for n in ("valid_from", "valid_to", "open", "state") if n in told}, kind
 
-    @property
-    def _as_text(self) -> bool:
-        return self.spark and self.kind.time_zone is None
 
-    def value(self, moment: pd.Timestamp) -> Any:
-        return str(moment) if self._as_text else moment.tz_localize(self.kind.time_zone).to_pydatetime()
+def _schema(frame: Any) -> dict[str, Any]:
+    """What each column holds; DuckDB's nanoseconds with a zone, which narwhals does not know, are moments too."""
+    import narwhals as nw
 
-    def cast(self, written: nw.Expr) -> nw.Expr:
-        return written.cast(self.kind) if self._as_text else written
+    schema = dict(frame.collect_schema())
+    if frame.implementation.is_duckdb():
+        zoned = frame.select(z=nw.lit(datetime.now(UTC))).collect_schema()["z"]
+        kinds = zip(schema, frame.to_native().types, strict=True)
+        schema |= {n: zoned for n, kind in kinds if str(kind) == "TIMESTAMPTZ_NS"}
+    return schema
 
 
-def _worst(said: list[str]) -> nw.Expr:
+def _any(frame: Any, name: str) -> bool:
+    """Does a column hold anything?"""
+    import narwhals as nw
+
+    return bool(frame.lazy().select(n=nw.col(name).count()).collect("pyarrow")["n"][0])
+
+
+def _worst(said: list[nw.Expr]) -> nw.Expr:
     """The worst of some states; what says none is unknown."""
     import narwhals as nw
 
     known, carried, unknown = (nw.lit(s) for s in STATES)
     if not said:
         return known
-    all_known = nw.all_horizontal(*(nw.col(n) == STATES[0] for n in said), ignore_nulls=False)
+    all_known = nw.all_horizontal(*(s == STATES[0] for s in said), ignore_nulls=False)
     # words one by one: DuckDB searches a list slowly
-    told = [(nw.col(n) == STATES[0]) | (nw.col(n) == STATES[1]) for n in said]
+    told = [(s == STATES[0]) | (s == STATES[1]) for s in said]
     all_told = nw.all_horizontal(*told, ignore_nulls=False)
     return nw.when(all_known).then(known).otherwise(nw.when(all_told).then(carried).otherwise(unknown))
 
 
-def _asked(moments: Any, timezone: str, cut_off_hour: float) -> tuple[list[Any], list[pd.Timestamp]]:
-    """What each moment is called, and the last instant (naive, UTC) that it may know of."""
-    options = {"timezone": timezone, "cut_off_hour": cut_off_hour}
-    if problems := check_options(options, {n: n for n in options}):
-        raise InputError(problems)
-    single = isinstance(moments, str) or not hasattr(moments, "__iter__")
+@dataclass(frozen=True)
+class _Asked:
+    """What each moment is called, and the first instant (naive, UTC) that it does not know of; in order."""
+
+    called: NDArray[np.datetime64]
+    before: NDArray[np.datetime64]
+
+    @classmethod
+    def of(cls, moments: Any, timezone: Any, cut_off_hour: Any) -> _Asked:
+        """Days, each by its end, or moments that carry a zone."""
+        options = {"timezone": timezone, "cut_off_hour": cut_off_hour}
+        given = {n: "" if value is None else value for n, value in options.items()}
+        if problems := check_options(given, {n: n for n in options}):
+            raise InputError(problems)
+        try:
+            listed = [moments] if isinstance(moments, str) else list(moments)
+        except TypeError:  # a single one
+            listed = [moments]
+        stamps = [_stamp(m) for m in listed]
+        if not stamps:
+            raise CallError(f"moments is empty; {_EXPECTED}")
+        clock = [t for t in stamps if t.tz is None and t != t.normalize()]
+        zoned = [t for t in stamps if t.tz is not None]
+        if clock or 0 < len(zoned) < len(stamps):
+            raise CallError(f"moments holds {(clock or zoned)[0]}: {_EXPECTED}")
+        if zoned:
+            called = np.unique([t.tz_convert(None).floor("us").to_datetime64() for t in stamps])
+            return cls(
+                called.astype("datetime64[us]"), (called + np.timedelta64(1, "us")).astype("datetime64[us]")
+            )
+        called = np.unique(np.array(stamps, dtype="datetime64[D]"))
+        return cls(called, moment(called, Settings(**options)).to_numpy("datetime64[us]"))
+
+    def on(self, frame: Any, kind: Any) -> tuple[Any, nw.Expr]:
+        """The moments as a table beside another on its engine, and one that is later than all."""
+        import narwhals as nw
+
+        label = nw.Date if self.called.dtype == "datetime64[D]" else nw.Datetime("us")
+        if frame.implementation.is_polars():
+            columns = {"as_of": self.called.tolist(), _BEFORE: self.before.tolist()}
+            asked = nw.from_dict(columns, {"as_of": label, _BEFORE: kind}, backend=frame.implementation)
+            return asked.lazy(), nw.lit(pd.Timestamp(_NEVER, tz=kind.time_zone).to_pydatetime())
+        # as text, which no engine reads in a zone of its own
+        utc = "+00:00" if kind.time_zone else ""
+        instants = [f"{b}{utc}" for b in self.before.astype(str)]
+        lines = [f"{i} {c}" for i, c in zip(instants, self.called.astype(str), strict=True)]
+        text, length = nw.col("text").str, len(instants[0])
+        columns = {"as_of": text.slice(length + 1).cast(label), _BEFORE: text.slice(0, length).cast(kind)}
+        asked = frame.head(1).select(text=nw.lit(lines)).explode("text").select(**columns)
+        return asked, nw.lit(f"{_NEVER} 00:00:00{utc}").cast(kind)
+
+
+def _stamp(given: Any) -> pd.Timestamp:
+    """A day or a moment as it is written, for other readings (a month, a year, a number) are no days."""
+    text = str(given).strip()
+    if text in ("", "None", "NaT", "nan", "<NA>"):
+        raise CallError(f"moments is empty or holds an empty cell; {_EXPECTED}")
     try:
-        stamps = list(dict.fromkeys(pd.Timestamp(m) for m in ([moments] if single else moments)))
-    except (ValueError, TypeError) as error:
-        raise CallError(f"moments holds what is neither a day nor a moment ({error}).") from error
-    if not stamps or any(t is pd.NaT for t in stamps):
-        raise CallError("moments is empty or holds an empty cell; name a day such as 2026-02-28.")
-    if all(t.tz is not None for t in stamps):
-        instants = [t.tz_convert("UTC").tz_localize(None).floor("us") for t in stamps]
-        return [t.to_pydatetime() for t in instants], instants
-    clock = [t for t in stamps if t.tz is not None or t != t.normalize()]
-    if clock:
+        stamp = pd.Timestamp(text if _STAMP.fullmatch(text) else "no stamp")
+    except ValueError as error:
         raise CallError(
-            f"moments holds {clock[0]}: expected are days (2026-02-28), which stand for their end, or moments that "
-            "all carry a time zone (2026-02-28 10:00+01:00)."
-        )
-    ends = moment(pd.DatetimeIndex(stamps), Settings(timezone=timezone, cut_off_hour=cut_off_hour))
-    return [t.date() for t in stamps], list(ends - pd.Timedelta(microseconds=1))
-
-
-def _checked(schema: Any, open_only: bool) -> bool:
-    """Do the versions carry a time zone? What is no table of versions is refused."""
-    import narwhals as nw
-
-    names = schema.names()
-    missing = [n for n in (*_KEY, *(["status"] if open_only else [])) if n not in names]
-    wrong = [f"There is no column {n}. {nearest(n, names)}".strip() for n in missing]
-    spans = [n for n in _KEY[1:] if n in names]
-    wrong += [
-        f"{n} holds {schema[n]}, not dates or moments."
-        for n in spans
-        if not isinstance(schema[n], nw.Date | nw.Datetime)
-    ]
-    wrong += [
-        f"{n} is a column of the result; rename it." for n in ("as_of", "moment", "state") if n in names
-    ]
-    zones = {getattr(schema[n], "time_zone", None) is not None for n in spans}
-    if len(zones) > 1:
-        wrong.append("One of valid_from and valid_to carries a time zone, the other does not.")
-    if wrong:
-        raise CallError("\n".join(wrong))
-    return zones == {True}
+            f"moments holds {text!r}, which is neither a day nor a moment; {_EXPECTED}"
+        ) from error
+    if stamp.year not in _YEARS:
+        raise CallError(f"moments holds {text}; expected are years from {_YEARS[0]} to {_YEARS[-1]}.")
+    return stamp

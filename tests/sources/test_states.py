@@ -1,5 +1,6 @@
 """The states that an engine finds by a range join are those that memory finds, row by row."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -9,10 +10,12 @@ import pyarrow
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from postgres import running
 
 import forecasteval as fe
 from forecasteval.errors import CallError, InputError
 from forecasteval.sources.history import Records, build, from_snapshots, states
+from forecasteval.tables.schemas import canonical
 from forecasteval.tables.settings import Settings
 
 CONNECTION = duckdb.connect()
@@ -206,6 +209,155 @@ def test_a_thousand_days_are_asked_at_once():
     assert fe.states(on_duckdb(small()), days).aggregate("count(*)").fetchall() == [(2 + 999,)]
 
 
+def on_a_far_session(versions):
+    """DuckDB whose session lives in a zone of its own."""
+    connection = duckdb.connect()
+    connection.sql("set timezone = 'America/New_York'")
+    return connection.from_arrow(in_arrow(versions))
+
+
+def as_objects(versions):
+    return versions.astype(object)
+
+
+EVERYWHERE = [as_objects, in_arrow, polars_in_memory, on_polars, on_a_far_session]
+
+
+def found_in(table):
+    """Rows of a small result as text."""
+    shown = nw.from_native(table).lazy().collect("pyarrow").to_native().to_pylist()
+    return sorted((str(r["as_of"]).removesuffix(" 00:00:00"), r["deal_id"], r["state"]) for r in shown)
+
+
+def to_berlin(stamps):
+    return stamps.dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin")
+
+
+def in_ns(stamps):
+    return (stamps + pd.Timedelta(microseconds=250_000)).astype("datetime64[ns]") - pd.Timedelta("1ns")
+
+
+STAMPS = {
+    "zone": lambda t: t.assign(valid_from=to_berlin(t["valid_from"]), valid_to=to_berlin(t["valid_to"])),
+    "two zones": lambda t: t.assign(
+        valid_from=t["valid_from"].dt.tz_localize("UTC"), valid_to=to_berlin(t["valid_to"])
+    ),
+    "nanoseconds": lambda t: t.assign(valid_from=in_ns(t["valid_from"])),
+    "nanoseconds in a zone": lambda t: t.assign(
+        valid_from=to_berlin(in_ns(t["valid_from"])),
+        valid_to=to_berlin(t["valid_to"].astype("datetime64[ns]")),
+    ),
+    "the end of time": lambda t: t.assign(
+        valid_to=t["valid_to"].astype("datetime64[us]").fillna(pd.Timestamp("9999-12-31"))
+    ),
+    "seconds": lambda t: t.assign(valid_to=t["valid_to"].astype("datetime64[s]")),
+}
+
+
+@pytest.mark.parametrize("engine", EVERYWHERE)
+@pytest.mark.parametrize("kind", STAMPS)
+def test_stamps_of_any_kind_are_compared_to_the_microsecond(engine, kind):
+    """A nanosecond before 10:00:00.5 lies in the microsecond before it."""
+    versions = engine(STAMPS[kind](small()))
+    edges = ["2026-03-01 10:00:00.499998Z", "2026-03-01 10:00:00.499999Z", "2026-03-03T00:00:00+01:00"]
+    late = "nano" in kind
+    expected = [("2026-03-01 10:00:00.499998", "D1", "known")][late:]
+    expected += [("2026-03-01 10:00:00.499999", "D1", "known")]
+    expected += [("2026-03-02 23:00:00", d, "known") for d in ("D1", "D2")]
+    assert found_in(fe.states(versions, edges)) == expected
+
+
+@pytest.mark.parametrize("engine", EVERYWHERE)
+def test_words_are_read_in_any_case_and_others_are_unknown(engine):
+    words = {"values_state": ["x", "Known", "CARRIED"], "rep_state": ["known", "KNOWN", "known"]}
+    told = small().assign(**words, status=["open", "open", "Won"], moment="m", place="p")
+    found = fe.states(engine(told), "2026-03-03", timezone="Europe/Berlin")
+    assert found_in(found) == [("2026-03-03", "D1", "known"), ("2026-03-03", "D2", "carried")]
+    assert {"moment", "place"} <= set(nw.from_native(found).collect_schema().names())
+    left = fe.states(engine(told), "2026-03-03", timezone="Europe/Berlin", open_only=True)
+    assert found_in(left) == [("2026-03-03", "D1", "known")]
+    assert {s for *_, s in found_in(fe.states(engine(told.assign(rep_state="?")), "2026-03-03"))} == {
+        "unknown"
+    }
+    empty = told.assign(values_state=None, status=None, valid_to=None)
+    found = found_in(fe.states(engine(empty), "2026-03-03", open_only=True))
+    assert found == [("2026-03-03", d, "unknown") for d in ("D1", "D1", "D2")]
+    with pytest.raises(
+        CallError, match=r"rep_state holds Int64, not words.*\n.*status holds Int64, not words"
+    ):
+        fe.states(engine(told.assign(status=1, rep_state=2)), "2026-03-03", open_only=True)
+    with pytest.raises(CallError, match="State is a column of the result; rename it"):
+        fe.states(engine(told.assign(State="Texas")), "2026-03-03")
+
+
+def test_a_frame_keeps_its_types_and_the_order_of_its_rows():
+    table = (
+        small()
+        .iloc[::-1]
+        .assign(
+            code=pd.Categorical(["b", "a", "b"]),
+            n=pd.array([1, None, 2], dtype="Int64"),
+            price=[Decimal("1.10"), None, Decimal("2.20")],
+            seen=to_berlin(small()["valid_from"]),
+        )
+    )
+    table[7] = [True, None, False]  # a name that is no word
+    found = fe.states(table, ["2026-03-02", "2026-03-01"])
+    assert list(zip(found["as_of"].dt.day, found["deal_id"], strict=True)) == [
+        (1, "D1"),
+        (2, "D2"),
+        (2, "D1"),
+    ]
+    assert found.index.tolist() == [0, 1, 2]
+    kept = ["deal_id", "code", "n", "price", "seen", 7]
+    assert found[kept].dtypes.equals(table[kept].dtypes)
+    dates = as_objects(small()).assign(valid_from=[pd.Timestamp("2026-03-02").date()] * 3, valid_to=None)
+    assert len(fe.states(dates, ["2026-03-01", "2026-03-02"])) == 3
+    offsets = [pd.Timestamp(f"2026-03-0{d} 10:00+0{d}:00").to_pydatetime() for d in (1, 2, 3)]
+    zoned = dates.assign(valid_from=pd.Series(offsets, dtype=object))
+    assert fe.states(zoned, "2026-03-02 09:00Z")["deal_id"].tolist() == ["D1", "D1"]
+    with pytest.raises(CallError, match="deal_id"):
+        fe.states(pd.concat([small(), small()], axis=1), "2026-03-01")
+
+
+def test_an_empty_state_is_unknown_in_memory_too():
+    told = {"deal_id": ["D1", "D2"], "valid_from": pd.Timestamp("2026-03-01"), "status": "open"}
+    history = canonical(
+        "history", pd.DataFrame({**told, "values_state": ["known", None], "rep_state": "known"})
+    )
+    assert states(history, ["2026-03-02"], BERLIN)["state"].tolist() == ["known", "unknown"]
+
+
+def test_a_real_postgresql_gives_the_same_in_the_zone_of_its_session():
+    ibis, psycopg = pytest.importorskip("ibis"), pytest.importorskip("psycopg")
+    told = small().assign(values_state=["known", None, "carried"], status=["open", "open", "lost"])
+    days = ["2026-02-28", "2026-03-01", "2026-03-03"]
+    with running() as (place, port):
+        with psycopg.connect(f"host={place} port={port} user=owner dbname=postgres") as base:
+            base.execute("alter database postgres set timezone to 'America/New_York'")
+            for name, kind in (("plain", "timestamp"), ("zoned", "timestamptz")):
+                base.execute(
+                    f"create table {name} (deal_id text, amount float, valid_from {kind}, valid_to {kind}, "
+                    "values_state text, status text)"
+                )
+                for row in told[["deal_id", "amount", *told.columns[2:]]].to_numpy():
+                    cells = [
+                        None if pd.isna(c) else f"{c}Z" if isinstance(c, pd.Timestamp) else c for c in row
+                    ]
+                    base.execute(f"insert into {name} values (%s, %s, %s, %s, %s, %s)", cells)
+        there = ibis.postgres.connect(host=str(place), port=port, user="owner", database="postgres")
+        at = "2026-03-01 11:00:00.25+01:00"
+        for name, moments, options in (
+            ("plain", days, {"timezone": "Europe/Berlin"}),
+            ("plain", at, {"open_only": True}),
+            ("zoned", [*days, "2026-03-02"], {"open_only": True}),
+            ("zoned", at, {}),
+        ):
+            found = found_in(fe.states(there.table(name), moments, **options))
+            assert found == found_in(fe.states(on_duckdb(told), moments, **options))
+        there.disconnect()
+
+
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
 @pytest.mark.parametrize("kind", ["timestamp", "timestamp_ntz"])
 def test_spark_gives_the_same_in_any_zone_of_its_session(spark, zone, kind):
@@ -221,6 +373,9 @@ def test_spark_gives_the_same_in_any_zone_of_its_session(spark, zone, kind):
     days = ["2026-02-28", "2026-03-01", "2026-03-03"]
     found = fe.states(table, days, timezone="Europe/Berlin").select("as_of", "deal_id", "amount").collect()
     assert amounts(found) == of_relation(on_duckdb(told), days, timezone="Europe/Berlin")
+    at = "2026-03-01 11:00:00.25+01:00"
+    found = fe.states(table, at).select("as_of", "deal_id", "amount").collect()
+    assert amounts(found) == of_relation(on_duckdb(told), at)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +391,11 @@ def test_spark_gives_the_same_in_any_zone_of_its_session(spark, zone, kind):
         (lambda t: t, "2026-03-01 10:00", "2026-03-01 10:00:00: expected are days"),
         (lambda t: t, ["2026-03-01", "2026-03-01 10:00+01:00"], "all carry a time zone"),
         (lambda t: t, [], "moments is empty"),
-        (lambda t: t, "spring", "neither a day nor a moment"),
+        *(
+            (lambda t: t, m, "neither a day nor a moment")
+            for m in ("spring", "2026-03", 20260301, "03/04/2026", pd.Period("2026-03"), "2026-02-30")
+        ),
+        (lambda t: t, "9999-12-31", "expected are years from 1700 to 2200"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_words(change, moments, said):
@@ -249,6 +408,8 @@ def test_what_is_no_table_or_zone_is_refused_in_words():
         fe.states({}, "2026-03-01")
     with pytest.raises(InputError, match=r"timezone: found 'Berlin'.*Did you mean Europe/Berlin"):
         fe.states(on_duckdb(small()), "2026-03-01", timezone="Berlin")
+    with pytest.raises(InputError, match="timezone: found ''"):
+        fe.states(on_duckdb(small()), "2026-03-01", timezone=None)
     with pytest.raises(CallError, match="no column status"):
         fe.states(on_duckdb(small()), "2026-03-01", open_only=True)
     said = small().assign(values_state=["known", None, "carried"], rep_state="known")
