@@ -5,6 +5,7 @@ A small YAML mapping names the columns; :func:`explain` drafts it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from forecasteval.tables.period_labels import in_order_of_time
 from forecasteval.tables.schemas import RESERVED
 
 _PERCENT = "If these are percentages write scale: 100 in the mapping; if they are scores or ranks write kind: rank_score."
+_IN_THOUSANDS = r"(?i)(?<![^\W\d_])(?:k|t|tsd\.?|m|mn|mio\.?) ?[€$£¥]|[€$£¥] ?(?:k|m|mn|mio)\b|thousand|million|tausend|milliers|万円|千円"
 _PLAIN = {
     "deal_id": "name", "rep": "name", "account": "name", "as_of": "date", "closed_on": "date", "amount": "number",
     "amount_won": "number",
@@ -152,6 +154,10 @@ class Matching(Reader):
             if column:
                 values = self.sheet.read(column, kind)
                 self.columns[name] = self.converted(column, values, currency) if kind == "number" else values
+        if self.mapped.amount and re.search(_IN_THOUSANDS, str(self.mapped.amount)):
+            self.notes.append(
+                f"{self.mapped.amount}: amounts are taken as they stand; by its name they are thousands or millions."
+            )
         if (below := self.columns.get("amount", pd.Series(dtype=float)) < 0).any():
             self.notes.append(
                 f"{int(below.sum()):,} amounts are below 0, the first in row {below.idxmax()}: what is weighted by money leaves "

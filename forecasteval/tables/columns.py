@@ -24,6 +24,8 @@ MISSING_WORDS = ("na", "n/a", "nan", "null", "none", "#n/a")
 _NOTHING = {
     r"\N",
     "NaN",
+    "0000-00-00",
+    "0000-00-00 00:00:00",
     *(form for word in MISSING_WORDS for form in (word, word.upper(), word.capitalize())),
 }
 _DASHES = {"-", "--", "–", "—"}
@@ -116,7 +118,11 @@ class Sheet:
 
     def names(self, column: str) -> pd.Series:
         """The column as text of people, things and labels: a word for nothing, such as NULL, is none of them."""
-        return self._given(column)
+        text = self._given(column)
+        rounded = text[text.str.fullmatch(_ROUNDED, na=False)]
+        advice = "A spreadsheet rounded it, so that several may look alike: export it again, and read it as text there."
+        self.pin(column, rounded, "an id with all its digits", advice)
+        return text
 
     def _given(self, column: str, *, dashes: bool = True) -> pd.Series:
         """The text of a column, without the words (and dashes) that stand for nothing; they are counted."""
@@ -283,7 +289,17 @@ class Sheet:
                 written = pd.to_datetime(text[zoned].str[:10], format="%Y-%m-%d", errors="coerce")
                 local = written.astype("datetime64[us]").fillna(stamps[zoned])
             stamps = stamps.astype("datetime64[us]").where(~zoned, local.reindex(stamps.index))
-        return stamps.dt.floor("D").astype("datetime64[s]")
+        days = stamps.dt.floor("D").astype("datetime64[s]")
+        none = days.isin(_NO_DAYS)
+        if none.any():
+            self.notes.append(
+                f"{self.file}, column {column}: {int(none.sum()):,} cells such as {days[none].iloc[0]:%Y-%m-%d} were taken as empty."
+            )
+        days = days.mask(none)
+        far = days.notna() & ~days.dt.year.between(*_LIVES)
+        advice = "Correct the year, or leave the cell empty."
+        self.pin(column, text[far], "a date from {} to {}".format(*_LIVES), advice)
+        return days
 
     def moments(self, column: str) -> pd.Series:
         """The column as naive UTC stamps; times without a zone are read in the sheet's zone."""
@@ -461,6 +477,12 @@ def _likely(currency: str) -> str:
     return "USD" if "USD" in codes else min(codes, default=currency)
 
 
+_ROUNDED = r"\d(?:[.,]\d+)?[eE]\+\d{2,}"
+# what systems write for no day, and the years in which deals live
+_NO_DAYS = np.array(
+    ["0001-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1970-01-01", "9999-12-31"], "datetime64[s]"
+)
+_LIVES = (1980, 2100)
 _DASH = r"\W*[-–—]\W*"
 _YEARS = 16  # deals lie within fewer years
 _MONTHS, _FEWEST_SWAPPED = 12, 4

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from forecasteval.errors import Problem
 from forecasteval.tables.columns import Sheet, date_like, without_place
 from forecasteval.tables.numerals import read_numerals
 
 _VALUE = re.compile(r"[-+$€£¥]?\s?[\d.,/: -]+\s?[%€]?")  # of a cell that names no column
 _MOST_ABOVE, _MOST_BELOW = 30, 6  # rows that are looked at
 _SEEN = 200
-_ALL, _MOST = 0.9, 0.5
+_ALL = 0.9
 _TRIED = 4  # columns in which a header that comes again is looked for, and cells that have to be alike
 _TOTAL = re.compile(
     r"(?:(?:grand|sub|report|overall)[- ]?)?totals?(?:\s*[:(].*)?|total (?:g[eé]n[eé]ral|geral|generale)|sum|summe|"
@@ -51,33 +50,31 @@ def said_above(name: str, shown: str, rows: int) -> str:
     )
 
 
-def without_headers(cells: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[Problem], list[str]]:
-    """The rows without those that are the header again; a table whose first row is no header is refused."""
+def drop_headers(sheet: Sheet) -> list[str]:
+    """Leave out rows that are the header again, and say so; a first row that is none is a problem of the sheet."""
+    cells = sheet.cells
     names = [without_place(str(header)) for header in cells.columns]
-    again = np.logical_or.reduce([cells.iloc[:, at] == names[at] for at in range(min(_TRIED, len(names)))])
-    again = pd.Series(again, cells.index)
-    if again.any():
-        alike = cells[again].astype("str").eq(pd.Series(names, cells.columns), axis=1)
-        same = alike.sum(axis=1) / cells[again].notna().sum(axis=1)
-        enough = alike.sum(axis=1) >= min(_TRIED, len(names))
-        again &= (enough & (same > _MOST)).reindex(cells.index, fill_value=False)
-    notes = []
-    if again.any():
-        first = f"the first is row {cells.index[again.to_numpy()][0]}"
-        notes.append(
-            f"{name}: the header stands in the table again and was left out ({int(again.sum()):,}, {first})."
-        )
-        cells = cells[~again]
+    again = pd.Series(False, cells.index)
+    for at, name in enumerate(names[:_TRIED]):
+        again |= cells.iloc[:, at] == name
+    alike = cells[again].astype("str").eq(pd.Series(names, cells.columns), axis=1).sum(axis=1)
+    same = (alike >= min(_TRIED, len(names))) & (alike > cells[again].notna().sum(axis=1) / 2)
+    again = same.reindex(cells.index, fill_value=False)
+    sheet.cells = cells = cells[~again] if again.any() else cells
     seen = cells.head(_SEEN).astype("str")
-    held = [
-        column for column, header in zip(seen, names, strict=True) if _is_value(header, seen[column].dropna())
-    ]
-    if len(held) > 1 or (held and date_like(pd.Series(held[:1]), numbers=False).all()):
-        shown = [value for value in names if not value.startswith("Unnamed: ")]
-        found = f"a first row of values ({', '.join(map(repr, shown[:4]))}, ...)"
+    held = [name for column, name in zip(seen, names, strict=True) if _is_value(name, seen[column].dropna())]
+    if len(held) > 1 or any(date_like(pd.Series(held, dtype="str"), numbers=False)):
+        shown = ", ".join(repr(name) for name in names[:_TRIED] if not name.startswith("Unnamed: "))
         advice = "Put a row of names above it, or the first deal is taken for one."
-        return cells, [Problem(name, 1, None, found, "a row with the names of the columns", advice)], notes
-    return cells, [], notes
+        sheet.wrong(
+            1, None, f"a first row of values ({shown}, ...)", "a row with the names of the columns", advice
+        )
+    if not again.any():
+        return []
+    first = again.index[again.to_numpy()][0]
+    return [
+        f"{sheet.file}: the header stands in the table again and was left out ({int(again.sum()):,}, the first is row {first})."
+    ]
 
 
 def _is_value(header: str, cells: pd.Series) -> bool:

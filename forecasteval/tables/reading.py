@@ -15,7 +15,7 @@ from forecasteval.tables._delimited import Scan, arrow_cells, decoded, shortcomi
 from forecasteval.tables.columns import TYPED, Sheet
 from forecasteval.tables.database import read_duckdb
 from forecasteval.tables.frames import cells_of
-from forecasteval.tables.not_data import rows_above, said_above, without_headers
+from forecasteval.tables.not_data import drop_headers, rows_above, said_above
 from forecasteval.tables.workbook import read_workbook
 
 _Read = tuple[pd.DataFrame, list[Problem], list[str]]
@@ -44,20 +44,17 @@ def read_sheet(
     start = b"PAR1" if path.is_dir() else _first_bytes(path)
     if path.suffix == ".parquet" or start.startswith(b"PAR1"):
         cells, problems, notes = _parquet(path, name)
-    elif start[8:12] == b"DUCK":
+        return Sheet(name, cells, problems, zone, decimal=TYPED), notes
+    if start[8:12] == b"DUCK":
         cells, problems, notes = read_duckdb(path, name, table)
-    elif start.startswith(_WORKBOOKS):
+        return Sheet(name, cells, problems, zone, decimal=TYPED), notes
+    if start.startswith(_WORKBOOKS):
         cells, problems, notes = read_workbook(path, name, table)
-        if not problems:
-            cells, problems, more = without_headers(cells, name)
-            notes = [*notes, *more]
+        sheet = Sheet(name, cells, problems, zone, decimal=TYPED)
     else:
         (cells, problems, notes), separator = _text(path, name, coded=coded, footer=footer)
-        if not problems:
-            cells, problems, more = without_headers(cells, name)
-            notes = [*notes, *more]
-        return Sheet(name, cells, problems, zone, separator=separator), notes
-    return Sheet(name, cells, problems, zone, decimal=TYPED), notes
+        sheet = Sheet(name, cells, problems, zone, separator=separator)
+    return sheet, notes + ([] if problems else drop_headers(sheet))
 
 
 def _is_parts(path: Path) -> bool:

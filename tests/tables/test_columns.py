@@ -413,3 +413,22 @@ def test_shares_among_percentages_are_asked_about():
     signed = column("45 %", "0.5%", "0")
     assert signed.shares("x", percent=False).tolist() == [0.45, 0.005, 0]
     assert honest.problems + signed.problems == []
+
+
+def test_ids_that_a_spreadsheet_rounded_are_refused():
+    sheet = column("1.46163E+10", "14616300001", "E+S Ltd")
+    sheet.read("x", "name")
+    assert "row 2, column x: found '1.46163E+10'; expected an id with all its digits" in str(
+        sheet.problems[0]
+    )
+    assert len(sheet.problems) == 1
+
+
+def test_what_systems_write_for_no_day_is_empty_and_other_years_are_refused():
+    sheet = column("2024-02-06", "1900-01-01", "9999-12-31", "0000-00-00", "2204-05-01")
+    assert sheet.dates("x").notna().tolist() == [True, False, False, False, True]
+    assert [problem.row for problem in sheet.problems] == [6]
+    assert "a date from 1980 to 2100" in sheet.problems[0].expected
+    assert [note.split(": ")[1] for note in sheet.notes] == [
+        "1 cells of 0000-00-00 were taken as empty.", "2 cells such as 1900-01-01 were taken as empty.",
+    ]  # fmt: skip
