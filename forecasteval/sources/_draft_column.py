@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 import yaml
 
 from forecasteval.sources._draft_words import named, side, yes_and_no
 from forecasteval.sources._mapping import OPEN
-from forecasteval.tables.columns import MISSING_WORDS, Sheet, date_like
+from forecasteval.tables.columns import Sheet, date_like
 from forecasteval.tables.numerals import read_numerals
 
 ASK = "QUESTION:"
@@ -35,9 +35,8 @@ class Column:
 
     @classmethod
     def of(cls, sheet: Sheet, name: str) -> Column:
-        text = sheet.text(name)
-        gaps = text.isna() | text.str.lower().isin(MISSING_WORDS)
-        values = text[~gaps]
+        text = replace(sheet, notes=[]).given(name)
+        values = text.dropna()
         dated = named(name, "dated", "as_of", "created", "closing", "changed")
         is_date = len(values) > 0 and bool(date_like(values, numbers=dated).mean() > _MANY)
         percent = bool(values.str.endswith("%", na=False).any())
@@ -46,7 +45,7 @@ class Column:
         )
         whole = len(values) > 0 and not is_date and bool(found.amounts.notna().all())
         return cls(
-            name, values, int(gaps.sum()), found.amounts if whole else values.iloc[:0].astype(float),
+            name, values, len(text) - len(values), found.amounts if whole else values.iloc[:0].astype(float),
             [str(name) for name in found.currencies.dropna().unique()], is_date, percent, whole and bool(found.example),
             [str(word) for word in values.unique()],
         )  # fmt: skip

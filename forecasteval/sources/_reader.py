@@ -12,7 +12,7 @@ import pandas as pd
 
 from forecasteval.errors import InputError, absent, nearest
 from forecasteval.sources._mapping import spellings
-from forecasteval.tables.columns import MISSING_WORDS, TYPED, Sheet
+from forecasteval.tables.columns import TYPED, Sheet
 from forecasteval.tables.database import is_url, read_postgresql
 from forecasteval.tables.document import Document
 from forecasteval.tables.frames import cells_of
@@ -71,11 +71,8 @@ class Reader:
 
     def present(self, column: str, missing: Sequence[Any] = ()) -> Sheet:
         """The column with words and numbers that stand for "missing" blanked."""
-        text = self.sheet.text(column)
-        blank = text.str.lower().isin(MISSING_WORDS)
-        if len(missing):
-            blank |= _equal(text, missing)
-        return self.sheet.part(text.mask(blank))
+        text = self.sheet.given(column)
+        return self.sheet.part(text.mask(_equal(text, missing)) if len(missing) else text)
 
     def told(
         self, column: str, sides: Mapping[str, Sequence[Any]], expected: str, advice: str

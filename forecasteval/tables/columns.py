@@ -20,14 +20,9 @@ from forecasteval.tables.numerals import Numerals, may_be, read_numerals
 from forecasteval.tables.period_labels import month_named
 
 _PLACE = re.compile(r" \(column \d+\)$")  # tells columns of one name apart
-MISSING_WORDS = ("na", "n/a", "nan", "null", "none", "#n/a")
-_NOTHING = {
-    r"\N",
-    "NaN",
-    "0000-00-00",
-    "0000-00-00 00:00:00",
-    *(form for word in MISSING_WORDS for form in (word, word.upper(), word.capitalize())),
-}
+_WORDS = ("na", "n/a", "nan", "null", "none", "#n/a")
+_NOTHING = {r"\N", "NaN", "0000-00-00", "0000-00-00 00:00:00"}
+_NOTHING |= {form for word in _WORDS for form in (word, word.upper(), word.capitalize())}
 _DASHES = {"-", "--", "–", "—"}
 _DIVIDE = "It looks like a percentage: divide by 100?"
 
@@ -118,13 +113,13 @@ class Sheet:
 
     def names(self, column: str) -> pd.Series:
         """The column as text of people, things and labels: a word for nothing, such as NULL, is none of them."""
-        text = self._given(column)
+        text = self.given(column)
         rounded = text[text.str.fullmatch(_ROUNDED, na=False)]
         advice = "A spreadsheet rounded it, so that several may look alike: export it again, and read it as text there."
         self.pin(column, rounded, "an id with all its digits", advice)
         return text
 
-    def _given(self, column: str, *, dashes: bool = True) -> pd.Series:
+    def given(self, column: str, *, dashes: bool = True) -> pd.Series:
         """The text of a column, without the words (and dashes) that stand for nothing; they are counted."""
         text = self.text(column)
         blank = text.isin(_NOTHING | _DASHES if dashes else _NOTHING)
@@ -140,7 +135,7 @@ class Sheet:
 
         Whether a comma marks decimals is decided from the whole column, and asked where that does not decide.
         """
-        text = self._given(column, dashes=False)
+        text = self.given(column, dashes=False)
         found = self._numerals(column, text)
         wrong = text[text.notna() & found.amounts.isna()]
         advice = "Correct the cell or leave it empty."
@@ -220,7 +215,7 @@ class Sheet:
 
         ``percent_advice`` is what to do about shares that look like percentages.
         """
-        text = self._given(column)
+        text = self.given(column)
         sign = text.str.endswith("%", na=False)
         percent |= bool(sign.any()) and bool((sign | text.isna() | text.eq("0")).all())
         top = 100.0 if percent else 1.0
@@ -265,7 +260,7 @@ class Sheet:
 
     def flags(self, column: str) -> pd.Series:
         """The column as booleans (true/TRUE/1/yes against false/0/no); missing is False."""
-        text = self._given(column)
+        text = self.given(column)
         lower = text.str.lower()
         true = lower.isin(["true", "1", "yes", "y", "t", "1.0"])
         false = lower.isin(["false", "0", "no", "n", "f", "0.0"])
@@ -321,7 +316,7 @@ class Sheet:
 
     def _stamps(self, column: str) -> tuple[pd.Series, pd.Series, pd.Series]:
         """The stamps in UTC, which of them say their zone, and their text as ISO 8601 where a machine wrote it otherwise."""
-        text = self._given(column)
+        text = self.given(column)
         iso = text.str.match(_ISO, na=False) & ~text.str.endswith(("UTC", "GMT"), na=False)
         if not iso[text.notna()].all():
             told, counted = _machine_stamps(text[~iso])

@@ -18,7 +18,7 @@ _ALL = 0.9
 _TRIED = 4  # columns in which a header that comes again is looked for, and cells that have to be alike
 _TOTAL = re.compile(
     r"(?:(?:grand|sub|report|overall)[- ]?)?totals?(?:\s*[:(].*)?|total (?:g[eé]n[eé]ral|geral|generale)|sum|summe|"
-    r"(?:gesamt|ins)?gesamt(?:summe|ergebnis|wert)?|totaux|somme|suma(?: total)?|soma|totale|totaal|razem|"
+    r"(?:ins)?gesamt(?:summe|ergebnis|wert)?|totaux|somme|suma(?: total)?|soma|totale|totaal|razem|"
     r"(?:общий )?итого?:?|всего:?|合計|総計|合计|总计",
     re.IGNORECASE,
 )
@@ -123,15 +123,7 @@ def rows_below(cells: pd.DataFrame) -> int:
 
 def _sums_up(row: pd.Series, above: pd.DataFrame) -> bool:
     """Whether a number of the row is the sum of those above it."""
-    for column, cell in row.items():
-        numbers = read_numerals(
-            pd.concat([above[column].astype("str"), pd.Series([cell], dtype="str")])
-        ).amounts
-        rest = numbers.iloc[:-1]
-        if (
-            rest.notna().sum() > 1
-            and numbers.iloc[-1]
-            and np.isclose(rest.sum(), numbers.iloc[-1], 1e-9, 0.01)
-        ):
-            return True
-    return False
+    cells = pd.concat([above[row.index].astype("str"), row.to_frame().T.astype("str")])
+    numbers = cells.apply(lambda column: read_numerals(column.reset_index(drop=True)).amounts)
+    sums = numbers.iloc[:-1].sum(min_count=2)
+    return bool((np.isclose(sums, numbers.iloc[-1], 1e-9, 0.01) & sums.ne(0)).any())
