@@ -106,15 +106,18 @@ class Sheet:
         hard = stripped.str.contains("\u00a0", regex=False, na=False)  # as pages and some tools write spaces
         if hard.any():
             stripped = stripped.mask(hard, stripped.str.replace("\u00a0", " ", regex=False))
-        guarded = stripped.str.startswith('="', na=False) & stripped.str.endswith('"', na=False)
+        guarded = stripped.str.startswith('="', na=False)
         if guarded.any():  # ="0061": so that a spreadsheet keeps the zeros
-            stripped = stripped.mask(guarded, stripped.str.slice(2, -1).str.strip())
+            stripped = stripped.mask(
+                guarded, stripped.str.replace(r'^="(.*)"$', r"\1", regex=True).str.strip()
+            )
         return stripped.where(stripped.ne("") & self.cells[column].notna())
 
     def names(self, column: str) -> pd.Series:
         """The column as text of people, things and labels: a word for nothing, such as NULL, is none of them."""
         text = self.given(column)
-        rounded = text[text.str.fullmatch(_ROUNDED, na=False)]
+        rounded = text[text.str.contains("+", regex=False, na=False)]
+        rounded = rounded[rounded.str.fullmatch(_ROUNDED)]
         advice = "A spreadsheet rounded it, so that several may look alike: export it again, and read it as text there."
         self.pin(column, rounded, "an id with all its digits", advice)
         return text
@@ -125,7 +128,7 @@ class Sheet:
         blank = text.isin(_NOTHING | _DASHES if dashes else _NOTHING)
         if blank.any():
             words = ", ".join(text[blank].unique())
-            self.notes.append(
+            self.say(
                 f"{self.file}, column {column}: {int(blank.sum()):,} cells of {words} were taken as empty."
             )
         return text.mask(blank)
@@ -159,11 +162,11 @@ class Sheet:
             row = int(text.index[text.str.contains(found.example, regex=False, na=False)][0])
             self.wrong(row, column, repr(text[row]), "a number that can be read in one way", advice)
         if found.scaled:
-            self.notes.append(
+            self.say(
                 f"{self.file}, column {column}: letters after numbers were multiplied out, as in {found.scaled}."
             )
         if found.assumed:
-            self.notes.append(
+            self.say(
                 f"{self.file}, column {column}: commas were taken to mark thousands, as in {found.assumed}; if they mark "
                 f'decimals, write decimal_mark: "," in {self.told_in}.'
             )
@@ -193,7 +196,7 @@ class Sheet:
         expected = "an amount with its currency, as in the other rows"
         self.pin(column, self.cells.loc[bare, column], expected, "Add the currency.")
         rates = ", ".join(f"{name} = {rate:g}" for name, rate in worth.items())
-        self.notes.append(f"{self.file}, column {column}: amounts were converted with {rates}.")
+        self.say(f"{self.file}, column {column}: amounts were converted with {rates}.")
         return amounts * currencies.map(worth).astype(float)
 
     def _rate(self, currency: str) -> float | None:
@@ -287,7 +290,7 @@ class Sheet:
         days = stamps.dt.floor("D").astype("datetime64[s]")
         none = days.isin(_NO_DAYS)
         if none.any():
-            self.notes.append(
+            self.say(
                 f"{self.file}, column {column}: {int(none.sum()):,} cells such as {days[none].iloc[0]:%Y-%m-%d} were taken as empty."
             )
         days = days.mask(none)
@@ -324,7 +327,7 @@ class Sheet:
             iso = text.str.match(_ISO, na=False)
             if counted.any():
                 row, first = counted.idxmax(), told[counted].iloc[0]
-                self.notes.append(
+                self.say(
                     f"{self.file}, column {column}: {int(counted.sum()):,} cells were read as seconds since 1970 (in row {row}, "
                     f"{first[:10]})."
                 )
@@ -419,6 +422,11 @@ class Sheet:
             )
             self.wrong(row, column, repr(text[row]), expected, advice)
         return verdict
+
+    def say(self, note: str) -> None:
+        """Add one note, once."""
+        if note not in self.notes:
+            self.notes.append(note)
 
     def pin(
         self, column: str, cells: pd.Series, expected: str, advice: str, *,

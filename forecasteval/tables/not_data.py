@@ -57,17 +57,16 @@ def drop_headers(sheet: Sheet) -> list[str]:
     again = pd.Series(False, cells.index)
     for at, name in enumerate(names[:_TRIED]):
         again |= cells.iloc[:, at] == name
-    alike = cells[again].astype("str").eq(pd.Series(names, cells.columns), axis=1).sum(axis=1)
-    same = (alike >= min(_TRIED, len(names))) & (alike > cells[again].notna().sum(axis=1) / 2)
-    again = same.reindex(cells.index, fill_value=False)
-    sheet.cells = cells = cells[~again] if again.any() else cells
-    seen = cells.head(_SEEN).astype("str")
-    held = [name for column, name in zip(seen, names, strict=True) if _is_value(name, seen[column].dropna())]
-    if len(held) > 1 or any(date_like(pd.Series(held, dtype="str"), numbers=False)):
+    if again.any():
+        alike = cells[again].astype("str").eq(pd.Series(names, cells.columns), axis=1).sum(axis=1)
+        same = (alike >= min(_TRIED, len(names))) & (alike > cells[again].notna().sum(axis=1) / 2)
+        again = same.reindex(cells.index, fill_value=False)
+        sheet.cells = cells = cells[~again]
+    if _is_data(names, cells.head(_SEEN)):
         shown = ", ".join(repr(name) for name in names[:_TRIED] if not name.startswith("Unnamed: "))
-        advice = "Put a row of names above it, or the first deal is taken for one."
+        found, expected = f"a first row of values ({shown}, ...)", "a row with the names of the columns"
         sheet.wrong(
-            1, None, f"a first row of values ({shown}, ...)", "a row with the names of the columns", advice
+            1, None, found, expected, "Put a row of names above it, or the first deal is taken for one."
         )
     if not again.any():
         return []
@@ -77,11 +76,15 @@ def drop_headers(sheet: Sheet) -> list[str]:
     ]
 
 
-def _is_value(header: str, cells: pd.Series) -> bool:
-    """Whether a header looks like a cell of its own column: a date above dates, or one of its words."""
-    if date_like(pd.Series([header]), numbers=False).all():
-        return bool(len(cells)) and bool(date_like(cells, numbers=False).mean() > _ALL)
-    return bool(cells.eq(header).any())
+def _is_data(names: Sequence[str], cells: pd.DataFrame) -> bool:
+    """Whether a header is a row of the table: a date stands above dates, or two words above themselves."""
+    dated = date_like(pd.Series(names, dtype="str"), numbers=False)
+    if any(
+        date_like(cells.iloc[:, at].dropna().astype("str"), numbers=False).mean() > _ALL
+        for at in dated.index[dated]
+    ):
+        return True
+    return sum(bool((cells.iloc[:, at] == name).any()) for at, name in enumerate(names)) > 1
 
 
 def drop_copies(sheet: Sheet, ids: str) -> None:
@@ -91,7 +94,7 @@ def drop_copies(sheet: Sheet, ids: str) -> None:
     copies = sheet.cells.duplicated() & sheet.cells[ids].notna()
     if copies.any():
         first = sheet.cells.index[copies.to_numpy()][0]
-        sheet.notes.append(
+        sheet.say(
             f"{sheet.file}: {int(copies.sum()):,} rows repeat another one in every cell and were left out, the first is row {first}."
         )
         sheet.cells = sheet.cells[~copies]
