@@ -229,6 +229,8 @@ class Sheet:
         outside = values.notna() & ~values.between(0, top)
         if percent:
             advice = "Correct the probability in the CRM, or leave the cell empty."
+        elif sign.any():
+            advice = "Other cells of the column have no sign: write all of them with it, or none."
         elif values.between(0, 100).all() or (values[outside] <= 100).all():
             advice = percent_advice
         else:

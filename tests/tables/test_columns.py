@@ -413,6 +413,9 @@ def test_shares_among_percentages_are_asked_about():
     signed = column("45 %", "0.5%", "0")
     assert signed.shares("x", percent=False).tolist() == [0.45, 0.005, 0]
     assert honest.problems + signed.problems == []
+    mixed = column("0.45", "60 %")
+    mixed.shares("x", percent=False)
+    assert "have no sign: write all of them with it" in mixed.problems[0].advice
 
 
 def test_ids_that_a_spreadsheet_rounded_are_refused():
