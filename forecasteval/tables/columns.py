@@ -21,7 +21,7 @@ from forecasteval.tables.period_labels import month_named
 
 _PLACE = re.compile(r" \(column \d+\)$")  # tells columns of one name apart
 _WORDS = ("na", "n/a", "nan", "null", "none", "#n/a")
-_NOTHING = {r"\N", "NaN", "0000-00-00", "0000-00-00 00:00:00"}
+_NOTHING = {r"\N", "NaN", "-None-", "--None--", "0000-00-00", "0000-00-00 00:00:00"}
 _NOTHING |= {form for word in _WORDS for form in (word, word.upper(), word.capitalize())}
 _DASHES = {"-", "--", "–", "—"}
 _DIVIDE = "It looks like a percentage: divide by 100?"

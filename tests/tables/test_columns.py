@@ -374,9 +374,9 @@ def test_a_guard_for_spreadsheets_is_no_part_of_a_value():
 
 
 def test_a_word_for_nothing_is_no_name():
-    sheet = column("Ada", "NULL", "None", "#N/A", "-")
+    sheet = column("Ada", "NULL", "-None-", "#N/A", "-")
     assert sheet.read("x", "name").notna().tolist() == [True, False, False, False, False]
-    assert sheet.notes == ["t.csv, column x: 4 cells of NULL, None, #N/A, - were taken as empty."]
+    assert sheet.notes == ["t.csv, column x: 4 cells of NULL, -None-, #N/A, - were taken as empty."]
     assert sheet.text("x").notna().all()  # a segment may be called so
 
 
