@@ -108,10 +108,9 @@ def _from_memory(frame: Any, asked: _Asked, *, open_only: bool) -> Any:
     columns, _ = _columns(told, frame.columns, open_only=open_only)
     told = told.with_columns(**columns)
     start, end = (told[n].to_native().to_numpy().astype("datetime64[us]") for n in _KEY[1:])
-    row, at = held(start, end, asked.before)
     if open_only:
-        still = told["open"].to_numpy()[row]
-        row, at = row[still], at[still]
+        start[~told["open"].to_numpy()] = np.datetime64("NaT")
+    row, at = held(start, end, asked.before)
     backend = frame.implementation
     state = nw.new_series("state", told["state"].to_numpy()[row].tolist(), nw.String, backend=backend)
     as_of = nw.Series.from_numpy("as_of", asked.called[at], backend=backend)
@@ -153,39 +152,34 @@ def _columns(frame: Any, names: list[Any], *, open_only: bool) -> tuple[Columns,
     """What the join asks of each version, and how moments are held; what is no table of versions is refused."""
     import narwhals as nw
 
-    schema = _schema(frame)
+    schema, polars = _schema(frame), frame.implementation.is_polars()
     status = ["status"] if open_only else []
     words = [str(n) for n in names]
     missing = [n for n in (*_KEY, *status) if n not in names]
     wrong = [f"There is no column {n}. {nearest(n, words)}".strip() for n in missing]
-    spans = {n: schema[n] for n in _KEY[1:] if n in names}
-    zones = {k.time_zone if k == nw.Datetime else None for k in spans.values() if k in (nw.Date, nw.Datetime)}
-    polars = frame.implementation.is_polars()
-    kind = nw.Datetime("us", next((("UTC" if polars else z) for z in zones if z), None))
-    told: Columns = {}
-    for n, held_as in spans.items():
-        # others compare nanoseconds with microseconds as they are; a cast would round them
-        to_cast = held_as == nw.Date or (polars and held_as != kind)
-        told[n] = nw.col(n).cast(kind) if to_cast else nw.col(n)
-        if held_as not in (nw.Date, nw.Datetime):
-            told[n] = nw.lit(None).cast(kind)
-            if _any(frame, n):
-                wrong.append(f"{n} holds {held_as}, not dates or moments.")
-    for n in [n for n in (*_SAID, *status) if n in names]:
-        written = nw.col(n) if schema[n] == nw.String else nw.col(n).cast(nw.String)
-        told[n] = written.str.to_lowercase()
-        if schema[n] not in (nw.String, nw.Categorical, nw.Enum) and _any(frame, n):
-            wrong.append(f"{n} holds {schema[n]}, not words.")
+    spans, said = ([n for n in asked if n in names] for asked in (_KEY[1:], (*_SAID, *status)))
+    expected = dict.fromkeys(spans, "dates or moments") | dict.fromkeys(said, "words")
+    kinds = {"dates or moments": (nw.Date, nw.Datetime), "words": (nw.String, nw.Categorical, nw.Enum)}
+    odd = [n for n, what in expected.items() if schema[n] not in kinds[what]]
+    wrong += [f"{n} holds {schema[n]}, not {expected[n]}." for n in odd if _any(frame, n)]
     wrong += [f"{w} is a column of the result; rename it." for w in words if w.lower() in ("as_of", "state")]
-    if len({z is None for z in zones}) > 1:
+    zones = {getattr(schema[n], "time_zone", None) for n in spans if n not in odd}
+    if None in zones and len(zones) > 1:
         wrong.append("One of valid_from and valid_to carries a time zone, the other does not.")
     if wrong:
         raise CallError("\n".join(wrong))
+    zone = next(iter(zones), None)
+    kind = nw.Datetime("us", "UTC" if polars and zone else zone)
+    # others compare nanoseconds with microseconds as they are; a cast would round them
+    cast = [n for n in spans if schema[n] == nw.Date or (polars and schema[n] != kind)]
+    told = {n: nw.col(n).cast(kind) if n in cast else nw.col(n) for n in spans}
+    told |= {n: nw.lit(None).cast(kind) for n in spans if n in odd}
+    word = {n: nw.col(n).cast(nw.String).str.to_lowercase() for n in said}
+    told["state"] = _worst([word[n] for n in said if n in _SAID])
     if open_only:
-        closed = (told["status"] == "won") | (told["status"] == "lost")
-        told["open"] = ~closed | told["status"].is_null()
-    told["state"] = _worst([told[n] for n in _SAID if n in told])
-    return {n: told[n] for n in ("valid_from", "valid_to", "open", "state") if n in told}, kind
+        closed = (word["status"] == "won") | (word["status"] == "lost")
+        told["open"] = ~closed | nw.col("status").is_null()
+    return told, kind
 
 
 def _schema(frame: Any) -> dict[str, Any]:
@@ -276,8 +270,6 @@ class _Asked:
 def _stamp(given: Any) -> pd.Timestamp:
     """A day or a moment as it is written, for other readings (a month, a year, a number) are no days."""
     text = str(given).strip()
-    if text in ("", "None", "NaT", "nan", "<NA>"):
-        raise CallError(f"moments is empty or holds an empty cell; {_EXPECTED}")
     try:
         stamp = pd.Timestamp(text if _STAMP.fullmatch(text) else "no stamp")
     except ValueError as error:
