@@ -14,6 +14,7 @@ import pandas as pd
 
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.totals import Two, in_time
+from forecasteval.compare.verdicts import holm
 from forecasteval.errors import CallError, nearest
 from forecasteval.tables.period_labels import period_noun
 
@@ -97,13 +98,11 @@ class Chain:
 
     def _judged(self, table: pd.DataFrame) -> pd.DataFrame:
         """With verdicts: of all rows of a table together, at most one in twenty tables errs (Holm)."""
-        from statsmodels.stats.multitest import multipletests
-
         p = table["p_value"].astype(float)
         adjusted = pd.Series(math.nan, index=table.index)
         tested = p.notna() & table["reasons"].map(len).eq(0)
         if tested.any():
-            adjusted[tested] = multipletests(p[tested], method="holm")[1]
+            adjusted[tested] = holm(p[tested])
         better = np.where(table["difference"] < 0, HELPED, HURT)
         verdict = pd.Series(better, index=table.index).where(adjusted <= 1 - self.level, UNSURE)
         return table.assign(p_adjusted=adjusted, verdict=verdict)

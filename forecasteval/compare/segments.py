@@ -10,7 +10,7 @@ import pandas as pd
 
 from forecasteval.compare.compare import Comparison
 from forecasteval.compare.repeated import by_group
-from forecasteval.compare.verdicts import UNSURE
+from forecasteval.compare.verdicts import UNSURE, holm
 from forecasteval.errors import CallError
 from forecasteval.inference.limits import MIN_CLUSTERS
 from forecasteval.matching.matched import Matched
@@ -157,18 +157,14 @@ def _row(
 
 def _adjusted(table: pd.DataFrame, level: float) -> pd.DataFrame:
     """Holm and Benjamini-Hochberg over the family; a segment that cannot be tested counts with p = 1."""
-    from statsmodels.stats.multitest import multipletests
+    from statsmodels.stats.multitest import fdrcorrection
 
     table = table.assign(p_worse_holm=math.nan, q_value=math.nan)
     inside = table["in_family"].to_numpy()
     if inside.any():
-        for source, target, method in (
-            ("p_worse", "p_worse_holm", "holm"),
-            ("p_value", "q_value", "fdr_bh"),
-        ):
-            p = table.loc[inside, source].to_numpy(dtype=float)
-            adjusted = multipletests(pd.Series(p).fillna(1.0), alpha=1 - level, method=method)[1]
-            table.loc[inside, target] = adjusted
+        p = table.loc[inside, ["p_worse", "p_value"]].astype(float).fillna(1.0)
+        table.loc[inside, "p_worse_holm"] = holm(p["p_worse"])
+        table.loc[inside, "q_value"] = fdrcorrection(p["p_value"])[1]
     believed = table["in_family"] & table["reliable"]
     return table.assign(
         worse_here=believed & (table["p_worse_holm"] <= 1 - level),
