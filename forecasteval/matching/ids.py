@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from forecasteval.errors import CallError
@@ -95,16 +97,16 @@ def ids_read_as(name: str, before: int, after: int, example: list[str]) -> str:
 
 def _is_clean(column: pd.Series) -> bool:
     """Does every text stand for itself? The quick look at millions of deals."""
-    if not isinstance(column.dtype, pd.StringDtype):
-        if (
-            not pd.api.types.is_object_dtype(column.dtype)
-            or pd.api.types.infer_dtype(column, skipna=True) != "string"
-        ):
-            return False
-        column = column.astype("str")
-    column = column.dropna()
-    if not (column.str.strip() == column).all() or column.str.endswith(".0").any() or (column == "").any():
+    arrow = isinstance(column.dtype, pd.StringDtype) and column.dtype.storage == "pyarrow"
+    if not arrow and (
+        not pd.api.types.is_object_dtype(column.dtype)
+        or pd.api.types.infer_dtype(column, skipna=True) != "string"
+    ):
         return False
-    lower = column.str.lower()
-    one_case = bool((lower == column).all() or (column.str.upper() == column).all())
-    return one_case or lower.nunique() == column.nunique()
+    text = pa.array(column, pa.large_string(), from_pandas=True).drop_null()
+    spaced = not pc.utf8_trim_whitespace(text).equals(text)
+    if spaced or pc.any(pc.or_(pc.ends_with(text, ".0"), pc.equal(text, ""))).as_py():
+        return False
+    lower = pc.utf8_lower(text)
+    one_case = lower.equals(text) or pc.utf8_upper(text).equals(text)
+    return one_case or len(lower.unique()) == len(text.unique())
