@@ -232,6 +232,14 @@ def clusters(share: ArrayLike) -> Clusters:
     return Clusters(int(w.size), float(1 / np.square(w).sum()), float(w.max()))
 
 
+@cache
+def _every_sign(clusters: int) -> Floats:
+    """Every vector of signs, a row each."""
+    signs = np.array(list(product((1.0, -1.0), repeat=clusters)))
+    signs.flags.writeable = False
+    return signs
+
+
 def wild_p_value(x: ArrayLike, z: ArrayLike, *, seed: int = 0, draws: int = 1999) -> float:
     """p-value of the restricted wild cluster bootstrap for a ratio of zero: a cross-check of the t test.
 
@@ -261,7 +269,7 @@ def wild_p_value(x: ArrayLike, z: ArrayLike, *, seed: int = 0, draws: int = 1999
     order = np.lexsort((x, z))  # the order of clusters must not decide which of them a draw flips
     x, z = x[order], z[order]
     if enumerated := x.size <= 12:
-        signs = np.array(list(product((1.0, -1.0), repeat=x.size)))
+        signs = _every_sign(x.size)
     else:
         rng = np.random.default_rng(seed)
         signs = rng.choice((-1.0, 1.0), size=(draws, x.size))
