@@ -103,7 +103,7 @@ def _from_memory(frame: Any, asked: _Asked, *, open_only: bool) -> Any:
     import narwhals as nw
     import pyarrow as pa
 
-    used = [n for n in (*_KEY[1:], *_SAID, "status") if n in frame.columns]
+    used = [n for n in (*_KEY[1:], *_SAID, *(["status"] if open_only else [])) if n in frame.columns]
     told = nw.from_native(pa.table({n: _arrow(frame[n]) for n in used}))
     columns, _ = _columns(told, frame.columns, open_only=open_only)
     told = told.with_columns(**columns)
