@@ -278,7 +278,8 @@ class _Asked:
         for m in money:  # what is refused anyway need not be a whole number to every engine
             sound = nw.when(nw.col(m).abs() <= rows.LARGEST_AMOUNT).then(nw.col(m)).otherwise(None)
             found[f"total_{m}"] = engine.floor(sound).sum()
-        counted = ("c", "b", *money, *(() if self.remote.one_row_per_deal else ("u",)))
+        counted = ["c", "b", *money, *(() if self.remote.one_row_per_deal else ("u", "as_of"))]
+        counted = [c for c in counted if c in names]
         found |= {f"known_{c}": nw.col(c).count() for c in counted}
         columns = {"right": flag((nw.col("w") == 0) | (nw.col("w") == 1)), "nan": engine.NONE}
         for c in ("c", "b", *money):
@@ -426,6 +427,8 @@ class _Asked:
         self.deals, looks = int(found["deals"]), int(found["most"])
         if looks == 1:
             return frame, False, 1
+        if self.moment and (empty := self.asked - int(self.whole["known_as_of"])):
+            raise CallError(rows.is_empty("as_of", f"{empty:,}", self._where("as_of")))
         key = ["u", *([self.moment] if self.moment else [])]
         again = grouped(frame, key, {"n": nw.len()}).filter(nw.col("n") > 1)
         repeated = collected(grouped(again.with_columns(n=nw.col("n") - 1), [], {"n": nw.col("n").sum()}))

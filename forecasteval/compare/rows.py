@@ -84,7 +84,7 @@ class Rows:
         kind_b, note_b = _kind(baseline, read.deals.baseline, declared)
         flow = tuple(matched.counted_flow(read.distinct, len(read)))
         if read.unit is not None:
-            _refuse_repeats(matched.table)
+            _refuse_looks(matched.table)
         told = stamped_late(matched)
         for name, said in ((candidate, read.deals.candidate), (baseline, read.deals.baseline)):
             told += knew(name, said, read.deals.won, read.unit, read.when, matched.more.get(DAYS_AHEAD))
@@ -330,9 +330,11 @@ def all_at_once(*checks: Callable[[], Any]) -> list[Any]:
 
 
 def is_empty(column: str, rows: str, at: str) -> str:
-    """That an id is missing in so many rows; ``at`` tells the first, where rows have numbers."""
-    remedy = f"Fill it, leave those rows out, or drop the column {column}."
-    remedy = "Every row needs the deal it is about." if column == "deal_id" else remedy
+    """That an id or a moment is missing in so many rows; ``at`` tells the first, where rows have numbers."""
+    remedy = {
+        "deal_id": "Every row needs the deal it is about.",
+        "as_of": "Deals that are seen several times need the moment of every look.",
+    }.get(column, f"Fill it, leave those rows out, or drop the column {column}.")
     return f"{column} is empty in {rows} rows{at}. {remedy}"
 
 
@@ -409,8 +411,11 @@ def _deal_codes(matched: pd.DataFrame) -> Codes | None:
     return None if int(unit.max(initial=-1)) + 1 == unit.size else unit
 
 
-def _refuse_repeats(matched: pd.DataFrame) -> None:
-    """Refuse a deal that is seen twice at one moment."""
+def _refuse_looks(matched: pd.DataFrame) -> None:
+    """Refuse a deal that is seen twice at one moment, and a look at no moment."""
+    if "as_of" in matched:
+        empty = matched["as_of"].isna().to_numpy()
+        refuse_rows(empty, lambda n, row: is_empty("as_of", n, _first(row)))
     refuse_rows(
         matched.duplicated([c for c in ("deal_id", "as_of") if c in matched]).to_numpy(),
         lambda n, row: repeated(

@@ -23,6 +23,8 @@ from forecasteval.errors import CallError
 from forecasteval.inference.estimate import Reason
 from forecasteval.inference.exact_sums import Grain
 from forecasteval.inference.silence import Left, judged, left_by
+from forecasteval.matching.ids import joined_ids
+from forecasteval.matching.matched import ROUNDING
 from forecasteval.scores.probability import DEFAULT_METRICS, METRICS, Metric
 
 DIALECTS = ("bigquery", "databricks", "duckdb", "postgres", "snowflake")
@@ -190,7 +192,14 @@ def _lines(text: str) -> str:
 
 
 def _number(name: str) -> nw.Expr:
-    return nw.col(name).cast(nw.Float64)
+    """A column of numbers; what is no number (NaN) is a gap, which no two systems compare alike."""
+    value = nw.col(name).cast(nw.Float64)
+    return nw.when(value.cast(nw.String).str.to_lowercase() == "nan").then(None).otherwise(value)
+
+
+def _moved(p: nw.Expr) -> nw.Expr:
+    """A probability that lies outside by rounding, moved to 0 or 1; others outside are refused."""
+    return nw.when(p < 0).then(engine.NONE).otherwise(nw.when(p > 1).then(engine.ONE).otherwise(p))
 
 
 def _read(frame: Any, ask: Ask) -> Any:
@@ -200,8 +209,8 @@ def _read(frame: Any, ask: Ask) -> Any:
     columns = {
         "u": nw.col("deal_id"),
         "as_of": nw.col("as_of"),
-        "c": _number(ask.candidate),
-        "b": _number(ask.baseline),
+        "said_c": _number(ask.candidate),
+        "said_b": _number(ask.baseline),
         "w": nw.when(text == "true").then(engine.ONE).otherwise(won),
         **{d: nw.col(d).cast(nw.String).str.strip_chars() for d in ask.dimensions},
     }
@@ -211,6 +220,7 @@ def _read(frame: Any, ask: Ask) -> Any:
     if money and ask.amount_won:
         columns["booked"] = _number("amount_won")
     read = frame.select(**columns)
+    read = read.with_columns(**{w: _moved(nw.col(f"said_{w}")) for w in "cb"})
     if money and not ask.amount_won:
         read = read.with_columns(
             booked=nw.when(nw.col("w") == 1).then(nw.col("amount")).otherwise(engine.NONE)
@@ -248,7 +258,21 @@ def _cells(frame: Any, ask: Ask) -> Any:
         levels[d or "all"] = engine.deal_sums(terms, [d] if d else [], ask.blocks, None, several=several)
     about = {"candidate": nw.lit(ask.candidate), "baseline": nw.lit(ask.baseline)}
     known = {**about, "amount_won": nw.lit(int(ask.amount_won))}
-    wrong = {f"outside_{w}": flag((nw.col(w) < 0) | (nw.col(w) > 1)) for w in "cb"}
+    there = set(read.collect_schema().names())
+    wrong = {
+        f"outside_{w}": flag((nw.col(f"said_{w}") < -ROUNDING) | (nw.col(f"said_{w}") > 1 + ROUNDING))
+        for w in "cb"
+    }
+    needed = {"u", *({"rep", "period"} & set(keys)), *(("as_of",) if several else ())}
+    for n in sorted(needed):
+        empty = (
+            nw.col(n).is_null() if n == "as_of" else nw.col(n).is_null() | (nw.col(n).cast(nw.String) == "")
+        )
+        wrong[f"empty_{n}"] = flag(empty)
+    for n in sorted(there & {"amount", "booked"}):
+        wrong[f"huge_{n}"] = flag(nw.col(n).abs() > rows.LARGEST_AMOUNT)
+    if ask.amount_won and "booked" in there:
+        wrong["booked_lost"] = flag((nw.col("w") == 0) & (nw.col("booked") != 0))
     wrong["not_won"] = flag(~((nw.col("w") == 0) | (nw.col("w") == 1)) | nw.col("w").is_null())
     counts = sums(("asked", "no_c", "no_b", "filled", *wrong))
     whole = grouped(read.with_columns(**wrong), [], counts).with_columns(**known)
@@ -340,7 +364,7 @@ def cells_of(cells: pd.DataFrame, curve: pd.DataFrame | None) -> Cells:
             "compare` gives."
         )
     level = {str(of): part.reset_index(drop=True) for of, part in cells.groupby("of")}
-    _refuse_without(level, ("cell", "all", "whole"))
+    _refuse_without(level, ("all", "whole"))
     _refuse(level)
     ask = _ask(cells, level, ranked=curve is not None)
     _refuse_without(level, _gaps(ask))
@@ -418,22 +442,41 @@ def _refuse_without(level: Mapping[str, pd.DataFrame], needed: Iterable[str]) ->
 def _refuse(level: Mapping[str, pd.DataFrame]) -> None:
     """Rows that are no matched table, by what the query has counted."""
     whole = level["whole"].iloc[0]
-    counts = {n: int(whole.get(n, 0)) for n in ("outside_c", "outside_b", "not_won")}
-    repeated = int(level["repeated"]["repeated"].iloc[0]) if "repeated" in level else 0
+    found = whole.filter(regex="^(outside|empty|huge|booked|not)_").dropna().astype(int)
+    counts = {str(n): f"{v:,}" for n, v in found.items() if v}
     wrong = [
-        f"{whole[who]} holds {counts[n]:,} values outside 0-1. Divide percentages by 100; a rank score cannot be "
-        "compared this way."
-        for n, who in (("outside_c", "candidate"), ("outside_b", "baseline"))
-        if counts[n]
+        rows.is_empty(column, counts[f"empty_{n}"], "")
+        for n, column in (("rep", "rep"), ("period", "period"), ("u", "deal_id"), ("as_of", "as_of"))
+        if f"empty_{n}" in counts
     ]
-    if counts["not_won"]:
-        wrong.append(f"won must be 0 or 1 in every row; {counts['not_won']:,} rows are not.")
-    if repeated:
-        wrong.append(
-            f"{repeated:,} rows repeat a deal at the same as-of; the table holds one row per deal and as-of."
-        )
+    wrong += [rows.not_won(counts["not_won"], "")] if "not_won" in counts else []
+    wrong += [
+        rows.no_money(column, counts[f"huge_{n}"], "")
+        for n, column in (("amount", "amount"), ("booked", "amount_won"))
+        if f"huge_{n}" in counts
+    ]
+    wrong += [rows.booked_lost(counts["booked_lost"], "")] if "booked_lost" in counts else []
+    wrong += [
+        f"{whole[who]} holds {counts[n]} values outside 0-1. Divide percentages by 100; a rank score cannot be compared "
+        "this way."
+        for n, who in (("outside_c", "candidate"), ("outside_b", "baseline"))
+        if n in counts
+    ]
+    if "repeated" in level and (again := int(level["repeated"]["repeated"].fillna(0).iloc[0])):
+        wrong.append(rows.repeated(f"{again:,}", ""))
     if wrong:
         raise CallError(" ".join(wrong))
+    if whole["no_b"] == whole["asked"]:
+        raise CallError(
+            f"{whole['baseline']} is silent on all {int(whole['asked']):,} rows: there is nothing to compare."
+        )
+    _refuse_without(level, ["cell"])
+    for d in (d for d in ("rep", "period", "account") if d in level["cell"]):
+        _, said = joined_ids(level["cell"][d].dropna().astype(object), d)
+        if said:
+            raise CallError(
+                f"{said} Sums cannot be put together any more: write each in one way in a view, and ask of that."
+            )
 
 
 def _ask(cells: pd.DataFrame, level: Mapping[str, pd.DataFrame], *, ranked: bool) -> Ask:
@@ -500,7 +543,12 @@ def table_of(table: Any) -> pd.DataFrame:
     if isinstance(table, pd.DataFrame):
         return table
     try:
-        return pd.read_csv(table)
+        columns = pd.read_csv(table, nrows=0).columns
+        labels = [
+            c for c in columns if c.lower() in ("rep", "period", "account")
+        ]  # one may be called NA, or 3.0
+        empty = {c: [""] if c in labels else ["", "null", "NULL", "NaN", "nan", "\\N"] for c in columns}
+        return pd.read_csv(table, dtype=dict.fromkeys(labels, str), keep_default_na=False, na_values=empty)
     except (OSError, ValueError) as error:
         raise CallError(f"{table} cannot be read as CSV: {error}") from error
 

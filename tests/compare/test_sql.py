@@ -72,6 +72,65 @@ def test_the_queries_give_the_comparison_of_the_rows(tmp_path, looks):
     ]
 
 
+def test_what_systems_compare_differently_is_a_gap_and_names_are_text(tmp_path):
+    table = deals(looks=2)
+    table.loc[(table.index % 31 == 0) & (table["won"] == 1), "model"] = 1 + 1e-12
+    written = table.assign(
+        rep=table["rep"].map(
+            {f"rep {i}": ["NA", "3.5", "null", "7"][i] if i < 4 else f"r{i}" for i in range(12)}
+        )
+    )
+    connection = duckdb.connect()
+    columns = ", ".join(
+        f"coalesce({c}, 'nan'::double) as {c}" if c in (*PAIR, "amount") else c
+        for c in written
+        if c != "region"
+    )
+    connection.register("here", written)
+    connection.execute(f"create table matched as select {columns} from here")
+    results = []
+    for name, query in zip(("cells", "curve"), queries(), strict=True):
+        results.append(tmp_path / f"{name}.csv")
+        connection.sql(query).df().to_csv(results[-1], index=False)
+    found = fe.compare_cells(*results, metrics=METRICS)
+    close(fe.compare(written, *PAIR, metrics=METRICS).to_dict(), found.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("rep", None, "rep is empty in 1 rows"),
+        ("period", " ", "period is empty in 1 rows"),
+        ("deal_id", None, "deal_id is empty in 1 rows"),
+        ("as_of", pd.NaT, "as_of is empty in 1 rows.* Deals that are seen several times need the moment"),
+        ("rep", "REP 3", "13 ids in rep are read as 12.* in one way in a view"),
+        ("amount", 2e15, "amount holds 1 values that are no amounts of money"),
+        ("amount", -np.inf, "amount holds 1 values that are no amounts of money"),
+    ],
+)
+def test_what_memory_refuses_is_refused_of_sums(column, value, said):
+    table = deals(looks=2)
+    table[column] = table[column].where(table.index != 5, value)
+    with pytest.raises(CallError, match=said):
+        fe.compare_cells(*answers(table))
+    if "view" not in said:
+        with pytest.raises(CallError, match=said):
+            fe.compare(table, *PAIR, metrics=METRICS)
+
+
+def test_a_baseline_that_never_speaks_and_a_booking_of_what_was_lost_are_said():
+    table = deals()
+    with pytest.raises(
+        CallError, match="rep_forecast is silent on all 400 rows: there is nothing to compare"
+    ):
+        fe.compare_cells(*answers(table.assign(rep_forecast=np.nan)))
+    booked = table.assign(amount_won=1.0)
+    with pytest.raises(
+        CallError, match=f"amount_won must be 0 .*; {int((table['won'] == 0).sum())} rows are not"
+    ):
+        fe.compare_cells(*answers(booked, amount_won=True))
+
+
 @functools.cache
 def in_their_unit():
     return fe.compare_cells(*answers(deals(looks=2)), metrics=METRICS).table
