@@ -45,7 +45,7 @@ def usable_amounts(names: Iterable[str]) -> dict[str, nw.Expr]:
     return found
 
 
-def written_number(name: str) -> nw.Expr:
+def _written_number(name: str) -> nw.Expr:
     """Is a text a number?"""
     return engine.trimmed(nw.col(name)).str.contains("^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?$")
 
@@ -101,7 +101,7 @@ class Remote:
         if kind.is_numeric() or kind == nw.Boolean:
             return ""
         there = ~nw.col(name).is_null()
-        strange = there & ~written_number(name) if kind == nw.String else there
+        strange = there & ~_written_number(name) if kind == nw.String else there
         found = engine.count(self.frame.filter(strange))
         return f"{name} holds {found:,} cells that are not numbers." if found else ""
 
@@ -217,7 +217,7 @@ class _Asked:
         def number(name: str) -> nw.Expr:
             column = nw.col(name)
             if schema[name] == nw.String:
-                column = nw.when(written_number(name)).then(engine.trimmed(column)).otherwise(None)
+                column = nw.when(_written_number(name)).then(engine.trimmed(column)).otherwise(None)
             elif schema[name] == nw.Boolean:
                 column = column.cast(nw.Int32)  # the only number that PostgreSQL takes it for
             column = column.cast(nw.Float64)

@@ -316,7 +316,7 @@ def crossed(crossing: int, deals: int) -> Reason:
     return reason("crossing_reps", text)
 
 
-def all_at_once(*checks: Callable[[], Any]) -> list[Any]:
+def _all_at_once(*checks: Callable[[], Any]) -> list[Any]:
     """What some checks give; what is wrong with all of them in one error."""
     found, wrong = [], []
     for check in checks:
@@ -505,7 +505,7 @@ def _read(
             refuse_rows(lost, lambda n, row: booked_lost(n, f"{_first(row)}: {found[row]:g}"))
         return found
 
-    rep, period, unit, won, amount, amount_won = all_at_once(
+    rep, period, unit, won, amount, amount_won = _all_at_once(
         lambda: _dimension(matched, "rep", labels) if wants & {"rep", "deal"} else None,
         lambda: _in_time(matched, labels) if "period" in wants else None,
         lambda: _deal_codes(matched),

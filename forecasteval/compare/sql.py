@@ -471,7 +471,13 @@ def _refuse(level: Mapping[str, pd.DataFrame]) -> None:
             f"{whole['baseline']} is silent on all {int(whole['asked']):,} rows: there is nothing to compare."
         )
     _refuse_without(level, ["cell"])
-    for d in (d for d in ("rep", "period", "account") if d in level["cell"]):
+    names = [d for d in ("rep", "period", "account") if d in level["cell"]]
+    if level["cell"].duplicated(names).any():
+        raise CallError(
+            f"Sums of one {' and '.join(names)} stand twice in the table of cells. Hand over the path of the CSV as it came: names "
+            "such as 3 and 3.0 are one where they are read as numbers."
+        )
+    for d in names:
         _, said = joined_ids(level["cell"][d].dropna().astype(object), d)
         if said:
             raise CallError(

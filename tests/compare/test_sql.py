@@ -124,6 +124,9 @@ def test_a_baseline_that_never_speaks_and_a_booking_of_what_was_lost_are_said():
         CallError, match="rep_forecast is silent on all 400 rows: there is nothing to compare"
     ):
         fe.compare_cells(*answers(table.assign(rep_forecast=np.nan)))
+    cells, _ = answers(table)
+    with pytest.raises(CallError, match="Sums of one rep and period stand twice"):
+        fe.compare_cells(cells.assign(rep=cells["rep"].where(cells["rep"].isna(), "3.0")))
     booked = table.assign(amount_won=1.0)
     with pytest.raises(
         CallError, match=f"amount_won must be 0 .*; {int((table['won'] == 0).sum())} rows are not"
