@@ -401,7 +401,8 @@ class _Asked:
         notes: list[Reason] = []
         self.range: dict[str, tuple[float, float]] = {}
         for who, name in zip("cb", self.names, strict=True):
-            least, most = (float(self.whole[f"{end}_{who}"]) for end in ("min", "max"))
+            ends = (float(self.whole[f"{end}_{who}"]) for end in ("min", "max"))
+            least, most = (0.0 if np.isnan(end) else end for end in ends)  # who is silent has none
             outside = self._beyond(who, least, most, -ROUNDING, 1 + ROUNDING)
             kind, note = rows.kind_of(name, outside, least, most, self.declared)
             if not outside and (least < 0 or most > 1):

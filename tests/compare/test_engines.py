@@ -257,6 +257,9 @@ def test_long_tables_are_ranked_by_steps_and_say_by_how_much_that_is_off(monkeyp
         fe.compare(duckdb_of(table, None), "model", "rep_forecast", metrics=["auc"]).to_dict()
         == stepped.to_dict()
     )
+    silent = table.assign(model=np.nan)
+    ours = fe.compare(silent, "model", "rep_forecast", metrics=METRICS).to_dict()
+    assert fe.compare(duckdb_of(silent, None), "model", "rep_forecast", metrics=METRICS).to_dict() == ours
     said = next(r["text"] for r in stepped.primary["reasons"] if r["code"] == "ranked_by_steps")
     bound = float(said.split("less than ")[1].rstrip("."))
     for value in ("candidate_value", "baseline_value"):
