@@ -11,6 +11,7 @@ from forecasteval.sources._draft_column import ASK, Column, Draft, as_yaml, list
 from forecasteval.sources._draft_words import tokens, without
 from forecasteval.sources._mapping import OPEN
 from forecasteval.tables.period_labels import in_order_of_time
+from forecasteval.tables.schemas import RESERVED
 
 _OPTIONAL = [
     "# Keys that may be added: as_of (the day of the call) or week (of the period), unit: {column: ..., level: rep | team},",
@@ -115,8 +116,9 @@ class _TotalsDraft(Draft):
             name = tokens(call.name)
             own = {side: ends.pop((side, name)) for side in ("low", "high") if (side, name) in ends}
             said = "".join(f", {side}: {as_yaml(c.name)}" for side, c in own.items())
-            key = as_yaml(name.replace(" ", "_") or "forecast")
-            entries.append(f"  {key}: {{column: {as_yaml(call.name)}, kind: amount{said}}}")
+            key = name.replace(" ", "_") or "forecast"
+            key = f"{key}_forecast" if key in RESERVED else key
+            entries.append(f"  {as_yaml(key)}: {{column: {as_yaml(call.name)}, kind: amount{said}}}")
         if ends:
             lost = listed(c.name for c in ends.values())
             self.ask(f"Of which forecast are {lost} the ends of a range? Write low: or high: there.")

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 from cases import CASES
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from forecasteval.errors import InputError
@@ -256,6 +256,7 @@ def tables(draw):
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(table='"Owner","Quarter","Owner","Ergebnis","Owner","account"\n"","Won","","1,234","","62"\n')
 @given(table=tables())
 def test_a_draft_imports_or_states_every_question(tmp_path, table):
     (tmp_path / "t.csv").write_text(table, encoding="utf-8")
