@@ -560,8 +560,8 @@ def compare_cells(
         from forecasteval.compare import sql
 
         found = sql.cells_of(sql.table_of(cells), None if curve is None else sql.table_of(curve))
-    there = [m for m in METRICS if m in found.marks and (m != "auc" or found.rankings is not None)]
-    there = list(found.metrics) or there
+    summed = [m for m in METRICS if m in found.marks and (m != "auc" or found.rankings is not None)]
+    there = list(found.metrics) or summed
     usual = [m for m in (*DEFAULT_METRICS, *there) if m in there]
     chosen = _chosen_metrics(list(dict.fromkeys(usual)) if metrics is None else metrics)
     if missing := [m.name for m in chosen if m.name not in there]:

@@ -243,7 +243,8 @@ class _Asked:
         columns = {"c": number(self.names[0]), "b": number(self.names[1]), "w": number("won")}
         money = {"amount", "amount_won"} if any(m.needs for m in self.metrics) else set()
         money = money & set(schema.names()) if "amount" in schema.names() else set()
-        if wrong := [said for name in sorted(money) if (said := self.remote.no_numbers(name))]:
+        asked = sorted(money | ({"won"} if schema["won"] != nw.String else set()))  # text is told by its rows
+        if wrong := [said for name in asked if (said := self.remote.no_numbers(name))]:
             raise CallError(" ".join(wrong))
         wants = {"deal_id", "as_of", "closed_on", *_DIMENSIONS, *money}
         for name in (n for n in schema.names() if n in wants):

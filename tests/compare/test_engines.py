@@ -188,6 +188,13 @@ def test_what_is_wrong_on_an_engine_is_said_at_once():
             fe.compare(duckdb_of(strange, None), "model", "rep_forecast", metrics=["brier_by_amount"])
 
 
+def test_an_outcome_that_is_a_day_is_refused():
+    dated = deals(50).assign(won=pd.Timestamp("2026-02-28"))
+    for made in (duckdb_of(dated, None), polars_of(dated, None)):
+        with pytest.raises(CallError, match="won holds 50 cells that are not numbers"):
+            fe.compare(made, "model", "rep_forecast")
+
+
 def test_numbers_in_text_are_read_and_words_are_no_forecast():
     table = deals(50).dropna(subset=["model", "rep_forecast"])
     written = table.assign(
